@@ -1,0 +1,48 @@
+"""The exceptions of the library: each carries one sentence that says what is wrong, where, and what to do."""
+
+
+class PartitionError(Exception):
+    """Base of every error the library raises on purpose."""
+
+
+class InvalidInput(PartitionError, ValueError):
+    """Something the caller handed in cannot be used (exit code 2 on the command line)."""
+
+
+class InvalidGraph(InvalidInput):
+    """The operations, tensors or weights do not form a valid graph."""
+
+
+class InvalidModelFile(InvalidInput):
+    """A model file cannot be read: corrupt, truncated, of another format, or with parts missing."""
+
+
+class InvalidHardware(InvalidInput):
+    """The hardware description is unknown, incomplete or contradicts itself."""
+
+
+class InvalidAssignment(InvalidInput):
+    """An assignment does not fit the graph or the hardware it is used with (not: it breaks a rule)."""
+
+
+class Infeasible(PartitionError):
+    """No valid assignment exists, and this is proved.
+
+    Attributes
+    ----------
+    rule : name of the rule that cannot be kept.
+    operations : names of the operations the proof speaks of (possibly empty).
+    """
+
+    def __init__(self, message: str, *, rule: str, operations: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.operations = operations
+
+
+class NoSolutionInTime(PartitionError):
+    """The time limit passed before any valid assignment was found, and none was proved impossible."""
+
+
+class SolverError(PartitionError):
+    """The MILP solver returned an error or an answer that fails its check."""

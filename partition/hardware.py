@@ -1,0 +1,239 @@
+"""The package: chips of one or more kinds, the interconnect that joins them, and the rules it imposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partition.errors import InvalidHardware
+
+if TYPE_CHECKING:
+    from partition.graph import FloatArray, Graph, IntArray
+
+TOPOLOGIES = ("chain", "ring", "memory")
+TRANSFERS = ("overlapped", "serial")
+
+
+@dataclass(frozen=True)
+class ChipKind:
+    """One kind of chip. Times come from a roofline unless the graph brings profiled ones.
+
+    Attributes
+    ----------
+    peak_flops : FLOP/s.
+    sram_bytes : capacity for resident weights; ``inf`` for no limit.
+    sram_bandwidth : bytes/s between SRAM and the arithmetic units.
+    op_overhead_s : fixed seconds to issue one operation.
+    flop_energy_j, sram_energy_j_per_byte : joules per FLOP and per byte accessed.
+    """
+
+    name: str
+    peak_flops: float
+    sram_bytes: float = float("inf")
+    sram_bandwidth: float = float("inf")
+    op_overhead_s: float = 0.0
+    flop_energy_j: float = 0.0
+    sram_energy_j_per_byte: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_number(
+            self, positive=("peak_flops", "sram_bandwidth"), infinite=("peak_flops", "sram_bytes", "sram_bandwidth")
+        )
+
+
+@dataclass(frozen=True)
+class Interconnect:
+    """How tensors move between chips.
+
+    Attributes
+    ----------
+    topology : ``"chain"`` (links ``c -> c + 1``), ``"ring"`` (the same plus the last back to the first;
+        one-directional) or ``"memory"`` (through a main memory that is never the bottleneck: no links).
+    link_bandwidth : bytes/s of one link, and of a chip's port for sending and for receiving.
+    link_latency_s : seconds per hop; delays one input, takes no bandwidth.
+    transfers : ``"overlapped"`` with compute (period = largest of compute, receive, send, link) or
+        ``"serial"`` (a chip's load is compute + receive + send).
+    link_energy_j_per_byte : joules per byte and hop.
+    """
+
+    topology: str
+    link_bandwidth: float
+    link_latency_s: float = 0.0
+    transfers: str = "overlapped"
+    link_energy_j_per_byte: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.topology not in TOPOLOGIES:
+            raise InvalidHardware(f"interconnect.topology is {self.topology!r}; choose one of {', '.join(TOPOLOGIES)}")
+        if self.transfers not in TRANSFERS:
+            raise InvalidHardware(f"interconnect.transfers is {self.transfers!r}; choose one of {', '.join(TRANSFERS)}")
+        _check_number(self, positive=("link_bandwidth",), infinite=("link_bandwidth",))
+
+    def link_count(self, chips: int) -> int:
+        """Number of links of a package of ``chips`` chips; link ``l`` leaves chip ``l``."""
+        if chips < 2 or self.topology == "memory":
+            return 0
+        return chips - 1 if self.topology == "chain" else chips
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The hard rules, each a switch, and the two ways to make a model fit them.
+
+    Attributes
+    ----------
+    acyclic : ``f(u) <= f(v)`` for every edge.
+    no_skipping : the chips used are exactly ``0..max f``.
+    triangle : the chip graph is its own transitive reduction.
+    memory : resident weights fit the SRAM of their chip.
+    replication : cheap operations whose inputs are small may run on several chips.
+    relays : a tensor may be forwarded by chips between its producer and its consumer.
+    """
+
+    acyclic: bool = True
+    no_skipping: bool = True
+    triangle: bool = True
+    memory: bool = True
+    replication: bool = True
+    relays: bool = True
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            if not isinstance(getattr(self, f.name), bool):
+                raise InvalidHardware(f"rules.{f.name} is {getattr(self, f.name)!r}; it must be true or false")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A package of chips.
+
+    Attributes
+    ----------
+    name : shown in results.
+    kinds : the chip kinds.
+    kind_of_chip : for each chip ``0..C-1`` the position of its kind in ``kinds``.
+    interconnect, rules : see there.
+    time_unit : ``"s"``, or the unit that profiled times of a device-placement file are given in.
+    """
+
+    name: str
+    kinds: tuple[ChipKind, ...]
+    kind_of_chip: tuple[int, ...]
+    interconnect: Interconnect
+    rules: Rules = field(default_factory=Rules)
+    time_unit: str = "s"
+
+    def __post_init__(self) -> None:
+        if not self.kind_of_chip:
+            raise InvalidHardware(f"hardware {self.name!r} has no chips; give at least one")
+        if any(not 0 <= k < len(self.kinds) for k in self.kind_of_chip):
+            raise InvalidHardware(f"hardware {self.name!r} has a chip of a kind that is not described")
+        if len({kind.name for kind in self.kinds}) != len(self.kinds):
+            raise InvalidHardware(f"hardware {self.name!r} describes two chip kinds of the same name")
+        if not self.rules.acyclic and self.interconnect.topology == "chain" and self.chips > 1:
+            raise InvalidHardware(
+                f"hardware {self.name!r}: a chain carries tensors forward only, so rule acyclic cannot be off; use topology ring or memory"
+            )
+
+    @property
+    def chips(self) -> int:
+        """Number of chips ``C``."""
+        return len(self.kind_of_chip)
+
+    @property
+    def links(self) -> int:
+        """Number of links."""
+        return self.interconnect.link_count(self.chips)
+
+    @property
+    def identical_chips(self) -> bool:
+        """Whether all chips are of one kind."""
+        return len(set(self.kind_of_chip)) == 1
+
+    @property
+    def serial(self) -> bool:
+        """Whether transfers take turns with compute."""
+        return self.interconnect.transfers == "serial"
+
+    @property
+    def relays_allowed(self) -> bool:
+        """Relays forward along the pipeline: they need links and the acyclic rule."""
+        return self.rules.relays and self.rules.acyclic and self.interconnect.topology != "memory"
+
+    @property
+    def replication_allowed(self) -> bool:
+        """Replicas sit on chips after their home: they need the acyclic rule."""
+        return self.rules.replication and self.rules.acyclic
+
+    @property
+    def sram_bytes(self) -> FloatArray:
+        """(C,) capacity of each chip."""
+        return np.array([self.kinds[k].sram_bytes for k in self.kind_of_chip])
+
+    def with_rules(self, **switches: bool) -> Hardware:
+        """A copy with some rules switched."""
+        return replace(self, rules=replace(self.rules, **switches))
+
+    def times(self, graph: Graph) -> FloatArray:
+        """(K, n) seconds of each operation on each chip kind, in the order of ``kinds``.
+
+        Roofline: ``max(flops / peak_flops, bytes_accessed / sram_bandwidth) + op_overhead_s``; operations
+        that stand for inputs and constants take none; profiled times of the graph override it.
+        """
+        return np.stack([_times_on(kind, graph) for kind in self.kinds])
+
+    def transfer_times(self, graph: Graph) -> FloatArray:
+        """(m,) seconds that one transfer of each tensor occupies a port or a link."""
+        return np.asarray(graph.tensor_bytes / self.interconnect.link_bandwidth)
+
+    def kind_array(self) -> IntArray:
+        """(C,) the kind of each chip."""
+        return np.array(self.kind_of_chip, dtype=np.int64)
+
+
+def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
+    roofline = (
+        np.maximum(graph.flops / kind.peak_flops, graph.bytes_accessed / kind.sram_bandwidth) + kind.op_overhead_s
+    )
+    roofline = np.where(graph.is_input, 0.0, roofline)
+    if kind.name not in graph.profiled_times:
+        return roofline
+    profiled = graph.profiled_times[kind.name]
+    return np.where(np.isnan(profiled), roofline, profiled)
+
+
+def _check_number(owner: object, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:
+    for f in fields(owner):  # type: ignore[arg-type]
+        value = getattr(owner, f.name)
+        if f.type != "float":
+            continue
+        where = f"{type(owner).__name__}.{f.name}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidHardware(f"{where} is {value!r}; it must be a number")
+        floor_ok = value > 0 if f.name in positive else value >= 0
+        if not floor_ok or (np.isinf(value) and f.name not in infinite):
+            wanted = "positive" if f.name in positive else "zero or more"
+            raise InvalidHardware(
+                f"{where} is {value!r}; it must be {wanted}" + ("" if f.name in infinite else " and finite")
+            )
+
+
+def override(hardware: Hardware, settings: Mapping[str, object]) -> Hardware:
+    """A copy with single settings replaced, e.g. ``{"transfers": "serial", "triangle": False}``.
+
+    Keys are the field names of :class:`Interconnect`, :class:`Rules` and :class:`ChipKind` (all kinds).
+    """
+    for key, value in settings.items():
+        if key in {f.name for f in fields(Rules)}:
+            hardware = replace(hardware, rules=replace(hardware.rules, **{key: value}))  # type: ignore[arg-type]
+        elif key in {f.name for f in fields(Interconnect)}:
+            hardware = replace(hardware, interconnect=replace(hardware.interconnect, **{key: value}))  # type: ignore[arg-type]
+        elif key in {f.name for f in fields(ChipKind)} - {"name"}:
+            hardware = replace(hardware, kinds=tuple(replace(kind, **{key: value}) for kind in hardware.kinds))  # type: ignore[arg-type]
+        else:
+            known = sorted({f.name for t in (Rules, Interconnect, ChipKind) for f in fields(t)} - {"name"})
+            raise InvalidHardware(f"unknown hardware setting {key!r}; choose from {', '.join(known)}")
+    return hardware

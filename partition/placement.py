@@ -1,0 +1,88 @@
+"""A placement: where every operation runs, what is replicated and what is relayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from partition.errors import InvalidAssignment
+from partition.graph import Graph, IntArray
+
+NONE = np.zeros((0, 2), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A solution of the problem in docs/problem.md.
+
+    Attributes
+    ----------
+    assignment : (n,) int, home chip of every operation.
+    replicas : (r, 2) int, pairs (operation, further chip), sorted.
+    relays : (k, 2) int, pairs (tensor, forwarding chip), sorted.
+    """
+
+    assignment: IntArray
+    replicas: IntArray = NONE
+    relays: IntArray = NONE
+
+    def __post_init__(self) -> None:
+        assignment = np.array(self.assignment, dtype=np.int64)
+        assignment.setflags(write=False)
+        object.__setattr__(self, "assignment", assignment)
+        for name in ("replicas", "relays"):
+            pairs = np.unique(np.array(getattr(self, name), dtype=np.int64).reshape(-1, 2), axis=0)
+            pairs.setflags(write=False)
+            object.__setattr__(self, name, pairs)
+
+    @staticmethod
+    def from_names(
+        graph: Graph,
+        assignment: Mapping[str, int],
+        replicas: Mapping[str, list[int]] | None = None,
+        relays: list[tuple[str, int]] | None = None,
+        *,
+        chips: int,
+    ) -> Placement:
+        """Build from names, as in the command line's JSON.
+
+        Raises
+        ------
+        InvalidAssignment : an operation or tensor is unknown, missing, or on a chip outside ``0..chips-1``.
+        """
+        tensors = {name: t for t, name in enumerate(graph.tensor_names)}
+        for name in assignment:
+            if name not in graph.index:
+                raise InvalidAssignment(
+                    f"the assignment places operation {name!r}, which graph {graph.name!r} does not have"
+                )
+        missing = [name for name in graph.names if name not in assignment]
+        if missing:
+            raise InvalidAssignment(
+                f"the assignment lacks operation {missing[0]!r} ({len(missing)} of {graph.n} are missing)"
+            )
+        chip = np.array([_chip(name, assignment[name], chips) for name in graph.names])
+        copies = [(name, c) for name, further in (replicas or {}).items() for c in further]
+        for name, _ in copies:
+            if name not in graph.index:
+                raise InvalidAssignment(f"a replica names operation {name!r}, which graph {graph.name!r} does not have")
+        for name, _ in relays or []:
+            if name not in tensors:
+                raise InvalidAssignment(f"a relay names tensor {name!r}, which graph {graph.name!r} does not have")
+        return Placement(
+            chip,
+            np.array([(graph.index[name], _chip(name, c, chips)) for name, c in copies], dtype=np.int64).reshape(-1, 2),
+            np.array([(tensors[name], _chip(name, c, chips)) for name, c in relays or []], dtype=np.int64).reshape(
+                -1, 2
+            ),
+        )
+
+
+def _chip(name: str, chip: object, chips: int) -> int:
+    if isinstance(chip, bool) or not isinstance(chip, int | np.integer):
+        raise InvalidAssignment(f"{name!r} is assigned to {chip!r}; a chip is an integer 0..{chips - 1}")
+    if not 0 <= chip < chips:
+        raise InvalidAssignment(f"{name!r} is assigned to chip {chip}, but the package has chips 0..{chips - 1}")
+    return int(chip)
