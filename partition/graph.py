@@ -118,7 +118,7 @@ class Graph:
     @cached_property
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
-        return _frozen(_topological_order(self.n, self.edge_source, self.consumers), np.int64)
+        return _frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, operations={self.n}, tensors={self.m})"
@@ -336,7 +336,7 @@ def _csr(rows: int, row_of: Sequence[int], column: Sequence[int]) -> tuple[IntAr
     return ptr.astype(np.int64), pairs[1]
 
 
-def _topological_order(n: int, source: IntArray, target: IntArray) -> IntArray:
+def topological_order(n: int, source: IntArray, target: IntArray) -> IntArray:
     """Kahn's algorithm, level by level, each level by position; shorter than ``n`` if there is a cycle."""
     successors = sp.csr_array((np.ones(len(source), np.int8), (source, target)), shape=(n, n))
     successors.sum_duplicates()

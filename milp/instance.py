@@ -1,0 +1,272 @@
+"""The solver's view of a graph on a package: contracted nodes, merged tensors, times in units of the trivial bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from partition.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.hardware import Hardware
+from partition.legalise import relayable, replicable
+from partition.placement import Placement
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """What the formulation, the windows and the bounds work on. Everything lost by the contraction is without loss.
+
+    Operations that must or may as well share a chip form one *node*: colocation groups, strongly connected
+    components that these create, and inputs or constants read by a single operation.
+
+    Attributes
+    ----------
+    graph, hardware : where it comes from.
+    unit : seconds (or the file's unit) that 1.0 stands for; every time below is in this unit.
+    node_of : (n,) operation -> node.
+    time : (K, N) of each node on each chip kind.
+    weights : (N,) bytes of private weights.
+    replicable : (N,) bool.
+    source, tau, relayable : (M,) node that produces, transfer time and whether it may be relayed, per tensor.
+    reader_ptr, readers : CSR, the nodes other than the source that read each tensor.
+    reader_constrains : for each reader, whether its edge is bound by the acyclic and triangle rules.
+    tensor_of : (M,) one graph tensor each row stands for; ``members`` maps all of them.
+    members : (m,) graph tensor -> row, or -1 where no other node reads it.
+    edges : (E, 2) unique constraining pairs (source node, reader node), transitively redundant ones removed if few.
+    shared_bytes, shared_ptr, shared_nodes : CSR of the weights that several nodes use.
+    """
+
+    graph: Graph
+    hardware: Hardware
+    unit: float
+    node_of: IntArray
+    time: FloatArray
+    weights: FloatArray
+    replicable: BoolArray
+    source: IntArray
+    tau: FloatArray
+    relayable: BoolArray
+    reader_ptr: IntArray
+    readers: IntArray
+    reader_constrains: BoolArray
+    members: IntArray
+    edges: IntArray
+    shared_bytes: FloatArray
+    shared_ptr: IntArray
+    shared_nodes: IntArray
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes ``N``."""
+        return self.time.shape[1]
+
+    @property
+    def tensors(self) -> int:
+        """Number of tensors ``M`` that another node reads."""
+        return len(self.source)
+
+    @property
+    def chips(self) -> int:
+        """Number of chips ``C``."""
+        return self.hardware.chips
+
+    @cached_property
+    def forward_only(self) -> bool:
+        """Whether every tensor can only move to the same or a later chip."""
+        return self.hardware.interconnect.topology == "chain" or (
+            self.hardware.rules.acyclic and bool(self.reader_constrains.all())
+        )
+
+    @cached_property
+    def fastest(self) -> FloatArray:
+        """(N,) time of each node on the kind that runs it fastest."""
+        return np.asarray(self.time.min(axis=0))
+
+    @cached_property
+    def triangle_by_relays(self) -> bool:
+        """Whether relays satisfy the triangle rule at no cost to the period, so that the MILP may leave it out.
+
+        With overlapped transfers on a forward-only chain or ring, a relay adds to a chip's receive and send at
+        most what the links beside the chip carry anyway, and every constraining tensor that is not replicable
+        may be relayed; tensors of replicable nodes can be replaced by replicas only at the price of compute,
+        so there must be none.
+        """
+        hw = self.hardware
+        return hw.rules.triangle and not hw.serial and hw.links > 0 and self.forward_only and bool(self.relayable.all())
+
+    def tensor_readers(self, t: int) -> IntArray:
+        """Nodes that read tensor ``t``."""
+        return self.readers[self.reader_ptr[t] : self.reader_ptr[t + 1]]
+
+    def chip_of_nodes(self, placement: Placement) -> IntArray:
+        """(N,) home chip of every node under a placement that keeps each node together."""
+        chip = np.empty(self.nodes, dtype=np.int64)
+        chip[self.node_of] = placement.assignment
+        return chip
+
+    def lift(self, chip: IntArray, replicas: list[tuple[int, int]], relays: list[tuple[int, int]]) -> Placement:
+        """The placement of operations and graph tensors for one of nodes and rows."""
+        members_of_node = [(v, c) for node, c in replicas for v in np.flatnonzero(self.node_of == node)]
+        members_of_row = [(t, c) for row, c in relays for t in np.flatnonzero(self.members == row)]
+        return Placement(
+            chip[self.node_of],
+            np.array(members_of_node, dtype=np.int64).reshape(-1, 2),
+            np.array(members_of_row, dtype=np.int64).reshape(-1, 2),
+        )
+
+
+def contract(graph: Graph, hardware: Hardware) -> Instance:
+    """Reduce a graph on a package to what the solver needs."""
+    times = hardware.times(graph)[np.unique(hardware.kind_array())]
+    node_of = _nodes(graph, hardware, times)
+    count = int(node_of.max()) + 1
+    may_replicate = replicable(graph, hardware)
+    time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in hardware.times(graph)])
+    replicable_nodes = np.bincount(node_of[~may_replicate], minlength=count) == 0
+
+    unit = float(max(time.min(axis=0).sum() / hardware.chips, time.min(axis=0).max()))
+    tau = hardware.transfer_times(graph)
+    if unit <= 0:
+        unit = float(tau.max(initial=0.0)) or 1.0
+    rows = _tensor_rows(graph, hardware, node_of, tau / unit)
+
+    tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))
+    bound = rows.reader_constrains if hardware.rules.acyclic else np.zeros(len(rows.readers), dtype=bool)
+    edges = np.unique(np.stack([rows.source[tensor], rows.readers], axis=1)[bound], axis=0)
+
+    shared_row = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
+    shared = np.unique(np.stack([shared_row, node_of[graph.shared_users]]), axis=1)
+    users = np.bincount(shared[0], minlength=len(graph.shared_names))
+    weights = np.bincount(node_of, weights=graph.weights, minlength=count)
+    only = users[shared[0]] == 1
+    np.add.at(weights, shared[1][only], graph.shared_bytes[shared[0][only]])
+    kept = np.flatnonzero(users > 1)
+    renumber = np.cumsum(users > 1) - 1
+    return Instance(
+        graph=graph,
+        hardware=hardware,
+        unit=unit,
+        node_of=node_of,
+        time=time / unit,
+        weights=weights,
+        replicable=replicable_nodes,
+        source=rows.source,
+        tau=rows.tau,
+        relayable=rows.relayable,
+        reader_ptr=rows.reader_ptr,
+        readers=rows.readers,
+        reader_constrains=rows.reader_constrains,
+        members=rows.members,
+        edges=edges,
+        shared_bytes=graph.shared_bytes[kept],
+        shared_ptr=np.concatenate([[0], np.cumsum(users[kept])]).astype(np.int64),
+        shared_nodes=shared[1][~only][np.argsort(renumber[shared[0][~only]], kind="stable")],
+    )
+
+
+def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
+    """(n,) node of each operation, numbered along a topological order of the nodes."""
+    links = [_group_links(graph)]
+    if hardware.identical_chips or not hardware.rules.no_skipping:
+        links.append(_free_source_links(graph, times))
+    label = _components(graph.n, np.concatenate(links, axis=1), "weak")
+    if hardware.rules.acyclic:
+        bound = graph.edge_constrains
+        quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
+        label = _components(int(label.max()) + 1, quotient, "strong")[label]
+        quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
+        return _renumber_topologically(label, quotient)
+    return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
+
+
+def _group_links(graph: Graph) -> IntArray:
+    """Pairs that tie every grouped operation to the first one of its group."""
+    grouped = np.flatnonzero(graph.group >= 0)
+    _, first, inverse = np.unique(graph.group[grouped], return_index=True, return_inverse=True)
+    return np.stack([grouped, grouped[first[inverse]]])
+
+
+def _free_source_links(graph: Graph, times: FloatArray) -> IntArray:
+    """Pairs that tie operations without inputs, time or weights to their only consumer (or, unread, to anything)."""
+    pairs = np.unique(np.stack([graph.edge_source, graph.consumers]), axis=1)
+    count = np.bincount(pairs[0], minlength=graph.n)
+    target = np.full(graph.n, -1)
+    target[pairs[0]] = pairs[1]
+    free = (np.bincount(graph.consumers, minlength=graph.n) == 0) & (times.max(axis=0) == 0) & (graph.weights == 0)
+    free &= graph.group < 0
+    free[graph.shared_users] = False
+    unread = np.flatnonzero(free & (count == 0))
+    target[unread] = graph.topological_order[-1]
+    joined = np.flatnonzero(free & (count <= 1))
+    return np.stack([joined, target[joined]])
+
+
+def _components(n: int, pairs: IntArray, connection: str) -> IntArray:
+    adjacency = sp.csr_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
+    return np.asarray(connected_components(adjacency, directed=True, connection=connection)[1], dtype=np.int64)
+
+
+def _renumber_topologically(label: IntArray, quotient: IntArray) -> IntArray:
+    from partition.graph import topological_order
+
+    count = int(label.max()) + 1
+    between = quotient[:, quotient[0] != quotient[1]]
+    first_seen = np.full(count, len(label))
+    np.minimum.at(first_seen, label, np.arange(len(label)))
+    by_position = np.argsort(np.argsort(first_seen))  # ties in the order follow the file
+    order = topological_order(count, by_position[between[0]], by_position[between[1]])
+    rank = np.empty(count, dtype=np.int64)
+    rank[order] = np.arange(count)
+    return rank[by_position[label]]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    source: IntArray
+    tau: FloatArray
+    relayable: BoolArray
+    reader_ptr: IntArray
+    readers: IntArray
+    reader_constrains: BoolArray
+    members: IntArray
+
+
+def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: FloatArray) -> _Rows:
+    """One row per tensor that leaves its node, equal ones (same source, readers, kind) merged where that loses nothing."""
+    source_of_edge, reader_of_edge = node_of[graph.edge_source], node_of[graph.consumers]
+    outside = source_of_edge != reader_of_edge
+    may_relay = relayable(graph, hardware)
+    # Relays of equal tensors may differ where they cost time and the triangle rule gives a reason to.
+    merge = not (hardware.relays_allowed and hardware.rules.triangle and hardware.serial)
+    readers_of: dict[int, dict[int, bool]] = {}
+    for t, w, constrains in zip(
+        graph.edge_tensor[outside].tolist(),
+        reader_of_edge[outside].tolist(),
+        graph.edge_constrains[outside].tolist(),
+        strict=True,
+    ):
+        known = readers_of.setdefault(t, {})
+        known[w] = known.get(w, False) or constrains
+    row_of: dict[tuple[object, ...], int] = {}
+    members = np.full(graph.m, -1)
+    kept: list[int] = []
+    for t, readers in readers_of.items():
+        key: tuple[object, ...] = (int(node_of[graph.producer[t]]), bool(may_relay[t]), *sorted(readers.items()))
+        row = row_of.setdefault(key if merge else (t,), len(kept))
+        if row == len(kept):
+            kept.append(t)
+        members[t] = row
+    lists = [sorted(readers_of[t].items()) for t in kept]
+    inside = members >= 0
+    return _Rows(
+        source=node_of[graph.producer[kept]] if kept else np.zeros(0, np.int64),
+        tau=np.bincount(members[inside], weights=tau[inside], minlength=len(kept)),
+        relayable=may_relay[kept] if kept else np.zeros(0, bool),
+        reader_ptr=np.concatenate([[0], np.cumsum([len(r) for r in lists])]).astype(np.int64),
+        readers=np.array([w for r in lists for w, _ in r], dtype=np.int64),
+        reader_constrains=np.array([b for r in lists for _, b in r], dtype=bool),
+        members=members,
+    )
