@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from partition.errors import InvalidAssignment
 from partition.graph import Graph, IntArray
 
-NONE = np.zeros((0, 2), dtype=np.int64)
+
+def _no_pairs() -> IntArray:
+    return np.zeros((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class Placement:
     """
 
     assignment: IntArray
-    replicas: IntArray = NONE
-    relays: IntArray = NONE
+    replicas: IntArray = field(default_factory=_no_pairs)
+    relays: IntArray = field(default_factory=_no_pairs)
 
     def __post_init__(self) -> None:
         assignment = np.array(self.assignment, dtype=np.int64)
