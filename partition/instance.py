@@ -35,7 +35,7 @@ class Instance:
     reader_constrains : for each reader, whether its edge is bound by the acyclic and triangle rules.
     tensor_of : (M,) one graph tensor each row stands for; ``members`` maps all of them.
     members : (m,) graph tensor -> row, or -1 where no other node reads it.
-    edges : (E, 2) unique constraining pairs (source node, reader node), transitively redundant ones removed if few.
+    edges : (E, 2) unique pairs (source node, reader node) that must not go back in the order of the chips.
     shared_bytes, shared_ptr, shared_nodes : CSR of the weights that several nodes use.
     """
 
@@ -89,10 +89,9 @@ class Instance:
     def triangle_by_relays(self) -> bool:
         """Whether relays satisfy the triangle rule at no cost to the period, so that the MILP may leave it out.
 
-        With overlapped transfers on a forward-only chain or ring, a relay adds to a chip's receive and send at
-        most what the links beside the chip carry anyway, and every constraining tensor that is not replicable
-        may be relayed; tensors of replicable nodes can be replaced by replicas only at the price of compute,
-        so there must be none.
+        With overlapped transfers on a forward-only chain or ring, a relay adds to a chip's receive and send only
+        what the links beside the chip carry anyway. So where every tensor may be relayed, relaying each
+        chip by chip joins neighbours only, and the period stays as it is.
         """
         hw = self.hardware
         return hw.rules.triangle and not hw.serial and hw.links > 0 and self.forward_only and bool(self.relayable.all())
@@ -134,7 +133,7 @@ def contract(graph: Graph, hardware: Hardware) -> Instance:
     rows = _tensor_rows(graph, hardware, node_of, tau / unit)
 
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))
-    bound = rows.reader_constrains if hardware.rules.acyclic else np.zeros(len(rows.readers), dtype=bool)
+    bound = _bound(hardware, rows.reader_constrains)
     edges = np.unique(np.stack([rows.source[tensor], rows.readers], axis=1)[bound], axis=0)
 
     shared_row = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
@@ -167,6 +166,13 @@ def contract(graph: Graph, hardware: Hardware) -> Instance:
     )
 
 
+def _bound(hardware: Hardware, constrains: BoolArray) -> BoolArray:
+    """Which edges must not go back: the constraining ones under the acyclic rule, and all of them on a chain."""
+    if hardware.interconnect.topology == "chain":
+        return np.ones_like(constrains)
+    return constrains if hardware.rules.acyclic else np.zeros_like(constrains)
+
+
 def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     """(n,) node of each operation, numbered along a topological order of the nodes."""
     links = [_group_links(graph)]
@@ -174,7 +180,7 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
         links.append(_free_source_links(graph, times))
     label = _components(graph.n, np.concatenate(links, axis=1), "weak")
     if hardware.rules.acyclic:
-        bound = graph.edge_constrains
+        bound = _bound(hardware, graph.edge_constrains)
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
         label = _components(int(label.max()) + 1, quotient, "strong")[label]
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
@@ -235,7 +241,7 @@ class _Rows:
 
 
 def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: FloatArray) -> _Rows:
-    """One row per tensor that leaves its node, equal ones (same source, readers, kind) merged where that loses nothing."""
+    """One row per tensor that leaves its node, equal ones merged where that loses nothing."""
     source_of_edge, reader_of_edge = node_of[graph.edge_source], node_of[graph.consumers]
     outside = source_of_edge != reader_of_edge
     may_relay = relayable(graph, hardware)

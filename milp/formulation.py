@@ -1,0 +1,459 @@
+"""The mixed-integer program: assign every node to a chip so that the period is least.
+
+Variables (DESIGN: cumulative). All are 0/1; those marked (c) come out integral on their own.
+
+    y[v,c]   node v has its home on one of the chips 0..c
+    p[v,c]   node v (replicable) has a replica on chip c
+    r[t,c]   chip c receives tensor t (c)
+    s[t,c]   chip c, the home of t's producer, sends it (c)
+    z[t,c]   tensor t is not needed beyond chip c (c); its load on link c -> c+1 is y[u,c] - z[t,c]
+    g[t,l]   tensor t crosses link l, where tensors may also go round a ring (c)
+    R[t,c]   chip c relays tensor t
+    h[w,c]   chip c holds the shared weight w (c)
+    D[a,b]   some tensor goes directly from chip a to chip b; P[a,b] over any path (c)
+    T        the period
+
+Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of constants disappear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from partition.instance import Instance
+from milp.windows import Windows
+
+Expression = Any
+"""A Pyomo linear expression, or a number where everything in it is constant."""
+
+
+class ImpossibleRow(Exception):
+    """A row over constants alone does not hold: no placement fits these windows."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a model of the problem may leave out without losing an optimum.
+
+    Attributes
+    ----------
+    no_skipping : write the rows; on identical chips, closing the gaps of a placement never makes it worse.
+    triangle : write the rows; see :attr:`Instance.triangle_by_relays`.
+    """
+
+    no_skipping: bool
+    triangle: bool
+
+    @staticmethod
+    def lossless(instance: Instance) -> Choices:
+        """Leave out all that can be restored afterwards at no cost."""
+        rules = instance.hardware.rules
+        return Choices(
+            no_skipping=rules.no_skipping and not instance.hardware.identical_chips,
+            triangle=rules.triangle and not instance.triangle_by_relays and instance.chips > 2,
+        )
+
+    @staticmethod
+    def complete(instance: Instance) -> Choices:
+        """Every rule that is switched on."""
+        rules = instance.hardware.rules
+        return Choices(no_skipping=rules.no_skipping, triangle=rules.triangle)
+
+
+def build(
+    instance: Instance,
+    windows: Windows,
+    *,
+    choices: Choices | None = None,
+    lower: float = 0.0,
+    upper: float | None = None,
+) -> pyo.ConcreteModel:
+    """The model over given windows, minimising the period ``T``.
+
+    Parameters
+    ----------
+    windows : chips each node may use; they must hold for every placement that matters.
+    choices : rows to write; :meth:`Choices.lossless` by default.
+    lower, upper : bounds of ``T`` in units of the instance.
+
+    Raises
+    ------
+    ImpossibleRow : no placement fits the windows.
+    """
+    return _Model(instance, windows, choices or Choices.lossless(instance), lower, upper).model
+
+
+class _Model:
+    """Builds the rows family by family; ``x``, ``y``, ``X`` fold constants."""
+
+    def __init__(self, inst: Instance, windows: Windows, choices: Choices, lower: float, upper: float | None) -> None:
+        self.inst, self.hw, self.choices = inst, inst.hardware, choices
+        self.chips = range(inst.chips)
+        self.lo, self.hi = windows.lo.tolist(), windows.hi.tolist()
+        self.source = inst.source.tolist()
+        self.tau = inst.tau.tolist()
+        self.readers = [inst.tensor_readers(t).tolist() for t in range(inst.tensors)]
+        self.loads_transfers = self.hw.serial or self.hw.links == 0
+        self.receives_matter = self.loads_transfers or choices.triangle or not inst.forward_only
+        self.reach = self._reach_of_replicas()
+        self.model = m = pyo.ConcreteModel(name=inst.graph.name)
+        m.T = pyo.Var(bounds=(lower, upper))
+        m.period = pyo.Objective(expr=m.T)
+        self._homes()
+        self._replicas()
+        self._transfers()
+        self._relays()
+        self._links()
+        self._loads()
+        self._memory()
+        if choices.triangle:
+            self._triangle()
+        if choices.no_skipping:
+            self._no_skipping()
+
+    # --- where nodes are ------------------------------------------------------------------------------------
+
+    def y(self, v: int, c: int) -> Expression:
+        """1 iff the home of ``v`` is on ``0..c``."""
+        if c < self.lo[v]:
+            return 0
+        return 1 if c >= self.hi[v] else self.model.y[v, c]
+
+    def x(self, v: int, c: int) -> Expression:
+        """1 iff the home of ``v`` is ``c``."""
+        if not self.lo[v] <= c <= self.hi[v]:
+            return 0
+        return self.y(v, c) - self.y(v, c - 1)
+
+    def X(self, v: int, c: int) -> Expression:
+        """1 iff chip ``c`` runs ``v``, at home or as a replica."""
+        return self.x(v, c) + self.p(v, c)
+
+    def p(self, v: int, c: int) -> Expression:
+        """1 iff chip ``c`` holds a replica of ``v``."""
+        return self.model.p[v, c] if self.lo[v] < c <= self.reach[v] else 0
+
+    def _homes(self) -> None:
+        m = self.model
+        free = [(v, c) for v in range(self.inst.nodes) for c in range(self.lo[v], self.hi[v])]
+        m.y = pyo.Var(free, domain=pyo.Binary)
+        m.monotone = _rows(m.y[v, c] <= m.y[v, c + 1] for v, c in free if c + 1 < self.hi[v])
+        m.acyclic = _rows(
+            self.y(w, c) <= self.y(u, c) for u, w in self.inst.edges.tolist() for c in range(self.lo[w], self.hi[u])
+        )
+
+    def _reach_of_replicas(self) -> list[int]:
+        """Last chip on which a replica of each node can be of use; -1 for nodes that are not replicable."""
+        reach = [-1] * self.inst.nodes
+        own = np.flatnonzero(self.inst.replicable).tolist()
+        tensors_of: dict[int, list[int]] = {}
+        for t, u in enumerate(self.source):
+            tensors_of.setdefault(u, []).append(t)
+        for u in reversed(own):
+            ends = [max(self.hi[w], reach[w]) for t in tensors_of.get(u, []) for w in self.readers[t]]
+            reach[u] = max(ends, default=-1)
+        return reach
+
+    def _replicas(self) -> None:
+        m = self.model
+        pairs = [(v, c) for v, end in enumerate(self.reach) for c in range(self.lo[v] + 1, end + 1)]
+        m.p = pyo.Var(pairs, domain=pyo.Binary)
+        m.replica_after_home = _rows(m.p[v, c] <= self.y(v, c - 1) for v, c in pairs)
+
+    # --- how tensors move -----------------------------------------------------------------------------------
+
+    def _crosses(self, t: int) -> bool:
+        """Whether the tensor can leave its producer's chip at all."""
+        u = self.source[t]
+        return any(
+            self.lo[u] != end for w in self.readers[t] for end in (self.lo[w], self.hi[w], self.hi[u], self._last(w))
+        )
+
+    def _last(self, w: int) -> int:
+        """Last chip on which an instance of ``w`` can be."""
+        return max(self.hi[w], self.reach[w])
+
+    def _chips_of_readers(self, t: int) -> range:
+        first = min(self.lo[w] for w in self.readers[t])
+        return range(first, max(self._last(w) for w in self.readers[t]) + 1)
+
+    def r(self, t: int, c: int) -> Expression:
+        """1 iff chip ``c`` receives tensor ``t``."""
+        return self.model.r[t, c] if (t, c) in self.model.r else 0
+
+    def R(self, t: int, c: int) -> Expression:
+        """1 iff chip ``c`` relays tensor ``t``."""
+        return self.model.R[t, c] if (t, c) in self.model.R else 0
+
+    def _transfers(self) -> None:
+        """Rows of ``r`` and ``s``: a reader without an instance of the producer beside it receives the tensor."""
+        m, inst = self.model, self.inst
+        self.moving = [t for t in range(inst.tensors) if self._crosses(t)]
+        with_receives = [t for t in self.moving if self.receives_matter or inst.replicable[self.source[t]]]
+        self.may_relay = [t for t in with_receives if self.choices.triangle and inst.relayable[t]]
+        received = [
+            (t, c)
+            for t in with_receives
+            for c in (
+                self._relay_chips(t) | set(self._chips_of_readers(t))
+                if t in set(self.may_relay)
+                else self._chips_of_readers(t)
+            )
+            if not self.lo[self.source[t]] == self.hi[self.source[t]] == c
+        ]
+        m.r = pyo.Var(received, bounds=(0, 1))
+        m.receive = _rows(
+            self.X(w, c) - self.X(self.source[t], c) <= m.r[t, c]
+            for t, c in received
+            for w in self.readers[t]
+            if self.lo[w] <= c <= self._last(w)
+        )
+        sent = [
+            (t, c)
+            for t in (self.moving if self.loads_transfers else [])
+            for c in range(self.lo[self.source[t]], self.hi[self.source[t]] + 1)
+        ]
+        m.s = pyo.Var(sent, bounds=(0, 1))
+        m.send = _rows(row for t, c in sent for row in self._send_rows(t, c))
+
+    def _send_rows(self, t: int, c: int) -> list[Expression]:
+        """Produced on ``c`` and wanted elsewhere."""
+        u, s = self.source[t], self.model.s[t, c]
+        if not self.inst.replicable[u]:
+            return [self.x(u, c) - self.x(w, c) <= s for w in self.readers[t]]
+        return [self.x(u, c) + self.r(t, b) - 1 <= s for b in self._chips_of_readers(t) if b != c]
+
+    def _relay_chips(self, t: int) -> set[int]:
+        """Chips strictly between a possible home and the last possible reader."""
+        return set(range(self.lo[self.source[t]] + 1, max(self._last(w) for w in self.readers[t])))
+
+    def _relays(self) -> None:
+        m = self.model
+        pairs = [(t, c) for t in self.may_relay for c in sorted(self._relay_chips(t))]
+        m.R = pyo.Var(pairs, domain=pyo.Binary)
+        m.relay_receives = _rows(m.R[t, c] <= self.r(t, c) for t, c in pairs)
+        m.relay_after_home = _rows(
+            m.R[t, c] <= self.y(self.source[t], c - 1) - self.p(self.source[t], c) for t, c in pairs
+        )
+
+    # --- what it costs --------------------------------------------------------------------------------------
+
+    def _links(self) -> None:
+        m = self.model
+        if self.inst.forward_only:
+            self._links_forward()
+            return
+        m.z = pyo.Var([])
+        crossing = [(t, link) for t in self.moving for link in range(self.hw.links)]
+        m.g = pyo.Var(crossing, bounds=(0, 1))
+        m.crosses = _rows(
+            self.r(t, b) + sum(self.x(self.source[t], a) for a in self._homes_behind(link, b)) - 1 <= m.g[t, link]
+            for t, link in crossing
+            for b in self._chips_of_readers(t)
+        )
+        m.link = _rows(sum(self.tau[t] * m.g[t, link] for t in self.moving) <= m.T for link in range(self.hw.links))
+
+    def _homes_behind(self, link: int, b: int) -> list[int]:
+        """Chips ``a`` whose route round the ring to ``b`` uses the link."""
+        size = self.inst.chips
+        return [a for a in self.chips if a != b and (link - a) % size < (b - a) % size]
+
+    def _links_forward(self) -> None:
+        m = self.model
+        m.g = pyo.Var([])
+        m.z = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
+        m.ends = pyo.ConstraintList()
+        m.link = pyo.ConstraintList()
+        last_needed = {t: max(self._last(w) for w in self.readers[t]) for t in self.moving}
+        wanted_links = range(self.inst.chips - 1)
+        needs_end = [t for t in self.may_relay if len(self.model.R)]
+        if self.hw.links == 0:
+            wanted: dict[int, range] = {}
+        else:
+            wanted = {t: range(self.lo[self.source[t]], last_needed[t]) for t in self.moving}
+        load: list[list[Expression]] = [[] for _ in wanted_links]
+        for t, links in wanted.items():
+            for link in links:
+                load[link].append(self.tau[t] * (self.y(self.source[t], link) - self._end(t, link)))
+        for t in needs_end:
+            for c in sorted(self._relay_chips(t)):
+                _add(m.ends, self.model.R[t, c] <= 1 - self._end(t, c))
+        for terms in load:
+            _add(m.link, pyo.quicksum(terms) <= m.T if terms else True)
+
+    def _end(self, t: int, c: int) -> Expression:
+        """``z[t,c]``: 1 only if no chip beyond ``c`` needs the tensor."""
+        m, readers = self.model, self.readers[t]
+        replicable = self.inst.replicable[self.source[t]]
+        if not replicable and any(self.lo[w] > c for w in readers):
+            return 0
+        if len(readers) == 1 and not replicable:
+            return self.y(readers[0], c)
+        if (t, c) not in m.z:
+            z = m.z[t, c]
+            if not replicable:
+                for w in readers:
+                    _add(m.ends, z <= self.y(w, c))
+            else:
+                for b in self._chips_of_readers(t):
+                    if b > c:
+                        _add(m.ends, z <= 1 - self.r(t, b))
+                _add(m.ends, z <= self.y(self.source[t], c))
+        return m.z[t, c]
+
+    def _loads(self) -> None:
+        m, inst = self.model, self.inst
+        kind = self.hw.kind_of_chip
+        m.chip_load = pyo.ConstraintList()
+        on_chip: list[list[int]] = [[] for _ in self.chips]
+        for v in range(inst.nodes):
+            for c in range(self.lo[v], self._last(v) + 1):
+                on_chip[c].append(v)
+        receives: list[list[Expression]] = [[] for _ in self.chips]
+        sends: list[list[Expression]] = [[] for _ in self.chips]
+        if self.loads_transfers:
+            for t, c in m.r:
+                receives[c].append(self.tau[t] * m.r[t, c])
+            for t, c in m.s:
+                sends[c].append(self.tau[t] * m.s[t, c])
+            for t, c in m.R:
+                sends[c].append(self.tau[t] * m.R[t, c])
+        for c in self.chips:
+            time = inst.time[kind[c]].tolist()
+            compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
+            parts = [compute + receives[c] + sends[c]] if self.hw.serial else [compute, receives[c], sends[c]]
+            for terms in parts:
+                _add(m.chip_load, pyo.quicksum(terms) <= m.T if terms else True)
+
+    def _memory(self) -> None:
+        m, inst = self.model, self.inst
+        m.h = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
+        m.holds = pyo.ConstraintList()
+        m.memory = pyo.ConstraintList()
+        if not self.hw.rules.memory:
+            return
+        users = np.split(inst.shared_nodes, inst.shared_ptr[1:-1]) if len(inst.shared_bytes) else []
+        for c, capacity in enumerate(self.hw.sram_bytes.tolist()):
+            if not np.isfinite(capacity):
+                continue
+            # Bytes are scaled to the capacity, so that the solver's tolerance means the same on every chip.
+            unit = capacity or 1.0
+            private = [
+                (v, w / unit) for v, w in enumerate(inst.weights.tolist()) if w and self.lo[v] <= c <= self._last(v)
+            ]
+            held = [(i, b / unit) for i, b in enumerate(inst.shared_bytes.tolist()) if b]
+            held = [(i, b) for i, b in held if any(self.lo[v] <= c <= self.hi[v] for v in users[i])]
+            if sum(b for _, b in private) + sum(b for _, b in held) <= capacity / unit:
+                continue
+            for i, _ in held:
+                for v in users[i]:
+                    if self.lo[v] <= c <= self.hi[v]:
+                        _add(m.holds, self.x(int(v), c) <= m.h[i, c])
+            terms = [b * self.X(v, c) for v, b in private] + [b * m.h[i, c] for i, b in held]
+            _add(m.memory, pyo.quicksum(terms) <= capacity / unit)
+
+    # --- the rules on the chip graph ------------------------------------------------------------------------
+
+    def _triangle(self) -> None:
+        """``D`` from every constraining receive, its closure ``P``, and no direct edge beside a longer path."""
+        m = self.model
+        m.D = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
+        m.direct = pyo.ConstraintList()
+        for t in self.moving:
+            for row in self._direct_rows(t):
+                _add(m.direct, row)
+        pairs = sorted(m.D)
+        follow: dict[int, set[int]] = {}
+        for a, b in pairs:
+            follow.setdefault(a, set()).add(b)
+        reachable = _closure(follow)
+        m.P = pyo.Var([(a, b) for a, ends in reachable.items() for b in sorted(ends) if a != b], bounds=(0, 1))
+        m.path_direct = _rows(m.D[a, b] <= m.P[a, b] for a, b in pairs)
+        m.path_longer = _rows(
+            m.P[a, b] + m.D[b, c] - 1 <= m.P[a, c] for a, b in m.P for c in sorted(follow.get(b, ())) if c != a
+        )
+        m.triangle = _rows(
+            m.D[a, c] + m.P[a, b] + m.P[b, c] <= 2
+            for a, c in pairs
+            for b in self.chips
+            if b not in (a, c) and (a, b) in m.P and (b, c) in m.P
+        )
+
+    def _direct_rows(self, t: int) -> list[Expression]:
+        """A chip that receives ``t`` has an edge from the last chip that holds it: the home or a relay."""
+        m, inst = self.model, self.inst
+        u = self.source[t]
+        span = inst.reader_ptr[t], inst.reader_ptr[t + 1]
+        constraining = [
+            w for w, bound in zip(self.readers[t], inst.reader_constrains[span[0] : span[1]], strict=True) if bound
+        ]
+        rows: list[Expression] = []
+        if not constraining:
+            return rows
+        relayed = t in set(self.may_relay)
+        homes = range(self.lo[u], self.hi[u] + 1)
+        sources = sorted({*homes, *(self._relay_chips(t) if relayed else ())})
+        for b in (
+            self._chips_of_readers(t) if not relayed else sorted({*self._chips_of_readers(t), *self._relay_chips(t)})
+        ):
+            for a in sources:
+                if a == b or (a > b and self.hw.rules.acyclic):
+                    continue
+                held = self.x(u, a) + self.R(t, a)
+                if all(inst.reader_constrains[span[0] : span[1]]):
+                    taken = [self.r(t, b)]
+                else:  # a receive for unconstrained readers alone does not count
+                    taken = [self.X(w, b) - self.p(u, b) for w in constraining]
+                between = sum(self.R(t, k) for k in range(a + 1, b)) if relayed else 0
+                for receive in taken:
+                    if _upper(held) + _upper(receive) > 1:
+                        rows.append(held + receive - 1 - between <= m.D[a, b])
+        return rows
+
+    def _no_skipping(self) -> None:
+        m = self.model
+        m.used = pyo.Var(self.chips, bounds=(0, 1))
+        nodes = range(self.inst.nodes)
+        m.used_by = _rows(self.x(v, c) <= m.used[c] for v in nodes for c in range(self.lo[v], self.hi[v] + 1))
+        m.used_for = _rows(m.used[c] <= sum(self.x(v, c) for v in nodes) for c in self.chips)
+        m.no_skipping = _rows(m.used[c + 1] <= m.used[c] for c in self.chips[:-1])
+
+
+def _rows(relations: Any) -> pyo.ConstraintList:
+    rows = pyo.ConstraintList()
+    rows.construct()
+    for relation in relations:
+        _add(rows, relation)
+    return rows
+
+
+def _add(rows: pyo.ConstraintList, relation: Any) -> None:
+    """Add a row unless it is one of constants that hold."""
+    if relation is True or relation is np.True_:
+        return
+    if relation is False or relation is np.False_:
+        raise ImpossibleRow
+    rows.add(relation)
+
+
+def _upper(expression: Expression) -> int:
+    """0 for the constant 0, else 1."""
+    return 0 if isinstance(expression, int | float) and expression <= 0 else 1
+
+
+def _closure(follow: dict[int, set[int]]) -> dict[int, set[int]]:
+    """Every chip reachable from each chip."""
+    reachable = {a: set(ends) for a, ends in follow.items()}
+    changed = True
+    while changed:
+        changed = False
+        for ends in reachable.values():
+            further = set().union(*(reachable.get(b, set()) for b in ends)) - ends
+            if further:
+                ends |= further
+                changed = True
+    return reachable

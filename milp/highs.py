@@ -1,0 +1,292 @@
+"""A thin HiGHS backend: Pyomo's compiled matrices handed to highspy, with starts, callbacks and interruption."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+
+from milp.windows import Windows
+from partition.errors import SolverError
+from partition.graph import BoolArray, FloatArray, IntArray
+
+PROBING_OFF = 32768
+"""HiGHS's presolve rule 15; on these models it can take the whole time limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixModel:
+    """``min cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``.
+
+    Attributes
+    ----------
+    A : (rows, columns) CSR.
+    cost, lower, upper : (columns,); integral : (columns,) bool.
+    family, node, chip : per column, the variable's name (``"y"``, ``"p"``, ``"R"``, ...) and its two indices (-1 where it has none).
+    kept : positions of these columns in the model first compiled; ``fixed`` the values of all of its columns, NaN where kept.
+    """
+
+    A: sp.csr_array
+    row_lower: FloatArray
+    row_upper: FloatArray
+    cost: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    integral: BoolArray
+    family: NDArray[np.str_]
+    node: IntArray
+    chip: IntArray
+    kept: IntArray
+    fixed: FloatArray
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return len(self.cost)
+
+    def full(self, x: FloatArray) -> FloatArray:
+        """Values of all columns of the model first compiled."""
+        values = self.fixed.copy()
+        values[self.kept] = x
+        return values
+
+    def reduced(self, values: FloatArray) -> MatrixModel | None:
+        """The model with columns fixed to the numbers in ``values`` (NaN: left free); None if a row cannot hold.
+
+        Rows without a free column are checked and dropped, so that the model shrinks with what is fixed.
+        """
+        free = np.isnan(values)
+        constant = np.where(free, 0.0, values)
+        shift = self.A @ constant
+        A = self.A.tocsc()[:, np.flatnonzero(free)].tocsr()
+        used = np.diff(A.indptr) > 0
+        row_lower, row_upper = self.row_lower - shift, self.row_upper - shift
+        tolerance = 1e-7
+        if np.any(row_lower[~used] > tolerance) or np.any(row_upper[~used] < -tolerance):
+            return None
+        fixed = self.fixed.copy()
+        fixed[self.kept[~free]] = values[~free]
+        return MatrixModel(
+            A[np.flatnonzero(used)], row_lower[used], row_upper[used], self.cost[free], self.lower[free], self.upper[free],
+            self.integral[free], self.family[free], self.node[free], self.chip[free], self.kept[free], fixed,
+        )  # fmt: skip
+
+    def narrowed(
+        self, windows: Windows, *, period: float | None = None, upper: float | None = None
+    ) -> MatrixModel | None:
+        """The model within tighter windows; ``period`` makes it a threshold question, ``upper`` only caps ``T``."""
+        values = np.full(self.columns, np.nan)
+        y = np.flatnonzero(self.family == "y")
+        values[y[self.chip[y] < windows.lo[self.node[y]]]] = 0.0
+        values[y[self.chip[y] >= windows.hi[self.node[y]]]] = 1.0
+        T = self.family == "T"
+        if period is not None:
+            values[T] = period
+        model = self.reduced(values)
+        if model is not None and period is None and upper is not None:
+            model = replace(model, upper=np.where(model.family == "T", upper, model.upper))
+        return model
+
+
+def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
+    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved."""
+    columns = [v for c in model.component_objects(pyo.Var, descend_into=False) for v in c.values()]
+    form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
+    rhs = np.asarray(form.rhs, dtype=float)
+    kind = np.fromiter((row.bound_type for row in form.rows), np.int8, len(form.rows))
+    bounds = np.array([v.bounds for v in form.columns], dtype=float).reshape(-1, 2)  # None becomes NaN
+    where = [_where(v) for v in form.columns]
+    count = len(form.columns)
+    return MatrixModel(
+        A=sp.csr_array(form.A.tocsr()),
+        row_lower=np.where(kind == 1, -np.inf, rhs),
+        row_upper=np.where(kind == -1, np.inf, rhs),
+        cost=np.asarray(form.c.todense(), dtype=float).reshape(-1),
+        lower=np.where(np.isnan(bounds[:, 0]), -np.inf, bounds[:, 0]),
+        upper=np.where(np.isnan(bounds[:, 1]), np.inf, bounds[:, 1]),
+        integral=np.array([not v.is_continuous() for v in form.columns], dtype=bool),
+        family=np.array([name for name, _, _ in where], dtype="U8"),
+        node=np.array([first for _, first, _ in where], dtype=np.int64),
+        chip=np.array([second for _, _, second in where], dtype=np.int64),
+        kept=np.arange(count),
+        fixed=np.full(count, np.nan),
+    )
+
+
+def _where(variable: Any) -> tuple[str, int, int]:
+    index = variable.index()
+    name = variable.parent_component().local_name
+    if isinstance(index, tuple):
+        return name, int(index[0]), int(index[1])
+    return name, -1 if index is None else int(index), -1
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What HiGHS said.
+
+    Attributes
+    ----------
+    status : ``"optimal"`` and ``"infeasible"`` are proofs; ``"limit"`` is not.
+    x : best solution found, over the columns of the model solved, or None.
+    objective : its objective; bound : HiGHS's proved lower bound (-inf if none).
+    """
+
+    status: Literal["optimal", "infeasible", "limit"]
+    x: FloatArray | None
+    objective: float
+    bound: float
+
+
+def solve(
+    model: MatrixModel,
+    *,
+    time_limit: float,
+    start: FloatArray | None = None,
+    stop: threading.Event | None = None,
+    on_incumbent: Callable[[FloatArray], None] | None = None,
+    on_bound: Callable[[float], None] | None = None,
+    minimise: bool = True,
+    seed: int = 0,
+    node_limit: int | None = None,
+    solution_limit: int | None = None,
+) -> Outcome:
+    """Solve in a worker thread, so that the caller can be interrupted while HiGHS runs.
+
+    Parameters
+    ----------
+    time_limit : seconds.
+    start : complete solution to begin from, or None.
+    stop : when set, HiGHS stops at its next check and the best answer so far is returned.
+    on_incumbent, on_bound : called from the worker thread with each better solution and with bounds.
+    minimise : False asks for any feasible solution.
+    solution_limit : stop after this many improving solutions.
+
+    Raises
+    ------
+    SolverError : HiGHS failed or ended in a status that says nothing.
+    """
+    run = _Run(model, minimise, stop, on_incumbent, on_bound)
+    run.options(
+        time_limit=max(time_limit, 0.01),
+        random_seed=seed,
+        mip_max_nodes=node_limit,
+        mip_max_improving_sols=solution_limit,
+    )
+    if start is not None:
+        run.highs.setSolution(model.columns, np.arange(model.columns, dtype=np.int32), np.asarray(start, dtype=float))
+    run.wait()
+    return run.outcome()
+
+
+class _SilentHighs(highspy.Highs):
+    """HiGHS prints its banner when callbacks are first enabled; silence it before that."""
+
+    def enableCallbacks(self) -> None:
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
+class _Run:
+    def __init__(
+        self,
+        model: MatrixModel,
+        minimise: bool,
+        stop: threading.Event | None,
+        on_incumbent: Callable[[FloatArray], None] | None,
+        on_bound: Callable[[float], None] | None,
+    ) -> None:
+        self.model, self.stop = model, stop
+        self.on_incumbent, self.on_bound = on_incumbent, on_bound
+        self.cancelled = threading.Event()
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+        self.best: FloatArray | None = None
+        self.highs = h = _SilentHighs()
+        self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=1e-6, mip_abs_gap=1e-7)
+        cost = model.cost if minimise else np.zeros(model.columns)
+        status = h.passModel(
+            model.columns, model.A.shape[0], model.A.nnz, int(highspy.MatrixFormat.kRowwise), 1, 0.0, cost,
+            model.lower, model.upper, model.row_lower, model.row_upper, model.A.indptr.astype(np.int32),
+            model.A.indices.astype(np.int32), model.A.data, model.integral.astype(np.int32),
+        )  # fmt: skip
+        if status == highspy.HighsStatus.kError:
+            raise SolverError("HiGHS refused the model")
+        h.cbMipImprovingSolution.subscribe(self._improved)
+        h.cbMipInterrupt.subscribe(self._check)
+        h.cbSimplexInterrupt.subscribe(self._check)
+
+    def options(self, **values: Any) -> None:
+        for name, value in values.items():
+            if value is not None and self.highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+                raise SolverError(f"HiGHS does not know option {name!r} = {value!r}")
+
+    def _improved(self, event: Any) -> None:
+        try:  # an exception inside a callback would lose the incumbent
+            self.best = np.array(event.data_out.mip_solution, copy=True)
+            if self.on_incumbent is not None:
+                self.on_incumbent(self.best)
+        except BaseException as error:
+            self.error = error
+
+    def _check(self, event: Any) -> None:
+        try:
+            if self.cancelled.is_set() or (self.stop is not None and self.stop.is_set()):
+                event.data_in.user_interrupt = True
+            elif self.on_bound is not None:
+                self.on_bound(float(event.data_out.mip_dual_bound))
+        except BaseException as error:
+            self.error = error
+
+    def wait(self) -> None:
+        def work() -> None:
+            try:
+                self.highs.run()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.done.set()
+
+        threading.Thread(target=work, daemon=True, name="highs").start()
+        try:
+            while not self.done.wait(0.1):
+                pass
+        except BaseException:
+            self.cancelled.set()
+            self.done.wait(5.0)
+            raise
+
+    def outcome(self) -> Outcome:
+        if self.error is not None:
+            raise SolverError(f"the HiGHS run failed: {self.error}") from self.error
+        h, status = self.highs, self.highs.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible:
+            return Outcome("infeasible", None, float("inf"), float("inf"))
+        info = h.getInfo()
+        found = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+        x = np.array(h.getSolution().col_value) if found else self.best
+        objective = float(self.model.cost @ x) if x is not None else float("inf")
+        bound = float(info.mip_dual_bound) if self.model.integral.any() else -np.inf
+        if status == highspy.HighsModelStatus.kOptimal:
+            return Outcome("optimal", x, objective, bound if self.model.integral.any() else objective)
+        if status == highspy.HighsModelStatus.kModelEmpty:
+            return Outcome("optimal", np.zeros(self.model.columns), 0.0, 0.0)
+        limits = (
+            "kTimeLimit",
+            "kIterationLimit",
+            "kSolutionLimit",
+            "kInterrupt",
+            "kObjectiveTarget",
+            "kObjectiveBound",
+        )
+        if status in {getattr(highspy.HighsModelStatus, name) for name in limits}:
+            return Outcome("limit", x, objective, bound)
+        raise SolverError(f"HiGHS ended with status {h.modelStatusToString(status)!r}")

@@ -1,0 +1,119 @@
+"""Windows: the chips on which each node can sit if the period is to stay within a threshold.
+
+A node on chip ``c`` has its ancestors on chips ``0..c``; each chip does at most ``block_work`` of compute. So a
+chip whose prefix would be overfull is too early, and by symmetry one whose suffix would be is too late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from partition.instance import Instance
+from partition.graph import FloatArray, IntArray
+
+SLACK = 1e-9
+"""Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""
+
+DENSE_LIMIT = 6000
+"""Nodes up to which the reachability matrix is kept dense."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """First and last possible chip of every node, ``lo`` and ``hi`` of shape (N,)."""
+
+    lo: IntArray
+    hi: IntArray
+
+    @property
+    def empty(self) -> bool:
+        """Whether some node has no chip left: the threshold is proved impossible."""
+        return bool(np.any(self.lo > self.hi))
+
+    @property
+    def free(self) -> int:
+        """Number of binaries a formulation over these windows has."""
+        return int(np.maximum(self.hi - self.lo, 0).sum())
+
+    def within(self, other: Windows) -> Windows:
+        """The intersection with another set of windows."""
+        return Windows(np.maximum(self.lo, other.lo), np.minimum(self.hi, other.hi))
+
+
+class WindowRules:
+    """Derives windows for any threshold; holds the reachability of one instance."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """(N, N) 1.0 where column ``u`` is an ancestor of row ``v`` or ``v`` itself."""
+        n = self.instance.nodes
+        bits = np.zeros((n, (n + 63) // 64), dtype=np.uint64)
+        bits[np.arange(n), np.arange(n) // 64] = np.uint64(1) << (np.arange(n) % 64).astype(np.uint64)
+        for u, v in self._edges_by_reader:
+            bits[v] |= bits[u]
+        unpacked = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :n]
+        return unpacked.astype(np.float64)
+
+    @cached_property
+    def _edges_by_reader(self) -> list[list[int]]:
+        edges = self.instance.edges
+        return edges[np.argsort(edges[:, 1], kind="stable")].tolist()  # type: ignore[no-any-return]
+
+    def windows(self, threshold: float, block_work: float | None = None) -> Windows:
+        """Windows of every placement whose period is at most ``threshold``.
+
+        Parameters
+        ----------
+        threshold : period, in units of the instance.
+        block_work : most compute one chip can hold within the threshold; the threshold itself by default.
+        """
+        inst = self.instance
+        chips = inst.chips
+        work = min(threshold, block_work if block_work is not None else threshold) * (1 + SLACK)
+        if np.any(inst.fastest > work) or inst.fastest.sum() > work * chips:
+            return Windows(np.full(inst.nodes, chips), np.zeros(inst.nodes, dtype=np.int64) - 1)
+        if len(inst.edges) == 0:
+            return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
+        windows = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
+        while True:
+            tighter = self._tighten(windows, work)
+            if tighter.empty or (np.array_equal(tighter.lo, windows.lo) and np.array_equal(tighter.hi, windows.hi)):
+                return tighter
+            windows = tighter
+
+    def _tighten(self, windows: Windows, work: float) -> Windows:
+        """One round: overfull prefixes and suffixes, given what must already lie within them."""
+        inst = self.instance
+        chips, time = inst.chips, inst.fastest
+        stages = np.arange(chips)
+        early = (windows.hi[:, None] <= stages) * time[:, None]  # (N, C) must lie on 0..c
+        late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
+        before = self.reach @ (time[:, None] - early) + early.sum(axis=0)
+        after = self.reach.T @ (time[:, None] - late) + late.sum(axis=0)
+        overfull_before = before > work * (stages + 1)
+        overfull_after = after > work * (chips - stages)
+        lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
+        hi = np.minimum(windows.hi, chips - 1 - overfull_after.sum(axis=1))
+        return self._propagate(lo, hi)
+
+    def _propagate(self, lo: IntArray, hi: IntArray) -> Windows:
+        """``lo[u] <= lo[v]`` and ``hi[u] <= hi[v]`` along every edge ``(u, v)``."""
+        low, high = lo.tolist(), hi.tolist()
+        for u, v in self._edges_by_reader:
+            if low[u] > low[v]:
+                low[v] = low[u]
+        for u, v in self._edges_by_source:
+            if high[v] < high[u]:
+                high[u] = high[v]
+        return Windows(np.array(low), np.array(high))
+
+    @cached_property
+    def _edges_by_source(self) -> list[list[int]]:
+        edges = self.instance.edges
+        return edges[np.argsort(-edges[:, 0], kind="stable")].tolist()  # type: ignore[no-any-return]

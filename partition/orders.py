@@ -1,0 +1,117 @@
+"""Topological orders of an instance's nodes, diverse in shape: what slicing works on."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+import numpy as np
+
+from partition.graph import FloatArray, IntArray
+from partition.instance import Instance
+
+
+def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Yield (N,) permutations, each a topological order of ``instance.edges``; the first ones tend to be the best.
+
+    File order, depth first from the inputs and from the outputs, least live bytes, by depth, then random
+    depth-first orders without end.
+    """
+    graph = _Adjacency(instance)
+    first_operation = np.full(instance.nodes, instance.graph.n)
+    np.minimum.at(first_operation, instance.node_of, np.arange(instance.graph.n))
+    yield graph.by_priority(first_operation)
+    yield graph.depth_first(np.arange(instance.nodes))
+    yield graph.depth_first(np.arange(instance.nodes), from_outputs=True)
+    yield graph.least_live(instance)
+    yield graph.by_priority(graph.depth())
+    while True:
+        yield graph.depth_first(rng.permutation(instance.nodes), from_outputs=bool(rng.integers(2)))
+
+
+class _Adjacency:
+    """Successors and predecessors as lists, for orders that are sequential by nature."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.n = instance.nodes
+        self.successors: list[list[int]] = [[] for _ in range(self.n)]
+        self.predecessors: list[list[int]] = [[] for _ in range(self.n)]
+        for u, v in instance.edges.tolist():
+            self.successors[u].append(v)
+            self.predecessors[v].append(u)
+
+    def by_priority(self, priority: IntArray | FloatArray) -> IntArray:
+        """Always the ready node of least priority value."""
+        waiting = [len(p) for p in self.predecessors]
+        rank = priority.tolist()
+        heap = [(rank[v], v) for v in range(self.n) if not waiting[v]]
+        heapq.heapify(heap)
+        order = []
+        while heap:
+            _, v = heapq.heappop(heap)
+            order.append(v)
+            for w in self.successors[v]:
+                waiting[w] -= 1
+                if not waiting[w]:
+                    heapq.heappush(heap, (rank[w], w))
+        return np.array(order)
+
+    def depth_first(self, preference: IntArray, *, from_outputs: bool = False) -> IntArray:
+        """Finish what was begun last; ties by ``preference``. From the outputs: the reverse of such an order."""
+        successors, predecessors = (
+            (self.predecessors, self.successors) if from_outputs else (self.successors, self.predecessors)
+        )
+        rank = (-preference if from_outputs else preference).tolist()
+        waiting = [len(p) for p in predecessors]
+        stack = sorted((v for v in range(self.n) if not waiting[v]), key=lambda v: -rank[v])
+        order = []
+        while stack:
+            v = stack.pop()
+            order.append(v)
+            ready = []
+            for w in successors[v]:
+                waiting[w] -= 1
+                if not waiting[w]:
+                    ready.append(w)
+            stack.extend(sorted(ready, key=lambda w: -rank[w]))
+        return np.array(order[::-1] if from_outputs else order)
+
+    def least_live(self, instance: Instance) -> IntArray:
+        """Greedily the ready node that adds least to the bytes alive (outputs begun minus inputs ended)."""
+        produced = np.bincount(instance.source, weights=instance.tau, minlength=self.n).tolist()
+        unread = np.diff(instance.reader_ptr).tolist()
+        reads: list[list[int]] = [[] for _ in range(self.n)]
+        for t in range(instance.tensors):
+            for w in instance.tensor_readers(t).tolist():
+                reads[w].append(t)
+        tau = instance.tau.tolist()
+
+        def growth(v: int) -> float:
+            return float(produced[v] - sum(tau[t] for t in reads[v] if unread[t] == 1))
+
+        waiting = [len(p) for p in self.predecessors]
+        heap = [(growth(v), v) for v in range(self.n) if not waiting[v]]
+        heapq.heapify(heap)
+        order = []
+        while heap:
+            key, v = heapq.heappop(heap)
+            now = growth(v)
+            if now < key:  # an input became the last of its readers since; look again
+                heapq.heappush(heap, (now, v))
+                continue
+            order.append(v)
+            for t in reads[v]:
+                unread[t] -= 1
+            for w in self.successors[v]:
+                waiting[w] -= 1
+                if not waiting[w]:
+                    heapq.heappush(heap, (growth(w), w))
+        return np.array(order)
+
+    def depth(self) -> IntArray:
+        """(N,) edges on the longest path from an input; nodes are numbered topologically."""
+        depth = [0] * self.n
+        for v in self.by_priority(np.arange(self.n)).tolist():
+            for w in self.successors[v]:
+                depth[w] = max(depth[w], depth[v] + 1)
+        return np.array(depth)

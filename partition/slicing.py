@@ -1,0 +1,302 @@
+"""Slicing: the best cut of a topological order into contiguous blocks, one per chip, by dynamic programming.
+
+Every quantity of a block ``[i, j)`` of an order is a sum over *rectangles* of pairs ``(i, j)``: a tensor is received
+by the blocks that begin after its producer and after its previous reader and end behind this reader, and so
+on. All blocks of interest are filled at once from differences along the two axes, in a band of width ``L``
+(the longest block worth looking at). The idea of slicing an order optimally is SliceGraph's (Archer et al., ICML 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from partition.graph import FloatArray, IntArray
+from partition.instance import Instance
+from partition.placement import Placement
+
+Mode = Literal["direct", "neighbours", "relayed"]
+"""How a tensor reaches a far block: straight, not at all, or handed on by every block between."""
+
+BAND_LIMIT = 12_000_000
+"""Entries of the band; longer orders are sliced between groups of operations only."""
+
+
+def slice_order(instance: Instance, order: IntArray, mode: Mode, *, longest: float = 2.0) -> Placement | None:
+    """The best placement that cuts ``order`` into contiguous blocks on chips ``0, 1, ...``.
+
+    Parameters
+    ----------
+    order : (N,) topological order of the nodes; replicable nodes run wherever a block needs them.
+    mode : ``"direct"`` ignores the triangle rule, ``"neighbours"`` lets tensors reach the next block only,
+        ``"relayed"`` hands them on block by block and charges it. The last two satisfy the rule.
+    longest : largest compute of a block worth looking at, in units of the instance.
+
+    Returns
+    -------
+    None if no slicing of this order keeps the rules within ``longest``. The answer is exact for forward
+    tensors; those of the backward pass round a ring are left to the cost model.
+    """
+    return _Slicer(instance, order, longest).solve(mode)
+
+
+@dataclass(frozen=True)
+class _Rectangles:
+    """Amounts that count for blocks beginning in ``first..last`` and ending at ``end`` or later."""
+
+    first: IntArray
+    last: IntArray
+    end: IntArray
+    amount: FloatArray
+
+
+class _Slicer:
+    def __init__(self, instance: Instance, order: IntArray, longest: float) -> None:
+        self.inst = inst = instance
+        order = order[~inst.replicable[order]]
+        self.position = np.full(inst.nodes, -1)
+        self.group = 1
+        while True:
+            self.position[order] = np.arange(len(order)) // self.group
+            self.size = int(self.position.max()) + 1 if len(order) else 0
+            time = np.bincount(self.position[order], weights=inst.fastest[order], minlength=self.size)
+            work = np.concatenate([[0.0], np.cumsum(time)])
+            ends = np.searchsorted(work, work[:-1] + max(longest, float(time.max(initial=0.0))), side="right") - 1
+            self.band = int((ends - np.arange(self.size)).max(initial=1))
+            if (self.size + 1) * (self.band + 1) <= BAND_LIMIT:
+                break
+            self.group *= 2
+        self.work = work
+        self._spans()
+
+    def _spans(self) -> None:
+        """Position of the producer and of all readers of every tensor, replicable producers aside."""
+        inst = self.inst
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        reads = (~inst.replicable[inst.source[tensor]]) & (~inst.replicable[inst.readers])
+        tensor, reader = tensor[reads], self.position[inst.readers[reads]]
+        made = self.position[inst.source[tensor]]
+        outside = made != reader
+        pairs = np.unique(np.stack([tensor[outside], reader[outside]]), axis=1)
+        self.read_tensor, self.read_at = pairs
+        self.made_at = self.position[inst.source[self.read_tensor]]
+        self.sent, begin = np.unique(self.read_tensor, return_index=True)
+        self.sent_at = self.position[inst.source[self.sent]]
+        self.first_read = np.minimum.reduceat(self.read_at, begin) if len(begin) else np.zeros(0, np.int64)
+        self.last_read = np.maximum.reduceat(self.read_at, begin) if len(begin) else np.zeros(0, np.int64)
+
+    # --- quantities of all blocks in the band --------------------------------------------------------------
+
+    def _sum(self, r: _Rectangles) -> FloatArray:
+        """(size, band + 1): entry ``[i, d]`` is the sum over rectangles that contain block ``[i, i + d)``."""
+        width = self.band + 2
+        nearest = np.clip(r.end - r.last, 0, width - 1)
+        farthest = np.clip(r.end - r.first + 1, 0, width - 1)
+        rows = self.size + 1
+        steps = np.bincount(r.end * width + nearest, weights=r.amount, minlength=rows * width)
+        steps -= np.bincount(r.end * width + farthest, weights=r.amount, minlength=rows * width)
+        by_end = steps.reshape(rows, width).cumsum(axis=1)
+        begin = np.arange(self.size)[:, None]
+        length = np.arange(self.band + 1)[None, :]
+        end = begin + length
+        gained = np.where(end <= self.size, by_end[np.minimum(end, self.size), length], 0.0)
+        return gained.cumsum(axis=1)
+
+    def _once_per_block(self, owner: IntArray, at: IntArray, amount: FloatArray) -> _Rectangles:
+        """Amounts of things that a block holds once, however many of its positions ``at`` use them."""
+        pairs = np.unique(np.stack([owner, at]), axis=1)
+        owner, at = pairs
+        previous = np.where(np.concatenate([[False], owner[1:] == owner[:-1]]), np.concatenate([[-1], at[:-1]]), -1)
+        return _Rectangles(previous + 1, at, at + 1, amount[owner])
+
+    def _users_of_replicable(self) -> tuple[IntArray, IntArray]:
+        """(node, position) pairs: where each replicable node must be present."""
+        inst = self.inst
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        wanted: dict[int, set[int]] = {int(v): set() for v in np.flatnonzero(inst.replicable)}
+        pairs = np.stack([inst.source[tensor], inst.readers])[:, inst.replicable[inst.source[tensor]]]
+        for u, w in pairs[:, np.argsort(-pairs[1], kind="stable")].T.tolist():
+            wanted[u] |= wanted[w] if inst.replicable[w] else {int(self.position[w])}
+        flat = [(v, p) for v, places in wanted.items() for p in sorted(places)]
+        both = np.array(flat, dtype=np.int64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
+
+    def _compute(self, kind: int) -> FloatArray:
+        time = self.inst.time[kind]
+        plain = ~self.inst.replicable
+        at = np.bincount(self.position[plain], weights=time[plain], minlength=self.size)
+        compute = self._window(np.concatenate([[0.0], np.cumsum(at)]))
+        copies, places = self._users_of_replicable()
+        if len(copies):
+            compute = compute + self._sum(self._once_per_block(copies, places, time))
+        return compute
+
+    def _window(self, prefix: FloatArray) -> FloatArray:
+        end = np.minimum(np.arange(self.size)[:, None] + np.arange(self.band + 1)[None, :], self.size)
+        return np.asarray(prefix[end] - prefix[:-1][:, None])
+
+    def _memory(self) -> FloatArray:
+        inst = self.inst
+        plain = ~inst.replicable
+        at = np.bincount(self.position[plain], weights=inst.weights[plain], minlength=self.size)
+        memory = self._window(np.concatenate([[0.0], np.cumsum(at)]))
+        copies, places = self._users_of_replicable()
+        if len(copies):
+            memory = memory + self._sum(self._once_per_block(copies, places, inst.weights))
+        if len(inst.shared_bytes):
+            owner = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
+            shared = self._once_per_block(owner, self.position[inst.shared_nodes], inst.shared_bytes)
+            memory = memory + self._sum(shared)
+        return memory
+
+    def _receive(self) -> FloatArray:
+        """Received by a block: read in it, produced outside of it; counted at its first reader there."""
+        tau = self.inst.tau[self.read_tensor]
+        again = np.concatenate([[False], self.read_tensor[1:] == self.read_tensor[:-1]])
+        previous = np.where(again, np.concatenate([[-1], self.read_at[:-1]]), -1) + 1
+        forward = self.made_at < self.read_at
+        begin = np.where(forward, np.maximum(previous, self.made_at + 1), previous)
+        some = begin <= self.read_at
+        received = self._sum(_Rectangles(begin[some], self.read_at[some], self.read_at[some] + 1, tau[some]))
+        back = some & ~forward  # from a later producer: no longer received once the block reaches it
+        if back.any():
+            received -= self._sum(_Rectangles(begin[back], self.read_at[back], self.made_at[back] + 1, tau[back]))
+        return received
+
+    def _send(self) -> FloatArray:
+        """Sent by a block: produced in it, unless all readers are in it as well."""
+        tau, zero = self.inst.tau[self.sent], np.zeros_like(self.sent)
+        first, last = np.minimum(self.sent_at, self.first_read), np.maximum(self.sent_at, self.last_read)
+        produced = self._sum(_Rectangles(zero, self.sent_at, self.sent_at + 1, tau))
+        return produced - self._sum(_Rectangles(zero, first, last + 1, tau))
+
+    def _cut(self) -> FloatArray:
+        """(size + 1,) time of the tensors alive between positions ``i - 1`` and ``i``."""
+        steps = np.zeros(self.size + 2)
+        forward = self.last_read > self.sent_at
+        np.add.at(steps, self.sent_at[forward] + 1, self.inst.tau[self.sent[forward]])
+        np.add.at(steps, self.last_read[forward] + 1, -self.inst.tau[self.sent[forward]])
+        return np.maximum(steps.cumsum()[: self.size + 1], 0.0)
+
+    # --- the dynamic program -------------------------------------------------------------------------------
+
+    def solve(self, mode: Mode) -> Placement | None:
+        if self.size == 0:
+            return None
+        hw = self.inst.hardware
+        load = self._loads(mode)
+        if mode == "neighbours":
+            bounds = self._blocks_among_neighbours(load)
+        else:
+            bounds = self._blocks([load[k] for k in hw.kind_of_chip])
+        return None if bounds is None else self._placement(bounds)
+
+    def _loads(self, mode: Mode) -> list[FloatArray]:
+        """Per chip kind, (size, band + 1) load of every block; infinite where a block is not allowed."""
+        inst, hw = self.inst, self.inst.hardware
+        begin = np.arange(self.size)[:, None]
+        end = begin + np.arange(self.band + 1)[None, :]
+        outside = end > self.size
+        end = np.minimum(end, self.size)
+        cut = self._cut()
+        if mode == "relayed":
+            receive, send = cut[begin], cut[end]
+        elif hw.serial or hw.links == 0:
+            receive, send = self._receive(), self._send()
+        else:
+            receive, send = np.zeros((1, 1)), np.zeros((1, 1))  # never more than the links beside the chip
+        memory = self._memory() if hw.rules.memory and np.isfinite(hw.sram_bytes).any() else None
+        loads = []
+        for k, kind in enumerate(hw.kinds):
+            compute = self._compute(k)
+            load = compute + receive + send if hw.serial else np.maximum(np.maximum(compute, receive), send)
+            if hw.links:
+                load = np.maximum(load, cut[end])
+            if memory is not None:
+                load = np.where(memory > kind.sram_bytes, np.inf, load)
+            loads.append(np.where(outside, np.inf, load))
+        return loads
+
+    def _blocks(self, loads: list[FloatArray]) -> list[int] | None:
+        """Block boundaries of least period; block ``c`` has load ``loads[c]``."""
+        rows = np.arange(self.size + 1)[:, None]
+        length = np.arange(self.band + 1)[None, :]
+        begin = rows - length
+        possible = (begin >= 0) & (length > 0) & (begin < self.size)
+        begin = np.where(possible, begin, 0)
+        by_end = {
+            id(load): np.where(possible, load[np.minimum(begin, self.size - 1), length], np.inf) for load in loads
+        }
+        best = np.full(self.size + 1, np.inf)
+        best[0] = 0.0
+        layers = [best]
+        for load in loads:
+            best = np.maximum(best[begin], by_end[id(load)]).min(axis=1)
+            layers.append(best)
+        used = int(np.argmin([layer[self.size] for layer in layers]))
+        if not np.isfinite(layers[used][self.size]):
+            return None
+        bounds, end = [self.size], self.size
+        for c in range(used - 1, -1, -1):
+            length_back = int(np.argmin(np.maximum(layers[c][begin[end]], by_end[id(loads[c])][end])))
+            end -= length_back
+            bounds.append(end)
+        return bounds[::-1]
+
+    def _blocks_among_neighbours(self, loads: list[FloatArray]) -> list[int] | None:
+        """As :meth:`_blocks`, where every tensor a block reads comes from the block before it."""
+        n, band = self.size, self.band
+        chips = self.inst.hardware.kind_of_chip
+        earliest = np.arange(n)  # earliest producer read at each position
+        np.minimum.at(earliest, self.read_at, np.minimum(self.made_at, self.read_at))
+        begin, length = np.arange(n)[:, None], np.arange(band + 1)[None, :]
+        at = np.minimum(begin + length, n) - 1
+        source = np.minimum.accumulate(np.where(length > 0, earliest[np.maximum(at, 0)], n), axis=1)
+        back = np.clip(np.where(source < begin, begin - source, 0), 0, band + 1)  # least length of the block before
+        # previous[i, k]: best period of blocks ending at i whose last has length >= k
+        block = np.where((begin == 0) & (length > 0), loads[chips[0]], np.inf)
+        layers = [block]
+        rows = np.arange(n + 1)[:, None]
+        start = rows - length
+        possible = (start >= 0) & (length > 0) & (start < n)
+        start = np.where(possible, start, 0)
+        for c in range(1, len(chips)):
+            by_end = np.where(possible, block[start, length], np.inf)
+            at_least = np.concatenate([by_end, np.full((n + 1, 1), np.inf)], axis=1)
+            at_least = np.minimum.accumulate(at_least[:, ::-1], axis=1)[:, ::-1]
+            block = np.maximum(loads[chips[c]], np.take_along_axis(at_least[:n], back, axis=1))
+            layers.append(block)
+        final = [np.where(possible[n], layer[start[n], length[0]], np.inf) for layer in layers]
+        used = int(np.argmin([row.min() for row in final]))
+        if not np.isfinite(final[used].min()):
+            return None
+        end, size = n, int(np.argmin(final[used]))
+        bounds = [end]
+        for c in range(used, -1, -1):
+            begin_at = end - size
+            bounds.append(begin_at)
+            if c:
+                least = int(back[begin_at, size])
+                candidates = np.where(possible[begin_at], layers[c - 1][start[begin_at], length[0]], np.inf)
+                candidates[:least] = np.inf
+                end, size = begin_at, int(np.argmin(candidates))
+        return bounds[::-1]
+
+    def _placement(self, bounds: list[int]) -> Placement:
+        """Homes by block; replicable nodes at home where first needed, replicas where needed again."""
+        inst = self.inst
+        block_of = np.searchsorted(np.array(bounds[1:]), np.arange(self.size), side="right")
+        chip = np.zeros(inst.nodes, dtype=np.int64)
+        plain = ~inst.replicable
+        chip[plain] = block_of[self.position[plain]]
+        copies, places = self._users_of_replicable()
+        pairs = np.unique(np.stack([copies, block_of[places]]), axis=1).T if len(copies) else np.zeros((0, 2), np.int64)
+        replicas = []
+        for v, c in pairs[::-1].tolist():
+            chip[v] = c
+        for v, c in pairs.tolist():
+            if c != chip[v]:
+                replicas.append((v, c))
+        return inst.lift(chip, replicas, [])
