@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from partition.instance import Instance
 from milp.windows import Windows
+from partition.instance import Instance
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""

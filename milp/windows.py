@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from partition.instance import Instance
 from partition.graph import FloatArray, IntArray
+from partition.instance import Instance
 
 SLACK = 1e-9
 """Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""

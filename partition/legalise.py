@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.graph import BoolArray, Graph
+from partition.graph import BoolArray, Graph, IntArray
 from partition.hardware import Hardware
+from partition.placement import Placement
 
 SHARE = 0.01
 """Largest share of a chip's fair part of the time, and of its SRAM, that a replica may take."""
@@ -29,11 +30,11 @@ def replicable(graph: Graph, hardware: Hardware) -> BoolArray:
 
 
 def relayable(graph: Graph, hardware: Hardware) -> BoolArray:
-    """(m,) bool, the tensors that chips may forward: all constraining, and not of a replicable operation."""
+    """(m,) bool, the tensors that chips may forward: those read over constraining edges alone."""
     if not hardware.relays_allowed:
         return np.zeros(graph.m, dtype=bool)
     free_edges = graph.edge_tensor[~graph.edge_constrains]
-    result = ~replicable(graph, hardware)[graph.producer]
+    result = np.ones(graph.m, dtype=bool)
     result[free_edges] = False
     return result
 
@@ -85,3 +86,106 @@ def _wanted_by_several(graph: Graph, candidate: BoolArray) -> BoolArray:
     for v in single[np.argsort(-rank[single])]:
         kept[v] = kept[only[v]]
     return kept
+
+
+def close_gaps(placement: Placement, chips: int) -> Placement:
+    """The placement with empty chips skipped. On identical chips this never makes it worse (docs/proof.md)."""
+    occupied = np.unique(np.concatenate([placement.assignment, placement.replicas[:, 1], placement.relays[:, 1]]))
+    rank = np.zeros(chips, dtype=np.int64)
+    rank[occupied] = np.arange(len(occupied))
+    return _renamed(placement, rank)
+
+
+def _renamed(placement: Placement, rank: IntArray) -> Placement:
+    replicas, relays = placement.replicas.copy(), placement.relays.copy()
+    replicas[:, 1], relays[:, 1] = rank[replicas[:, 1]], rank[relays[:, 1]]
+    return Placement(rank[placement.assignment], replicas, relays)
+
+
+def satisfy_triangle(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
+    """Relay tensors chip by chip until no direct edge of the chip graph has a longer path beside it.
+
+    Only tensors on offending edges are relayed, and each at most once, so it ends; what cannot be relayed is
+    left as it is (the rule checker will say so).
+    """
+    if not (hardware.rules.triangle and hardware.relays_allowed):
+        return placement
+    tensor, chip = receives(graph, placement)
+    counts = constraining(graph, placement, tensor, chip)
+    may_relay = relayable(graph, hardware)
+    home = placement.assignment[graph.producer]
+    last = np.full(graph.m, -1)
+    np.maximum.at(last, tensor, chip)
+    relayed = np.zeros(graph.m, dtype=bool)
+    relayed[placement.relays[:, 0]] = True
+    extra = set(map(tuple, placement.relays.tolist()))
+    held = set(map(tuple, placement.replicas.tolist()))
+    while True:
+        source = _sources(home, tensor, chip, extra)
+        offending = _offending(source[counts], chip[counts], hardware.chips)
+        chosen = np.unique(tensor[counts][offending[source[counts], chip[counts]]])
+        chosen = chosen[may_relay[chosen] & ~relayed[chosen]]
+        if not len(chosen):
+            break
+        relayed[chosen] = True
+        for t in chosen.tolist():
+            between = range(int(home[t]) + 1, int(last[t]))
+            extra |= {(t, c) for c in between if (int(graph.producer[t]), c) not in held}
+        pairs = np.unique(
+            np.concatenate([np.stack([tensor, chip], axis=1), np.array(sorted(extra), dtype=np.int64).reshape(-1, 2)]),
+            axis=0,
+        )
+        tensor, chip = pairs[:, 0], pairs[:, 1]
+        counts = constraining(graph, placement, tensor, chip) | relayed[tensor]
+    return Placement(placement.assignment, placement.replicas, np.array(sorted(extra), dtype=np.int64).reshape(-1, 2))
+
+
+def receives(graph: Graph, placement: Placement) -> tuple[IntArray, IntArray]:
+    """(tensor, chip) pairs, sorted: what each chip receives for its own instances (relays aside)."""
+    tensor, chip, _ = _reads_elsewhere(graph, placement)
+    pairs = np.unique(np.stack([tensor, chip], axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def constraining(graph: Graph, placement: Placement, tensor: IntArray, chip: IntArray) -> BoolArray:
+    """Which of the given receives serve at least one constraining edge."""
+    t, c, bound = _reads_elsewhere(graph, placement)
+    width = int(max(c.max(initial=0), chip.max(initial=0))) + 1
+    return np.isin(tensor * width + chip, t[bound] * width + c[bound])
+
+
+def _reads_elsewhere(graph: Graph, placement: Placement) -> tuple[IntArray, IntArray, BoolArray]:
+    """(tensor, chip, constrains) for every read by an instance with no instance of the producer beside it."""
+    base = np.stack([np.arange(graph.n), placement.assignment], axis=1)
+    instances = np.concatenate([base, placement.replicas])
+    instances = instances[np.argsort(instances[:, 0], kind="stable")]
+    ptr = np.searchsorted(instances[:, 0], np.arange(graph.n + 1))
+    copies = (ptr[1:] - ptr[:-1])[graph.consumers]
+    edge = np.repeat(np.arange(len(graph.consumers)), copies)
+    offset = np.arange(len(edge)) - np.repeat(np.cumsum(copies) - copies, copies)
+    chip = instances[ptr[graph.consumers[edge]] + offset, 1]
+    width = int(instances[:, 1].max()) + 1
+    elsewhere = ~np.isin(graph.edge_source[edge] * width + chip, instances[:, 0] * width + instances[:, 1])
+    edge, chip = edge[elsewhere], chip[elsewhere]
+    return graph.edge_tensor[edge], chip, graph.edge_constrains[edge]
+
+
+def _sources(home: IntArray, tensor: IntArray, chip: IntArray, relays: set[tuple[int, int]]) -> IntArray:
+    """(receives,) the last relay before each receiving chip, or the home."""
+    source = home[tensor].copy()
+    for t, c in relays:
+        later = (tensor == t) & (chip > c) & (source < c)
+        source[later] = c
+    return source
+
+
+def _offending(source: IntArray, chip: IntArray, chips: int) -> BoolArray:
+    """(C, C) bool: direct edges beside which a path runs through a third chip."""
+    direct = np.zeros((chips, chips), dtype=bool)
+    direct[source, chip] = True
+    path = direct.copy()
+    for k in range(chips):
+        path |= path[:, k : k + 1] & path[k : k + 1, :]
+    third = ~np.eye(chips, dtype=bool)
+    longer = ((path & third).astype(np.float64) @ (path & third).astype(np.float64)) > 0
+    return direct & longer

@@ -1,0 +1,231 @@
+"""Exact dynamic program over ideals (down-sets), for graphs that have few of them.
+
+Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs
+of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once. Replicable
+nodes are left out and the triangle rule is ignored: the result is a bound, and its blocks a placement to complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from partition.graph import FloatArray, IntArray
+from partition.instance import Instance
+
+IDEAL_LIMIT = 60_000
+"""Most ideals worth enumerating."""
+
+PAIR_LIMIT = 30_000_000
+"""Most blocks (pairs of nested ideals) worth scoring."""
+
+WORK_SLACK = 1e-9
+"""Relative rounding allowance when a block's compute is compared with the threshold."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The outcome of the dynamic program.
+
+    Attributes
+    ----------
+    period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
+    chip : (N,) chip of every node in the best chain; replicable nodes have -1. None if there is no chain.
+    """
+
+    period: float
+    chip: IntArray | None
+
+
+def best_chain(
+    instance: Instance,
+    threshold: float,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    ideal_limit: int = IDEAL_LIMIT,
+) -> Chain | None:
+    """The best chain of ideals with a period below ``threshold``, or None if there are too many ideals.
+
+    Parameters
+    ----------
+    threshold : only blocks with a smaller load are looked at, in units of the instance.
+    stop : asked now and then; True gives up (None).
+    """
+    if instance.hardware.links and not instance.forward_only:
+        return None
+    masks = _enumerate(instance, ideal_limit, stop)
+    return None if masks is None else _Chains(instance, masks, threshold, stop).solve()
+
+
+def _enumerate(instance: Instance, limit: int, stop: Callable[[], bool]) -> list[int] | None:
+    """Every ideal as a bit mask over nodes, smaller ones first; None if there are more than ``limit``."""
+    plain = ~instance.replicable
+    producers = [0] * instance.nodes
+    successors: list[list[int]] = [[] for _ in range(instance.nodes)]
+    for u, w in instance.edges.tolist():
+        if plain[u] and plain[w]:
+            producers[w] |= 1 << u
+            successors[u].append(w)
+    level = {0: [v for v in np.flatnonzero(plain).tolist() if not producers[v]]}
+    masks = [0]
+    while level:
+        following: dict[int, list[int]] = {}
+        for mask, ready in level.items():
+            for v in ready:
+                child = mask | (1 << v)
+                if child not in following:
+                    freed = [w for w in successors[v] if producers[w] & child == producers[w]]
+                    following[child] = [w for w in ready if w != v] + list(dict.fromkeys(freed))
+        masks.extend(following)
+        if len(masks) > limit or stop():
+            return None
+        level = following
+    return masks
+
+
+class _Chains:
+    """Scores the blocks between ideals and finds the best chain."""
+
+    def __init__(self, inst: Instance, masks: list[int], threshold: float, stop: Callable[[], bool]) -> None:
+        self.inst, self.hw, self.threshold, self.stop = inst, inst.hardware, threshold, stop
+        width = (inst.nodes + 63) // 64
+        raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
+        self.words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
+        work = self._member() @ inst.fastest
+        by_work = np.argsort(work, kind="stable")  # stable: among equal work, subsets stay first
+        self.words = np.ascontiguousarray(self.words[by_work])
+        member = self._member()
+        self.work = work[by_work]
+        self.time = member @ inst.time.T  # (I, K)
+        self._tensors(member)
+        self._weights(member)
+
+    def _member(self) -> FloatArray:
+        bits = np.unpackbits(self.words.view(np.uint8), axis=1, bitorder="little")[:, : self.inst.nodes]
+        return bits.astype(np.float64)
+
+    def _tensors(self, member: FloatArray) -> None:
+        """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
+        inst = self.inst
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        plain = ~inst.replicable[inst.source[tensor]] & ~inst.replicable[inst.readers]
+        kept, tensor = np.unique(tensor[plain], return_inverse=True)
+        self.tau = inst.tau[kept]
+        reads = sp.csr_array((np.ones(len(tensor)), (tensor, inst.readers[plain])), shape=(len(kept), inst.nodes))
+        self.degree = np.bincount(tensor, minlength=len(kept)).astype(np.int32)
+        self.count = np.ascontiguousarray((reads @ member.T).T.astype(np.int32))
+        self.made = member[:, inst.source[kept]] > 0
+        self.both_ways = np.zeros(len(kept), dtype=bool)
+        self.both_ways[tensor[~inst.reader_constrains[plain]]] = True
+        live = self.made & (self.count < self.degree)
+        self.cut = live @ self.tau
+        self.live = [np.flatnonzero(row) for row in live & ~self.both_ways]
+        self.back = np.flatnonzero(self.both_ways)
+
+    def _weights(self, member: FloatArray) -> None:
+        inst = self.inst
+        self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
+        self.private = member @ np.where(inst.replicable, 0.0, inst.weights)
+        row = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
+        users = sp.csr_array((np.ones(len(row)), (row, inst.shared_nodes)), shape=(len(inst.shared_bytes), inst.nodes))
+        self.shared_users = (users @ member.T).T.astype(np.int32)
+
+    def _blocks_from(self, i: int) -> tuple[IntArray, list[FloatArray]]:
+        """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
+        reach = self.work[i] + self.threshold * (1 + WORK_SLACK)
+        last = int(np.searchsorted(self.work, reach, side="right"))
+        begin = self.words[i]
+        later = np.arange(i + 1, last)
+        # Word by word: most candidates drop out at the first words that differ.
+        for word in np.flatnonzero(begin):
+            later = later[(self.words[later, word] & begin[word]) == begin[word]]
+        receive, send = self._transfers(i, later)
+        over = self._too_heavy(i, later)
+        loads = []
+        for k, kind in enumerate(self.hw.kinds):
+            compute = self.time[later, k] - self.time[i, k]
+            load = compute + receive + send if self.hw.serial else np.maximum(compute, np.maximum(receive, send))
+            if self.hw.links:
+                load = np.maximum(load, self.cut[later])
+            loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.limited else load)
+        return later, loads
+
+    def _transfers(self, i: int, later: IntArray) -> tuple[FloatArray, FloatArray]:
+        if not self.hw.serial and self.hw.links:
+            return np.zeros(1), np.zeros(1)  # never more than the links beside the chip
+        live = self.live[i]
+        inside = self.count[later[:, None], live]
+        receive = (inside > self.count[i, live]) @ self.tau[live]
+        through = (inside < self.degree[live]) @ self.tau[live]
+        if not len(self.back):
+            return receive, np.maximum(self.cut[later] - through, 0.0)
+        back = self.back
+        cut_forward = (self.made[later] & (self.count[later] < self.degree))[:, ~self.both_ways] @ self.tau[
+            ~self.both_ways
+        ]
+        own = self.made[later[:, None], back] & ~self.made[i, back]
+        got = self.count[later[:, None], back] - self.count[i, back]
+        receive = receive + (~own & (got > 0)) @ self.tau[back]
+        send = cut_forward - through + (own & (got < self.degree[back])) @ self.tau[back]
+        return receive, np.maximum(send, 0.0)
+
+    def _too_heavy(self, i: int, later: IntArray) -> FloatArray:
+        """Resident weights of each block, less a rounding allowance."""
+        held = self.private[later] - self.private[i]
+        if len(self.inst.shared_bytes):
+            held = held + (self.shared_users[later] > self.shared_users[i]) @ self.inst.shared_bytes
+        return np.asarray(held * (1 - 1e-9))
+
+    def solve(self) -> Chain | None:
+        """Bellman over numbers of chips; blocks at or above the threshold are never kept."""
+        starts: list[IntArray] = []
+        ends: list[IntArray] = []
+        loads: list[list[FloatArray]] = []
+        pairs = 0
+        for i in range(len(self.work) - 1):
+            if self.hw.links and self.cut[i] >= self.threshold:
+                continue
+            later, per_kind = self._blocks_from(i)
+            good = np.min(per_kind, axis=0) < self.threshold
+            pairs += int(good.sum())
+            if pairs > PAIR_LIMIT or (i % 64 == 0 and self.stop()):
+                return None
+            starts.append(np.full(int(good.sum()), i, dtype=np.int32))
+            ends.append(later[good].astype(np.int32))
+            loads.append([load[good] for load in per_kind])
+        if not pairs:
+            return Chain(float("inf"), None)
+        return self._shortest(
+            np.concatenate(starts), np.concatenate(ends), [np.concatenate(k) for k in zip(*loads, strict=True)]
+        )
+
+    def _shortest(self, start: NDArray[np.int32], end: NDArray[np.int32], loads: list[FloatArray]) -> Chain:
+        by_end = np.argsort(end, kind="stable")
+        start, end, loads = start[by_end], end[by_end], [load[by_end] for load in loads]
+        targets, begin = np.unique(end, return_index=True)
+        count = len(self.work)
+        best = np.full(count, np.inf)
+        best[0] = 0.0
+        layers = [best]
+        for kind in self.hw.kind_of_chip:
+            best = np.full(count, np.inf)
+            best[targets] = np.minimum.reduceat(np.maximum(layers[-1][start], loads[kind]), begin)
+            layers.append(best)
+        used = int(np.argmin([layer[-1] for layer in layers]))
+        period = float(layers[used][-1])
+        if not period < self.threshold:
+            return Chain(float("inf"), None)
+        chip = np.full(self.inst.nodes, -1)
+        at = count - 1
+        for c in range(used - 1, -1, -1):
+            span = slice(*np.searchsorted(end, [at, at + 1]))
+            choice = int(np.argmin(np.maximum(layers[c][start[span]], loads[self.hw.kind_of_chip[c]][span])))
+            before = int(start[span][choice])
+            block = np.unpackbits((self.words[at] & ~self.words[before]).view(np.uint8), bitorder="little")
+            chip[np.flatnonzero(block[: self.inst.nodes])] = c
+            at = before
+        return Chain(period, chip)
