@@ -18,6 +18,7 @@ Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,7 @@ def build(
     choices: Choices | None = None,
     lower: float = 0.0,
     upper: float | None = None,
+    limited: Sequence[int] | None = None,
 ) -> pyo.ConcreteModel:
     """The model over given windows, minimising the period ``T``.
 
@@ -79,20 +81,30 @@ def build(
     windows : chips each node may use; they must hold for every placement that matters.
     choices : rows to write; :meth:`Choices.lossless` by default.
     lower, upper : bounds of ``T`` in units of the instance.
+    limited : chips whose load, memory and links (into and out of them) are limited; all by default.
 
     Raises
     ------
     ImpossibleRow : no placement fits the windows.
     """
-    return _Model(instance, windows, choices or Choices.lossless(instance), lower, upper).model
+    return _Model(instance, windows, choices or Choices.lossless(instance), lower, upper, limited).model
 
 
 class _Model:
     """Builds the rows family by family; ``x``, ``y``, ``X`` fold constants."""
 
-    def __init__(self, inst: Instance, windows: Windows, choices: Choices, lower: float, upper: float | None) -> None:
+    def __init__(
+        self,
+        inst: Instance,
+        windows: Windows,
+        choices: Choices,
+        lower: float,
+        upper: float | None,
+        limited: Sequence[int] | None,
+    ) -> None:
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
+        self.limited = range(inst.chips) if limited is None else limited
         self.lo, self.hi = windows.lo.tolist(), windows.hi.tolist()
         self.source = inst.source.tolist()
         self.tau = inst.tau.tolist()
@@ -255,7 +267,11 @@ class _Model:
             for t, link in crossing
             for b in self._chips_of_readers(t)
         )
-        m.link = _rows(sum(self.tau[t] * m.g[t, link] for t in self.moving) <= m.T for link in range(self.hw.links))
+        m.link = _rows(sum(self.tau[t] * m.g[t, link] for t in self.moving) <= m.T for link in self._limited_links())
+
+    def _limited_links(self) -> list[int]:
+        size = self.inst.chips
+        return [link for link in range(self.hw.links) if link in self.limited or (link + 1) % size in self.limited]
 
     def _homes_behind(self, link: int, b: int) -> list[int]:
         """Chips ``a`` whose route round the ring to ``b`` uses the link."""
@@ -282,7 +298,7 @@ class _Model:
         for t in needs_end:
             for c in sorted(self._relay_chips(t)):
                 _add(m.ends, self.model.R[t, c] <= 1 - self._end(t, c))
-        for terms in load:
+        for terms in (load[c] for c in wanted_links if c in self.limited or c + 1 in self.limited):
             _add(m.link, pyo.quicksum(terms) <= m.T if terms else True)
 
     def _end(self, t: int, c: int) -> Expression:
@@ -322,7 +338,7 @@ class _Model:
                 sends[c].append(self.tau[t] * m.s[t, c])
             for t, c in m.R:
                 sends[c].append(self.tau[t] * m.R[t, c])
-        for c in self.chips:
+        for c in self.limited:
             time = inst.time[kind[c]].tolist()
             compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
             parts = [compute + receives[c] + sends[c]] if self.hw.serial else [compute, receives[c], sends[c]]
@@ -338,7 +354,7 @@ class _Model:
             return
         users = np.split(inst.shared_nodes, inst.shared_ptr[1:-1]) if len(inst.shared_bytes) else []
         for c, capacity in enumerate(self.hw.sram_bytes.tolist()):
-            if not np.isfinite(capacity):
+            if not np.isfinite(capacity) or c not in self.limited:
                 continue
             # Bytes are scaled to the capacity, so that the solver's tolerance means the same on every chip.
             unit = capacity or 1.0

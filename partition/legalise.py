@@ -189,3 +189,24 @@ def _offending(source: IntArray, chip: IntArray, chips: int) -> BoolArray:
     third = ~np.eye(chips, dtype=bool)
     longer = ((path & third).astype(np.float64) @ (path & third).astype(np.float64)) > 0
     return direct & longer
+
+
+def prune(graph: Graph, placement: Placement) -> Placement:
+    """The placement without replicas that nobody reads on their chip and relays beyond which nobody reads."""
+    readers: dict[int, list[int]] = {}
+    replicated = {int(v) for v in placement.replicas[:, 0]}
+    for u, w in zip(graph.edge_source.tolist(), graph.consumers.tolist(), strict=True):
+        if u in replicated:
+            readers.setdefault(u, []).append(w)
+    rank = {int(v): i for i, v in enumerate(graph.topological_order) if int(v) in replicated}
+    kept: set[tuple[int, int]] = set()
+    for v, c in sorted(placement.replicas.tolist(), key=lambda pair: -rank[pair[0]]):
+        if any(placement.assignment[w] == c or (w, c) in kept for w in readers.get(v, [])):
+            kept.add((v, c))
+    bare = Placement(placement.assignment, np.array(sorted(kept), dtype=np.int64).reshape(-1, 2))
+    tensor, chip = receives(graph, bare)
+    last = np.full(graph.m, -1)
+    np.maximum.at(last, tensor, chip)
+    useful = placement.relays[:, 1] < last[placement.relays[:, 0]]
+    holds = [(int(graph.producer[t]), c) in kept for t, c in placement.relays.tolist()]
+    return Placement(bare.assignment, bare.replicas, placement.relays[useful & ~np.array(holds, dtype=bool)])

@@ -195,7 +195,7 @@ class _Slicer:
 
     def _loads(self, mode: Mode) -> list[FloatArray]:
         """Per chip kind, (size, band + 1) load of every block; infinite where a block is not allowed."""
-        inst, hw = self.inst, self.inst.hardware
+        hw = self.inst.hardware
         begin = np.arange(self.size)[:, None]
         end = begin + np.arange(self.band + 1)[None, :]
         outside = end > self.size

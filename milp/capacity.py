@@ -1,0 +1,67 @@
+"""The most compute that one chip can hold within a threshold once its own transfers are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from milp.formulation import Choices, ImpossibleRow, build
+from milp.highs import MatrixModel, compile_model, solve
+from milp.windows import Windows
+from partition.hardware import Hardware
+from partition.instance import Instance
+from partition.stopping import Stop
+
+
+class BlockCapacity:
+    """Upper bounds on the compute of a valid block.
+
+    A package of three chips stands for "before", the block, and "after"; only the middle one and its two links are
+    limited. It relaxes every chip of the real package, so the bound holds for all of them.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        hw = instance.hardware
+        self.instance = instance
+        self.three = replace(instance, hardware=_three_chips(hw))
+        self._model: MatrixModel | None = None
+        self._known: list[tuple[float, float]] = []
+
+    def most_work(self, threshold: float, *, time_limit: float, stop: Stop) -> float:
+        """Upper bound on one block's compute within ``threshold``, both in units of the instance."""
+        smaller = [work for known, work in self._known if known >= threshold]
+        at_most = min([threshold, *smaller])
+        model = self._compiled()
+        if model is None:
+            return at_most
+        capped = replace(model, upper=np.where(model.family == "T", threshold, model.upper))
+        outcome = solve(capped, time_limit=min(time_limit, stop.remaining), stop=stop.flag)
+        if outcome.status == "infeasible":
+            return 0.0
+        if np.isfinite(outcome.bound):
+            at_most = min(at_most, -outcome.bound * (1 + 1e-6) + 1e-6)
+        self._known.append((threshold, at_most))
+        return at_most
+
+    def _compiled(self) -> MatrixModel | None:
+        """The three-chip model with the block's compute as objective (negated: HiGHS minimises)."""
+        if self._model is None:
+            inst = self.three
+            whole = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, 2))
+            try:
+                pyomo_model = build(inst, whole, choices=Choices(no_skipping=False, triangle=False), limited=(1,))
+            except ImpossibleRow:
+                return None
+            model = compile_model(pyomo_model)
+            y = model.family == "y"
+            cost = np.zeros(model.columns)
+            sign = np.where(model.chip[y] == 1, -1.0, 1.0)
+            cost[y] = sign * inst.fastest[model.node[y]]
+            self._model = replace(model, cost=cost)
+        return self._model
+
+
+def _three_chips(hw: Hardware) -> Hardware:
+    kind = hw.kind_of_chip[0]
+    return replace(hw, kind_of_chip=(kind, kind, kind), rules=replace(hw.rules, relays=False, triangle=False))

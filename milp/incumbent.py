@@ -1,0 +1,121 @@
+"""The best placement and the best bound so far, and the only way to change either."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from partition.cost import CostModel
+from partition.graph import IntArray
+from partition.instance import Instance
+from partition.legalise import close_gaps, satisfy_triangle
+from partition.placement import Placement
+from partition.progress import Progress
+from partition.rules import check
+
+BOUND_SAFETY = 2e-6
+"""Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
+
+
+class Incumbent:
+    """Keeps the best checked placement, the best proved bound and the history of both.
+
+    Every placement passes the rule checker and is scored by the cost model before it counts; bounds only rise,
+    periods only fall. Times here are in seconds (or the file's unit), not in units of the instance.
+    """
+
+    def __init__(
+        self, instance: Instance, gap: float, seconds: Callable[[], float], report: Callable[[Progress], None] | None
+    ) -> None:
+        self.instance, self.gap_wanted = instance, gap
+        self.model = CostModel(instance.graph, instance.hardware)
+        self.placement: Placement | None = None
+        self.period = float("inf")
+        self.bound = 0.0
+        self.phase = "start"
+        self.history: list[Progress] = []
+        self._seconds, self._report = seconds, report
+        self._lock = threading.Lock()
+
+    @property
+    def gap(self) -> float:
+        """(period - bound) / period; 1 while there is no placement."""
+        if self.placement is None:
+            return 1.0
+        return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the gap asked for is reached."""
+        return self.placement is not None and self.gap <= self.gap_wanted
+
+    @property
+    def upper(self) -> float:
+        """Period of the best placement in units of the instance."""
+        return self.period / self.instance.unit
+
+    @property
+    def lower(self) -> float:
+        """Best bound in units of the instance."""
+        return self.bound / self.instance.unit
+
+    @property
+    def target(self) -> float:
+        """Largest period, in units of the instance, whose impossibility closes the gap."""
+        return self.upper * (1 - 0.9 * self.gap_wanted)
+
+    def offer(self, placement: Placement) -> bool:
+        """Complete, check and score a placement; True if it is the best so far.
+
+        Empty chips are closed up and tensors relayed where the rules ask for it.
+        """
+        hw, graph = self.instance.hardware, self.instance.graph
+        if hw.identical_chips and hw.rules.no_skipping:
+            placement = close_gaps(placement, hw.chips)
+        placement = satisfy_triangle(graph, hw, placement)
+        period = self._score(placement)
+        if not period < self.period or check(graph, hw, placement):
+            return False
+        with self._lock:
+            self.placement, self.period = placement, period
+            self.bound = min(self.bound, period)  # rounding only: a bound never exceeds a checked period
+        self._record()
+        return True
+
+    def _score(self, placement: Placement) -> float:
+        def rows(pairs: IntArray) -> IntArray:
+            return np.concatenate([np.zeros((len(pairs), 1), dtype=np.int64), pairs], axis=1)
+
+        cost = self.model.evaluate(
+            placement.assignment[None], replicas=rows(placement.replicas), relays=rows(placement.relays)
+        )
+        return float(cost.period[0])
+
+    def prove(self, bound: float, *, exact: bool = False) -> None:
+        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it."""
+        safe = bound * (1 - (1e-9 if exact else BOUND_SAFETY)) * self.instance.unit
+        if safe > self.bound:
+            with self._lock:
+                self.bound = min(safe, self.period)
+            self._record()
+
+    def enter(self, phase: str) -> None:
+        """Name what happens next."""
+        self.phase = phase
+        self._record(keep=False)
+
+    def _record(self, *, keep: bool = True) -> None:
+        known = self.placement is not None
+        entry = Progress(
+            seconds=self._seconds(),
+            phase=self.phase,
+            period=self.period if known else None,
+            bound=self.bound,
+            gap=self.gap if known else None,
+        )
+        if keep:
+            self.history.append(entry)
+        if self._report is not None:
+            self._report(entry)

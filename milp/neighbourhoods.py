@@ -1,0 +1,100 @@
+"""Neighbourhoods: a few adjacent chips solved exactly again while the rest stays where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milp.formulation import ImpossibleRow, build
+from milp.highs import compile_model, solve
+from milp.incumbent import Incumbent
+from milp.solution import placement_of
+from milp.windows import Windows
+from partition.cost import evaluate_placement
+from partition.graph import FloatArray
+from partition.instance import Instance
+from partition.placement import Placement
+from partition.stopping import Stop
+
+STEP_LIMIT = 3.0
+"""Seconds for one neighbourhood."""
+
+PROGRESS = 1e-6
+"""Least relative decrease of the heaviest chip in a neighbourhood that counts."""
+
+
+def improve(
+    instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, *, seconds: float, seed: int
+) -> None:
+    """Walk from the best placement, each step lowering the heaviest load of 2-4 adjacent chips around a bottleneck.
+
+    Steps that do not lower the period are kept too: they spread the load until the bottleneck can move.
+    Ends when no neighbourhood of the bottlenecks helps, or after ``seconds``.
+    """
+    if incumbent.placement is None or instance.chips < 2:
+        return
+    incumbent.enter("neighbourhoods")
+    current = incumbent.placement
+    until = stop.seconds + seconds
+    tried: set[tuple[int, int]] = set()
+    while not (stop() or incumbent.closed or stop.seconds > until):
+        load = _loads(instance, current)
+        choice = _around_a_bottleneck(load, instance.chips, tried, rng)
+        if choice is None:
+            return
+        first, last = choice
+        better = _resolve(instance, current, load, first, last, stop, seed)
+        if better is None:
+            tried.add(choice)
+            continue
+        current = better
+        tried = {(a, b) for a, b in tried if b < first or a > last}
+        incumbent.offer(current)
+
+
+def _loads(instance: Instance, placement: Placement) -> FloatArray:
+    """(C,) the heavier of each chip's load and the link that leaves it, in units of the instance."""
+    cost = evaluate_placement(instance.graph, instance.hardware, placement)
+    load = cost.load[0].copy()
+    links = cost.link[0]
+    load[: len(links)] = np.maximum(load[: len(links)], links)
+    return np.asarray(load / instance.unit)
+
+
+def _around_a_bottleneck(
+    load: FloatArray, chips: int, tried: set[tuple[int, int]], rng: np.random.Generator
+) -> tuple[int, int] | None:
+    """A range of adjacent chips that contains one of the heaviest, narrow ones first; None when all were tried."""
+    heaviest = np.flatnonzero(load >= load.max() * (1 - 1e-9))
+    for width in range(2, min(4, chips) + 1):
+        ranges = {
+            (a, a + width - 1)
+            for chip in heaviest.tolist()
+            for a in range(max(0, chip - width + 1), min(chip, chips - width) + 1)
+        }
+        left = sorted(ranges - tried)
+        if left:
+            return left[int(rng.integers(len(left)))]
+    return None
+
+
+def _resolve(
+    instance: Instance, current: Placement, load: FloatArray, first: int, last: int, stop: Stop, seed: int
+) -> Placement | None:
+    """The best placement of what runs on chips ``first..last``, if it lowers their heaviest load."""
+    chip = instance.chip_of_nodes(current)
+    inside = (chip >= first) & (chip <= last)
+    windows = Windows(np.where(inside, first, chip), np.where(inside, last, chip))
+    heaviest = float(load[first : last + 1].max())
+    try:
+        model = compile_model(
+            build(instance, windows, upper=heaviest * (1 - PROGRESS), limited=range(first, last + 1))
+        )
+    except ImpossibleRow:
+        return None
+    outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop.flag, seed=seed)
+    if outcome.x is None:
+        return None
+    moved = placement_of(instance, windows, model, model.full(outcome.x))
+    after = _loads(instance, moved)
+    lower = after[first : last + 1].max() < heaviest * (1 - PROGRESS / 2)
+    return moved if lower and after.max() <= load.max() * (1 + 1e-9) else None

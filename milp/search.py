@@ -1,0 +1,238 @@
+"""The search: seeds, exact ideals, windows and thresholds, neighbourhoods, until proved or out of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from milp.capacity import BlockCapacity
+from milp.formulation import ImpossibleRow, build
+from milp.highs import MatrixModel, compile_model, solve
+from milp.ideals import best_chain
+from milp.incumbent import Incumbent
+from milp.neighbourhoods import improve
+from milp.solution import placement_of
+from milp.windows import WindowRules, Windows
+from partition.graph import IntArray
+from partition.instance import Instance
+from partition.orders import diverse_orders
+from partition.placement import Placement
+from partition.slicing import Mode, slice_order
+from partition.stopping import Stop
+
+MODEL_LIMIT = 40_000
+"""Most binaries for which the whole tightened model is built; beyond it, neighbourhoods alone."""
+
+FIRST_SLICE = 2.0
+"""Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
+
+
+def search(
+    instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placement], stop: Stop, seed: int
+) -> bool:
+    """Improve the incumbent and its bound until closed or stopped.
+
+    Returns
+    -------
+    False if it is proved that no valid placement exists.
+    """
+    rng = np.random.default_rng(seed)
+    incumbent.prove(_trivial_bound(instance), exact=True)
+    for placement in starts:
+        incumbent.offer(placement)
+    slice_orders(instance, incumbent, stop, rng)
+    if incumbent.placement is None and not _find_any(instance, incumbent, stop):
+        return False
+    if not (incumbent.closed or stop() or incumbent.placement is None):
+        _ideals(instance, incumbent, stop)
+    if not (incumbent.closed or stop() or incumbent.placement is None):
+        Thresholds(instance, incumbent, stop, rng, seed).run()
+    return True
+
+
+def _trivial_bound(instance: Instance) -> float:
+    """Work spread evenly, or the largest node."""
+    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()))
+
+
+def slice_orders(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, orders: int = 5) -> None:
+    """Slice a handful of diverse topological orders."""
+    incumbent.enter("seeds")
+    _everything_on_one_chip(instance, incumbent)
+    longest = 4.0
+    for _, order in zip(range(orders), diverse_orders(instance, rng), strict=False):
+        for mode in _slicing_modes(instance):
+            if stop() or incumbent.closed:
+                return
+            if incumbent.placement is not None:
+                longest = min(longest, incumbent.upper)
+            placement = slice_order(instance, order, mode, longest=longest)
+            if placement is not None:
+                incumbent.offer(placement)
+                if instance.replicable.any() and mode == "direct":
+                    incumbent.offer(Placement(placement.assignment))
+
+
+def _everything_on_one_chip(instance: Instance, incumbent: Incumbent) -> None:
+    incumbent.offer(Placement(np.zeros(instance.graph.n, dtype=np.int64)))
+
+
+def _slicing_modes(instance: Instance) -> list[Mode]:
+    hw = instance.hardware
+    if not hw.rules.triangle or instance.triangle_by_relays:
+        return ["direct"]
+    return ["relayed", "direct", "neighbours"] if hw.relays_allowed else ["neighbours", "direct"]
+
+
+def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
+    """The exact dynamic program: a bound always, and its blocks completed with what it left out."""
+    incumbent.enter("ideals")
+    chain = best_chain(instance, incumbent.target, stop=stop)
+    if chain is None:
+        return
+    if chain.chip is not None:
+        for placement in _completed(instance, chain.chip):
+            incumbent.offer(placement)
+    incumbent.prove(min(chain.period, incumbent.target), exact=True)
+
+
+def _completed(instance: Instance, chip: IntArray) -> list[Placement]:
+    """Replicable nodes (-1) at home on the first chip that reads them: with replicas wherever else, or with none."""
+    chip = chip.copy()
+    wanted: dict[int, set[int]] = {}
+    tensors_of: dict[int, list[int]] = {}
+    for t, u in enumerate(instance.source.tolist()):
+        tensors_of.setdefault(u, []).append(t)
+    for v in np.flatnonzero(instance.replicable)[::-1].tolist():
+        chips: set[int] = set()
+        for t in tensors_of.get(v, []):
+            for w in instance.tensor_readers(t).tolist():
+                chips |= wanted.get(w, {int(chip[w])})
+        wanted[v] = chips or {0}
+        chip[v] = min(wanted[v])
+    replicas = [(v, c) for v, chips in wanted.items() for c in chips if c != chip[v]]
+    with_replicas = instance.lift(chip, replicas, [])
+    return [with_replicas, Placement(with_replicas.assignment)] if replicas else [with_replicas]
+
+
+def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
+    """Ask the solver for any valid placement; False if it proves that there is none."""
+    incumbent.enter("feasibility")
+    windows = WindowRules(instance).windows(float("inf"))
+    if windows.empty:
+        return False
+    try:
+        model = compile_model(build(instance, windows))
+    except ImpossibleRow:
+        return False
+    outcome = solve(model, time_limit=stop.remaining, stop=stop.flag, minimise=False)
+    if outcome.x is not None:
+        incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
+    return outcome.status != "infeasible"
+
+
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """A model over the windows of some threshold; it serves every smaller one."""
+
+    threshold: float
+    windows: Windows
+    model: MatrixModel
+
+
+class Thresholds:
+    """Bisection over "is there a valid placement with period <= T?" on slices of models compiled once."""
+
+    def __init__(
+        self, instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, seed: int
+    ) -> None:
+        self.instance, self.incumbent, self.stop, self.rng, self.seed = instance, incumbent, stop, rng, seed
+        self.rules = WindowRules(instance)
+        self.capacity = BlockCapacity(instance) if instance.hardware.serial or not instance.hardware.links else None
+        self.compiled: list[_Compiled] = []
+        self.unresolved: list[float] = []
+        self.slice = FIRST_SLICE
+
+    def run(self) -> None:
+        """Until the gap is closed or time is up."""
+        self.incumbent.enter("thresholds")
+        self._windows_alone()
+        while not (self.incumbent.closed or self.stop()):
+            threshold = self._next()
+            if threshold is None:
+                self.unresolved.clear()
+                self.slice *= 2
+                improve(self.instance, self.incumbent, self.stop, self.rng, seconds=self.slice, seed=self.seed)
+                self.incumbent.enter("thresholds")
+            elif not self._ask(threshold):
+                self.unresolved.append(threshold)
+
+    def _windows_alone(self) -> None:
+        """The largest threshold that windows disprove without the solver, to 1e-4."""
+        low, high = self.incumbent.lower, self.incumbent.upper
+        while high - low > 1e-4 * high and not self.stop():
+            middle = (low + high) / 2
+            if self._windows(middle).empty:
+                low = middle
+                self.incumbent.prove(middle, exact=True)
+            else:
+                high = middle
+
+    def _next(self) -> float | None:
+        """The threshold to ask about: halfway into the largest stretch not yet known to be hard."""
+        low, high = self.incumbent.lower, self.incumbent.target
+        marks = [low, *sorted(t for t in self.unresolved if low < t < high), high]
+        if len(marks) == 2:
+            near = high - low < 20 * self.incumbent.gap_wanted * high
+            return high if near else (low + high) / 2
+        first, last = marks[1] - low, high - marks[-2]
+        least = 2 * self.incumbent.gap_wanted * high
+        if last > least and last >= first:
+            return (marks[-2] + high) / 2
+        if first > least:
+            return (low + marks[1]) / 2
+        return None
+
+    def _ask(self, threshold: float) -> bool:
+        """Whether the question was settled, either way."""
+        windows = self._windows(threshold)
+        if windows.empty:
+            self.incumbent.prove(threshold, exact=True)
+            return True
+        if windows.free > MODEL_LIMIT:
+            return False
+        try:
+            compiled = self._model_for(threshold, windows)
+        except ImpossibleRow:
+            self.incumbent.prove(threshold)
+            return True
+        model = compiled.model.narrowed(windows, period=threshold)
+        if model is None:
+            self.incumbent.prove(threshold)
+            return True
+        limit = min(self.slice, self.stop.remaining)
+        outcome = solve(model, time_limit=limit, stop=self.stop.flag, minimise=False, seed=self.seed)
+        if outcome.status == "infeasible":
+            self.incumbent.prove(threshold)
+            return True
+        if outcome.x is None:
+            return False
+        placement = placement_of(self.instance, compiled.windows, compiled.model, model.full(outcome.x))
+        return self.incumbent.offer(placement)
+
+    def _windows(self, threshold: float) -> Windows:
+        most = threshold
+        if self.capacity is not None:
+            most = self.capacity.most_work(threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop)
+        return self.rules.windows(threshold, most)
+
+    def _model_for(self, threshold: float, windows: Windows) -> _Compiled:
+        """The smallest model that covers the threshold, built anew where that saves much."""
+        covering = [c for c in self.compiled if c.threshold >= threshold]
+        best = min(covering, key=lambda c: c.threshold, default=None)
+        if best is None or best.windows.free > 2 * windows.free + 5000:
+            best = _Compiled(threshold, windows, compile_model(build(self.instance, windows)))
+            self.compiled.append(best)
+        return best

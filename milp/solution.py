@@ -1,0 +1,32 @@
+"""From a solver's column values to a placement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milp.highs import MatrixModel
+from milp.windows import Windows
+from partition.graph import FloatArray
+from partition.instance import Instance
+from partition.legalise import prune
+from partition.placement import Placement
+
+
+def placement_of(instance: Instance, windows: Windows, model: MatrixModel, values: FloatArray) -> Placement:
+    """Read homes, replicas and relays; those of no use are dropped.
+
+    Parameters
+    ----------
+    windows, model : as first built and compiled.
+    values : (columns,) of that model, see :meth:`MatrixModel.full`.
+    """
+    chip = windows.lo.copy()
+    y = model.family == "y"
+    np.add.at(chip, model.node[y], (np.round(values[y]) == 0).astype(np.int64))
+    placement = instance.lift(chip, _pairs(model, values, "p"), _pairs(model, values, "R"))
+    return prune(instance.graph, placement)
+
+
+def _pairs(model: MatrixModel, values: FloatArray, family: str) -> list[tuple[int, int]]:
+    chosen = np.flatnonzero((model.family == family) & (np.round(values) == 1))
+    return list(zip(model.node[chosen].tolist(), model.chip[chosen].tolist(), strict=True))

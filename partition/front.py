@@ -1,0 +1,91 @@
+"""The front door: ``partition(graph, hw)``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
+from partition.graph import Graph
+from partition.hardware import Hardware
+from partition.instance import contract
+from partition.placement import Placement
+from partition.progress import Progress
+from partition.result import Result
+from partition.rules import check, impossible
+from partition.stopping import Stop
+
+
+def partition(
+    graph: Graph,
+    hw: Hardware,
+    *,
+    time_limit: float = 60.0,
+    gap: float = 1e-4,
+    seed: int = 0,
+    warm_start: Placement | Mapping[str, int] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Decide the chip of every operation so that the period is least, and prove how good the answer is.
+
+    Parameters
+    ----------
+    graph : the model.
+    hw : the package and its rules.
+    time_limit : seconds, more than zero; the best answer and bound so far are returned when it is over.
+    gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal.
+    seed : of every random choice.
+    warm_start : a placement, or operation name -> chip, to start from; ignored if it breaks a rule.
+    on_progress : called with each better period or bound and at the start of each phase, possibly from
+        another thread.
+
+    Returns
+    -------
+    Result, with status ``optimal``, ``feasible`` or ``infeasible``.
+
+    Raises
+    ------
+    InvalidInput : an argument cannot be used.
+    NoSolutionInTime : time ran out before any valid placement was found.
+    """
+    from milp.incumbent import Incumbent
+    from milp.search import search
+
+    if not isinstance(time_limit, int | float) or not time_limit > 0:
+        raise InvalidInput(f"time_limit is {time_limit!r}; give a number of seconds greater than 0")
+    if not isinstance(gap, int | float) or not (math.isfinite(gap) and 0 <= gap < 1):
+        raise InvalidInput(f"gap is {gap!r}; give a number from 0 up to, but not including, 1")
+    stop = Stop(time_limit)
+    start = _start(graph, hw, warm_start)
+    reason = impossible(graph, hw)
+    if reason is not None:
+        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
+    instance = contract(graph, hw)
+    incumbent = Incumbent(instance, gap, lambda: stop.seconds, on_progress)
+    interrupted = False
+    feasible = True
+    try:
+        feasible = search(instance, incumbent, starts=[start] if start else [], stop=stop, seed=seed)
+    except KeyboardInterrupt:
+        stop.flag.set()
+        interrupted = True
+        if incumbent.placement is None:
+            raise
+    if not feasible:
+        reason_text = _why(graph, hw)
+        return Result.infeasible(graph, hw, reason=reason_text, seconds=stop.seconds, seed=seed, history=tuple(incumbent.history))
+    if incumbent.placement is None:
+        raise NoSolutionInTime(f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {time_limit:g} s, and none was proved impossible; allow more time")
+    return Result(
+        graph=graph,
+        hardware=hw,
+        placement=incumbent.placement,
+        status="optimal" if incumbent.closed else "feasible",
+        period=incumbent.period,
+        bound=incumbent.bound,
+        seconds=stop.seconds,
+        seed=seed,
+        history=tuple(incumbent.history),
+        cost=incumbent.model.evaluate_placement(incumbent.placement),
+        interrupted=interrupted,
+    )

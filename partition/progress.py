@@ -1,0 +1,24 @@
+"""What a search reports while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of the history.
+
+    Attributes
+    ----------
+    seconds : since the call.
+    phase : what the search was doing.
+    period, gap : of the best placement, None before the first.
+    bound : best proved bound.
+    """
+
+    seconds: float
+    phase: str
+    period: float | None
+    bound: float
+    gap: float | None
