@@ -89,13 +89,14 @@ def _slicing_modes(instance: Instance) -> list[Mode]:
 def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """The exact dynamic program: a bound always, and its blocks completed with what it left out."""
     incumbent.enter("ideals")
-    chain = best_chain(instance, incumbent.target, stop=stop)
+    threshold = incumbent.upper * (1 - 1e-9)  # exact: nothing strictly better, not just nothing much better
+    chain = best_chain(instance, threshold, stop=stop)
     if chain is None:
         return
     if chain.chip is not None:
         for placement in _completed(instance, chain.chip):
             incumbent.offer(placement)
-    incumbent.prove(min(chain.period, incumbent.target), exact=True)
+    incumbent.prove(min(chain.period, threshold), exact=True)
 
 
 def _completed(instance: Instance, chip: IntArray) -> list[Placement]:

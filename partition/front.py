@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 
 from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
+from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.instance import contract
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.result import Result
-from partition.rules import check, impossible
+from partition.rules import check
 from partition.stopping import Stop
 
 
@@ -62,20 +63,22 @@ def partition(
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
     instance = contract(graph, hw)
     incumbent = Incumbent(instance, gap, lambda: stop.seconds, on_progress)
-    interrupted = False
-    feasible = True
+    interrupted, feasible = False, True
     try:
         feasible = search(instance, incumbent, starts=[start] if start else [], stop=stop, seed=seed)
     except KeyboardInterrupt:
-        stop.flag.set()
-        interrupted = True
         if incumbent.placement is None:
             raise
+        interrupted = True
+    history = tuple(incumbent.history)
     if not feasible:
-        reason_text = _why(graph, hw)
-        return Result.infeasible(graph, hw, reason=reason_text, seconds=stop.seconds, seed=seed, history=tuple(incumbent.history))
+        why = str(proved_infeasible(graph, hw))
+        return Result.infeasible(graph, hw, reason=why, seconds=stop.seconds, seed=seed, history=history)
     if incumbent.placement is None:
-        raise NoSolutionInTime(f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {time_limit:g} s, and none was proved impossible; allow more time")
+        raise NoSolutionInTime(
+            f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {time_limit:g} s, and none was proved "
+            "impossible; allow more time"
+        )
     return Result(
         graph=graph,
         hardware=hw,
@@ -85,7 +88,20 @@ def partition(
         bound=incumbent.bound,
         seconds=stop.seconds,
         seed=seed,
-        history=tuple(incumbent.history),
+        history=history,
         cost=incumbent.model.evaluate_placement(incumbent.placement),
         interrupted=interrupted,
     )
+
+
+def _start(graph: Graph, hw: Hardware, warm_start: Placement | Mapping[str, int] | None) -> Placement | None:
+    """The warm start as a placement, or None if there is none or it breaks a rule."""
+    if warm_start is None:
+        return None
+    if isinstance(warm_start, Mapping):
+        warm_start = Placement.from_names(graph, warm_start, chips=hw.chips)
+    if len(warm_start.assignment) != graph.n:
+        raise InvalidAssignment(
+            f"the warm start places {len(warm_start.assignment)} operations, but graph {graph.name!r} has {graph.n}"
+        )
+    return None if check(graph, hw, warm_start) else warm_start

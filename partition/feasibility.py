@@ -1,0 +1,70 @@
+"""Why a model may not fit a package at all, said before any search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partition.errors import Infeasible
+from partition.graph import Graph
+from partition.hardware import Hardware
+
+
+def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
+    """A proof in one sentence that no valid placement exists, or None if counting does not show it.
+
+    All other rules are kept by placing everything on one chip, so memory is always the rule that fails.
+    """
+    if not hardware.rules.memory:
+        return None
+    largest, package = float(hardware.sram_bytes.max()), float(hardware.sram_bytes.sum())
+    group, need = _together(graph)
+    worst = int(np.argmax(need))
+    if need[worst] > largest:
+        names = tuple(graph.names[v] for v in np.flatnonzero(group == worst))
+        what = f"operation {names[0]!r} needs" if len(names) == 1 else f"the group of {names[0]!r} ({len(names)} operations) needs"
+        return Infeasible(
+            f"{what} {_bytes(need[worst])} of weights, more than the {_bytes(largest)} of SRAM of any chip of {hardware.name!r} (rule memory)",
+            rule="memory",
+            operations=names,
+        )
+    total = float(graph.weights.sum() + graph.shared_bytes.sum())
+    if total > package:
+        heaviest = np.argsort(-graph.weights)[:3]
+        return Infeasible(
+            f"all weights together are {_bytes(total)}, more than the {_bytes(package)} of SRAM of the {hardware.chips} chips of {hardware.name!r} (rule memory)",
+            rule="memory",
+            operations=tuple(graph.names[v] for v in heaviest),
+        )
+    return None
+
+
+def proved_infeasible(graph: Graph, hardware: Hardware) -> Infeasible:
+    """The reason when only the search has shown it."""
+    switched = [name for name in ("acyclic", "no_skipping", "triangle") if getattr(hardware.rules, name)]
+    heaviest = np.argsort(-graph.weights, kind="stable")[:3]
+    names = tuple(graph.names[v] for v in heaviest)
+    kept = f" while the rules {', '.join(switched)} hold" if switched else ""
+    return Infeasible(
+        f"no assignment fits the weights of {graph.name!r} into the SRAM of {hardware.name!r}{kept} (rule memory; "
+        f"the heaviest operations are {', '.join(map(repr, names))})",
+        rule="memory",
+        operations=names,
+    )
+
+
+def _together(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) group of operations that must share a chip, and the bytes of weights that each group holds."""
+    group = np.where(graph.group >= 0, graph.n + graph.group, np.arange(graph.n))
+    _, group = np.unique(group, return_inverse=True)
+    need = np.bincount(group, weights=graph.weights)
+    shared = np.repeat(np.arange(len(graph.shared_bytes)), np.diff(graph.shared_ptr))
+    held = np.unique(np.stack([shared, group[graph.shared_users]]), axis=1)
+    np.add.at(need, held[1], graph.shared_bytes[held[0]])
+    return group, need
+
+
+def _bytes(amount: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= size:
+            return f"{amount / size:.1f} {unit}"
+    return f"{amount:.0f} bytes"
