@@ -103,6 +103,7 @@ class _Chains:
         self.time = member @ inst.time.T  # (I, K)
         self._tensors(member)
         self._weights(member)
+        self._replicable(member)
 
     def _member(self) -> FloatArray:
         bits = np.unpackbits(self.words.view(np.uint8), axis=1, bitorder="little")[:, : self.inst.nodes]
@@ -134,6 +135,23 @@ class _Chains:
         users = sp.csr_array((np.ones(len(row)), (row, inst.shared_nodes)), shape=(len(inst.shared_bytes), inst.nodes))
         self.shared_users = (users @ member.T).T.astype(np.int32)
 
+    def _replicable(self, member: FloatArray) -> None:
+        """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
+        inst = self.inst
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        wanted = inst.replicable[inst.source[tensor]]
+        pairs = np.stack([inst.source[tensor], inst.readers, tensor])[:, wanted]
+        cost: dict[int, float] = {}
+        for v in np.flatnonzero(inst.replicable).tolist():  # nodes are numbered topologically
+            needs = max((cost[int(u)] for u in pairs[0][pairs[1] == v]), default=0.0)
+            received = inst.tau[pairs[2][pairs[0] == v]].min(initial=np.inf)
+            cost[v] = min(float(received), float(inst.fastest[v]) + needs)
+        plain = ~inst.replicable[pairs[1]]
+        nodes, row = np.unique(pairs[0][plain], return_inverse=True)
+        reads = sp.csr_array((np.ones(len(row)), (row, pairs[1][plain])), shape=(len(nodes), inst.nodes))
+        self.presence_cost = np.array([cost[int(v)] for v in nodes])
+        self.presence_readers = (reads @ member.T).T.astype(np.int32)
+
     def _blocks_from(self, i: int) -> tuple[IntArray, list[FloatArray]]:
         """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
         reach = self.work[i] + self.threshold * (1 + WORK_SLACK)
@@ -144,6 +162,9 @@ class _Chains:
         for word in np.flatnonzero(begin):
             later = later[(self.words[later, word] & begin[word]) == begin[word]]
         receive, send = self._transfers(i, later)
+        if self.hw.serial and len(self.presence_cost):
+            present = self.presence_readers[later] > self.presence_readers[i]
+            receive = receive + (present * self.presence_cost).max(axis=1)
         over = self._too_heavy(i, later)
         loads = []
         for k, kind in enumerate(self.hw.kinds):

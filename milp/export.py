@@ -1,0 +1,56 @@
+"""Write the whole model, rules and all, as LP or MPS for another solver."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from pyomo.opt import ProblemFormat
+
+from milp.formulation import Choices, build
+from milp.windows import WindowRules, Windows
+from partition.errors import InvalidInput
+from partition.graph import Graph
+from partition.hardware import Hardware
+from partition.instance import contract
+
+FORMATS = {".lp": ProblemFormat.cpxlp, ".mps": ProblemFormat.mps}
+
+
+def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, threshold: float | None = None) -> None:
+    """Write the MILP of ``graph`` on ``hw`` to ``path`` (``.lp`` or ``.mps``), atomically.
+
+    Variables and rows carry the names of :mod:`milp.formulation`. The objective ``T`` is in units of the trivial
+    bound; multiply by ``contract(graph, hw).unit`` for seconds. Nodes are numbered as in that instance.
+
+    Parameters
+    ----------
+    threshold : period (seconds, or the file's unit) that placements of interest do not exceed: the model is
+        restricted to the windows it implies, and ``T`` to it. By default every placement counts.
+
+    Raises
+    ------
+    InvalidInput : another file ending, or a threshold that no placement can meet.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InvalidInput(f"cannot tell the format of {str(path)!r}; end the file name in .lp or .mps")
+    instance = contract(graph, hw)
+    windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
+    upper = None
+    if threshold is not None:
+        upper = threshold / instance.unit
+        windows = WindowRules(instance).windows(upper)
+        if windows.empty:
+            raise InvalidInput(f"no placement has a period of {threshold:g} or less; give a larger threshold")
+    model = build(instance, windows, choices=Choices.complete(instance), upper=upper)
+    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        model.write(temporary, format=FORMATS[path.suffix.lower()], io_options={"symbolic_solver_labels": True})
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
