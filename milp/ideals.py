@@ -20,6 +20,12 @@ from partition.instance import Instance
 IDEAL_LIMIT = 60_000
 """Most ideals worth enumerating."""
 
+TABLE_LIMIT = 80_000_000
+"""Most entries (ideals x (nodes + tensors)) worth tabulating."""
+
+CHUNK = 2048
+"""Ideals unpacked from bits to numbers at a time."""
+
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
 
@@ -57,6 +63,7 @@ def best_chain(
     """
     if instance.hardware.links and not instance.forward_only:
         return None
+    ideal_limit = min(ideal_limit, TABLE_LIMIT // (instance.nodes + instance.tensors))
     masks = _enumerate(instance, ideal_limit, stop)
     return None if masks is None else _Chains(instance, masks, threshold, stop).solve()
 
@@ -95,47 +102,55 @@ class _Chains:
         width = (inst.nodes + 63) // 64
         raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
         self.words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
-        work = self._member() @ inst.fastest
+        work = self._sums(inst.fastest)
         by_work = np.argsort(work, kind="stable")  # stable: among equal work, subsets stay first
         self.words = np.ascontiguousarray(self.words[by_work])
-        member = self._member()
         self.work = work[by_work]
-        self.time = member @ inst.time.T  # (I, K)
-        self._tensors(member)
-        self._weights(member)
-        self._replicable(member)
+        self.time = self._sums(inst.time.T)
+        self._tensors()
+        self._weights()
+        self._replicable()
 
-    def _member(self) -> FloatArray:
-        bits = np.unpackbits(self.words.view(np.uint8), axis=1, bitorder="little")[:, : self.inst.nodes]
-        return bits.astype(np.float64)
+    def _sums(self, amounts: FloatArray | sp.csr_array, dtype: type = np.float64) -> NDArray:
+        """(I, ...) sum of ``amounts`` of shape (N, ...) over the nodes of each ideal."""
+        parts = []
+        for begin in range(0, len(self.words), CHUNK):
+            bits = self.words[begin : begin + CHUNK].view(np.uint8)
+            member = np.unpackbits(bits, axis=1, bitorder="little")[:, : self.inst.nodes]
+            parts.append(np.asarray(member.astype(dtype) @ amounts))
+        return np.concatenate(parts)
 
-    def _tensors(self, member: FloatArray) -> None:
+    def _counts(self, row: IntArray, node: IntArray, rows: int) -> NDArray[np.int16]:
+        """(I, rows) how many of the nodes paired with each row an ideal holds."""
+        pairs = sp.csr_array((np.ones(len(row), np.float32), (node, row)), shape=(self.inst.nodes, rows))
+        return self._sums(pairs, np.float32).astype(np.int16)
+
+    def _tensors(self) -> None:
         """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
         inst = self.inst
         tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
         plain = ~inst.replicable[inst.source[tensor]] & ~inst.replicable[inst.readers]
         kept, tensor = np.unique(tensor[plain], return_inverse=True)
         self.tau = inst.tau[kept]
-        reads = sp.csr_array((np.ones(len(tensor)), (tensor, inst.readers[plain])), shape=(len(kept), inst.nodes))
-        self.degree = np.bincount(tensor, minlength=len(kept)).astype(np.int32)
-        self.count = np.ascontiguousarray((reads @ member.T).T.astype(np.int32))
-        self.made = member[:, inst.source[kept]] > 0
+        self.degree = np.bincount(tensor, minlength=len(kept)).astype(np.int16)
+        self.count = self._counts(tensor, inst.readers[plain], len(kept))
+        self.made = self._counts(np.arange(len(kept)), inst.source[kept], len(kept)) > 0
         self.both_ways = np.zeros(len(kept), dtype=bool)
         self.both_ways[tensor[~inst.reader_constrains[plain]]] = True
         live = self.made & (self.count < self.degree)
         self.cut = live @ self.tau
-        self.live = [np.flatnonzero(row) for row in live & ~self.both_ways]
+        ideal, row = np.nonzero(live & ~self.both_ways)
+        self.live = np.split(row, np.searchsorted(ideal, np.arange(1, len(live))))
         self.back = np.flatnonzero(self.both_ways)
 
-    def _weights(self, member: FloatArray) -> None:
+    def _weights(self) -> None:
         inst = self.inst
         self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
-        self.private = member @ np.where(inst.replicable, 0.0, inst.weights)
+        self.private = self._sums(np.where(inst.replicable, 0.0, inst.weights))
         row = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
-        users = sp.csr_array((np.ones(len(row)), (row, inst.shared_nodes)), shape=(len(inst.shared_bytes), inst.nodes))
-        self.shared_users = (users @ member.T).T.astype(np.int32)
+        self.shared_users = self._counts(row, inst.shared_nodes, len(inst.shared_bytes))
 
-    def _replicable(self, member: FloatArray) -> None:
+    def _replicable(self) -> None:
         """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
         inst = self.inst
         tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
@@ -148,9 +163,8 @@ class _Chains:
             cost[v] = min(float(received), float(inst.fastest[v]) + needs)
         plain = ~inst.replicable[pairs[1]]
         nodes, row = np.unique(pairs[0][plain], return_inverse=True)
-        reads = sp.csr_array((np.ones(len(row)), (row, pairs[1][plain])), shape=(len(nodes), inst.nodes))
         self.presence_cost = np.array([cost[int(v)] for v in nodes])
-        self.presence_readers = (reads @ member.T).T.astype(np.int32)
+        self.presence_readers = self._counts(row, pairs[1][plain], len(nodes))
 
     def _blocks_from(self, i: int) -> tuple[IntArray, list[FloatArray]]:
         """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
@@ -159,7 +173,7 @@ class _Chains:
         begin = self.words[i]
         later = np.arange(i + 1, last)
         # Word by word: most candidates drop out at the first words that differ.
-        for word in np.flatnonzero(begin):
+        for word in np.flatnonzero(begin)[::-1]:
             later = later[(self.words[later, word] & begin[word]) == begin[word]]
         receive, send = self._transfers(i, later)
         if self.hw.serial and len(self.presence_cost):

@@ -86,9 +86,7 @@ def _resolve(
     windows = Windows(np.where(inside, first, chip), np.where(inside, last, chip))
     heaviest = float(load[first : last + 1].max())
     try:
-        model = compile_model(
-            build(instance, windows, upper=heaviest * (1 - PROGRESS), limited=range(first, last + 1))
-        )
+        model = compile_model(build(instance, windows, upper=heaviest * (1 - PROGRESS), limited=range(first, last + 1)))
     except ImpossibleRow:
         return None
     outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop.flag, seed=seed)

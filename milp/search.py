@@ -29,9 +29,7 @@ FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
 
-def search(
-    instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placement], stop: Stop, seed: int
-) -> bool:
+def search(instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placement], stop: Stop, seed: int) -> bool:
     """Improve the incumbent and its bound until closed or stopped.
 
     Returns
@@ -57,7 +55,9 @@ def _trivial_bound(instance: Instance) -> float:
     return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()))
 
 
-def slice_orders(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, orders: int = 5) -> None:
+def slice_orders(
+    instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, orders: int = 5
+) -> None:
     """Slice a handful of diverse topological orders."""
     incumbent.enter("seeds")
     _everything_on_one_chip(instance, incumbent)
@@ -155,6 +155,7 @@ class Thresholds:
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
+        self.try_to_close = False
 
     def run(self) -> None:
         """Until the gap is closed or time is up."""
@@ -187,7 +188,7 @@ class Thresholds:
         marks = [low, *sorted(t for t in self.unresolved if low < t < high), high]
         if len(marks) == 2:
             near = high - low < 20 * self.incumbent.gap_wanted * high
-            return high if near else (low + high) / 2
+            return high if near or self.try_to_close else (low + high) / 2
         first, last = marks[1] - low, high - marks[-2]
         least = 2 * self.incumbent.gap_wanted * high
         if last > least and last >= first:
@@ -197,7 +198,10 @@ class Thresholds:
         return None
 
     def _ask(self, threshold: float) -> bool:
-        """Whether the question was settled, either way."""
+        """Whether the question was settled, either way.
+
+        A threshold disproved suggests that the incumbent is the best, so the next question is about closing the gap.
+        """
         windows = self._windows(threshold)
         if windows.empty:
             self.incumbent.prove(threshold, exact=True)
@@ -215,6 +219,7 @@ class Thresholds:
             return True
         limit = min(self.slice, self.stop.remaining)
         outcome = solve(model, time_limit=limit, stop=self.stop.flag, minimise=False, seed=self.seed)
+        self.try_to_close = outcome.status == "infeasible"
         if outcome.status == "infeasible":
             self.incumbent.prove(threshold)
             return True
@@ -226,7 +231,9 @@ class Thresholds:
     def _windows(self, threshold: float) -> Windows:
         most = threshold
         if self.capacity is not None:
-            most = self.capacity.most_work(threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop)
+            most = self.capacity.most_work(
+                threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop
+            )
         return self.rules.windows(threshold, most)
 
     def _model_for(self, threshold: float, windows: Windows) -> _Compiled:
