@@ -1,0 +1,140 @@
+"""The HiGHS backend: proofs, limits, starts, interruption, slices of a compiled model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from milp.highs import compile_model, solve
+
+
+def knapsack(size: int = 6, capacity: float = 7.0) -> pyo.ConcreteModel:
+    """Most value within a capacity, as a minimisation."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(size), range(1), domain=pyo.Binary)
+    m.weight = pyo.Constraint(expr=sum((i + 1) * m.x[i, 0] for i in range(size)) <= capacity)
+    m.value = pyo.Objective(expr=-sum((i + 2) * m.x[i, 0] for i in range(size)))
+    return m
+
+
+def market_split(rows: int = 4, columns: int = 40) -> pyo.ConcreteModel:
+    """A small model that takes any branch-and-bound very long (Cornuejols and Dawande, 1998)."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 100, size=(rows, columns))
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(columns), range(1), domain=pyo.Binary)
+    m.s = pyo.Var(range(rows), range(2), bounds=(0, None))
+    m.split = pyo.ConstraintList()
+    for i in range(rows):
+        left = sum(int(a[i, j]) * m.x[j, 0] for j in range(columns))
+        m.split.add(left + m.s[i, 0] - m.s[i, 1] == int(a[i].sum()) // 2)
+    m.slack = pyo.Objective(expr=sum(m.s[i, k] for i in range(rows) for k in range(2)))
+    return m
+
+
+def test_the_compiled_matrices_are_those_of_the_pyomo_model() -> None:
+    m = knapsack()
+    model = compile_model(m)
+    assert model.family.tolist() == ["x"] * 6
+    assert model.node.tolist() == list(range(6))
+    np.testing.assert_array_equal(model.A.toarray(), [[1, 2, 3, 4, 5, 6]])
+    assert model.row_upper.tolist() == [7.0] and model.row_lower.tolist() == [-np.inf]
+    assert model.cost.tolist() == [-2, -3, -4, -5, -6, -7]
+    assert model.integral.all() and model.lower.tolist() == [0] * 6 and model.upper.tolist() == [1] * 6
+
+
+def test_an_optimum_is_proved() -> None:
+    outcome = solve(compile_model(knapsack()), time_limit=10)
+    assert outcome.status == "optimal"
+    assert outcome.objective == pytest.approx(-10)  # items 1, 2 and 4
+    assert outcome.bound == pytest.approx(-10)
+
+
+def test_infeasibility_is_proved() -> None:
+    m = knapsack()
+    m.impossible = pyo.Constraint(expr=m.x[0, 0] + m.x[1, 0] >= 3)
+    assert solve(compile_model(m), time_limit=10).status == "infeasible"
+
+
+def test_fixing_columns_gives_the_optimum_among_what_is_left() -> None:
+    model = compile_model(knapsack())
+    values = np.full(6, np.nan)
+    values[[0, 5]] = [0.0, 1.0]
+    small = model.reduced(values)
+    assert small is not None and small.columns == 4
+    outcome = solve(small, time_limit=10)
+    assert outcome.x is not None
+    assert small.full(outcome.x) @ model.cost == pytest.approx(-7)
+    assert small.full(outcome.x)[[0, 5]].tolist() == [0.0, 1.0]
+
+
+def test_fixing_columns_against_a_row_is_noticed() -> None:
+    model = compile_model(knapsack())
+    assert model.reduced(np.ones(6)) is None
+
+
+def test_a_time_out_keeps_the_start_and_claims_no_proof() -> None:
+    model = compile_model(market_split())
+    x = np.zeros(model.columns)
+    x[model.family == "s"] = np.where(model.chip[model.family == "s"] == 0, np.repeat(model.row_upper, 2), 0.0)
+    outcome = solve(model, time_limit=0.3, start=x)
+    assert outcome.status == "limit"
+    assert outcome.x is not None and outcome.objective <= model.cost @ x + 1e-6
+    assert outcome.bound <= outcome.objective
+
+
+def test_incumbents_and_bounds_are_streamed() -> None:
+    model = compile_model(market_split())
+    found: list[float] = []
+    bounds: list[float] = []
+    solve(model, time_limit=0.5, on_incumbent=lambda x: found.append(float(model.cost @ x)), on_bound=bounds.append)
+    assert found and found == sorted(found, reverse=True)
+    assert bounds
+
+
+def test_a_failing_callback_is_reported_not_swallowed() -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("mine")
+
+    from partition.errors import SolverError
+
+    with pytest.raises(SolverError, match="mine"):
+        solve(compile_model(knapsack()), time_limit=5, on_incumbent=broken)
+
+
+def test_another_thread_can_stop_it() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    begun = time.perf_counter()
+    outcome = solve(compile_model(market_split()), time_limit=60, stop=stop)
+    assert time.perf_counter() - begun < 20
+    assert outcome.status == "limit"
+
+
+def test_two_threads_solve_at_the_same_time() -> None:
+    results: list[str] = []
+    model = compile_model(knapsack())
+    threads = [threading.Thread(target=lambda: results.append(solve(model, time_limit=10).status)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == ["optimal"] * 4
+
+
+def test_nothing_is_printed() -> None:
+    code = "import sys; sys.path.insert(0, 'tests/milp')\nfrom test_highs import *\nsolve(compile_model(knapsack()), time_limit=5)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "" and done.stderr == ""
+
+
+def test_work_limits_make_runs_repeatable() -> None:
+    model = compile_model(market_split())
+    first, second = (solve(model, time_limit=60, node_limit=50, seed=3) for _ in range(2))
+    assert first.objective == second.objective and first.bound == second.bound
