@@ -1,0 +1,125 @@
+"""Give the symbolic dimensions of an ONNX model their values."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+
+from onnx import GraphProto, TensorShapeProto, ValueInfoProto
+
+from partition.errors import InvalidInput, InvalidModelFile
+from partition.readers.onnx_file import subgraphs
+
+_ARITHMETIC = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv, ast.Div: operator.floordiv, ast.Mod: operator.mod,
+}  # fmt: skip
+
+
+def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
+    """Write the values of ``dims`` into every shape of ``graph``, in place.
+
+    A dimension is called by its name in the model, one without a name ``<input>.<axis>``. A dimension that is
+    arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set itself.
+
+    Raises
+    ------
+    InvalidInput : a value is not a positive integer, a name is not in the model, or a dimension has no value.
+    InvalidModelFile : an input has no shape at all.
+    """
+    inputs: dict[str, str] = {}  # dimension -> the first input that has it
+    for value in graph.input:
+        for label, _ in _symbols(value):
+            inputs.setdefault(label, value.name)
+    derived = {label for label in inputs if _is_arithmetic(label, inputs.keys())}
+    _check_given(dims, inputs, derived)
+    missing = [label for label in inputs if label not in dims and label not in derived]
+    if missing:
+        raise InvalidInput(_missing_sentence(missing, inputs))
+    values = {label: int(value) for label, value in dims.items()}
+    for label in derived - values.keys():
+        values[label] = _derived_value(label, inputs[label], values)
+    for value in graph.input:
+        for label, dim in _symbols(value):
+            dim.dim_value = values[label]
+    _bind_inner(graph, values)
+
+
+def _symbols(value: ValueInfoProto) -> Iterator[tuple[str, TensorShapeProto.Dimension]]:
+    """The dimensions of an input that have no number, each with its name."""
+    if not value.type.HasField("tensor_type"):
+        return  # a sequence or an optional has no size before it runs
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise InvalidModelFile(
+            f"input {value.name!r} has no shape, so its size is unknown; export the model with the shapes of its inputs"
+        )
+    for axis, dim in enumerate(tensor.shape.dim):
+        if not dim.HasField("dim_value") or dim.dim_value < 0:
+            yield dim.dim_param or f"{value.name}.{axis}", dim
+
+
+def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: Iterable[str]) -> None:
+    for label, value in dims.items():
+        if label not in inputs:
+            known = ", ".join(repr(name) for name in inputs if name not in set(derived))
+            has = f"its symbolic dimensions are {known}" if known else "it has no symbolic dimensions"
+            raise InvalidInput(f"the model has no dimension {label!r}; {has}")
+        if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
+            raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer of at least 1")
+
+
+def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:
+    named = ", ".join(f"{label!r} of input {inputs[label]!r}" for label in missing)
+    how = " ".join(f"--dim {label}={1 if i == 0 and len(missing) > 1 else 128}" for i, label in enumerate(missing))
+    if len(missing) == 1:
+        return f"dimension {named} has no value; set it, for instance with {how}"
+    return f"dimensions {named} have no value; set them, for instance with {how}"
+
+
+def _is_arithmetic(label: str, labels: Iterable[str]) -> bool:
+    """Whether the name is an expression over other names of the model ("batch-size" is not, nor is "batch")."""
+    tree = _parsed(label)
+    if tree is None or isinstance(tree, ast.Name):
+        return False
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names <= set(labels)
+
+
+def _parsed(label: str) -> ast.expr | None:
+    try:
+        tree = ast.parse(label.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    allowed = (ast.BinOp, ast.Name, ast.Load, ast.Constant, *_ARITHMETIC)
+    return tree if all(isinstance(node, allowed) for node in ast.walk(tree)) else None
+
+
+def _derived_value(label: str, owner: str, values: Mapping[str, int]) -> int:
+    def evaluate(node: ast.expr) -> int:
+        if isinstance(node, ast.BinOp):
+            return int(_ARITHMETIC[type(node.op)](evaluate(node.left), evaluate(node.right)))
+        return values[node.id] if isinstance(node, ast.Name) else int(node.value)  # type: ignore[attr-defined]
+
+    tree = _parsed(label)
+    try:
+        value = evaluate(tree) if tree is not None else -1
+    except (ZeroDivisionError, KeyError, TypeError, ValueError):
+        value = -1
+    if value < 0:
+        raise InvalidInput(f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim '{label}=128'")
+    return value
+
+
+def _bind_inner(graph: GraphProto, values: Mapping[str, int]) -> None:
+    """Known names get their value in every other shape too; the rest is left for inference to find."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim if value.type.HasField("tensor_type") else ():
+            if dim.dim_param in values:
+                dim.dim_value = values[dim.dim_param]
+            elif dim.HasField("dim_param") or dim.dim_value < 0:
+                dim.Clear()
+    for node in graph.node:
+        for body in subgraphs(node):
+            _bind_inner(body, values)

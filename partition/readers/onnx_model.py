@@ -1,0 +1,65 @@
+"""Read an ONNX model into a :class:`~partition.graph.Graph`; what is counted how is in ``docs/onnx.md``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partition.errors import InvalidModelFile
+from partition.graph import Graph, GraphBuilder
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+def read_onnx(
+    source: str | os.PathLike[str] | bytes | ModelProto,
+    *,
+    dims: Mapping[str, int] | None = None,
+    name: str | None = None,
+) -> Graph:
+    """Read an ONNX model: its operations, tensors and weights, with costs from shapes. Weight data is not loaded.
+
+    Parameters
+    ----------
+    source : path of the model, its bytes, or a parsed model (which is left unchanged). External data is looked
+        for beside the file, and only measured.
+    dims : values of the symbolic dimensions, by name; one without a name is ``<input>.<axis>``.
+    name : the graph's name; by default the file's, or the name in the model.
+
+    Raises
+    ------
+    InvalidModelFile : the file cannot be read, is not ONNX, or weights are missing; or onnx is not installed.
+    InvalidInput : a dimension has no value, a wrong one, or is not in the model.
+    InvalidGraph : the operations do not form a valid graph.
+    """
+    try:
+        from partition.readers import onnx_dims, onnx_file, onnx_nodes, onnx_shapes
+    except ImportError as error:
+        raise InvalidModelFile(
+            "reading ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"
+        ) from error
+    model = onnx_file.open_model(source)
+    onnx_dims.bind_dimensions(model.graph, dims or {})
+    model = onnx_shapes.infer_shapes(model)
+
+    named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
+    builder = GraphBuilder(name or named or "model")
+    scope = onnx_shapes.Scope(model)
+    inputs = [value.name for value in model.graph.input]
+    for tensor in inputs:
+        builder.operation(tensor, "Input", outputs={tensor: scope.bytes(tensor)})
+    for operation in onnx_nodes.NodeReader(scope, model.graph, taken=inputs).operations():
+        builder.operation(
+            operation.name,
+            operation.op_type,
+            inputs=operation.inputs,
+            outputs=operation.outputs,
+            flops=operation.cost.flops,
+            bytes_accessed=operation.cost.bytes_accessed,
+            weights=operation.weights,
+            unknown=not operation.cost.known,
+        )
+    return builder.build()
