@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
-
 from partition.cost import CostModel
+from partition.rules import check
+
 from partition.graph import IntArray
 from partition.instance import Instance
 from partition.legalise import close_gaps, satisfy_triangle
 from partition.placement import Placement
 from partition.progress import Progress
-from partition.rules import check
 
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000
 """Most binaries for which the whole tightened model is built; beyond it, neighbourhoods alone."""
+
+CAPACITY_SHARE = 0.15
+"""Share of the time left that goes into bounds from block capacities."""
 
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
@@ -160,7 +163,10 @@ class Thresholds:
     def run(self) -> None:
         """Until the gap is closed or time is up."""
         self.incumbent.enter("thresholds")
-        self._windows_alone()
+        self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
+        if self.capacity is not None:
+            share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
+            self._windows_alone(self._windows, precision=3e-3, until=share)
         while not (self.incumbent.closed or self.stop()):
             threshold = self._next()
             if threshold is None:
@@ -171,14 +177,14 @@ class Thresholds:
             elif not self._ask(threshold):
                 self.unresolved.append(threshold)
 
-    def _windows_alone(self) -> None:
-        """The largest threshold that windows disprove without the solver, to 1e-4."""
+    def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
+        """Bisect for the largest threshold that the windows disprove without the full model."""
         low, high = self.incumbent.lower, self.incumbent.upper
-        while high - low > 1e-4 * high and not self.stop():
+        while high - low > precision * high and not self.stop() and self.stop.seconds < until:
             middle = (low + high) / 2
-            if self._windows(middle).empty:
+            if windows(middle).empty:
                 low = middle
-                self.incumbent.prove(middle, exact=True)
+                self.incumbent.prove(middle, exact=self.capacity is None)
             else:
                 high = middle
 
@@ -204,7 +210,7 @@ class Thresholds:
         """
         windows = self._windows(threshold)
         if windows.empty:
-            self.incumbent.prove(threshold, exact=True)
+            self.incumbent.prove(threshold, exact=self.capacity is None)
             return True
         if windows.free > MODEL_LIMIT:
             return False

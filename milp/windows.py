@@ -6,10 +6,12 @@ chip whose prefix would be overfull is too early, and by symmetry one whose suff
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
@@ -17,8 +19,11 @@ from partition.instance import Instance
 SLACK = 1e-9
 """Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""
 
-DENSE_LIMIT = 6000
-"""Nodes up to which the reachability matrix is kept dense."""
+PACKED_LIMIT = 40_000
+"""Nodes up to which reachability is kept (packed, N^2 / 8 bytes); beyond it, windows stay wide open."""
+
+CHUNK = 2048
+"""Rows of the reachability matrix unpacked at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +55,40 @@ class WindowRules:
         self.instance = instance
 
     @cached_property
-    def reach(self) -> FloatArray:
-        """(N, N) 1.0 where column ``u`` is an ancestor of row ``v`` or ``v`` itself."""
+    def _reach(self) -> NDArray[np.uint8]:
+        """(N, N / 8) packed bits: bit ``u`` of row ``v`` is set where ``u`` is an ancestor of ``v`` or ``v`` itself."""
         n = self.instance.nodes
         bits = np.zeros((n, (n + 63) // 64), dtype=np.uint64)
         bits[np.arange(n), np.arange(n) // 64] = np.uint64(1) << (np.arange(n) % 64).astype(np.uint64)
         for u, v in self._edges_by_reader:
             bits[v] |= bits[u]
-        unpacked = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :n]
-        return unpacked.astype(np.float64)
+        return bits.view(np.uint8)
+
+    def _over_ancestors(self, amounts: FloatArray) -> FloatArray:
+        """(N, C) sum of ``amounts`` of shape (N, C) over each node and its ancestors."""
+        return np.concatenate([rows @ amounts for rows in self._unpacked()])
+
+    def _over_descendants(self, amounts: FloatArray) -> FloatArray:
+        """(N, C) sum of ``amounts`` of shape (N, C) over each node and its descendants."""
+        begin, total = 0, np.zeros_like(amounts)
+        for rows in self._unpacked():
+            total += rows.T @ amounts[begin : begin + len(rows)]
+            begin += len(rows)
+        return total
+
+    def _unpacked(self) -> Iterator[FloatArray]:
+        n = self.instance.nodes
+        if n <= CHUNK:
+            yield self._small
+            return
+        for begin in range(0, n, CHUNK):
+            rows = np.unpackbits(self._reach[begin : begin + CHUNK], axis=1, bitorder="little")[:, :n]
+            yield rows.astype(np.float64)
+
+    @cached_property
+    def _small(self) -> FloatArray:
+        n = self.instance.nodes
+        return np.unpackbits(self._reach, axis=1, bitorder="little")[:, :n].astype(np.float64)
 
     @cached_property
     def _edges_by_reader(self) -> list[list[int]]:
@@ -78,7 +108,7 @@ class WindowRules:
         work = min(threshold, block_work if block_work is not None else threshold) * (1 + SLACK)
         if np.any(inst.fastest > work) or inst.fastest.sum() > work * chips:
             return Windows(np.full(inst.nodes, chips), np.zeros(inst.nodes, dtype=np.int64) - 1)
-        if len(inst.edges) == 0:
+        if len(inst.edges) == 0 or inst.nodes > PACKED_LIMIT:
             return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
         windows = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
         while True:
@@ -94,8 +124,8 @@ class WindowRules:
         stages = np.arange(chips)
         early = (windows.hi[:, None] <= stages) * time[:, None]  # (N, C) must lie on 0..c
         late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
-        before = self.reach @ (time[:, None] - early) + early.sum(axis=0)
-        after = self.reach.T @ (time[:, None] - late) + late.sum(axis=0)
+        before = self._over_ancestors(time[:, None] - early) + early.sum(axis=0)
+        after = self._over_descendants(time[:, None] - late) + late.sum(axis=0)
         overfull_before = before > work * (stages + 1)
         overfull_after = after > work * (chips - stages)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
