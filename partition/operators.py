@@ -212,8 +212,8 @@ def _deformable_convolution(call: _Call) -> float:
 
 
 def _einsum(call: _Call) -> float:
-    """One multiply-add per point of the whole index space; a plain product or sum counts 1 per factor."""
-    terms = call.text("equation", "").replace(" ", "").partition("->")[0]
+    """One multiply-add per point of the whole index space; an outer product needs no adding, a sum no multiplying."""
+    terms, arrow, result = call.text("equation", "").replace(" ", "").partition("->")
     extent: dict[str, int] = {}
     operands = terms.split(",")
     for i, term in enumerate(operands):
@@ -225,9 +225,9 @@ def _einsum(call: _Call) -> float:
         labels = [*before, *(f"...{broadcast - j}" for j in range(broadcast)), *after]
         for label, length in zip(labels, shape, strict=True):
             extent[label] = max(extent.get(label, 1), length)
-    points = math.prod(extent.values())
-    contracted = points > call.output().size
-    return float(points * (len(operands) - 1 + contracted))
+    letters = [label for label in terms if label.isalpha()]
+    contracted = any(label not in result if arrow else letters.count(label) > 1 for label in letters)
+    return float(math.prod(extent.values()) * (len(operands) - 1 + contracted))
 
 
 # --- Attention ----------------------------------------------------------------------------------------------------

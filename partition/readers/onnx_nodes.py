@@ -254,8 +254,7 @@ def _constant_tensor(node: NodeProto) -> TensorProto:
             return helper.make_tensor("", TensorProto.STRING, shape, strings)
         if attribute.name.startswith("value_"):
             kind = np.float32 if "float" in attribute.name else np.int64
-            tensor = numpy_helper.from_array(np.array(value, dtype=kind))
-            return tensor
+            return numpy_helper.from_array(np.array(value, dtype=kind))
     raise InvalidModelFile(f"Constant node {node.name or node.output[0]!r} has no value; export the model again")
 
 

@@ -141,7 +141,7 @@ class Scope:
             for name in open_outputs:
                 if name not in self._specs:
                     self._guess(name, node)
-                    known = node.op_type == "Dropout"  # the mask of old operator sets: as large as the input indeed
+                    known &= node.op_type == "Dropout"  # the mask of old operator sets: as large as the input indeed
         return known
 
     # --- what is declared
