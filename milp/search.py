@@ -28,6 +28,12 @@ MODEL_LIMIT = 40_000
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
 
+SMALL_MODEL = 5_000
+"""Most binaries for which minimising the period directly is tried before thresholds."""
+
+EXACTNESS = 1e-9
+"""Relative improvement below which a better period does not count."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -92,7 +98,7 @@ def _slicing_modes(instance: Instance) -> list[Mode]:
 def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """The exact dynamic program: a bound always, and its blocks completed with what it left out."""
     incumbent.enter("ideals")
-    threshold = incumbent.upper * (1 - 1e-9)  # exact: nothing strictly better, not just nothing much better
+    threshold = incumbent.upper * (1 - EXACTNESS)  # exact: nothing strictly better, not just nothing much better
     chain = best_chain(instance, threshold, stop=stop)
     if chain is None:
         return
@@ -164,7 +170,8 @@ class Thresholds:
         """Until the gap is closed or time is up."""
         self.incumbent.enter("thresholds")
         self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
-        if self.capacity is not None:
+        self._minimise()
+        if self.capacity is not None and not self.incumbent.closed:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
             self._windows_alone(self._windows, precision=3e-3, until=share)
         while not (self.incumbent.closed or self.stop()):
@@ -187,6 +194,31 @@ class Thresholds:
                 self.incumbent.prove(middle, exact=self.capacity is None)
             else:
                 high = middle
+
+    def _minimise(self) -> None:
+        """One attempt at the model as it is, period as objective: the quickest way where it is small."""
+        if self.incumbent.closed or self.stop():
+            return
+        upper = self.incumbent.upper * (1 - EXACTNESS)
+        windows = self.rules.windows(upper)
+        if windows.empty:
+            self.incumbent.prove(upper, exact=True)
+            return
+        if windows.free > SMALL_MODEL:
+            return
+        try:
+            compiled = self._model_for(upper, windows)
+        except ImpossibleRow:
+            self.incumbent.prove(upper)
+            return
+        model = compiled.model.narrowed(windows, upper=upper)
+        if model is None:
+            self.incumbent.prove(upper)
+            return
+        outcome = solve(model, time_limit=min(self.slice, self.stop.remaining), stop=self.stop.flag, seed=self.seed)
+        if outcome.x is not None:
+            self.incumbent.offer(placement_of(self.instance, compiled.windows, compiled.model, model.full(outcome.x)))
+        self.incumbent.prove(upper if outcome.status == "infeasible" else min(outcome.bound, upper))
 
     def _next(self) -> float | None:
         """The threshold to ask about: halfway into the largest stretch not yet known to be hard."""
