@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import numpy as np
+from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
-from partition.rules import check
-
-from partition.graph import IntArray
 from partition.instance import Instance
-from partition.legalise import close_gaps, satisfy_triangle
 from partition.placement import Placement
 from partition.progress import Progress
+from partition.rules import check
 
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
@@ -75,7 +72,7 @@ class Incumbent:
         if hw.identical_chips and hw.rules.no_skipping:
             placement = close_gaps(placement, hw.chips)
         placement = satisfy_triangle(graph, hw, placement)
-        period = self._score(placement)
+        period = float(self.model.evaluate_placement(placement).period[0])
         if not period < self.period or check(graph, hw, placement):
             return False
         with self._lock:
@@ -83,15 +80,6 @@ class Incumbent:
             self.bound = min(self.bound, period)  # rounding only: a bound never exceeds a checked period
         self._record()
         return True
-
-    def _score(self, placement: Placement) -> float:
-        def rows(pairs: IntArray) -> IntArray:
-            return np.concatenate([np.zeros((len(pairs), 1), dtype=np.int64), pairs], axis=1)
-
-        cost = self.model.evaluate(
-            placement.assignment[None], replicas=rows(placement.replicas), relays=rows(placement.relays)
-        )
-        return float(cost.period[0])
 
     def prove(self, bound: float, *, exact: bool = False) -> None:
         """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from partition.cost import evaluate_placement
 
 from milp.formulation import ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.incumbent import Incumbent
 from milp.solution import placement_of
 from milp.windows import Windows
+from partition.cost import evaluate_placement
 from partition.graph import FloatArray
 from partition.instance import Instance
 from partition.placement import Placement

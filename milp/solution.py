@@ -6,9 +6,9 @@ import numpy as np
 
 from milp.highs import MatrixModel
 from milp.windows import Windows
+from partition.completion import prune
 from partition.graph import FloatArray
 from partition.instance import Instance
-from partition.legalise import prune
 from partition.placement import Placement
 
 
@@ -24,7 +24,7 @@ def placement_of(instance: Instance, windows: Windows, model: MatrixModel, value
     y = model.family == "y"
     np.add.at(chip, model.node[y], (np.round(values[y]) == 0).astype(np.int64))
     placement = instance.lift(chip, _pairs(model, values, "p"), _pairs(model, values, "R"))
-    return prune(instance.graph, placement)
+    return prune(instance.graph, instance.hardware, placement)
 
 
 def _pairs(model: MatrixModel, values: FloatArray, family: str) -> list[tuple[int, int]]:

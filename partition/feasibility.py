@@ -21,7 +21,11 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     worst = int(np.argmax(need))
     if need[worst] > largest:
         names = tuple(graph.names[v] for v in np.flatnonzero(group == worst))
-        what = f"operation {names[0]!r} needs" if len(names) == 1 else f"the group of {names[0]!r} ({len(names)} operations) needs"
+        what = (
+            f"operation {names[0]!r} needs"
+            if len(names) == 1
+            else f"the group of {names[0]!r} ({len(names)} operations) needs"
+        )
         return Infeasible(
             f"{what} {_bytes(need[worst])} of weights, more than the {_bytes(largest)} of SRAM of any chip of {hardware.name!r} (rule memory)",
             rule="memory",

@@ -39,6 +39,16 @@ class Placement:
             pairs.setflags(write=False)
             object.__setattr__(self, name, pairs)
 
+    @property
+    def replica_rows(self) -> IntArray:
+        """(r, 3) rows (0, operation, chip): the replicas of a batch of one."""
+        return _in_row_zero(self.replicas)
+
+    @property
+    def relay_rows(self) -> IntArray:
+        """(k, 3) rows (0, tensor, chip): the relays of a batch of one."""
+        return _in_row_zero(self.relays)
+
     @staticmethod
     def from_names(
         graph: Graph,
@@ -88,3 +98,7 @@ def _chip(name: str, chip: object, chips: int) -> int:
     if not 0 <= chip < chips:
         raise InvalidAssignment(f"{name!r} is assigned to chip {chip}, but the package has chips 0..{chips - 1}")
     return int(chip)
+
+
+def _in_row_zero(pairs: IntArray) -> IntArray:
+    return np.concatenate([np.zeros((len(pairs), 1), dtype=np.int64), pairs], axis=1)

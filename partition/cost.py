@@ -1,0 +1,303 @@
+"""The cost model: what a batch of placements costs, vectorised over operations, chips and the batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from partition.errors import InvalidAssignment
+from partition.graph import FloatArray, Graph, IntArray
+from partition.hardware import Hardware
+from partition.placement import Placement
+from partition.transfers import TransferModel, Transfers
+
+SLICE = 4_000_000
+"""Most (batch row, operation) pairs worked on at a time, to bound memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """The cost of ``B`` placements on ``C`` chips and ``L`` links, in seconds (or the file's unit), bytes and joules.
+
+    Attributes
+    ----------
+    compute, receive, send : (B, C) s.
+    sram : (B, C) bytes of resident weights.
+    link : (B, L) s.
+    load : (B, C) s, compute + receive + send where transfers are serial, else the largest of the three.
+    period, latency : (B,) s; infinite where a tensor cannot be routed.
+    energy : (B,) J per input.
+    """
+
+    compute: FloatArray
+    receive: FloatArray
+    send: FloatArray
+    sram: FloatArray
+    link: FloatArray
+    load: FloatArray
+    period: FloatArray
+    latency: FloatArray
+    energy: FloatArray
+
+    @property
+    def throughput(self) -> FloatArray:
+        """(B,) inputs per second."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(1.0 / self.period)
+
+
+@dataclass(frozen=True, eq=False)
+class _Loads:
+    compute: FloatArray
+    receive: FloatArray
+    send: FloatArray
+    link: FloatArray
+    load: FloatArray
+    period: FloatArray
+    hops: FloatArray
+
+
+class CostModel:
+    """Scores placements of one graph on one package. Immutable once built, so threads may share it.
+
+    See docs/problem.md for the definitions.
+    """
+
+    def __init__(self, graph: Graph, hardware: Hardware) -> None:
+        self.graph, self.hardware = graph, hardware
+        self.times = hardware.times(graph)
+        self.tau = hardware.transfer_times(graph)
+        self.kind = hardware.kind_array()
+        self.transfers = TransferModel(graph, hardware)
+
+    def evaluate(
+        self, assignments: ArrayLike, replicas: ArrayLike | None = None, relays: ArrayLike | None = None
+    ) -> Cost:
+        """Everything about a batch.
+
+        Parameters
+        ----------
+        assignments : (B, n) or (n,) int, home chips.
+        replicas : (k, 3) int rows (batch row, operation, chip), optional.
+        relays : (k, 3) int rows (batch row, tensor, chip), optional.
+
+        Raises
+        ------
+        InvalidAssignment : wrong shape, or a chip that the package does not have.
+        """
+        chips, copies, forwards = self._validated(assignments, replicas, relays)
+        parts = [self._evaluate(*part) for part in self._slices(chips, copies, forwards)]
+        return Cost(*(np.concatenate([getattr(p, name) for p in parts]) for name in Cost.__dataclass_fields__))
+
+    def evaluate_placement(self, placement: Placement) -> Cost:
+        """The cost of one placement, as a batch of one."""
+        return self.evaluate(
+            placement.assignment[None], _in_row_zero(placement.replicas), _in_row_zero(placement.relays)
+        )
+
+    def period(self, assignments: ArrayLike) -> FloatArray:
+        """(B,) period alone, for search: no SRAM, latency or energy."""
+        chips, _, _ = self._validated(assignments, None, None)
+        return np.concatenate(
+            [self._loads(part, None, None)[0].period for part, _, _ in self._slices(chips, None, None)]
+        )
+
+    # --- parts ----------------------------------------------------------------------------------------------
+
+    def _evaluate(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> Cost:
+        loads, moved = self._loads(chips, replicas, relays)
+        return Cost(
+            compute=loads.compute,
+            receive=loads.receive,
+            send=loads.send,
+            sram=self.sram(chips, replicas),
+            link=loads.link,
+            load=loads.load,
+            period=loads.period,
+            latency=self._latency(loads, moved, len(chips)),
+            energy=self._energy(chips, replicas, loads.hops),
+        )
+
+    def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[_Loads, Transfers]:
+        rows, hw = len(chips), self.hardware
+        C = hw.chips
+        moved = self.transfers.find(chips, replicas, relays)
+        tau = self.tau[moved.tensor]
+        compute = self._over_instances(chips, replicas, self.times)
+        receive = np.bincount(moved.batch * C + moved.chip, weights=tau, minlength=rows * C).reshape(rows, C)
+        sender = (moved.batch * self.graph.m + moved.tensor) * C + moved.source
+        first = _first_of_each(sender, ordered=relays is None)
+        send = np.bincount(
+            moved.batch[first] * C + moved.source[first], weights=tau[first], minlength=rows * C
+        ).reshape(rows, C)
+        link, hops, unroutable = self._links(moved, rows)
+        load = compute + receive + send if hw.serial else np.maximum(compute, np.maximum(receive, send))
+        period = np.maximum(load.max(axis=1), link.max(axis=1, initial=0.0))
+        period[unroutable] = np.inf
+        return _Loads(compute, receive, send, link, load, period, hops), moved
+
+    def _over_instances(self, chips: IntArray, replicas: IntArray | None, amounts: FloatArray) -> FloatArray:
+        """(B, C) sum over the instances on each chip of ``amounts`` of shape (K, n)."""
+        rows, C = len(chips), self.hardware.chips
+        slot = chips + (np.arange(rows) * C)[:, None]
+        if len(amounts) == 1:
+            each = np.broadcast_to(amounts[0], chips.shape)
+        else:
+            each = amounts[self.kind[chips], np.arange(self.graph.n)]
+        total = np.bincount(slot.ravel(), weights=each.ravel(), minlength=rows * C)
+        if replicas is not None and len(replicas):
+            kind = self.kind[replicas[:, 2]] if len(amounts) > 1 else 0
+            np.add.at(total, replicas[:, 0] * C + replicas[:, 2], amounts[kind, replicas[:, 1]])
+        return total.reshape(rows, C)
+
+    def _links(self, moved: Transfers, rows: int) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Load of every link, bytes times links crossed per row, and the rows with a tensor that cannot be routed."""
+        hw, C = self.hardware, self.hardware.chips
+        unroutable = np.zeros(rows, dtype=bool)
+        if not hw.links or not len(moved.tensor):
+            return np.zeros((rows, hw.links)), np.zeros(rows), unroutable
+        distance = (moved.chip - moved.home) % C
+        if hw.interconnect.topology == "chain":
+            unroutable[moved.batch[moved.chip < moved.home]] = True
+        row = moved.batch * self.graph.m + moved.tensor
+        first = _first_of_each(row, ordered=True)
+        farthest = np.maximum.reduceat(distance, first)
+        batch, home = moved.batch[first], moved.home[first]
+        tau = self.tau[moved.tensor[first]]
+        # +tau where the tensor enters the ring, -tau where it leaves it; the ring is unrolled twice.
+        steps = np.bincount(batch * 2 * C + home, weights=tau, minlength=rows * 2 * C)
+        steps -= np.bincount(batch * 2 * C + home + farthest, weights=tau, minlength=rows * 2 * C)
+        unrolled = steps.reshape(rows, 2 * C).cumsum(axis=1)
+        link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
+        crossed = np.bincount(batch, weights=self.graph.tensor_bytes[moved.tensor[first]] * farthest, minlength=rows)
+        return link, crossed, unroutable
+
+    def sram(self, chips: IntArray, replicas: IntArray | None = None) -> FloatArray:
+        """(B, C) bytes of resident weights; a shared weight counts once per chip."""
+        g, rows, C = self.graph, len(chips), self.hardware.chips
+        total = self._over_instances(chips, replicas, g.weights[None])
+        if not len(g.shared_bytes):
+            return total
+        weight = np.repeat(np.arange(len(g.shared_bytes)), np.diff(g.shared_ptr))
+        # Replicable operations use no shared weight, so homes are all that counts.
+        key = (np.arange(rows)[:, None] * len(g.shared_bytes) + weight) * C + chips[:, g.shared_users]
+        held = np.unique(key)
+        shared = np.bincount(
+            held // (len(g.shared_bytes) * C) * C + held % C, weights=g.shared_bytes[held // C % len(g.shared_bytes)],
+            minlength=rows * C,
+        )  # fmt: skip
+        return total + shared.reshape(rows, C)
+
+    def _latency(self, loads: _Loads, moved: Transfers, rows: int) -> FloatArray:
+        """(B,) longest path through the chip graph; the sum of everything where that graph is cyclic."""
+        C, hop = self.hardware.chips, self.hardware.interconnect.link_latency_s
+        busy = loads.compute + loads.receive + loads.send
+        edge = np.unique((moved.batch * C + moved.source) * C + moved.chip)
+        batch, source, chip = edge // (C * C), edge // C % C, edge % C
+        delay = hop * ((chip - source) % C if self.hardware.links else np.ones(len(edge)))
+        finish = busy
+        for _ in range(C + 1):
+            arrival = np.zeros((rows, C))
+            np.maximum.at(arrival, (batch, chip), finish[batch, source] + delay)
+            previous, finish = finish, busy + arrival
+            growing = (finish != previous).any(axis=1)
+            if not growing.any():
+                break
+        # Longest paths of an acyclic chip graph have settled by now.
+        total = busy.sum(axis=1) + np.bincount(batch, weights=delay, minlength=rows)
+        finish = np.where(growing[:, None], total[:, None], finish)
+        latency = finish.max(axis=1)
+        latency[np.isinf(loads.period)] = np.inf
+        return np.asarray(latency)
+
+    def _energy(self, chips: IntArray, replicas: IntArray | None, hops: FloatArray) -> FloatArray:
+        g, hw = self.graph, self.hardware
+        each = np.stack([g.flops * k.flop_energy_j + g.bytes_accessed * k.sram_energy_j_per_byte for k in hw.kinds])
+        on_chips = self._over_instances(chips, replicas, each).sum(axis=1)
+        return np.asarray(on_chips + hops * hw.interconnect.link_energy_j_per_byte)
+
+    # --- input ----------------------------------------------------------------------------------------------
+
+    def _validated(
+        self, assignments: ArrayLike, replicas: ArrayLike | None, relays: ArrayLike | None
+    ) -> tuple[IntArray, IntArray | None, IntArray | None]:
+        chips = validated_assignments(self.graph, self.hardware, assignments)
+        rows = len(chips)
+        copies = _validated_rows("replicas", replicas, (rows, self.graph.n, self.hardware.chips))
+        forwards = _validated_rows("relays", relays, (rows, self.graph.m, self.hardware.chips))
+        return chips, copies, forwards
+
+    def _slices(
+        self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None
+    ) -> list[tuple[IntArray, IntArray | None, IntArray | None]]:
+        step = max(1, SLICE // max(1, self.graph.n + len(self.graph.consumers)))
+        if len(chips) <= step:
+            return [(chips, replicas, relays)]
+        return [
+            (chips[i : i + step], _rows_between(replicas, i, i + step), _rows_between(relays, i, i + step))
+            for i in range(0, len(chips), step)
+        ]
+
+
+def evaluate(
+    graph: Graph,
+    hardware: Hardware,
+    assignments: ArrayLike,
+    replicas: ArrayLike | None = None,
+    relays: ArrayLike | None = None,
+) -> Cost:
+    """:meth:`CostModel.evaluate` for a single use; build a :class:`CostModel` to evaluate often."""
+    return CostModel(graph, hardware).evaluate(assignments, replicas, relays)
+
+
+def evaluate_placement(graph: Graph, hardware: Hardware, placement: Placement) -> Cost:
+    """:meth:`CostModel.evaluate_placement` for a single use."""
+    return CostModel(graph, hardware).evaluate_placement(placement)
+
+
+def validated_assignments(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> IntArray:
+    """(B, n) int copy of one assignment or a batch.
+
+    Raises
+    ------
+    InvalidAssignment : wrong shape, not whole numbers, or a chip that the package does not have.
+    """
+    chips = np.atleast_2d(np.asarray(assignments))
+    if chips.ndim != 2 or chips.shape[1] != graph.n:
+        raise InvalidAssignment(
+            f"assignments have shape {np.shape(assignments)}; graph {graph.name!r} needs (B, {graph.n}) or ({graph.n},)"
+        )
+    if not np.issubdtype(chips.dtype, np.integer):
+        raise InvalidAssignment(f"assignments are of type {chips.dtype}; chips are whole numbers")
+    if chips.size and (chips.min() < 0 or chips.max() >= hardware.chips):
+        row, v = np.argwhere((chips < 0) | (chips >= hardware.chips))[0]
+        raise InvalidAssignment(
+            f"operation {graph.names[v]!r} is on chip {chips[row, v]}; the package has chips 0..{hardware.chips - 1}"
+        )
+    return chips.astype(np.int64)
+
+
+def _validated_rows(name: str, values: ArrayLike | None, limits: tuple[int, int, int]) -> IntArray | None:
+    if values is None:
+        return None
+    rows = np.asarray(values, dtype=np.int64).reshape(-1, 3) if np.size(values) else np.zeros((0, 3), np.int64)
+    if np.any((rows < 0) | (rows >= np.array(limits))):
+        raise InvalidAssignment(f"{name} name a batch row, item or chip outside {limits}")
+    return rows
+
+
+def _rows_between(rows: IntArray | None, begin: int, end: int) -> IntArray | None:
+    if rows is None:
+        return None
+    inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end)].copy()
+    inside[:, 0] -= begin
+    return inside
+
+
+def _first_of_each(key: IntArray, *, ordered: bool) -> IntArray:
+    """Positions of the first entry of every key."""
+    if not ordered:
+        return np.unique(key, return_index=True)[1]
+    return np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)

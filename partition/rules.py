@@ -1,0 +1,220 @@
+"""The rule checker: every violation of a placement, and quick yes-or-no answers for batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from partition.cost import CostModel, validated_assignments
+from partition.errors import InvalidAssignment
+from partition.graph import BoolArray, Graph, IntArray
+from partition.hardware import Hardware
+from partition.legalise import relayable, replicable
+from partition.placement import Placement
+from partition.transfers import TransferModel
+
+MEMORY_SLACK = 1e-9
+"""Relative rounding allowance when weights are compared with SRAM."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule.
+
+    Attributes
+    ----------
+    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``colocation``, ``replication`` or ``relays``.
+    message : one sentence.
+    operations, tensors : names involved; chips : chip numbers involved.
+    """
+
+    rule: str
+    message: str
+    operations: tuple[str, ...] = ()
+    chips: tuple[int, ...] = ()
+    tensors: tuple[str, ...] = ()
+
+
+def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) -> list[Violation]:
+    """Every violation of the rules that are switched on (docs/problem.md); empty if the placement is valid.
+
+    Parameters
+    ----------
+    placement : a :class:`Placement`, or an (n,) assignment without replicas and relays.
+
+    Raises
+    ------
+    InvalidAssignment : it is for other operations or chips.
+    """
+    if not isinstance(placement, Placement):
+        placement = Placement(validated_assignments(graph, hardware, placement)[0])
+    validated_assignments(graph, hardware, placement.assignment)
+    _validate_pairs(graph, hardware, placement)
+    found = [
+        *_acyclic(graph, hardware, placement),
+        *_colocation(graph, placement),
+        *_replication(graph, hardware, placement),
+        *_relays(graph, hardware, placement),
+    ]
+    if hardware.rules.no_skipping:
+        found += _no_skipping(placement)
+    if hardware.rules.memory:
+        found += _memory(graph, hardware, placement)
+    if hardware.rules.triangle:
+        found += _triangle(graph, hardware, placement)
+    return found
+
+
+def valid(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> BoolArray:
+    """(B,) whether each of a batch of assignments (B, n), without replicas and relays, keeps all rules."""
+    return ~np.logical_or.reduce(list(violated(graph, hardware, assignments).values()))
+
+
+def violated(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> dict[str, BoolArray]:
+    """Rule name -> (B,) whether each assignment of a batch breaks it; agrees with :func:`check` row by row."""
+    chips = validated_assignments(graph, hardware, assignments)
+    rules = hardware.rules
+    broken = {"colocation": np.zeros(len(chips), dtype=bool)}
+    grouped = np.flatnonzero(graph.group >= 0)
+    if len(grouped):
+        _, first, member = np.unique(graph.group[grouped], return_index=True, return_inverse=True)
+        broken["colocation"] = (chips[:, grouped] != chips[:, grouped[first[member]]]).any(axis=1)
+    back = _edges_that_must_not_go_back(graph, hardware)
+    broken["acyclic"] = (chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]]).any(axis=1)
+    if rules.no_skipping:
+        slot = chips + (np.arange(len(chips)) * hardware.chips)[:, None]
+        used = np.bincount(slot.ravel(), minlength=len(chips) * hardware.chips).reshape(len(chips), -1) > 0
+        broken["no_skipping"] = (used[:, 1:] & ~used[:, :-1]).any(axis=1)
+    if rules.memory:
+        sram = CostModel(graph, hardware).sram(chips)
+        broken["memory"] = (sram > hardware.sram_bytes * (1 + MEMORY_SLACK)).any(axis=1)
+    if rules.triangle:
+        moved = TransferModel(graph, hardware).find(chips)
+        some = moved.constrains
+        direct = np.zeros((len(chips), hardware.chips, hardware.chips), dtype=bool)
+        direct[moved.batch[some], moved.source[some], moved.chip[some]] = True
+        broken["triangle"] = beside_a_longer_path(direct).any(axis=(1, 2))
+    return broken
+
+
+def beside_a_longer_path(direct: BoolArray) -> BoolArray:
+    """(..., C, C) direct edges beside which a walk runs through a third chip."""
+    chips = direct.shape[-1]
+    path = direct.copy()
+    for k in range(chips):
+        path |= path[..., :, k : k + 1] & path[..., k : k + 1, :]
+    path &= ~np.eye(chips, dtype=bool)
+    through = np.matmul(path.astype(np.float32), path.astype(np.float32)) > 0
+    return np.asarray(direct & through)
+
+
+def _edges_that_must_not_go_back(graph: Graph, hardware: Hardware) -> IntArray:
+    if hardware.interconnect.topology == "chain":
+        return np.arange(len(graph.consumers))
+    return np.flatnonzero(graph.edge_constrains) if hardware.rules.acyclic else np.zeros(0, np.int64)
+
+
+def _acyclic(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    chip = placement.assignment
+    edges = _edges_that_must_not_go_back(graph, hardware)
+    source, target = graph.edge_source[edges], graph.consumers[edges]
+    found = []
+    for u, w in sorted({(int(u), int(w)) for u, w in zip(source, target, strict=True) if chip[u] > chip[w]}):
+        names = graph.names[u], graph.names[w]
+        message = f"{names[0]!r} on chip {chip[u]} feeds {names[1]!r} on the earlier chip {chip[w]}"
+        found.append(Violation("acyclic", message, names, (int(chip[u]), int(chip[w]))))
+    return found
+
+
+def _colocation(graph: Graph, placement: Placement) -> list[Violation]:
+    found = []
+    for group in np.unique(graph.group[graph.group >= 0]).tolist():
+        members = np.flatnonzero(graph.group == group)
+        chips = np.unique(placement.assignment[members])
+        if len(chips) > 1:
+            names = tuple(graph.names[v] for v in members)
+            message = f"the group of {names[0]!r} ({len(names)} operations) is spread over chips {chips.tolist()}"
+            found.append(Violation("colocation", message, names, tuple(chips.tolist())))
+    return found
+
+
+def _no_skipping(placement: Placement) -> list[Violation]:
+    used = np.unique(placement.assignment)
+    empty = sorted(set(range(int(used.max()))) - set(used.tolist()))
+    return [Violation("no_skipping", f"chip {c} is empty although chip {used.max()} is used", (), (c,)) for c in empty]
+
+
+def _memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    sram = CostModel(graph, hardware).evaluate_placement(placement).sram[0]
+    capacity = hardware.sram_bytes
+    found = []
+    for c in np.flatnonzero(sram > capacity * (1 + MEMORY_SLACK)).tolist():
+        copies = placement.replicas[placement.replicas[:, 1] == c, 0]
+        here = np.concatenate([np.flatnonzero(placement.assignment == c), copies])
+        heavy = np.isin(here, graph.shared_users) | (graph.weights[here] > 0)
+        names = tuple(graph.names[v] for v in here[heavy])
+        message = f"chip {c} holds {sram[c]:.0f} bytes of weights, more than its {capacity[c]:.0f} bytes of SRAM"
+        found.append(Violation("memory", message, names, (c,)))
+    return found
+
+
+def _triangle(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    moved = TransferModel(graph, hardware).find(
+        placement.assignment[None], placement.replica_rows, placement.relay_rows
+    )
+    direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)
+    direct[moved.source[moved.constrains], moved.chip[moved.constrains]] = True
+    found = []
+    for a, b in np.argwhere(beside_a_longer_path(direct)).tolist():
+        on_edge = moved.constrains & (moved.source == a) & (moved.chip == b)
+        tensors = tuple(graph.tensor_names[t] for t in moved.tensor[on_edge])
+        makers = tuple(dict.fromkeys(graph.names[graph.producer[t]] for t in moved.tensor[on_edge]))
+        message = f"chip {a} sends {tensors[0]!r} directly to chip {b}, which it also reaches through other chips"
+        found.append(Violation("triangle", message, makers, (a, b), tensors))
+    return found
+
+
+def _replication(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    if not len(placement.replicas):
+        return []
+    may = replicable(graph, hardware)
+    found = []
+    for v, c in placement.replicas.tolist():
+        name, home = graph.names[v], int(placement.assignment[v])
+        if not may[v]:
+            message = f"{name!r} has a replica on chip {c} but may not be replicated on this hardware"
+        elif c <= home:
+            message = f"{name!r} has a replica on chip {c}, which is not after its home, chip {home}"
+        else:
+            continue
+        found.append(Violation("replication", message, (name,), (home, c)))
+    return found
+
+
+def _relays(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    if not len(placement.relays):
+        return []
+    may = relayable(graph, hardware)
+    held = set(map(tuple, placement.replicas.tolist()))
+    found = []
+    for t, c in placement.relays.tolist():
+        v = int(graph.producer[t])
+        name, maker, home = graph.tensor_names[t], graph.names[v], int(placement.assignment[v])
+        if not may[t]:
+            message = f"tensor {name!r} is relayed by chip {c} but may not be relayed on this hardware"
+        elif c <= home:
+            message = f"tensor {name!r} is relayed by chip {c}, which is not after its producer's chip {home}"
+        elif (v, c) in held:
+            message = f"tensor {name!r} is relayed by chip {c}, which runs a replica of its producer {maker!r}"
+        else:
+            continue
+        found.append(Violation("relays", message, (maker,), (home, c), (name,)))
+    return found
+
+
+def _validate_pairs(graph: Graph, hardware: Hardware, placement: Placement) -> None:
+    for what, pairs, count in (("replica", placement.replicas, graph.n), ("relay", placement.relays, graph.m)):
+        if np.any((pairs < 0) | (pairs >= np.array([count, hardware.chips]))):
+            raise InvalidAssignment(f"a {what} names an item or chip that graph {graph.name!r} or the package lacks")
