@@ -11,6 +11,8 @@ from onnx import GraphProto, TensorShapeProto, ValueInfoProto
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.readers.onnx_file import subgraphs
 
+_LARGEST = 2**31 - 1
+
 _ARITHMETIC = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv, ast.Div: operator.floordiv, ast.Mod: operator.mod,
@@ -66,8 +68,8 @@ def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: It
             known = ", ".join(repr(name) for name in inputs if name not in set(derived))
             has = f"its symbolic dimensions are {known}" if known else "it has no symbolic dimensions"
             raise InvalidInput(f"the model has no dimension {label!r}; {has}")
-        if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
-            raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer of at least 1")
+        if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= int(value) <= _LARGEST:
+            raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer from 1 to {_LARGEST}")
 
 
 def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:

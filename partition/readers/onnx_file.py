@@ -1,4 +1,4 @@
-"""Open an ONNX file, check that its weights are all there, and keep only what shapes and costs need: no weight data."""
+"""Open an ONNX file, check that all its weights are there, and keep only what shapes and costs need: no weight data."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
     ------
     InvalidModelFile : the file cannot be read, is not ONNX, or (external) weights are missing or too short.
     """
-    model, where, folder = _parse(source)
+    where = described(source)
+    model, folder = _parse(source, where)
     if not model.graph.node:
         raise InvalidModelFile(f"{where} holds no operations; it is not an ONNX model, or it was cut short")
     if not model.opset_import:
         raise InvalidModelFile(f"{where} names no operator set (opset_import); export it again")
+    _check_names(model.graph, where)
     lengths: dict[Path, int] = {}
     for tensor in _tensors(model):
         _check_tensor(tensor, where, folder, lengths)
@@ -58,41 +60,54 @@ def subgraphs(node: NodeProto) -> list[GraphProto]:
     return bodies
 
 
-def _parse(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProto, str, Path | None]:
-    """The parsed model, its name for messages, and the folder of its external data (None: unknown)."""
+def described(source: str | os.PathLike[str] | bytes | ModelProto) -> str:
+    """What messages call the model."""
     if isinstance(source, ModelProto):
-        return source, f"model {source.graph.name!r}", None
+        return "the ONNX model"
+    if isinstance(source, bytes):
+        return "the ONNX model given as bytes"
+    return f"model file {os.fspath(source)!r}"
+
+
+def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> tuple[ModelProto, Path | None]:
+    """The parsed model, and the folder of its external data (None: unknown)."""
+    if isinstance(source, ModelProto):
+        return source, None
     if isinstance(source, bytes):
         try:
-            return onnx.load_model_from_string(source), "the ONNX model given as bytes", None
+            return onnx.load_model_from_string(source), None
         except Exception as error:
-            raise InvalidModelFile(
-                "the ONNX model given as bytes cannot be parsed: it is corrupt or truncated; export it again"
-            ) from error
+            raise InvalidModelFile(f"{where} is corrupt or truncated; export it again") from error
     path = Path(source)
-    if not path.is_file():
-        raise InvalidModelFile(f"model file {str(path)!r} does not exist or is not a file; check the path")
     try:
+        if not path.is_file():
+            raise InvalidModelFile(f"{where} does not exist or is not a file; check the path")
         size = path.stat().st_size
         if size == 0:
-            raise InvalidModelFile(f"model file {str(path)!r} is empty; export it again")
+            raise InvalidModelFile(f"{where} is empty; export it again")
         if size > _PROTOBUF_LIMIT:
-            raise InvalidModelFile(
-                f"model file {str(path)!r} exceeds the 2 GB an ONNX file can have; save its weights as external data"
-            )
-        return onnx.load_model(str(path), load_external_data=False), f"model file {str(path)!r}", path.parent
-    except OSError as error:
-        reason = error.strerror or error
-        raise InvalidModelFile(f"model file {str(path)!r} cannot be read ({reason}); check its permissions") from error
+            raise InvalidModelFile(f"{where} exceeds the 2 GB an ONNX file can have; save its weights as external data")
+        return onnx.load_model(str(path), load_external_data=False), path.parent
     except InvalidModelFile:
         raise
+    except OSError as error:
+        raise InvalidModelFile(f"{where} cannot be read ({error.strerror or error}); check its permissions") from error
     except Exception as error:  # protobuf, text and JSON parsers each have their own
         raise InvalidModelFile(
-            f"model file {str(path)!r} is not a readable ONNX model: it is corrupt or truncated; export it again"
+            f"{where} is not a readable ONNX model: it is corrupt or truncated; export it again"
         ) from error
 
 
-# --- Are all weights there? ---------------------------------------------------------------------------------------
+# --- Is everything there? ---------------------------------------------------------------------------------------
+
+
+def _check_names(graph: GraphProto, where: str) -> None:
+    """Names that are not UTF-8 come out of the parser as bytes."""
+    for node in graph.node:
+        if not all(isinstance(text, str) for text in (node.op_type, node.domain, node.name, *node.input, *node.output)):
+            raise InvalidModelFile(f"{where} has an operation whose names are not text; it is corrupt, export it again")
+        for body in subgraphs(node):
+            _check_names(body, where)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
@@ -130,9 +145,9 @@ def _check_tensor(tensor: TensorProto, where: str, folder: Path | None, lengths:
         if folder is not None:
             _check_external(tensor, where, folder, lengths)
         return
-    if tensor.HasField("raw_data") and tensor.raw_data:
+    if tensor.HasField("raw_data"):
         have, need = len(tensor.raw_data), tensor_spec(tensor).bytes
-        if have < need:
+        if 0 < have < need:  # with no data at all, only the size was kept on purpose
             raise InvalidModelFile(
                 f"weight {tensor.name!r} in {where} holds {have} bytes, its shape needs {need:.0f}; export it again"
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partition.errors import InvalidModelFile
+from partition.errors import InvalidInput, InvalidModelFile
 from partition.graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
@@ -41,17 +41,24 @@ def read_onnx(
         raise InvalidModelFile(
             "reading ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"
         ) from error
-    model = onnx_file.open_model(source)
-    onnx_dims.bind_dimensions(model.graph, dims or {})
-    model = onnx_shapes.infer_shapes(model)
+    try:
+        model = onnx_file.open_model(source)
+        onnx_dims.bind_dimensions(model.graph, dims or {})
+        model = onnx_shapes.infer_shapes(model)
+        scope = onnx_shapes.Scope(model)
+        inputs = [value.name for value in model.graph.input]
+        operations = list(onnx_nodes.NodeReader(scope, model.graph, taken=inputs).operations())
+    except InvalidInput:
+        raise
+    except (LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
+        where, what = onnx_file.described(source), type(error).__name__
+        raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 
     named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
     builder = GraphBuilder(name or named or "model")
-    scope = onnx_shapes.Scope(model)
-    inputs = [value.name for value in model.graph.input]
     for tensor in inputs:
         builder.operation(tensor, "Input", outputs={tensor: scope.bytes(tensor)})
-    for operation in onnx_nodes.NodeReader(scope, model.graph, taken=inputs).operations():
+    for operation in operations:
         builder.operation(
             operation.name,
             operation.op_type,

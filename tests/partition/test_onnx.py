@@ -491,9 +491,9 @@ def test_an_unknown_dimension_is_refused_naming_those_of_the_model() -> None:
         read_onnx(linear(), dims={"batch": 1})
 
 
-@pytest.mark.parametrize("value", [0, -3, 1.5, "8", True])
+@pytest.mark.parametrize("value", [0, -3, 1.5, "8", True, 2**70])
 def test_a_dimension_must_be_a_positive_integer(value: object) -> None:
-    with pytest.raises(InvalidInput, match=r"dimension 'batch' is set to .* integer of at least 1"):
+    with pytest.raises(InvalidInput, match=r"dimension 'batch' is set to .* integer from 1 to "):
         read_onnx(linear(("batch", 8)), dims={"batch": value})  # type: ignore[dict-item]
 
 
@@ -561,6 +561,25 @@ def test_a_truncated_model_is_refused(tmp_path: Path, part: float) -> None:
     path.write_bytes(whole[: int(part * len(whole))])
     with pytest.raises(InvalidModelFile):
         read_onnx(path)
+
+
+@pytest.mark.parametrize("name", [b"linear", b"Relu", b"act"])
+def test_names_that_are_no_text_are_refused(name: bytes) -> None:
+    content = linear().SerializeToString()
+    with pytest.raises(InvalidModelFile, match="corrupt"):
+        read_onnx(content.replace(name, b"\xff" + name[1:]))
+
+
+def test_damaged_bytes_never_end_in_another_exception() -> None:
+    whole = linear().SerializeToString()
+    refused = 0
+    for position in range(len(whole)):
+        for damage in (0x00, 0x7F, 0xFF):
+            try:
+                read_onnx(whole[:position] + bytes([damage]) + whole[position + 1 :])
+            except InvalidInput:
+                refused += 1
+    assert refused > len(whole)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
