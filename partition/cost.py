@@ -93,9 +93,7 @@ class CostModel:
 
     def evaluate_placement(self, placement: Placement) -> Cost:
         """The cost of one placement, as a batch of one."""
-        return self.evaluate(
-            placement.assignment[None], _in_row_zero(placement.replicas), _in_row_zero(placement.relays)
-        )
+        return self.evaluate(placement.assignment[None], placement.replica_rows, placement.relay_rows)
 
     def period(self, assignments: ArrayLike) -> FloatArray:
         """(B,) period alone, for search: no SRAM, latency or energy."""
