@@ -1,0 +1,214 @@
+"""What a solve returns: the placement, the proof, the loads; as JSON, as a table, as one sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from partition.cost import Cost
+from partition.files import write_atomically
+from partition.graph import Graph
+from partition.hardware import Hardware
+from partition.placement import Placement
+from partition.progress import Progress
+
+Status = Literal["optimal", "feasible", "infeasible"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer to ``partition(graph, hardware)``.
+
+    Attributes
+    ----------
+    graph, hardware : the question.
+    placement : the best placement found; None if infeasible.
+    status : ``optimal`` (gap reached), ``feasible`` (time was up first) or ``infeasible`` (proved).
+    period, bound : in the hardware's time unit; infinite if infeasible.
+    seconds : of the call. seed : of every random choice.
+    history : each better period or bound, in order.
+    cost : cost of the placement, a batch of one.
+    reason : why it is infeasible: the rule and the operations; otherwise empty.
+    interrupted : the search was stopped by the user.
+    """
+
+    graph: Graph
+    hardware: Hardware
+    placement: Placement | None
+    status: Status
+    period: float
+    bound: float
+    seconds: float
+    seed: int
+    history: tuple[Progress, ...] = ()
+    cost: Cost | None = field(default=None, repr=False)
+    reason: str = ""
+    interrupted: bool = False
+
+    @staticmethod
+    def infeasible(
+        graph: Graph, hardware: Hardware, *, reason: str, seconds: float, seed: int, history: tuple[Progress, ...] = ()
+    ) -> Result:
+        """The result of a problem proved to have no valid placement."""
+        return Result(graph, hardware, None, "infeasible", math.inf, math.inf, seconds, seed, history, None, reason)
+
+    @property
+    def gap(self) -> float:
+        """(period - bound) / period, NaN if infeasible."""
+        if self.placement is None:
+            return math.nan
+        return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
+
+    @property
+    def throughput(self) -> float:
+        """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
+        return math.inf if self.period == 0 else 1.0 / self.period
+
+    @cached_property
+    def assignment(self) -> dict[str, int]:
+        """Operation name -> home chip."""
+        if self.placement is None:
+            return {}
+        return dict(zip(self.graph.names, self.placement.assignment.tolist(), strict=True))
+
+    @cached_property
+    def replicas(self) -> dict[str, list[int]]:
+        """Operation name -> further chips that run it."""
+        found: dict[str, list[int]] = {}
+        for v, chip in self.placement.replicas.tolist() if self.placement is not None else []:
+            found.setdefault(self.graph.names[v], []).append(chip)
+        return found
+
+    @cached_property
+    def relays(self) -> list[tuple[str, int]]:
+        """(tensor name, chip that forwards it)."""
+        pairs = self.placement.relays.tolist() if self.placement is not None else []
+        return [(self.graph.tensor_names[t], chip) for t, chip in pairs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command line's JSON object; numbers that do not exist are None."""
+        return {
+            "model": self.graph.name,
+            "hardware": self.hardware.name,
+            "operations": self.graph.n,
+            "chips": self.hardware.chips,
+            "status": self.status,
+            "period": _finite(self.period),
+            "bound": _finite(self.bound),
+            "gap": _finite(self.gap),
+            "throughput": _finite(self.throughput) if self.placement is not None else None,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "assignment": self.assignment,
+            "replicas": self.replicas,
+            "relays": [list(pair) for pair in self.relays],
+            "time_unit": self.hardware.time_unit,
+            "interrupted": self.interrupted,
+            "reason": self.reason,
+            **self._figures(),
+            "history": [
+                {
+                    "seconds": p.seconds,
+                    "phase": p.phase,
+                    "period": p.period,
+                    "bound": _finite(p.bound),
+                    "gap": p.gap,
+                }
+                for p in self.history
+            ],
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        cost = self.cost
+        if cost is None:
+            return {"latency": None, "energy": None, "per_chip": [], "per_link": []}
+        names = ("compute", "receive", "send", "load", "sram")
+        return {
+            "latency": _finite(float(cost.latency[0])),
+            "energy": _finite(float(cost.energy[0])),
+            "per_chip": [
+                {"chip": c, **{name: float(getattr(cost, name)[0, c]) for name in names}}
+                for c in range(self.hardware.chips)
+            ],
+            "per_link": cost.link[0].tolist(),
+        }
+
+    def to_json(self, path: str | PathLike[str] | None = None) -> str:
+        """:meth:`to_dict` as text, also written to ``path`` if given (atomically)."""
+        text = json.dumps(self.to_dict(), allow_nan=False)
+        if path is not None:
+            write_atomically(path, text + "\n")
+        return text
+
+    def verdict(self) -> str:
+        """The answer in one sentence."""
+        what = f"{self.graph.name} on {self.hardware.name}"
+        if self.placement is None:
+            return f"{what}: infeasible, {self.reason}"
+        proof = (
+            f"proved optimal (gap {100 * self.gap:.3g}%)"
+            if self.status == "optimal"
+            else f"at most {100 * self.gap:.3g}% above the best possible"
+        )
+        used = len(np.unique(self.placement.assignment))
+        return (
+            f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
+            f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
+            + (" (interrupted)" if self.interrupted else "")
+        )
+
+    __str__ = verdict
+
+    def to_table(self) -> str:
+        """The verdict, a row per chip, and what was replicated or relayed, as plain text."""
+        if self.placement is None or self.cost is None:
+            return self.verdict()
+        cost, chips = self.cost, self.hardware.chips
+        count = np.bincount(self.placement.assignment, minlength=chips)
+        link = np.zeros(chips)
+        link[: cost.link.shape[1]] = cost.link[0]
+        largest = np.maximum(cost.load[0], link)
+        lines = [self.verdict(), ""]
+        lines.append(
+            f"{'chip':>4} {'ops':>6} {'compute':>11} {'receive':>11} {'send':>11} {'link':>11} {'load':>6} {'SRAM':>9}"
+        )
+        for c in range(chips):
+            times = (self._time(float(x[0, c])) for x in (cost.compute, cost.receive, cost.send))
+            share = largest[c] / self.period if self.period > 0 else 0.0
+            mark = "  <- bottleneck" if share > 1 - 1e-9 else ""
+            lines.append(
+                f"{c:>4} {count[c]:>6} "
+                + " ".join(f"{t:>11}" for t in (*times, self._time(float(link[c]))))
+                + f" {100 * share:>5.1f}% {cost.sram[0, c] / 2**20:>6.1f} MB{mark}"
+            )
+        copies = ", ".join(f"{name} ({len(c)})" for name, c in list(self.replicas.items())[:5])
+        lines.append("")
+        if copies:
+            lines.append(f"replicated operations (further chips): {copies}{', ...' if len(self.replicas) > 5 else ''}")
+        if self.relays:
+            tensors = dict.fromkeys(name for name, _ in self.relays)
+            shown = ", ".join(list(tensors)[:5])
+            lines.append(
+                f"relayed tensors: {len(tensors)} over {len(self.relays)} hops: {shown}{', ...' if len(tensors) > 5 else ''}"
+            )
+        throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
+        lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")
+        return "\n".join(lines)
+
+    def _time(self, value: float) -> str:
+        if self.hardware.time_unit != "s":
+            return f"{value:.6g}"
+        for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+            if value >= scale:
+                return f"{value / scale:.4f} {unit}"
+        return f"{value * 1e9:.3f} ns" if value else "0"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
