@@ -42,7 +42,9 @@ def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int =
         source, target = _field(edge, "sourceId", name, f"edges[{i}]"), _field(edge, "destId", name, f"edges[{i}]")
         for end in (source, target):
             if end not in names:
-                raise InvalidModelFile(f"device-placement file {name!r}: edges[{i}] names node {end!r}, which does not exist")
+                raise InvalidModelFile(
+                    f"device-placement file {name!r}: edges[{i}] names node {end!r}, which does not exist"
+                )
         cost = _number(edge, "cost", name, f"edges[{i}]")
         outgoing[source].setdefault(cost, []).append(target)
     incoming: dict[Any, list[str]] = {node: [] for node in names}
@@ -57,7 +59,9 @@ def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int =
     for i, node in enumerate(nodes):
         where = f"nodes[{i}]"
         if not node.get("supportedOnFpga", True):
-            raise InvalidInput(f"device-placement file {name!r}: node {node['id']!r} runs on CPUs only, which are not supported yet")
+            raise InvalidInput(
+                f"device-placement file {name!r}: node {node['id']!r} runs on CPUs only, which are not supported yet"
+            )
         builder.operation(
             names[node["id"]],
             "Op",
