@@ -3,6 +3,10 @@
 Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs
 of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once. Replicable
 nodes are left out and the triangle rule is ignored: the result is a bound, and its blocks a placement to complete.
+
+Tiny nodes (the shape computations of an exporter, say) multiply the ideals without weighing anything. Where there
+are too many ideals, tiny nodes are left out as well; a block is then charged for those that lie between two of its
+own nodes and so cannot be elsewhere, which keeps the bound close.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ CHUNK = 2048
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
 
+TINY = (0.0, 5e-4, 2e-3, 1e-2)
+"""Nodes are tiny whose time and outgoing transfers together stay below this, in units of the instance; tried in turn."""
+
 WORK_SLACK = 1e-9
 """Relative rounding allowance when a block's compute is compared with the threshold."""
 
@@ -40,7 +47,7 @@ class Chain:
     Attributes
     ----------
     period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
-    chip : (N,) chip of every node in the best chain; replicable nodes have -1. None if there is no chain.
+    chip : (N,) chip of every node in the best chain, -1 for nodes left out. None if there is no chain.
     """
 
     period: float
@@ -64,41 +71,74 @@ def best_chain(
     if instance.hardware.links and not instance.forward_only:
         return None
     ideal_limit = min(ideal_limit, TABLE_LIMIT // (instance.nodes + instance.tensors))
-    masks = _enumerate(instance, ideal_limit, stop)
-    return None if masks is None else _Chains(instance, masks, threshold, stop).solve()
+    for tiny in TINY:
+        kept = _Kept(instance, ~instance.replicable & ~_tiny_nodes(instance, tiny))
+        masks = kept.enumerate(ideal_limit, stop)
+        if masks is not None:
+            return _Chains(instance, kept, masks, threshold, stop).solve()
+    return None
 
 
-def _enumerate(instance: Instance, limit: int, stop: Callable[[], bool]) -> list[int] | None:
-    """Every ideal as a bit mask over nodes, smaller ones first; None if there are more than ``limit``."""
-    plain = ~instance.replicable
-    producers = [0] * instance.nodes
-    successors: list[list[int]] = [[] for _ in range(instance.nodes)]
-    for u, w in instance.edges.tolist():
-        if plain[u] and plain[w]:
-            producers[w] |= 1 << u
-            successors[u].append(w)
-    level = {0: [v for v in np.flatnonzero(plain).tolist() if not producers[v]]}
-    masks = [0]
-    while level:
-        following: dict[int, list[int]] = {}
-        for mask, ready in level.items():
-            for v in ready:
-                child = mask | (1 << v)
-                if child not in following:
-                    freed = [w for w in successors[v] if producers[w] & child == producers[w]]
-                    following[child] = [w for w in ready if w != v] + list(dict.fromkeys(freed))
-        masks.extend(following)
-        if len(masks) > limit or stop():
-            return None
-        level = following
-    return masks
+def _tiny_nodes(instance: Instance, limit: float) -> BoolArray:
+    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
+    light = instance.weights <= 1e-3 * float(instance.hardware.sram_bytes.min())
+    light[instance.shared_nodes] = False
+    return np.asarray((instance.time.max(axis=0) + sent < limit) & light)
+
+
+class _Kept:
+    """The nodes that make up ideals, and the order among them, also through nodes left out."""
+
+    def __init__(self, instance: Instance, node: BoolArray) -> None:
+        self.node = node
+        count = instance.nodes
+        self.producers = [0] * count  # nearest kept ancestors, as bit masks
+        self.consumers = [0] * count  # nearest kept descendants
+        kept = node.tolist()
+        edges = instance.edges  # nodes are numbered topologically
+        for u, w in edges[np.argsort(edges[:, 1], kind="stable")].tolist():
+            self.producers[w] |= (1 << u) if kept[u] else self.producers[u]
+        for u, w in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
+            self.consumers[u] |= (1 << w) if kept[w] else self.consumers[w]
+
+    def enumerate(self, limit: int, stop: Callable[[], bool]) -> list[int] | None:
+        """Every ideal as a bit mask over nodes, smaller ones first; None if there are more than ``limit``."""
+        producers = self.producers
+        nodes = np.flatnonzero(self.node).tolist()
+        successors = {v: [w for w in _bits(self.consumers[v])] for v in nodes}
+        level = {0: [v for v in nodes if not producers[v]]}
+        masks = [0]
+        while level:
+            following: dict[int, list[int]] = {}
+            for mask, ready in level.items():
+                for v in ready:
+                    child = mask | (1 << v)
+                    if child not in following:
+                        freed = [w for w in successors[v] if producers[w] & child == producers[w]]
+                        following[child] = [w for w in ready if w != v] + freed
+            masks.extend(following)
+            if len(masks) > limit or stop():
+                return None
+            level = following
+        return masks
+
+
+def _bits(mask: int) -> list[int]:
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return found
 
 
 class _Chains:
     """Scores the blocks between ideals and finds the best chain."""
 
-    def __init__(self, inst: Instance, masks: list[int], threshold: float, stop: Callable[[], bool]) -> None:
-        self.inst, self.hw, self.threshold, self.stop = inst, inst.hardware, threshold, stop
+    def __init__(
+        self, inst: Instance, kept: _Kept, masks: list[int], threshold: float, stop: Callable[[], bool]
+    ) -> None:
+        self.inst, self.kept, self.hw, self.threshold, self.stop = inst, kept, inst.hardware, threshold, stop
         width = (inst.nodes + 63) // 64
         raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
         self.words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
@@ -110,6 +150,7 @@ class _Chains:
         self._tensors()
         self._weights()
         self._replicable()
+        self._between()
 
     def _sums(self, amounts: FloatArray | sp.csr_array, dtype: type = np.float64) -> NDArray:
         """(I, ...) sum of ``amounts`` of shape (N, ...) over the nodes of each ideal."""
@@ -129,7 +170,7 @@ class _Chains:
         """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
         inst = self.inst
         tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-        plain = ~inst.replicable[inst.source[tensor]] & ~inst.replicable[inst.readers]
+        plain = self.kept.node[inst.source[tensor]] & self.kept.node[inst.readers]
         kept, tensor = np.unique(tensor[plain], return_inverse=True)
         self.tau = inst.tau[kept]
         self.degree = np.bincount(tensor, minlength=len(kept)).astype(np.int16)
@@ -146,7 +187,7 @@ class _Chains:
     def _weights(self) -> None:
         inst = self.inst
         self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
-        self.private = self._sums(np.where(inst.replicable, 0.0, inst.weights))
+        self.private = self._sums(inst.weights)
         row = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
         self.shared_users = self._counts(row, inst.shared_nodes, len(inst.shared_bytes))
 
@@ -161,10 +202,25 @@ class _Chains:
             needs = max((cost[int(u)] for u in pairs[0][pairs[1] == v]), default=0.0)
             received = inst.tau[pairs[2][pairs[0] == v]].min(initial=np.inf)
             cost[v] = min(float(received), float(inst.fastest[v]) + needs)
-        plain = ~inst.replicable[pairs[1]]
+        plain = self.kept.node[pairs[1]]
         nodes, row = np.unique(pairs[0][plain], return_inverse=True)
         self.presence_cost = np.array([cost[int(v)] for v in nodes])
         self.presence_readers = self._counts(row, pairs[1][plain], len(nodes))
+
+    def _between(self) -> None:
+        """Nodes left out (not replicable) that lie between kept ones: their kept neighbours inside each ideal."""
+        left_out = np.flatnonzero(~self.kept.node & ~self.inst.replicable).tolist()
+        left_out = [v for v in left_out if self.kept.producers[v] and self.kept.consumers[v]]
+        self.left_out_time = self.inst.time[:, left_out]
+        before = [(i, u) for i, v in enumerate(left_out) for u in _bits(self.kept.producers[v])]
+        after = [(i, w) for i, v in enumerate(left_out) for w in _bits(self.kept.consumers[v])]
+        before_pairs, after_pairs = (np.array(p, dtype=np.int64).reshape(-1, 2).T for p in (before, after))
+        wanted = np.bincount(before_pairs[0], minlength=len(left_out))
+        fed = self._counts(*before_pairs, len(left_out)) == wanted
+        self.read = self._counts(*after_pairs, len(left_out)) > 0
+        self.time = self.time + self.read @ self.left_out_time.T
+        ideal, row = np.nonzero(fed & ~self.read)
+        self.open = np.split(row, np.searchsorted(ideal, np.arange(1, len(self.words))))
 
     def _blocks_from(self, i: int) -> tuple[IntArray, list[FloatArray]]:
         """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
@@ -183,6 +239,8 @@ class _Chains:
         loads = []
         for k, kind in enumerate(self.hw.kinds):
             compute = self.time[later, k] - self.time[i, k]
+            if len(self.open[i]):  # could have been done before this block
+                compute = compute - self.read[later[:, None], self.open[i]] @ self.left_out_time[k, self.open[i]]
             load = compute + receive + send if self.hw.serial else np.maximum(compute, np.maximum(receive, send))
             if self.hw.links:
                 load = np.maximum(load, self.cut[later])

@@ -14,7 +14,7 @@ from milp.ideals import best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
-from milp.windows import WindowRules, Windows
+from milp.windows import WindowRules, Windows, propagate
 from partition.graph import IntArray
 from partition.instance import Instance
 from partition.orders import diverse_orders
@@ -102,29 +102,25 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     chain = best_chain(instance, threshold, stop=stop)
     if chain is None:
         return
-    if chain.chip is not None:
-        for placement in _completed(instance, chain.chip):
-            incumbent.offer(placement)
     incumbent.prove(min(chain.period, threshold), exact=True)
+    if chain.chip is not None:
+        _complete(instance, incumbent, chain.chip, stop)
 
 
-def _completed(instance: Instance, chip: IntArray) -> list[Placement]:
-    """Replicable nodes (-1) at home on the first chip that reads them: with replicas wherever else, or with none."""
-    chip = chip.copy()
-    wanted: dict[int, set[int]] = {}
-    tensors_of: dict[int, list[int]] = {}
-    for t, u in enumerate(instance.source.tolist()):
-        tensors_of.setdefault(u, []).append(t)
-    for v in np.flatnonzero(instance.replicable)[::-1].tolist():
-        chips: set[int] = set()
-        for t in tensors_of.get(v, []):
-            for w in instance.tensor_readers(t).tolist():
-                chips |= wanted.get(w, {int(chip[w])})
-        wanted[v] = chips or {0}
-        chip[v] = min(wanted[v])
-    replicas = [(v, c) for v, chips in wanted.items() for c in chips if c != chip[v]]
-    with_replicas = instance.lift(chip, replicas, [])
-    return [with_replicas, Placement(with_replicas.assignment)] if replicas else [with_replicas]
+def _complete(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop) -> None:
+    """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
+    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
+    windows = propagate(instance, whole)
+    if windows.free == 0 and not instance.replicable.any():
+        incumbent.offer(instance.lift(chip, [], []))
+        return
+    try:
+        model = compile_model(build(instance, windows, upper=incumbent.upper))
+    except ImpossibleRow:
+        return
+    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop.flag)
+    if outcome.x is not None:
+        incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
 
 
 def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:

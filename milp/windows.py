@@ -130,20 +130,17 @@ class WindowRules:
         overfull_after = after > work * (chips - stages)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
         hi = np.minimum(windows.hi, chips - 1 - overfull_after.sum(axis=1))
-        return self._propagate(lo, hi)
+        return propagate(inst, Windows(lo, hi))
 
-    def _propagate(self, lo: IntArray, hi: IntArray) -> Windows:
-        """``lo[u] <= lo[v]`` and ``hi[u] <= hi[v]`` along every edge ``(u, v)``."""
-        low, high = lo.tolist(), hi.tolist()
-        for u, v in self._edges_by_reader:
-            if low[u] > low[v]:
-                low[v] = low[u]
-        for u, v in self._edges_by_source:
-            if high[v] < high[u]:
-                high[u] = high[v]
-        return Windows(np.array(low), np.array(high))
 
-    @cached_property
-    def _edges_by_source(self) -> list[list[int]]:
-        edges = self.instance.edges
-        return edges[np.argsort(-edges[:, 0], kind="stable")].tolist()  # type: ignore[no-any-return]
+def propagate(instance: Instance, windows: Windows) -> Windows:
+    """``lo[u] <= lo[v]`` and ``hi[u] <= hi[v]`` along every edge ``(u, v)``."""
+    low, high = windows.lo.tolist(), windows.hi.tolist()
+    edges = instance.edges  # nodes are numbered topologically where there are edges
+    for u, v in edges[np.argsort(edges[:, 1], kind="stable")].tolist():
+        if low[u] > low[v]:
+            low[v] = low[u]
+    for u, v in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
+        if high[v] < high[u]:
+            high[u] = high[v]
+    return Windows(np.array(low), np.array(high))
