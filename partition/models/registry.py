@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from partition.errors import InvalidInput
 from partition.graph import Graph
-from partition.models.bert import Bert
+from partition.models.bert import EXPORTS, Bert
 from partition.models.gnmt import Gnmt
 from partition.models.resnet import ResNet50
 from partition.models.tracer import ITEMSIZE
@@ -140,7 +140,7 @@ def _bert(layers: int, hidden: int, heads: int, intermediate: int) -> tuple[Para
         _BATCH,
         Parameter("seq", 128, "tokens per sequence"),
         _DTYPE,
-        Parameter("shapes", "dynamic", "whether the operations that compute shapes are kept", ("dynamic", "static")),
+        Parameter("export", "dynamic", "which exporter's operators (docs/models.md)", tuple(EXPORTS)),
         Parameter("layers", layers, "encoder layers", largest=1000),
         Parameter("hidden", hidden, "width of a token"),
         Parameter("heads", heads, "attention heads; hidden must be a multiple"),
@@ -151,8 +151,7 @@ def _bert(layers: int, hidden: int, heads: int, intermediate: int) -> tuple[Para
 
 def _construct_bert(name: str, values: Mapping[str, Value]) -> Graph:
     settings, itemsize = _without_dtype(values)
-    dynamic = settings.pop("shapes") == "dynamic"
-    return Bert(**settings, dynamic=dynamic, itemsize=itemsize).graph(name)  # type: ignore[arg-type]
+    return Bert(**settings, itemsize=itemsize).graph(name)  # type: ignore[arg-type]
 
 
 def _construct_gnmt(name: str, values: Mapping[str, Value]) -> Graph:

@@ -16,6 +16,9 @@ from partition.operators import TensorSpec, operator_cost
 ITEMSIZE = {"bfloat16": 2, "float16": 2, "float32": 4, "int8": 1}
 """Bytes of one element, by the names of number types that models accept."""
 
+FLOAT32 = 4
+"""Bytes of one element where the number type is fixed to float32."""
+
 INT64 = 8
 """Bytes of one element of ids and shapes."""
 
