@@ -206,15 +206,12 @@ class _Model:
         m, inst = self.model, self.inst
         self.moving = [t for t in range(inst.tensors) if self._crosses(t)]
         with_receives = [t for t in self.moving if self.receives_matter or inst.replicable[self.source[t]]]
-        self.may_relay = [t for t in with_receives if self.choices.triangle and inst.relayable[t]]
+        relay = self.choices.triangle
+        self.may_relay = {t: self._relay_chips(t) for t in with_receives if relay and inst.relayable[t]}
         received = [
             (t, c)
             for t in with_receives
-            for c in (
-                self._relay_chips(t) | set(self._chips_of_readers(t))
-                if t in set(self.may_relay)
-                else self._chips_of_readers(t)
-            )
+            for c in sorted({*self._chips_of_readers(t), *self.may_relay.get(t, ())})
             if not self.lo[self.source[t]] == self.hi[self.source[t]] == c
         ]
         m.r = pyo.Var(received, bounds=(0, 1))
@@ -239,13 +236,13 @@ class _Model:
             return [self.x(u, c) - self.x(w, c) <= s for w in self.readers[t]]
         return [self.x(u, c) + self.r(t, b) - 1 <= s for b in self._chips_of_readers(t) if b != c]
 
-    def _relay_chips(self, t: int) -> set[int]:
+    def _relay_chips(self, t: int) -> range:
         """Chips strictly between a possible home and the last possible reader."""
-        return set(range(self.lo[self.source[t]] + 1, max(self._last(w) for w in self.readers[t])))
+        return range(self.lo[self.source[t]] + 1, max(self._last(w) for w in self.readers[t]))
 
     def _relays(self) -> None:
         m = self.model
-        pairs = [(t, c) for t in self.may_relay for c in sorted(self._relay_chips(t))]
+        pairs = [(t, c) for t, chips in self.may_relay.items() for c in chips]
         m.R = pyo.Var(pairs, domain=pyo.Binary)
         m.relay_receives = _rows(m.R[t, c] <= self.r(t, c) for t, c in pairs)
         m.relay_after_home = _rows(
@@ -286,7 +283,6 @@ class _Model:
         m.link = pyo.ConstraintList()
         last_needed = {t: max(self._last(w) for w in self.readers[t]) for t in self.moving}
         wanted_links = range(self.inst.chips - 1)
-        needs_end = [t for t in self.may_relay if len(self.model.R)]
         if self.hw.links == 0:
             wanted: dict[int, range] = {}
         else:
@@ -295,8 +291,8 @@ class _Model:
         for t, links in wanted.items():
             for link in links:
                 load[link].append(self.tau[t] * (self.y(self.source[t], link) - self._end(t, link)))
-        for t in needs_end:
-            for c in sorted(self._relay_chips(t)):
+        for t, chips in self.may_relay.items():
+            for c in chips:
                 _add(m.ends, self.model.R[t, c] <= 1 - self._end(t, c))
         for terms in (load[c] for c in wanted_links if c in self.limited or c + 1 in self.limited):
             _add(m.link, pyo.quicksum(terms) <= m.T if terms else True)
@@ -410,12 +406,9 @@ class _Model:
         rows: list[Expression] = []
         if not constraining:
             return rows
-        relayed = t in set(self.may_relay)
-        homes = range(self.lo[u], self.hi[u] + 1)
-        sources = sorted({*homes, *(self._relay_chips(t) if relayed else ())})
-        for b in (
-            self._chips_of_readers(t) if not relayed else sorted({*self._chips_of_readers(t), *self._relay_chips(t)})
-        ):
+        relay_chips = self.may_relay.get(t, range(0))
+        sources = sorted({*range(self.lo[u], self.hi[u] + 1), *relay_chips})
+        for b in sorted({*self._chips_of_readers(t), *relay_chips}):
             for a in sources:
                 if a == b or (a > b and self.hw.rules.acyclic):
                     continue
@@ -424,7 +417,7 @@ class _Model:
                     taken = [self.r(t, b)]
                 else:  # a receive for unconstrained readers alone does not count
                     taken = [self.X(w, b) - self.p(u, b) for w in constraining]
-                between = sum(self.R(t, k) for k in range(a + 1, b)) if relayed else 0
+                between = sum(self.R(t, k) for k in range(a + 1, b)) if relay_chips else 0
                 for receive in taken:
                     if _upper(held) + _upper(receive) > 1:
                         rows.append(held + receive - 1 - between <= m.D[a, b])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.capacity import BlockCapacity
-from milp.formulation import ImpossibleRow, build
+from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import MatrixModel, compile_model, solve
 from milp.ideals import best_chain
 from milp.incumbent import Incumbent
@@ -24,6 +24,12 @@ from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000
 """Most binaries for which the whole tightened model is built; beyond it, neighbourhoods alone."""
+
+BUILD_SECONDS = 1e-4, 6e-4
+"""Seconds to build and compile a model per binary, with links alone and with receives, as measured."""
+
+BUILD_SHARE = 0.4
+"""Largest share of the time left that building a model may take."""
 
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
@@ -111,6 +117,8 @@ def _complete(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: St
     """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
     whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
     windows = propagate(instance, whole)
+    if not _affordable(instance, windows, stop):
+        return
     if windows.free == 0 and not instance.replicable.any():
         incumbent.offer(instance.lift(chip, [], []))
         return
@@ -121,6 +129,13 @@ def _complete(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: St
     outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop.flag)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
+
+
+def _affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
+    """Whether building the model over these windows leaves time to solve it."""
+    heavy = Choices.lossless(instance).triangle or instance.hardware.serial or not instance.hardware.links
+    seconds = windows.free * BUILD_SECONDS[int(heavy)]
+    return windows.free <= MODEL_LIMIT and seconds <= BUILD_SHARE * stop.remaining
 
 
 def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
@@ -200,7 +215,7 @@ class Thresholds:
         if windows.empty:
             self.incumbent.prove(upper, exact=True)
             return
-        if windows.free > SMALL_MODEL:
+        if windows.free > SMALL_MODEL or not _affordable(self.instance, windows, self.stop):
             return
         try:
             compiled = self._model_for(upper, windows)
@@ -240,7 +255,7 @@ class Thresholds:
         if windows.empty:
             self.incumbent.prove(threshold, exact=self.capacity is None)
             return True
-        if windows.free > MODEL_LIMIT:
+        if not _affordable(self.instance, windows, self.stop):
             return False
         try:
             compiled = self._model_for(threshold, windows)

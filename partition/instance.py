@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from partition.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.graph import BoolArray, FloatArray, Graph, IntArray, topological_order
 from partition.hardware import Hardware
 from partition.legalise import relayable, replicable
 from partition.placement import Placement
@@ -178,11 +178,11 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     links = [_group_links(graph)]
     if hardware.identical_chips or not hardware.rules.no_skipping:
         links.append(_free_source_links(graph, times))
-    label = _components(graph.n, np.concatenate(links, axis=1), "weak")
+    label = components(graph.n, np.concatenate(links, axis=1), "weak")
     if hardware.rules.acyclic:
         bound = _bound(hardware, graph.edge_constrains)
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
-        label = _components(int(label.max()) + 1, quotient, "strong")[label]
+        label = components(int(label.max()) + 1, quotient, "strong")[label]
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
         return _renumber_topologically(label, quotient)
     return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
@@ -210,14 +210,13 @@ def _free_source_links(graph: Graph, times: FloatArray) -> IntArray:
     return np.stack([joined, target[joined]])
 
 
-def _components(n: int, pairs: IntArray, connection: str) -> IntArray:
+def components(n: int, pairs: IntArray, connection: str) -> IntArray:
+    """(n,) label of the weakly or strongly connected component of each of ``n`` vertices; ``pairs`` is (2, E)."""
     adjacency = sp.csr_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
     return np.asarray(connected_components(adjacency, directed=True, connection=connection)[1], dtype=np.int64)
 
 
 def _renumber_topologically(label: IntArray, quotient: IntArray) -> IntArray:
-    from partition.graph import topological_order
-
     count = int(label.max()) + 1
     between = quotient[:, quotient[0] != quotient[1]]
     first_seen = np.full(count, len(label))

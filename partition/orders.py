@@ -7,19 +7,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
+from partition.graph import FloatArray, IntArray, topological_order
+from partition.instance import Instance, components
 
 
 def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[IntArray]:
     """Yield (N,) permutations, each a topological order of ``instance.edges``; the first ones tend to be the best.
 
-    File order, depth first from the inputs and from the outputs, least live bytes, by depth, then random
-    depth-first orders without end.
+    Where weights are shared, one that keeps their users together; then file order, depth first from the inputs
+    and from the outputs, least live bytes, by depth, then random depth-first orders without end.
     """
     graph = _Adjacency(instance)
     first_operation = np.full(instance.nodes, instance.graph.n)
     np.minimum.at(first_operation, instance.node_of, np.arange(instance.graph.n))
+    if len(instance.shared_bytes):
+        yield graph.by_priority(_rank_by_shared_weight(instance))
     yield graph.by_priority(first_operation)
     yield graph.depth_first(np.arange(instance.nodes))
     yield graph.depth_first(np.arange(instance.nodes), from_outputs=True)
@@ -27,6 +29,24 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
     yield graph.by_priority(graph.depth())
     while True:
         yield graph.depth_first(rng.permutation(instance.nodes), from_outputs=bool(rng.integers(2)))
+
+
+def _rank_by_shared_weight(instance: Instance) -> IntArray:
+    """(N,) rank of each node such that the users of a shared weight follow one another where the edges allow it.
+
+    Users of one weight are contracted, then what thereby became cyclic, and the rest is ordered topologically.
+    """
+    n = instance.nodes
+    first_user = instance.shared_nodes[instance.shared_ptr[:-1]]
+    shared = np.stack([np.repeat(first_user, np.diff(instance.shared_ptr)), instance.shared_nodes])
+    label = components(n, shared, "weak")
+    label = components(int(label.max()) + 1, label[instance.edges.T], "strong")[label]
+    between = label[instance.edges.T]
+    between = between[:, between[0] != between[1]]
+    order = topological_order(int(label.max()) + 1, *between)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return np.asarray(rank[label] * n + np.arange(n))
 
 
 class _Adjacency:
