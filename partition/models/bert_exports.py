@@ -45,7 +45,7 @@ class Decomposed:
     Shapes are fixed, attention is written out. A layer is 87 operations:
 
     - 18: six linear layers, each a product of matrices (Gemm) between two Reshapes;
-    - 10: Reshape and Transpose of query, key and value; again Transpose of the key; Transpose, Identity, Reshape behind;
+    - 10: Reshape and Transpose of query, key and value, Transpose of the key; behind, Transpose, Identity, Reshape;
     - 15: the two products of attention, of three-dimensional tensors: each factor goes through Expand, Identity (made
       contiguous, if it was transposed) and Reshape, the product through Reshape;
     - 2: Div and Add of the mask;

@@ -93,10 +93,10 @@ class Gnmt:
                 x = [net.op("Add", pair, self.step) for pair in zip(y, x, strict=True)] if layer > 1 else y
         return x, finals
 
-    def _run(self, net: Network, x: list[Tensor]) -> tuple[list[Tensor], State]:
+    def _run(self, net: Network, x: list[Tensor], start: State | None = None) -> tuple[list[Tensor], State]:
         """All steps of a layer: its outputs in the order of ``x``, and its final state."""
         cell = self._cell(net, x[0].shape[-1])
-        state = cell(x[0], None)
+        state = cell(x[0], start)
         outputs = [state[0]]
         for item in x[1:]:
             state = cell(item, state)
@@ -107,27 +107,35 @@ class Gnmt:
 
     def _decoder(self, net: Network, x: list[Tensor], states: list[State], memory: Tensor) -> list[Tensor]:
         """Outputs of the last layer."""
-        wide = (1, self.batch, 2 * self.hidden)
-        cells = []
-        for layer in range(self.layers):
+        x, contexts = self._first_decoder_layer(net, x, states[0], memory)
+        for layer in range(1, self.layers):
             with net.scope(f"layer.{layer}"):
-                cells.append(self._cell(net, 2 * self.hidden))
+                joined = [self._beside(net, y, context) for y, context in zip(x, contexts, strict=True)]
+                y, _ = self._run(net, joined, states[layer])
+                x = [net.op("Add", pair, self.step) for pair in zip(y, x, strict=True)] if layer > 1 else y
+        return x
+
+    def _first_decoder_layer(
+        self, net: Network, x: list[Tensor], state: State, memory: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Outputs and contexts: each step of the layer reads the context that the step before asked for."""
+        with net.scope("layer.0"):
+            cell = self._cell(net, 2 * self.hidden)
         with net.scope("attention"):
             attend = self._attention(net, memory)
             context: Tensor | Weight = net.weight("initial_context", self.step)
-        outputs = []
+        outputs, contexts = [], []
         for word in x:
-            y = word
-            for layer, cell in enumerate(cells):
-                with net.scope(f"layer.{layer}"):
-                    states[layer] = cell(net.op("Concat", [y, context], wide), states[layer])
-                    hidden = states[layer][0]
-                    y = net.op("Add", [hidden, y], self.step) if layer > 1 else hidden
-                if layer == 0:
-                    with net.scope("attention"):
-                        context = attend(y)
-            outputs.append(y)
-        return outputs
+            with net.scope("layer.0"):
+                state = cell(self._beside(net, word, context), state)
+            with net.scope("attention"):
+                context = attend(state[0])
+            outputs.append(state[0])
+            contexts.append(context)
+        return outputs, contexts
+
+    def _beside(self, net: Network, x: Tensor, context: Tensor | Weight) -> Tensor:
+        return net.op("Concat", [x, context], (1, self.batch, 2 * self.hidden))
 
     def _attention(self, net: Network, memory: Tensor) -> Callable[[Tensor], Tensor]:
         """Additive attention: from a query (1, batch, hidden) to the context of the same shape."""
