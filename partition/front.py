@@ -52,10 +52,7 @@ def partition(
     from milp.incumbent import Incumbent
     from milp.search import search
 
-    if not isinstance(time_limit, int | float) or not time_limit > 0:
-        raise InvalidInput(f"time_limit is {time_limit!r}; give a number of seconds greater than 0")
-    if not isinstance(gap, int | float) or not (math.isfinite(gap) and 0 <= gap < 1):
-        raise InvalidInput(f"gap is {gap!r}; give a number from 0 up to, but not including, 1")
+    validate_limits(time_limit, gap)
     stop = Stop(time_limit)
     start = _start(graph, hw, warm_start)
     reason = impossible(graph, hw)
@@ -92,6 +89,14 @@ def partition(
         cost=incumbent.model.evaluate_placement(incumbent.placement),
         interrupted=interrupted,
     )
+
+
+def validate_limits(time_limit: float, gap: float) -> None:
+    """Raise InvalidInput unless there is some time and the gap is from [0, 1)."""
+    if not isinstance(time_limit, int | float) or not time_limit > 0:
+        raise InvalidInput(f"the time limit is {time_limit!r}; give a number of seconds greater than 0")
+    if not isinstance(gap, int | float) or not (math.isfinite(gap) and 0 <= gap < 1):
+        raise InvalidInput(f"the gap is {gap!r}; give a number from 0 up to, but not including, 1")
 
 
 def _start(graph: Graph, hw: Hardware, warm_start: Placement | Mapping[str, int] | None) -> Placement | None:

@@ -1,0 +1,290 @@
+"""The command line of mcm-partition: solve, inspect, check, export, models, hardware.
+
+Heavy imports stay inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from partition.graph import Graph
+    from partition.hardware import Hardware
+    from partition.placement import Placement
+
+EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+
+
+def _one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the library's exceptions into one line on stderr and the exit code that belongs to them."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        from partition.errors import Infeasible, InvalidInput, NoSolutionInTime, PartitionError
+
+        try:
+            command(*args, **kwargs)
+        except InvalidInput as error:
+            _fail(error, EXIT_BAD_INPUT)
+        except Infeasible as error:
+            _fail(error, EXIT_INFEASIBLE)
+        except NoSolutionInTime as error:
+            _fail(error, EXIT_NO_SOLUTION)
+        except PartitionError as error:
+            _fail(error, 1)
+        except MemoryError:
+            _fail("out of memory", 1)
+        except KeyboardInterrupt:
+            _fail("interrupted before a first answer", EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(0)
+
+    return wrapped
+
+
+def _fail(error: object, code: int) -> None:
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    sys.exit(code)
+
+
+def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    dims = {}
+    for value in values:
+        name, equals, size = value.rpartition("=")
+        if not equals or not name or not size.lstrip("-").isdigit():
+            raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, such as seq=128")
+        dims[name] = int(size)
+    return dims
+
+
+_model = click.argument("model")
+_hw = click.option("--hw", "hw", metavar="HW", help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.")  # fmt: skip
+_dim = click.option("--dim", "dims", multiple=True, callback=_parse_dims, metavar="NAME=INT", help="Value of a symbolic dimension of an ONNX model; repeatable.")  # fmt: skip
+_format = click.option("--format", "format_", type=click.Choice(["builtin", "onnx", "json", "device-placement"]), help="Format of MODEL; by default guessed from its content.")  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mcm-partition", prog_name="mcm-partition")
+def main() -> None:
+    """Decide which chip of a Multi-Chip-Module runs which operation of an ML model, with a proof of how good it is.
+
+    MODEL is a built-in name (bert-large, bert-large:seq=384), an ONNX file or a JSON file.
+
+    \b
+    Examples:
+      python cli.py solve bert-large --hw ring36
+      python cli.py solve model.onnx --hw ring8 --dim batch=1 --dim seq=128 --json
+      python cli.py inspect resnet50 --hw ring4
+    """
+
+
+@main.command()
+@_model
+@_hw
+@_json
+@_dim
+@_format
+@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="Return the best answer and bound after this long.")  # fmt: skip
+@click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop and call the answer optimal.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
+@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
+@_one_sentence_errors
+def solve(
+    model: str,
+    hw: str | None,
+    as_json: bool,
+    dims: dict[str, int],
+    format_: str | None,
+    quiet: bool,
+    time_limit: float,
+    gap: float,
+    seed: int,
+    warm_start: str | None,
+    output: str | None,
+) -> None:
+    """Partition MODEL over the chips of HW.
+
+    Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time. Ctrl-C prints the best
+    answer so far with its bound.
+    """
+    from partition.display import Display
+    from partition.front import partition, validate_limits
+
+    validate_limits(time_limit, gap)
+    graph, hardware = _load(model, hw, format_, dims)
+    start = _read_placement(warm_start, graph, hardware) if warm_start else None
+    with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
+        display = None if quiet else stack.enter_context(Display(unit=hardware.time_unit))
+        result = partition(
+            graph, hardware, time_limit=time_limit, gap=gap, seed=seed, warm_start=start, on_progress=display
+        )
+    if output:
+        result.to_json(output)
+    click.echo(result.to_json() if as_json else result.to_table())
+    if result.status == "infeasible":
+        _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
+
+
+@main.command()
+@_model
+@_hw
+@_json
+@_dim
+@_format
+@_one_sentence_errors
+def inspect(model: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None) -> None:
+    """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure."""
+    from partition.description import describe, summary
+
+    graph, hardware = _load(model, hw, format_, dims)
+    click.echo(json.dumps(describe(graph, hardware)) if as_json else summary(graph, hardware))
+
+
+@main.command()
+@_model
+@click.argument("assignment", type=click.Path())
+@_hw
+@_json
+@_dim
+@_format
+@_one_sentence_errors
+def check(
+    model: str, assignment: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None
+) -> None:
+    """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
+
+    Exit codes: 0 valid, 1 a rule is broken, 2 bad input.
+    """
+    from partition import rules
+    from partition.cost import evaluate_placement
+
+    graph, hardware = _load(model, hw, format_, dims)
+    placement = _read_placement(assignment, graph, hardware)
+    violations = rules.check(graph, hardware, placement)
+    period = float(evaluate_placement(graph, hardware, placement).period[0])
+    if as_json:
+        rows = [vars(violation) for violation in violations]
+        finite = period if period < float("inf") else None
+        click.echo(json.dumps({"valid": not violations, "period": finite, "violations": rows}))
+    else:
+        for violation in violations:
+            click.echo(f"{violation.rule}: {violation.message}")
+        verdict = "valid" if not violations else f"{len(violations)} violations"
+        click.echo(f"{verdict}; period {period:.6g} {hardware.time_unit}")
+    sys.exit(EXIT_RULE_BROKEN if violations else 0)
+
+
+@main.command()
+@_model
+@_hw
+@_dim
+@_format
+@click.option("--output", "-o", required=True, type=click.Path(), help="File to write, ending in .lp or .mps.")
+@click.option("--threshold", type=float, help="Only placements with a period up to this; makes the model much smaller.")
+@_one_sentence_errors
+def export(
+    model: str, hw: str | None, dims: dict[str, int], format_: str | None, output: str, threshold: float | None
+) -> None:
+    """Write the MILP of MODEL on HW as LP or MPS for another solver."""
+    from milp.export import write_model
+
+    graph, hardware = _load(model, hw, format_, dims)
+    write_model(graph, hardware, output, threshold=threshold)
+
+
+@main.command()
+@_json
+@_one_sentence_errors
+def models(as_json: bool) -> None:
+    """List the built-in models and their parameters."""
+    from partition.models import MODELS
+
+    rows = [{"name": name, "description": m.description, "parameters": dict(m.defaults)} for name, m in MODELS.items()]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
+        click.echo(f"{row['name']:<12} {row['description']}\n{'':<12} {parameters}")
+
+
+@main.command()
+@click.argument("name", required=False)
+@_json
+@_one_sentence_errors
+def hardware(name: str | None, as_json: bool) -> None:
+    """List the hardware presets, or describe one (as TOML to start your own file from)."""
+    from partition.description import describe_hardware
+    from partition.hardware_files import load_hardware, presets, to_toml
+
+    if name is None:
+        rows = [{"name": preset, "description": text} for preset, text in presets()]
+        click.echo(json.dumps(rows) if as_json else "\n".join(f"{r['name']:<8} {r['description']}" for r in rows))
+        return
+    loaded = load_hardware(name)
+    click.echo(json.dumps(describe_hardware(loaded)) if as_json else to_toml(loaded).rstrip())
+
+
+def _load(model: str, hw: str | None, format_: str | None, dims: dict[str, int]) -> tuple[Graph, Hardware]:
+    from partition.errors import InvalidInput
+    from partition.hardware_files import load_hardware
+    from partition.readers.sources import load_model
+
+    hardware = load_hardware(hw) if hw is not None else None
+    source = load_model(model, format=format_, dims=dims)
+    hardware = hardware or source.hardware
+    if hardware is None:
+        raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")
+    return source.graph, hardware
+
+
+def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
+    """A placement from the JSON of a solve, or from a bare map of names to chips."""
+    from partition.errors import InvalidAssignment
+    from partition.placement import Placement
+    from partition.readers.native_json import parse_file
+
+    data = parse_file(Path(path))
+    if "assignment" not in data or not isinstance(data["assignment"], dict):
+        data = {"assignment": data}
+    try:
+        relays = [(tensor, chip) for tensor, chip in data.get("relays") or []]
+        replicas = {name: list(chips) for name, chips in (data.get("replicas") or {}).items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidAssignment(f"{path!r}: replicas or relays are not of the form a solve writes") from error
+    return Placement.from_names(graph, data["assignment"], replicas, relays, chips=hardware.chips)
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a solve as Ctrl-C does: with the best answer so far."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        previous = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+if __name__ == "__main__":
+    main()

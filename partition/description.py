@@ -1,0 +1,107 @@
+"""The graph and hardware as plain data: what ``inspect --json`` prints, enough to recompute every figure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from partition.graph import Graph
+from partition.hardware import Hardware
+from partition.legalise import relayable, replicable
+
+
+def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
+    """The graph as solved on the hardware.
+
+    ``time`` is in the hardware's time unit: a number if there is one kind of chip, else one per kind.
+    """
+    times = hardware.times(graph)
+    may_replicate, may_relay = replicable(graph, hardware), relayable(graph, hardware)
+    consumers = np.split(graph.consumers, graph.consumer_ptr[1:-1]) if graph.m else []
+    users = np.split(graph.shared_users, graph.shared_ptr[1:-1]) if len(graph.shared_names) else []
+    return {
+        "model": graph.name,
+        "hardware": describe_hardware(hardware),
+        "operations": [
+            {
+                "name": name,
+                "op_type": graph.op_types[v],
+                "flops": float(graph.flops[v]),
+                "bytes_accessed": float(graph.bytes_accessed[v]),
+                "weights": float(graph.weights[v]),
+                "time": float(times[0, v]) if len(times) == 1 else times[:, v].tolist(),
+                "group": int(graph.group[v]) if graph.group[v] >= 0 else None,
+                "backward": bool(graph.backward[v]),
+                "replicable": bool(may_replicate[v]),
+                "input": bool(graph.is_input[v]),
+            }
+            for v, name in enumerate(graph.names)
+        ],
+        "tensors": [
+            {
+                "name": name,
+                "producer": graph.names[graph.producer[t]],
+                "bytes": float(graph.tensor_bytes[t]),
+                "consumers": [graph.names[v] for v in consumers[t].tolist()],
+                "relayable": bool(may_relay[t]),
+            }
+            for t, name in enumerate(graph.tensor_names)
+        ],
+        "shared_weights": [
+            {
+                "name": name,
+                "bytes": float(graph.shared_bytes[s]),
+                "users": [graph.names[v] for v in users[s].tolist()],
+            }
+            for s, name in enumerate(graph.shared_names)
+        ],
+        "unknown_operators": list(graph.unknown_operators),
+    }
+
+
+def describe_hardware(hardware: Hardware) -> dict[str, Any]:
+    """The hardware as plain data; an infinite capacity or rate is None."""
+
+    def finite(value: Any) -> Any:
+        return None if isinstance(value, float) and np.isinf(value) else value
+
+    return {
+        "name": hardware.name,
+        "chips": hardware.chips,
+        "kind_of_chip": list(hardware.kind_of_chip),
+        "kinds": [{key: finite(value) for key, value in asdict(kind).items()} for kind in hardware.kinds],
+        "sram_bytes": [finite(value) for value in hardware.sram_bytes.tolist()],
+        **{key: finite(value) for key, value in asdict(hardware.interconnect).items()},
+        "rules": asdict(hardware.rules),
+        "time_unit": hardware.time_unit,
+    }
+
+
+def summary(graph: Graph, hardware: Hardware) -> str:
+    """The model and the package in numbers, as plain text."""
+    times = hardware.times(graph)
+    fastest = times.min(axis=0)
+    unit = hardware.time_unit
+    weights = graph.weights.sum() + graph.shared_bytes.sum()
+    copies, largest = np.flatnonzero(replicable(graph, hardware)), np.argsort(-fastest, kind="stable")[:5]
+    bound = max(fastest.sum() / hardware.chips, fastest.max())
+    kinds, counts = np.unique(np.array(graph.op_types), return_counts=True)
+    common = ", ".join(f"{kinds[k]} {counts[k]}" for k in np.argsort(-counts, kind="stable")[:8])
+    switched = [name for name, on in asdict(hardware.rules).items() if on]
+    capacity = hardware.sram_bytes
+    lines = [
+        f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
+        f"kinds      {common}",
+        f"work       {graph.flops.sum():.4g} FLOPs, {graph.bytes_accessed.sum():.4g} bytes accessed, {weights:.4g} bytes of weights",
+        f"hardware   {hardware.name}: {hardware.chips} chips, {hardware.interconnect.topology}, "
+        f"{hardware.interconnect.transfers} transfers, SRAM {capacity.min():.4g} bytes per chip",
+        f"switches   {', '.join(switched) or 'none'}",
+        f"time       {fastest.sum():.6g} {unit} in all; no period is below {bound:.6g} {unit}",
+        "largest    " + ", ".join(f"{graph.names[v]} {fastest[v]:.4g} {unit}" for v in largest.tolist()),
+        f"replicable {len(copies)} operations"
+        + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),
+        "unknown    " + (", ".join(graph.unknown_operators) or "none: every operator has a cost of its own"),
+    ]
+    return "\n".join(lines)
