@@ -121,7 +121,7 @@ def _parse(info: ModelInfo, settings: str) -> dict[str, Value]:
         try:
             values[key] = known[key].parse(text)
         except ValueError:
-            raise InvalidInput(f"{key}={text} is not allowed for {info.name}; give {known[key].allowed}") from None
+            raise InvalidInput(f"{key}={text:.40} is not allowed for {info.name}; give {known[key].allowed}") from None
     return values
 
 
