@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -323,8 +324,8 @@ class _Row:
     times: dict[str, float]
 
 
-def _frozen(values: object, dtype: type) -> NDArray:
-    array = np.array(values, dtype=dtype)
+def _frozen(values: object, dtype: type) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
