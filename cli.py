@@ -68,9 +68,23 @@ def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 
 
 _model = click.argument("model")
-_hw = click.option("--hw", "hw", metavar="HW", help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.")  # fmt: skip
-_dim = click.option("--dim", "dims", multiple=True, callback=_parse_dims, metavar="NAME=INT", help="Value of a symbolic dimension of an ONNX model; repeatable.")  # fmt: skip
-_format = click.option("--format", "format_", type=click.Choice(["builtin", "onnx", "json", "device-placement"]), help="Format of MODEL; by default guessed from its content.")  # fmt: skip
+_hw = click.option(
+    "--hw", "hw", metavar="HW", help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file."
+)
+_dim = click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    callback=_parse_dims,
+    metavar="NAME=INT",
+    help="Value of a symbolic dimension of an ONNX model; repeatable.",
+)
+_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["builtin", "onnx", "json", "device-placement"]),
+    help="Format of MODEL; by default guessed from its content.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
@@ -96,8 +110,16 @@ def main() -> None:
 @_dim
 @_format
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="Return the best answer and bound after this long.")  # fmt: skip
-@click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop and call the answer optimal.")  # fmt: skip
+@click.option(
+    "--time-limit",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Return the best answer and bound after this long.",
+)
+@click.option(
+    "--gap", default=1e-4, show_default=True, help="Relative gap at which to stop and call the answer optimal."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
