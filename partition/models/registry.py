@@ -69,6 +69,11 @@ class ModelInfo:
     parameters: tuple[Parameter, ...]
     construct: Callable[[str, Mapping[str, Value]], Graph]
 
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Parameter -> default."""
+        return {p.name: p.default for p in self.parameters}
+
 
 def available() -> list[ModelInfo]:
     """The built-in models."""
@@ -97,7 +102,7 @@ def build(spec: str) -> Graph:
             f"unknown model {name!r}{_meant(name, list(MODELS))}; the built-in models are {', '.join(MODELS)}"
         )
     info = MODELS[name]
-    values = {p.name: p.default for p in info.parameters} | (_parse(info, settings) if colon else {})
+    values = info.defaults | (_parse(info, settings) if colon else {})
     changed = [f"{p.name}={values[p.name]}" for p in info.parameters if values[p.name] != p.default]
     return info.construct(":".join([name, ",".join(changed)]) if changed else name, values)
 
