@@ -182,6 +182,9 @@ class Thresholds:
         self.incumbent.enter("thresholds")
         self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
         self._minimise()
+        if not self.incumbent.closed:
+            improve(self.instance, self.incumbent, self.stop, self.rng, seconds=self._share(0.15), seed=self.seed)
+            self.incumbent.enter("thresholds")
         if self.capacity is not None and not self.incumbent.closed:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
             self._windows_alone(self._windows, precision=3e-3, until=share)
@@ -205,6 +208,10 @@ class Thresholds:
                 self.incumbent.prove(middle, exact=self.capacity is None)
             else:
                 high = middle
+
+    def _share(self, part: float) -> float:
+        """Seconds in a part of the time that is left."""
+        return part * self.stop.remaining
 
     def _minimise(self) -> None:
         """One attempt at the model as it is, period as objective: the quickest way where it is small."""
