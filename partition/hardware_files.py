@@ -19,8 +19,7 @@ MOST_CHIPS = 4096
 EDGE_CHIP = ChipKind(
     name="edge",
     peak_flops=4e12,  # Edge TPU: 4 TOPS; Simba's 36 chiplets reach 128 TOPS together, 3.6 each [MICRO 2019]
-    sram_bytes=64
-    * 2**20,  # least power of two for BERT-large's embedding (30,522 x 1,024 bfloat16) with room beside it
+    sram_bytes=144 * 2**20,  # the on-chip memory of a TPU made for inference, TPUv4i [Jouppi et al., ISCA 2021]
     sram_bandwidth=5e11,  # our choice: 8 operations per byte at peak, as 256-bit banks on a ~16-bank chiplet give
     op_overhead_s=2e-7,  # our choice: ~200 cycles at 1 GHz to issue an operation
     flop_energy_j=0.5e-12,  # about half a multiply-add at 16 bit with its registers [Horowitz, ISSCC 2014]
