@@ -58,10 +58,11 @@ def search(instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placeme
     slice_orders(instance, incumbent, stop, rng)
     if incumbent.placement is None and not _find_any(instance, incumbent, stop):
         return False
-    if not (incumbent.closed or stop() or incumbent.placement is None):
-        _ideals(instance, incumbent, stop)
-    if not (incumbent.closed or stop() or incumbent.placement is None):
-        Thresholds(instance, incumbent, stop, rng, seed).run()
+    if incumbent.placement is not None:
+        thresholds = Thresholds(instance, incumbent, stop, rng, seed)
+        for phase in (thresholds.minimise, lambda: _ideals(instance, incumbent, stop), thresholds.run):
+            if not (incumbent.closed or stop()):
+                phase()
     return True
 
 
@@ -181,7 +182,6 @@ class Thresholds:
         """Until the gap is closed or time is up."""
         self.incumbent.enter("thresholds")
         self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
-        self._minimise()
         if not self.incumbent.closed:
             improve(self.instance, self.incumbent, self.stop, self.rng, seconds=self._share(0.15), seed=self.seed)
             self.incumbent.enter("thresholds")
@@ -213,10 +213,9 @@ class Thresholds:
         """Seconds in a part of the time that is left."""
         return part * self.stop.remaining
 
-    def _minimise(self) -> None:
+    def minimise(self) -> None:
         """One attempt at the model as it is, period as objective: the quickest way where it is small."""
-        if self.incumbent.closed or self.stop():
-            return
+        self.incumbent.enter("milp")
         upper = self.incumbent.upper * (1 - EXACTNESS)
         windows = self.rules.windows(upper)
         if windows.empty:
