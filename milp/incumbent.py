@@ -15,6 +15,9 @@ from partition.rules import check
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
 
+RESOLUTION = 3e-6
+"""Gaps below this cannot be told from zero once HiGHS is behind a bound; asking for less asks for this."""
+
 
 class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
@@ -26,7 +29,7 @@ class Incumbent:
     def __init__(
         self, instance: Instance, gap: float, seconds: Callable[[], float], report: Callable[[Progress], None] | None
     ) -> None:
-        self.instance, self.gap_wanted = instance, gap
+        self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.model = CostModel(instance.graph, instance.hardware)
         self.placement: Placement | None = None
         self.period = float("inf")
@@ -61,7 +64,7 @@ class Incumbent:
     @property
     def target(self) -> float:
         """Largest period, in units of the instance, whose impossibility closes the gap."""
-        return self.upper * (1 - 0.9 * self.gap_wanted)
+        return self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
 
     def offer(self, placement: Placement) -> bool:
         """Complete, check and score a placement; True if it is the best so far.

@@ -175,7 +175,7 @@ class GraphBuilder:
 
     def __init__(self, name: str = "model") -> None:
         self.name = name
-        self._rows: list[_Row] = []
+        self.rows: list[_Row] = []
         self._unknown: set[str] = set()
 
     def operation(
@@ -208,7 +208,7 @@ class GraphBuilder:
         """
         if not isinstance(weights, Mapping):
             weights = {f"{name}::weights": weights} if weights else {}
-        self._rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
+        self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
                                bytes_accessed, dict(weights), group, backward, dict(times or {})))  # fmt: skip
         if unknown:
             self._unknown.add(op_type)
@@ -221,7 +221,7 @@ class GraphBuilder:
         InvalidGraph : see :class:`Graph`; also for a tensor read but produced by nobody, produced twice, or
             a shared weight declared with two sizes.
         """
-        rows = self._rows
+        rows = self.rows
         producer_of: dict[str, int] = {}
         tensor_bytes: list[float] = []
         producer: list[int] = []
@@ -281,14 +281,14 @@ class GraphBuilder:
         """Private bytes per operation, and (name, bytes, users) of the weights that several operations use."""
         size: dict[str, float] = {}
         users: dict[str, list[int]] = {}
-        for v, row in enumerate(self._rows):
+        for v, row in enumerate(self.rows):
             for weight, value in row.weights.items():
                 if size.setdefault(weight, float(value)) != float(value):
                     raise InvalidGraph(
                         f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes (at {row.name!r}); a shared weight has one size"
                     )
                 users.setdefault(weight, []).append(v)
-        private = [0.0] * len(self._rows)
+        private = [0.0] * len(self.rows)
         shared = []
         for weight, operations in users.items():
             if len(operations) == 1:
