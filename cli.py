@@ -277,7 +277,7 @@ def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
     """A placement from the JSON of a solve, or from a bare map of names to chips."""
     from partition.errors import InvalidAssignment
     from partition.placement import Placement
-    from partition.readers.native_json import parse_file
+    from partition.readers.json_fields import parse_file
 
     data = parse_file(Path(path))
     if "assignment" not in data or not isinstance(data["assignment"], dict):

@@ -3,115 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import Infeasible, InvalidInput, InvalidModelFile
 from partition.graph import Graph, GraphBuilder
 from partition.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.readers import json_fields as field
 
 ACCELERATOR = "accelerator"
+TIME_UNIT = "file unit"
+MOST_ACCELERATORS = 4096
+
+
+def read_device_placement(path: str | PathLike[str], *, max_cpus: int = 0) -> tuple[Graph, Hardware]:
+    """Read a file; see :func:`from_device_placement`."""
+    return from_device_placement(field.parse_file(Path(path)), name=Path(path).stem, max_cpus=max_cpus)
 
 
 def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int = 0) -> tuple[Graph, Hardware]:
     """Graph and hardware of one file.
 
     Times are the file's own (``fpgaLatency``) and so is the unit of every result. Transfers go through main
-    memory, serial with compute: a tensor's "bytes" are the ``cost`` of its edges and the bandwidth is 1. Nodes of one ``colorClass``
-    share a device; ``size`` is memory on the accelerator. Edges of one source with different costs become
-    one tensor each.
+    memory, serial with compute: a tensor's "bytes" are the ``cost`` of its edges and the bandwidth is 1. Nodes
+    of one ``colorClass`` share a device; ``size`` is memory on the accelerator. Edges of one source with
+    different costs become one tensor each.
 
     Parameters
     ----------
     data : the parsed file.
+    name : of the model.
     max_cpus : CPU devices to use; only 0 is supported so far, whatever the file's ``maxCPUs``.
 
     Raises
     ------
-    InvalidModelFile : a field is missing or of the wrong type, an id repeats, an edge dangles.
-    InvalidInput : CPUs are asked for, or a node cannot run on an accelerator.
+    InvalidModelFile, InvalidGraph : a field is missing or of the wrong type, an id repeats, an edge dangles,
+        the graph is cyclic.
+    InvalidInput : CPUs are asked for or needed.
+    Infeasible : a node cannot run on an accelerator, and the file has no CPUs.
     """
-    if max_cpus:
-        raise InvalidInput(f"device-placement file {name!r}: CPUs are not supported yet; use max_cpus=0")
-    nodes, edges = _list(data, "nodes", name), _list(data, "edges", name)
-    count = _number(data, "maxFPGAs", name, "the file")
-    if count != int(count) or count < 1:
-        raise InvalidModelFile(f"device-placement file {name!r}: maxFPGAs is {count:g}; it must be a whole number >= 1")
-    names = _names(nodes, name)
-    outgoing: dict[Any, dict[float, list[Any]]] = {node: {} for node in names}
-    for i, edge in enumerate(edges):
-        source, target = _field(edge, "sourceId", name, f"edges[{i}]"), _field(edge, "destId", name, f"edges[{i}]")
-        for end in (source, target):
-            if end not in names:
-                raise InvalidModelFile(
-                    f"device-placement file {name!r}: edges[{i}] names node {end!r}, which does not exist"
-                )
-        cost = _number(edge, "cost", name, f"edges[{i}]")
-        outgoing[source].setdefault(cost, []).append(target)
-    incoming: dict[Any, list[str]] = {node: [] for node in names}
-    outputs: dict[Any, dict[str, float]] = {node: {} for node in names}
-    for source, by_cost in outgoing.items():
-        for k, (cost, targets) in enumerate(by_cost.items()):
-            tensor = names[source] if k == 0 else f"{names[source]}:{k}"
-            outputs[source][tensor] = cost
-            for target in targets:
-                incoming[target].append(tensor)
+    try:
+        return _read(data, name, max_cpus)
+    except Infeasible:
+        raise
+    except InvalidInput as error:
+        raise type(error)(f"device-placement file {name!r}: {error}") from error
+
+
+def _read(data: Mapping[str, Any], name: str, max_cpus: int) -> tuple[Graph, Hardware]:
+    if max_cpus != 0:
+        raise InvalidInput("CPU devices are not supported yet; use max_cpus=0")
+    hardware = _hardware(data, name)
+    nodes, edges = field.objects(data, "nodes", required=True), field.objects(data, "edges", required=True)
+    names = _names(nodes)
+    _refuse_cpu_nodes(data, nodes, names)
+    inputs, outputs = _tensors(edges, names)
     builder = GraphBuilder(name)
     for i, node in enumerate(nodes):
-        where = f"nodes[{i}]"
-        if not node.get("supportedOnFpga", True):
-            raise InvalidInput(
-                f"device-placement file {name!r}: node {node['id']!r} runs on CPUs only, which are not supported yet"
-            )
+        where, identity = f"nodes[{i}]", node["id"]
+        color = node.get("colorClass")
+        if color is not None and (isinstance(color, bool) or not isinstance(color, int | str)):
+            raise InvalidModelFile(f"{where}.colorClass is {field.shown(color)}; it must be a whole number")
         builder.operation(
-            names[node["id"]],
+            names[identity],
             "Op",
-            inputs=incoming[node["id"]],
-            outputs=outputs[node["id"]],
-            weights=_number(node, "size", name, where),
+            inputs=inputs[identity],
+            outputs=outputs[identity],
+            weights=field.amount(node, "size", where),
             bytes_accessed=0.0,
-            group=node.get("colorClass"),
-            backward=bool(node.get("isBackwardNode", False)),
-            times={ACCELERATOR: _number(node, "fpgaLatency", name, where)},
+            group=color,
+            backward=field.flag(node, "isBackwardNode", where, False),
+            times={ACCELERATOR: field.amount(node, "fpgaLatency", where)},
         )
-    hardware = Hardware(
-        name=f"{int(count)} accelerators of {name}",
-        kinds=(ChipKind(ACCELERATOR, peak_flops=1.0, sram_bytes=_number(data, "maxSizePerFPGA", name, "the file")),),
-        kind_of_chip=(0,) * int(count),
-        interconnect=Interconnect("memory", link_bandwidth=1.0, transfers="serial"),
-        rules=Rules(no_skipping=False, triangle=False, replication=False, relays=False),
-        time_unit="file unit",
-    )
     return builder.build(), hardware
 
 
-def _names(nodes: list[Any], name: str) -> dict[Any, str]:
-    """Node id -> operation name: the node's own where it is unique."""
-    ids = [_field(node, "id", name, f"nodes[{i}]") for i, node in enumerate(nodes)]
-    if any(isinstance(i, bool) or not isinstance(i, int | str) for i in ids):
-        raise InvalidModelFile(f"device-placement file {name!r}: node ids must be whole numbers")
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise InvalidModelFile(f"device-placement file {name!r}: two nodes have id {twice!r}")
-    own = [str(node.get("name", "")) for node in nodes]
+def _hardware(data: Mapping[str, Any], name: str) -> Hardware:
+    count = field.amount(data, "maxFPGAs", "")
+    if not (count.is_integer() and 1 <= count <= MOST_ACCELERATORS):
+        raise InvalidModelFile(f"maxFPGAs is {count:g}; it must be a whole number from 1 to {MOST_ACCELERATORS}")
+    return Hardware(
+        name=f"{int(count)} accelerators of {name}",
+        kinds=(ChipKind(ACCELERATOR, peak_flops=1.0, sram_bytes=field.amount(data, "maxSizePerFPGA", "")),),
+        kind_of_chip=(0,) * int(count),
+        interconnect=Interconnect("memory", link_bandwidth=1.0, transfers="serial"),
+        rules=Rules(no_skipping=False, triangle=False, replication=False, relays=False),
+        time_unit=TIME_UNIT,
+    )
+
+
+def _names(nodes: list[dict[str, Any]]) -> dict[int | str, str]:
+    """Node id -> operation name: the nodes' own where all have one and no two the same, else ``node<id>``."""
+    position: dict[int | str, int] = {}
+    for i, node in enumerate(nodes):
+        identity = _identity(node, "id", f"nodes[{i}]")
+        if position.setdefault(identity, i) != i:
+            raise InvalidModelFile(
+                f"nodes[{i}].id is {identity!r}, as nodes[{position[identity]}].id is; ids must be unique"
+            )
+    own = [field.text(node, "name", f"nodes[{i}]", "") for i, node in enumerate(nodes)]
     unique = len(set(own)) == len(own) and all(own)
-    return {i: (given if unique else f"node{i}") for i, given in zip(ids, own, strict=True)}
+    return {identity: own[i] if unique else f"node{identity}" for identity, i in position.items()}
 
 
-def _list(data: Mapping[str, Any], key: str, name: str) -> list[Any]:
-    value = data.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InvalidModelFile(f"device-placement file {name!r}: {key} must be a list of objects")
+def _identity(row: Mapping[str, Any], key: str, where: str) -> int | str:
+    if key not in row:
+        raise InvalidModelFile(f"{where}.{key} is missing; give it")
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InvalidModelFile(f"{where}.{key} is {field.shown(value)}; it must be a whole number")
     return value
 
 
-def _field(item: Mapping[str, Any], key: str, name: str, where: str) -> Any:
-    if key not in item:
-        raise InvalidModelFile(f"device-placement file {name!r}: {where} lacks {key}")
-    return item[key]
+def _refuse_cpu_nodes(data: Mapping[str, Any], nodes: list[dict[str, Any]], names: Mapping[int | str, str]) -> None:
+    only_cpu = [
+        names[node["id"]]
+        for i, node in enumerate(nodes)
+        if not field.flag(node, "supportedOnFpga", f"nodes[{i}]", True)
+    ]
+    if not only_cpu:
+        return
+    if field.amount(data, "maxCPUs", "", 0.0) > 0:
+        raise InvalidInput(
+            f"node {only_cpu[0]!r} ({len(only_cpu)} in all) runs on CPUs only, and CPU devices are not supported yet"
+        )
+    raise Infeasible(
+        f"node {only_cpu[0]!r} ({len(only_cpu)} in all) runs on CPUs only, and the file has none",
+        rule="supportedOnFpga",
+        operations=tuple(only_cpu),
+    )
 
 
-def _number(item: Mapping[str, Any], key: str, name: str, where: str) -> float:
-    value = _field(item, key, name, where)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidModelFile(f"device-placement file {name!r}: {where}.{key} is {value!r}; it must be a number")
-    return float(value)
+def _tensors(
+    edges: list[dict[str, Any]], names: Mapping[int | str, str]
+) -> tuple[dict[int | str, list[str]], dict[int | str, dict[str, float]]]:
+    """For each node the tensors it reads, and those it produces with their transfer times."""
+    inputs: dict[int | str, list[str]] = {identity: [] for identity in names}
+    by_cost: dict[int | str, dict[float, str]] = {identity: {} for identity in names}
+    for i, edge in enumerate(edges):
+        where = f"edges[{i}]"
+        source, target = _identity(edge, "sourceId", where), _identity(edge, "destId", where)
+        for key, end in (("sourceId", source), ("destId", target)):
+            if end not in names:
+                raise InvalidModelFile(f"{where}.{key} names node {end!r}, which does not exist; add it to nodes")
+        tensors = by_cost[source]
+        name = names[source] if not tensors else f"{names[source]}:{len(tensors)}"
+        inputs[target].append(tensors.setdefault(field.amount(edge, "cost", where), name))
+    outputs = {u: {name: cost for cost, name in tensors.items()} for u, tensors in by_cost.items()}
+    return inputs, outputs

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,163 +13,174 @@ import numpy as np
 
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
-from partition.graph import Graph, GraphBuilder
+from partition.graph import SOURCE_KINDS, FloatArray, Graph, IntArray
+from partition.readers import json_fields as field
 
 FORMAT = "mcm-partition-graph"
 VERSION = 1
 
-_TOP = {"format", "version", "name", "operations", "tensors", "shared_weights", "unknown_operators"}
-_OPERATION = {"name", "op_type", "flops", "bytes_accessed", "weights", "group", "backward", "times"}
-_TENSOR = {"name", "producer", "bytes", "consumers"}
-_SHARED = {"name", "bytes", "users"}
+_TOP = frozenset({"format", "version", "name", "operations", "tensors", "shared_weights", "unknown_operators"})
+_OPERATION = frozenset({"name", "op_type", "flops", "bytes_accessed", "weights", "group", "backward", "times"})
+_TENSOR = frozenset({"name", "producer", "bytes", "consumers"})
+_SHARED = frozenset({"name", "bytes", "users"})
 
 
-def read_json(path: str | PathLike[str]) -> Graph:
-    """Read a file.
+def read_json(source: str | PathLike[str]) -> Graph:
+    """Read a file, or the JSON text itself.
+
+    Parameters
+    ----------
+    source : path of a file; a text that starts with ``{`` is taken as the JSON itself.
 
     Raises
     ------
-    InvalidModelFile : the file cannot be read or is not of this form (the field is named).
+    InvalidModelFile : it cannot be read or is not of this form (the field is named: ``operations[3].flops``).
     InvalidGraph : its contents are not a valid graph.
     """
-    return from_dict(parse_file(Path(path)), default_name=Path(path).stem)
-
-
-def parse_file(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises InvalidModelFile."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InvalidModelFile(f"cannot read {str(path)!r} as JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise InvalidModelFile(f"{str(path)!r} holds a JSON {type(data).__name__}; a model is an object")
-    return data
-
-
-def _refuse_constant(constant: str) -> float:
-    """For ``json.loads``: NaN and Infinity are not JSON."""
-    raise InvalidModelFile(f"JSON holds {constant}, which is not a number; give finite numbers only")
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return from_dict(field.parse_text(source, "the text"))
+    return from_dict(field.parse_file(Path(source)), default_name=Path(source).stem)
 
 
 def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
     """Build the graph of a parsed file; raises as :func:`read_json`."""
-    _only(data, "", _TOP)
+    field.only(data, "", _TOP)
     if data.get("format", FORMAT) != FORMAT or data.get("version", VERSION) != VERSION:
         raise InvalidModelFile(
             f"format {data.get('format')!r} version {data.get('version')!r} is not {FORMAT!r} version {VERSION}"
         )
-    operations, tensors = _objects(data, "operations", required=True), _objects(data, "tensors")
-    builder = GraphBuilder(_get(data, "name", str, "", default_name))
-    outputs: dict[str, dict[str, float]] = {}
-    inputs: dict[str, list[str]] = {}
-    weights: dict[str, dict[str, float]] = {}
-    names = {_get(row, "name", str, f"operations[{i}]") for i, row in enumerate(operations)}
-    for i, row in enumerate(tensors):
-        where = f"tensors[{i}]"
-        _only(row, where, _TENSOR)
-        producer = _operation(_get(row, "producer", str, where), names, f"{where}.producer")
-        name = _get(
-            row, "name", str, where, producer if producer not in outputs else f"{producer}:{len(outputs[producer])}"
-        )
-        if name in outputs.setdefault(producer, {}):
-            raise InvalidGraph(f"{where}: tensor {name!r} appears twice; names must be unique")
-        outputs[producer][name] = _get(row, "bytes", float, where)
-        for k, consumer in enumerate(_names(row, "consumers", where)):
-            inputs.setdefault(_operation(consumer, names, f"{where}.consumers[{k}]"), []).append(name)
-    for i, row in enumerate(_objects(data, "shared_weights")):
-        where = f"shared_weights[{i}]"
-        _only(row, where, _SHARED)
-        name, size = _get(row, "name", str, where), _get(row, "bytes", float, where)
-        for k, user in enumerate(_names(row, "users", where)):
-            weights.setdefault(_operation(user, names, f"{where}.users[{k}]"), {})[f"shared::{name}"] = size
-    for i, row in enumerate(operations):
-        _add_operation(builder, row, f"operations[{i}]", outputs, inputs, weights)
-    return builder.build()
+    operations = field.objects(data, "operations", required=True)
+    tensors, shared = field.objects(data, "tensors"), field.objects(data, "shared_weights")
+    for key, rows, known in (
+        ("operations", operations, _OPERATION),
+        ("tensors", tensors, _TENSOR),
+        ("shared_weights", shared, _SHARED),
+    ):
+        for i, row in enumerate(rows):
+            field.only(row, f"{key}[{i}]", known)
 
+    names = _unique_names(operations, "operations")
+    index = {name: v for v, name in enumerate(names)}
+    producer = _producers(tensors, index)
+    tensor_bytes = field.amounts(tensors, "tensors", "bytes")
+    consumer_ptr, consumers = _references(tensors, "tensors", "consumers", index)
+    shared_names = _unique_names(shared, "shared_weights")
+    shared_bytes = field.amounts(shared, "shared_weights", "bytes")
+    shared_ptr, shared_users = _references(shared, "shared_weights", "users", index)
 
-def _add_operation(
-    builder: GraphBuilder,
-    row: Mapping[str, Any],
-    where: str,
-    outputs: Mapping[str, Mapping[str, float]],
-    inputs: Mapping[str, list[str]],
-    weights: Mapping[str, Mapping[str, float]],
-) -> None:
-    _only(row, where, _OPERATION)
-    name = row["name"]
-    times = row.get("times", {})
-    if not isinstance(times, dict):
-        raise InvalidModelFile(f"{where}.times must be an object of chip kind -> seconds")
-    group = row.get("group")
-    if group is not None and (isinstance(group, bool) or not isinstance(group, int | str)):
-        raise InvalidModelFile(f"{where}.group is {group!r}; it must be a whole number or text")
-    private = _get(row, "weights", float, where, 0.0)
-    builder.operation(
-        name,
-        _get(row, "op_type", str, where, "Op"),
-        inputs=inputs.get(name, []),
-        outputs=outputs.get(name, {}),
-        flops=_get(row, "flops", float, where, 0.0),
-        bytes_accessed=_get(row, "bytes_accessed", float, where) if "bytes_accessed" in row else None,
-        weights={**({f"{name}::weights": private} if private else {}), **weights.get(name, {})},
-        group=group,
-        backward=_get(row, "backward", bool, where, False),
-        times={kind: _get(times, kind, float, f"{where}.times") for kind in times},
+    op_types = [field.text(row, "op_type", f"operations[{v}]", "Op") for v, row in enumerate(operations)]
+    weights = field.amounts(operations, "operations", "weights", 0.0)
+    traffic = weights.copy()
+    np.add.at(traffic, producer, tensor_bytes)
+    np.add.at(traffic, consumers, np.repeat(tensor_bytes, np.diff(consumer_ptr)))
+    np.add.at(traffic, shared_users, np.repeat(shared_bytes, np.diff(shared_ptr)))
+    traffic[[kind in SOURCE_KINDS for kind in op_types]] = 0.0
+    stated = np.array(["bytes_accessed" in row for row in operations], dtype=bool)
+    return Graph(
+        name=field.text(data, "name", "", default_name),
+        names=tuple(names),
+        op_types=tuple(op_types),
+        flops=field.amounts(operations, "operations", "flops", 0.0),
+        bytes_accessed=np.where(stated, field.amounts(operations, "operations", "bytes_accessed", 0.0), traffic),
+        weights=weights,
+        tensor_names=tuple(_tensor_names(tensors, producer.tolist(), names)),
+        tensor_bytes=tensor_bytes,
+        producer=producer,
+        consumer_ptr=consumer_ptr,
+        consumers=consumers,
+        shared_names=tuple(shared_names),
+        shared_bytes=shared_bytes,
+        shared_ptr=shared_ptr,
+        shared_users=shared_users,
+        group=_groups(operations),
+        backward=np.array(
+            [field.flag(row, "backward", f"operations[{v}]", False) for v, row in enumerate(operations)], dtype=bool
+        ),
+        profiled_times=_times(operations),
+        unknown_operators=tuple(field.texts(data, "unknown_operators", "")),
     )
 
 
-def to_dict(graph: Graph) -> dict[str, Any]:
-    """The graph as plain data; fields at their defaults are left out."""
-    operations = []
-    for v, name in enumerate(graph.names):
-        row: dict[str, Any] = {
-            "name": name,
-            "op_type": graph.op_types[v],
-            "flops": float(graph.flops[v]),
-            "bytes_accessed": float(graph.bytes_accessed[v]),
-            "weights": float(graph.weights[v]),
-        }
-        if graph.group[v] >= 0:
-            row["group"] = int(graph.group[v])
-        if graph.backward[v]:
-            row["backward"] = True
-        times = {k: float(t[v]) for k, t in graph.profiled_times.items() if not np.isnan(t[v])}
-        if times:
-            row["times"] = times
-        operations.append(row)
-    consumers = np.split(graph.consumers, graph.consumer_ptr[1:-1]) if graph.m else []
-    users = np.split(graph.shared_users, graph.shared_ptr[1:-1]) if len(graph.shared_names) else []
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": graph.name,
-        "operations": operations,
-        "tensors": [
-            {
-                "name": name,
-                "producer": graph.names[graph.producer[t]],
-                "bytes": float(graph.tensor_bytes[t]),
-                "consumers": [graph.names[v] for v in consumers[t].tolist()],
-            }
-            for t, name in enumerate(graph.tensor_names)
-        ],
-        "shared_weights": [
-            {
-                "name": name.removeprefix("shared::"),
-                "bytes": float(graph.shared_bytes[s]),
-                "users": [graph.names[v] for v in users[s].tolist()],
-            }
-            for s, name in enumerate(graph.shared_names)
-        ],
-        "unknown_operators": list(graph.unknown_operators),
-    }
+def _unique_names(rows: list[dict[str, Any]], what: str) -> list[str]:
+    names = [field.text(row, "name", f"{what}[{i}]") for i, row in enumerate(rows)]
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if first.setdefault(name, i) != i:
+            raise InvalidGraph(f"{what}[{i}].name is {name!r}, as {what}[{first[name]}] is named; names must be unique")
+    return names
+
+
+def _producers(rows: list[dict[str, Any]], index: Mapping[str, int]) -> IntArray:
+    named = [field.text(row, "producer", f"tensors[{i}]") for i, row in enumerate(rows)]
+    return np.array([_position(name, index, f"tensors[{i}].producer") for i, name in enumerate(named)], dtype=np.int64)
+
+
+def _tensor_names(rows: list[dict[str, Any]], producer: list[int], names: list[str]) -> list[str]:
+    """Given names; by default the producer's, with ``:1``, ``:2`` behind it for its further tensors."""
+    of_producer: dict[int, int] = {}
+    result: list[str] = []
+    for i, (row, u) in enumerate(zip(rows, producer, strict=True)):
+        k = of_producer.get(u, 0)
+        of_producer[u] = k + 1
+        result.append(field.text(row, "name", f"tensors[{i}]", f"{names[u]}:{k}" if k else names[u]))
+    return result
+
+
+def _references(rows: list[dict[str, Any]], what: str, key: str, index: Mapping[str, int]) -> tuple[IntArray, IntArray]:
+    """CSR of the operations that field ``key`` of each row names."""
+    lists = []
+    for i, row in enumerate(rows):
+        named = field.texts(row, key, f"{what}[{i}]")
+        positions = [_position(name, index, f"{what}[{i}].{key}[{k}]") for k, name in enumerate(named)]
+        if len(set(positions)) < len(positions):
+            twice = next(name for name in named if named.count(name) > 1)
+            raise InvalidGraph(f"{what}[{i}].{key} names operation {twice!r} twice; name it once")
+        lists.append(sorted(positions))
+    ptr = np.concatenate([[0], np.cumsum([len(positions) for positions in lists])]).astype(np.int64)
+    return ptr, np.array([v for positions in lists for v in positions], dtype=np.int64)
+
+
+def _position(name: str, index: Mapping[str, int], where: str) -> int:
+    if name not in index:
+        raise InvalidGraph(f"{where} names operation {name!r}, which does not exist; add it to operations")
+    return index[name]
+
+
+def _groups(rows: list[dict[str, Any]]) -> IntArray:
+    """(n,) group numbers as given; groups named by text are numbered after the largest."""
+    given = [row.get("group") for row in rows]
+    for v, group in enumerate(given):
+        number = isinstance(group, int) and not isinstance(group, bool) and 0 <= group < 2**31
+        if group is not None and not number and not isinstance(group, str):
+            raise InvalidModelFile(f"operations[{v}].group is {group!r}; it must be a whole number >= 0 or text")
+    following = 1 + max((group for group in given if isinstance(group, int)), default=-1)
+    named = dict.fromkeys(group for group in given if isinstance(group, str))
+    number_of: dict[Any, int] = {None: -1, **{name: following + k for k, name in enumerate(named)}}
+    return np.array([number_of.get(group, group) for group in given], dtype=np.int64)
+
+
+def _times(rows: list[dict[str, Any]]) -> dict[str, FloatArray]:
+    """Chip kind -> (n,) seconds, NaN where none is given."""
+    times: dict[str, FloatArray] = {}
+    for v, row in enumerate(rows):
+        profile = row.get("times", {})
+        if not isinstance(profile, dict):
+            raise InvalidModelFile(
+                f"operations[{v}].times is {profile!r}; it must be an object of chip kind -> seconds"
+            )
+        for kind in profile:
+            seconds = times.setdefault(kind, np.full(len(rows), np.nan))
+            seconds[v] = field.amount(profile, kind, f"operations[{v}].times")
+    return times
 
 
 def write_json(graph: Graph, path: str | PathLike[str] | None = None) -> str:
-    """The graph as JSON text, one operation or tensor a line; also written to ``path`` if given (atomically)."""
-    data = to_dict(graph)
+    """The graph as JSON text, one operation or tensor a line; also written to ``path`` if given (atomically).
+
+    The text depends on the graph alone, so equal graphs give equal files.
+    """
     lines = []
-    for key, value in data.items():
+    for key, value in to_dict(graph).items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in value)
             lines.append(f" {json.dumps(key)}: [\n  {rows}\n ]")
@@ -180,50 +192,50 @@ def write_json(graph: Graph, path: str | PathLike[str] | None = None) -> str:
     return text
 
 
-_MISSING = object()
-_KIND_NAMES = {str: "text", float: "a number", bool: "true or false"}
+def to_dict(graph: Graph) -> dict[str, Any]:
+    """The graph as plain data; ``group``, ``backward`` and ``times`` are left out where they say nothing."""
+    columns = (graph.flops.tolist(), graph.bytes_accessed.tolist(), graph.weights.tolist())
+    operations: list[dict[str, Any]] = [
+        {"name": name, "op_type": op_type, "flops": flops, "bytes_accessed": accessed, "weights": weights}
+        for name, op_type, flops, accessed, weights in zip(graph.names, graph.op_types, *columns, strict=True)
+    ]
+    for v in np.flatnonzero(graph.group >= 0).tolist():
+        operations[v]["group"] = int(graph.group[v])
+    for v in np.flatnonzero(graph.backward).tolist():
+        operations[v]["backward"] = True
+    for kind, times in sorted(graph.profiled_times.items()):
+        for v in np.flatnonzero(~np.isnan(times)).tolist():
+            operations[v].setdefault("times", {})[kind] = float(times[v])
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": graph.name,
+        "operations": operations,
+        "tensors": [
+            {"name": name, "producer": graph.names[u], "bytes": size, "consumers": consumers}
+            for name, u, size, consumers in zip(
+                graph.tensor_names,
+                graph.producer.tolist(),
+                graph.tensor_bytes.tolist(),
+                _named(graph, graph.consumer_ptr, graph.consumers),
+                strict=True,
+            )
+        ],
+        "shared_weights": [
+            {"name": name, "bytes": size, "users": users}
+            for name, size, users in zip(
+                graph.shared_names,
+                graph.shared_bytes.tolist(),
+                _named(graph, graph.shared_ptr, graph.shared_users),
+                strict=True,
+            )
+        ],
+        "unknown_operators": list(graph.unknown_operators),
+    }
 
 
-def _get(row: Mapping[str, Any], key: str, kind: type, where: str, default: Any = _MISSING) -> Any:
-    field = f"{where}.{key}" if where else key
-    value = row.get(key, default)
-    if value is _MISSING:
-        raise InvalidModelFile(f"{field} is missing")
-    accepted = (
-        isinstance(value, int | float) and not isinstance(value, bool) if kind is float else isinstance(value, kind)
-    )
-    if not accepted:
-        raise InvalidModelFile(f"{field} is {value!r}; it must be {_KIND_NAMES[kind]}")
-    return float(value) if kind is float else value
-
-
-def _objects(data: Mapping[str, Any], key: str, *, required: bool = False) -> list[dict[str, Any]]:
-    value = data.get(key, _MISSING if required else [])
-    if value is _MISSING:
-        raise InvalidModelFile(f"{key} is missing")
-    if not isinstance(value, list):
-        raise InvalidModelFile(f"{key} is {type(value).__name__}; it must be a list")
-    for i, item in enumerate(value):
-        if not isinstance(item, dict):
-            raise InvalidModelFile(f"{key}[{i}] is {item!r}; it must be an object")
-    return value
-
-
-def _names(row: Mapping[str, Any], key: str, where: str) -> list[str]:
-    value = row.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidModelFile(f"{where}.{key} must be a list of operation names")
-    return value
-
-
-def _operation(name: str, names: set[str], where: str) -> str:
-    if name not in names:
-        raise InvalidGraph(f"{where} names operation {name!r}, which does not exist")
-    return name
-
-
-def _only(row: Mapping[str, Any], where: str, known: set[str]) -> None:
-    unknown = sorted(set(row) - known)
-    if unknown:
-        field = f"{where}.{unknown[0]}" if where else unknown[0]
-        raise InvalidModelFile(f"unknown field {field}; known are {', '.join(sorted(known))}")
+def _named(graph: Graph, ptr: IntArray, operations: IntArray) -> Iterable[list[str]]:
+    """The rows of a CSR structure as operation names."""
+    names = [graph.names[v] for v in operations.tolist()]
+    bounds = ptr.tolist()
+    return (names[start:end] for start, end in pairwise(bounds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.graph import Graph
 from partition.hardware import Hardware
-from partition.readers.native_json import from_dict, parse_file
+from partition.readers.json_fields import parse_file, shown
+from partition.readers.native_json import from_dict
 
 FORMATS = ("builtin", "onnx", "json", "device-placement")
 
@@ -46,18 +48,18 @@ def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] 
     """
     if format is not None and format not in FORMATS:
         raise InvalidInput(f"unknown format {format!r}; choose from {', '.join(FORMATS)}")
-    path = Path(spec)
     data = None
     if format is None:
-        format, data = _guess(path)
+        format, data = _guess(spec)
     if dims and format != "onnx":
-        raise InvalidInput(f"{spec!r} has no symbolic dimensions to set; --dim is for ONNX models")
+        raise InvalidInput(f"{shown(spec)} has no symbolic dimensions to set; they belong to ONNX models")
     if format == "builtin":
         from partition.models import build
 
         return Source(build(spec), None, format)
-    if not path.is_file():
-        raise InvalidModelFile(f"{spec!r} is not a file")
+    if not os.path.isfile(spec):
+        raise InvalidModelFile(f"{shown(spec)} is not a file; give a model file")
+    path = Path(spec)
     if format == "onnx":
         from partition.readers.onnx_model import read_onnx
 
@@ -71,19 +73,27 @@ def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] 
     return Source(graph, hardware, format)
 
 
-def _guess(path: Path) -> tuple[str, dict[str, Any] | None]:
+def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
     """The format by content, and the parsed JSON if it is JSON."""
-    if path.is_dir():
-        raise InvalidModelFile(f"{str(path)!r} is a folder; give a model file")
-    if not path.exists():
-        if (path.suffix or "/" in str(path)) and ":" not in path.name:
-            raise InvalidModelFile(f"there is no file {str(path)!r}")
+    from partition.models import MODELS
+
+    # os.path, unlike Path, answers False for names that no file can have (too long, with a NUL).
+    if spec in MODELS and not os.path.isfile(spec):
         return "builtin", None
-    with path.open("rb") as file:
-        start = file.read(64).lstrip()
-    if not start:
-        raise InvalidModelFile(f"{str(path)!r} is empty")
-    if start[:1] not in (b"{", b"["):
+    if os.path.isdir(spec):
+        raise InvalidModelFile(f"{shown(spec)} is a folder; give a model file")
+    if not os.path.exists(spec):
+        if ":" not in os.path.basename(spec) and (os.path.splitext(spec)[1] or os.sep in spec):
+            raise InvalidModelFile(f"there is no file {shown(spec)}; give a model file or the name of a built-in model")
+        return "builtin", None
+    try:
+        with open(spec, "rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise InvalidModelFile(f"cannot read {shown(spec)}: {error.strerror or error}") from error
+    if not start.strip():
+        raise InvalidModelFile(f"{shown(spec)} is empty; give a model file")
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
         return "onnx", None
-    data = parse_file(path)
+    data = parse_file(Path(spec))
     return ("device-placement" if "nodes" in data and "operations" not in data else "json"), data
