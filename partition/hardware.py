@@ -40,7 +40,10 @@ class ChipKind:
 
     def __post_init__(self) -> None:
         _check_number(
-            self, positive=("peak_flops", "sram_bandwidth"), infinite=("peak_flops", "sram_bytes", "sram_bandwidth")
+            self,
+            f"chip_kinds.{self.name}",
+            positive=("peak_flops", "sram_bandwidth"),
+            infinite=("peak_flops", "sram_bytes", "sram_bandwidth"),
         )
 
 
@@ -70,7 +73,7 @@ class Interconnect:
             raise InvalidHardware(f"interconnect.topology is {self.topology!r}; choose one of {', '.join(TOPOLOGIES)}")
         if self.transfers not in TRANSFERS:
             raise InvalidHardware(f"interconnect.transfers is {self.transfers!r}; choose one of {', '.join(TRANSFERS)}")
-        _check_number(self, positive=("link_bandwidth",), infinite=("link_bandwidth",))
+        _check_number(self, "interconnect", positive=("link_bandwidth",), infinite=("link_bandwidth",))
 
     def link_count(self, chips: int) -> int:
         """Number of links of a package of ``chips`` chips; link ``l`` leaves chip ``l``."""
@@ -135,7 +138,8 @@ class Hardware:
             raise InvalidHardware(f"hardware {self.name!r} describes two chip kinds of the same name")
         if not self.rules.acyclic and self.interconnect.topology == "chain" and self.chips > 1:
             raise InvalidHardware(
-                f"hardware {self.name!r}: a chain carries tensors forward only, so rule acyclic cannot be off; use topology ring or memory"
+                f"hardware {self.name!r}: a chain carries tensors forward only, so rule acyclic cannot be off; "
+                "use topology ring or memory"
             )
 
     @property
@@ -205,12 +209,12 @@ def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
     return np.where(np.isnan(profiled), roofline, profiled)
 
 
-def _check_number(owner: object, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:
+def _check_number(owner: object, path: str, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:
     for f in fields(owner):  # type: ignore[arg-type]
         value = getattr(owner, f.name)
         if f.type != "float":
             continue
-        where = f"{type(owner).__name__}.{f.name}"
+        where = f"{path}.{f.name}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidHardware(f"{where} is {value!r}; it must be a number")
         floor_ok = value > 0 if f.name in positive else value >= 0

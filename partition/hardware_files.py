@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,18 @@ MOST_CHIPS = 4096
 # figures are not published. Every number below says where it comes from instead; docs/hardware.md has the table.
 EDGE_CHIP = ChipKind(
     name="edge",
-    peak_flops=4e12,  # Edge TPU: 4 TOPS; Simba's 36 chiplets reach 128 TOPS together, 3.6 each [MICRO 2019]
+    peak_flops=4e12,  # Simba: 36 chiplets in a package, 4 TOPS peak each [Shao et al., MICRO 2019]; Edge TPU: 4 TOPS
     sram_bytes=144 * 2**20,  # the on-chip memory of a TPU made for inference, TPUv4i [Jouppi et al., ISCA 2021]
     sram_bandwidth=5e11,  # our choice: 8 operations per byte at peak, as 256-bit banks on a ~16-bank chiplet give
     op_overhead_s=2e-7,  # our choice: ~200 cycles at 1 GHz to issue an operation
-    flop_energy_j=0.5e-12,  # about half a multiply-add at 16 bit with its registers [Horowitz, ISSCC 2014]
+    flop_energy_j=0.5e-12,  # half a 16-bit multiply-add, 0.75 pJ at 45 nm [Horowitz, ISSCC 2014]; less on a newer node
     sram_energy_j_per_byte=1.25e-12,  # 10 pJ per 64-bit access of a small SRAM [Horowitz, ISSCC 2014]
 )
 LINK = {
     "link_bandwidth": 16e9,  # our choice for the paper's "slow links": a PCIe 4 x8 link; Simba's chiplets have 100 GB/s
     "link_latency_s": 1e-7,  # our choice: Simba measures tens of ns per hop
     "transfers": "overlapped",  # TPUs move data by DMA engines beside the arithmetic
-    "link_energy_j_per_byte": 10e-12,  # 1.2 pJ/bit ground-referenced signalling [Simba, MICRO 2019]
+    "link_energy_j_per_byte": 10e-12,  # 1.2 pJ/bit, Simba's ground-referenced signalling [Poulton et al., JSSC 2019]
 }
 TOPOLOGY_NOTES = {
     "ring": "one-directional ring of identical chips, all rules on",
@@ -52,21 +54,25 @@ def load_hardware(spec: str) -> Hardware:
     ------
     InvalidHardware : unknown preset or setting, unreadable file, missing, unknown or wrongly typed field.
     """
-    if spec.endswith(".toml") or Path(spec).is_file():
+    if spec.endswith(".toml") or os.path.isfile(spec):
         return _read_toml(Path(spec))
-    name, _, settings = spec.partition(":")
+    name, colon, settings = spec.partition(":")
     hardware = _preset(name)
-    values = dict(_setting(part) for part in settings.split(",")) if settings else {}
-    return Hardware(**{**vars(override(hardware, values)), "name": spec})
+    if not colon:
+        return hardware
+    return replace(override(hardware, dict(_setting(part) for part in settings.split(","))), name=spec)
 
 
 def _preset(name: str) -> Hardware:
-    match = re.fullmatch(r"(ring|chain)(-?\d+)", name)
+    match = re.fullmatch(r"(ring|chain)(-?[0-9]+)", name)
     if match is None:
-        raise InvalidHardware(f"unknown hardware {name!r}; give ringN, chainN (ring36 is the paper's) or a TOML file")
-    topology, chips = match[1], int(match[2])
-    if not 1 <= chips <= MOST_CHIPS:
-        raise InvalidHardware(f"hardware {name!r} has {chips} chips; a package has 1 to {MOST_CHIPS}")
+        raise InvalidHardware(
+            f"unknown hardware {name[:60]!r}; give ringN, chainN (ring36 is the paper's) or a TOML file"
+        )
+    topology, digits = match[1], match[2]
+    if len(digits) > 12 or not 1 <= int(digits) <= MOST_CHIPS:
+        raise InvalidHardware(f"hardware {name[:60]!r} has {digits[:20]} chips; a package has 1 to {MOST_CHIPS}")
+    chips = int(digits)
     interconnect = Interconnect(topology=topology, **LINK)  # type: ignore[arg-type]
     return Hardware(name=name, kinds=(EDGE_CHIP,), kind_of_chip=(0,) * chips, interconnect=interconnect)
 
@@ -91,12 +97,12 @@ def to_toml(hardware: Hardware) -> str:
             runs[-1][1] += 1
         else:
             runs.append([kind, 1])
-    lines = [f'name = "{_escaped(hardware.name)}"', f'time_unit = "{_escaped(hardware.time_unit)}"', ""]
+    lines = [f"name = {_quoted(hardware.name)}", f"time_unit = {_quoted(hardware.time_unit)}", ""]
     for kind, count in runs:
-        lines += ["[[chips]]", f'kind = "{_escaped(hardware.kinds[kind].name)}"', f"count = {count}", ""]
+        lines += ["[[chips]]", f"kind = {_quoted(hardware.kinds[kind].name)}", f"count = {count}", ""]
     for chip_kind in hardware.kinds:
         table = {key: value for key, value in asdict(chip_kind).items() if key != "name"}
-        lines += [f'[chip_kinds."{_escaped(chip_kind.name)}"]', *_toml_lines(table), ""]
+        lines += [f"[chip_kinds.{_quoted(chip_kind.name)}]", *_toml_lines(table), ""]
     lines += ["[interconnect]", *_toml_lines(asdict(hardware.interconnect)), ""]
     lines += ["[rules]", *_toml_lines(asdict(hardware.rules))]
     return "\n".join(lines) + "\n"
@@ -106,13 +112,14 @@ def _toml_lines(table: Mapping[str, Any]) -> list[str]:
     def value(v: Any) -> str:
         if isinstance(v, bool):
             return str(v).lower()
-        return f'"{_escaped(v)}"' if isinstance(v, str) else repr(float(v))
+        return _quoted(v) if isinstance(v, str) else repr(float(v))
 
     return [f"{key} = {value(v)}" for key, v in table.items()]
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def _quoted(text: str) -> str:
+    # A JSON string is a TOML string, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read_toml(path: Path) -> Hardware:
@@ -131,33 +138,41 @@ def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
     _only(data, "", {"name", "time_unit", "chips", "chip_kinds", "interconnect", "rules"})
     described = _table(data, "chip_kinds")
     kinds = tuple(_record(ChipKind, table, f"chip_kinds.{name}", name=name) for name, table in described.items())
-    position = {kind.name: k for k, kind in enumerate(kinds)}
-    rows = data.get("chips")
-    if not isinstance(rows, list) or not rows:
-        raise InvalidHardware("there is no [[chips]] table; give at least one with kind and count")
-    kind_of_chip: list[int] = []
-    for i, row in enumerate(rows):
-        where = f"chips[{i}]"
-        if not isinstance(row, dict):
-            raise InvalidHardware(f"{where} must be a table with kind and count")
-        _only(row, where, {"kind", "count"})
-        kind, count = row.get("kind"), row.get("count", 1)
-        if kind not in position:
-            raise InvalidHardware(f"{where}.kind is {kind!r}; describe it under [chip_kinds.{kind}]")
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_CHIPS:
-            raise InvalidHardware(f"{where}.count is {count!r}; it must be a whole number from 1 to {MOST_CHIPS}")
-        kind_of_chip += [position[kind]] * count
     for key in ("name", "time_unit"):
         if not isinstance(data.get(key, ""), str):
             raise InvalidHardware(f"{key} is {data[key]!r}; it must be text")
     return Hardware(
         name=data.get("name", default_name),
         kinds=kinds,
-        kind_of_chip=tuple(kind_of_chip),
+        kind_of_chip=_kind_of_chip(data, [kind.name for kind in kinds]),
         interconnect=_record(Interconnect, _table(data, "interconnect"), "interconnect"),
         rules=_record(Rules, data.get("rules", {}), "rules"),
         time_unit=data.get("time_unit", "s"),
     )
+
+
+def _kind_of_chip(data: Mapping[str, Any], kinds: list[str]) -> tuple[int, ...]:
+    """The position of each chip's kind, from the [[chips]] tables one after the other."""
+    rows = data.get("chips")
+    if not isinstance(rows, list) or not rows:
+        raise InvalidHardware("there is no [[chips]] table; give at least one with kind and count")
+    chips: list[int] = []
+    for i, row in enumerate(rows):
+        where = f"chips[{i}]"
+        if not isinstance(row, dict):
+            raise InvalidHardware(f"{where} is {row!r}; it must be a table with kind and count")
+        _only(row, where, {"kind", "count"})
+        if "kind" not in row:
+            raise InvalidHardware(f"{where} lacks kind; name one that is described under [chip_kinds]")
+        kind, count = row["kind"], row.get("count", 1)
+        if kind not in kinds:
+            raise InvalidHardware(f"{where}.kind is {kind!r}; describe it under [chip_kinds.{kind}]")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_CHIPS - len(chips):
+            raise InvalidHardware(
+                f"{where}.count is {count!r}; it must be a whole number >= 1, and all together at most {MOST_CHIPS}"
+            )
+        chips += [kinds.index(kind)] * count
+    return tuple(chips)
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -168,26 +183,26 @@ def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _record(kind: type, table: Any, where: str, **given: Any) -> Any:
+    """A ``kind`` from a table; its own checks name the field in the same form."""
     if not isinstance(table, dict):
-        raise InvalidHardware(f"{where} must be a table")
-    known = {f.name: f for f in fields(kind)} | {}
-    _only(table, where, set(known) - set(given))
-    values = {key: float(v) if known[key].type == "float" and _is_number(v) else v for key, v in table.items()}
-    try:
-        return kind(**given, **values)
-    except TypeError as error:
-        missing = [name for name, f in known.items() if name not in {**given, **values} and not _has_default(f)]
-        raise InvalidHardware(f"{where} lacks {', '.join(missing)}") from error
+        raise InvalidHardware(f"{where} is {table!r}; it must be a table")
+    wanted = {f.name: f for f in fields(kind) if f.name not in given}
+    _only(table, where, set(wanted))
+    missing = [name for name, f in wanted.items() if name not in table and not _has_default(f)]
+    if missing:
+        raise InvalidHardware(f"{where} lacks {', '.join(missing)}")
+    return kind(**given, **{key: _as_float(v) if wanted[key].type == "float" else v for key, v in table.items()})
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _as_float(value: Any) -> Any:
+    """A TOML integer as a float; anything else as it is, for the record to judge."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    return float(value) if abs(value) < 2**1023 else float("inf")
 
 
-def _has_default(field: Any) -> bool:
-    from dataclasses import MISSING
-
-    return field.default is not MISSING or field.default_factory is not MISSING
+def _has_default(f: Field[Any]) -> bool:
+    return f.default is not MISSING or f.default_factory is not MISSING
 
 
 def _only(table: Mapping[str, Any], where: str, known: set[str]) -> None:
