@@ -3,8 +3,9 @@
     python benchmarks/cost_model.py            # BERT-large on ring36, batches of 1, 64 and 1024
     python benchmarks/cost_model.py --json
 
-The loop is C, compiled with the system compiler (cc -O2) for this benchmark only. Both run on one thread, take turns, and are checked to
-agree. Two kinds of batches: slicings of a topological order (what a search visits) and uniformly random chips.
+The loop is C, compiled with the system compiler (cc -O2) for this benchmark only. Both run on one thread, take
+turns, and are checked to agree. Two kinds of batches: slicings of a topological order (what a search visits) and
+uniformly random chips.
 """
 
 from __future__ import annotations

@@ -30,8 +30,10 @@ class MatrixModel:
     ----------
     A : (rows, columns) CSR.
     cost, lower, upper : (columns,); integral : (columns,) bool.
-    family, node, chip : per column, the variable's name (``"y"``, ``"p"``, ``"R"``, ...) and its two indices (-1 where it has none).
-    kept : positions of these columns in the model first compiled; ``fixed`` the values of all of its columns, NaN where kept.
+    family, node, chip : per column, the variable's name (``"y"``, ``"p"``, ``"R"``, ...) and its two indices (-1 where
+        it has none).
+    kept : positions of these columns in the model first compiled.
+    fixed : the values of all columns of that model, NaN where kept.
     """
 
     A: sp.csr_array

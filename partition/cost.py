@@ -7,14 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from partition.crossings import CrossingModel, Crossings
 from partition.errors import InvalidAssignment
-from partition.graph import FloatArray, Graph, IntArray
+from partition.graph import BoolArray, FloatArray, Graph, IntArray
 from partition.hardware import Hardware
 from partition.placement import Placement
 from partition.transfers import TransferModel, Transfers
 
-SLICE = 4_000_000
-"""Most (batch row, operation) pairs worked on at a time, to bound memory."""
+SLICE = 300_000
+"""Most (batch row, operation or edge) pairs worked on at a time: bounds memory and keeps the arrays in the cache."""
+
+SPARSE = 0.2
+"""Share of active entries below which they are picked out before they are summed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,9 @@ class CostModel:
         self.times = hardware.times(graph)
         self.tau = hardware.transfer_times(graph)
         self.kind = hardware.kind_array()
+        self.edge_tau = self.tau[graph.edge_tensor]
         self.transfers = TransferModel(graph, hardware)
+        self.crossings = CrossingModel(graph, hardware)
 
     def evaluate(
         self, assignments: ArrayLike, replicas: ArrayLike | None = None, relays: ArrayLike | None = None
@@ -98,9 +104,7 @@ class CostModel:
     def period(self, assignments: ArrayLike) -> FloatArray:
         """(B,) period alone, for search: no SRAM, latency or energy."""
         chips, _, _ = self._validated(assignments, None, None)
-        return np.concatenate(
-            [self._loads(part, None, None)[0].period for part, _, _ in self._slices(chips, None, None)]
-        )
+        return np.concatenate([self._homes_only(part).period for part, _, _ in self._slices(chips, None, None)])
 
     # --- parts ----------------------------------------------------------------------------------------------
 
@@ -119,8 +123,7 @@ class CostModel:
         )
 
     def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[_Loads, Transfers]:
-        rows, hw = len(chips), self.hardware
-        C = hw.chips
+        rows, C = len(chips), self.hardware.chips
         moved = self.transfers.find(chips, replicas, relays)
         tau = self.tau[moved.tensor]
         compute = self._over_instances(chips, replicas, self.times)
@@ -131,10 +134,49 @@ class CostModel:
             moved.batch[first] * C + moved.source[first], weights=tau[first], minlength=rows * C
         ).reshape(rows, C)
         link, hops, unroutable = self._links(moved, rows)
-        load = compute + receive + send if hw.serial else np.maximum(compute, np.maximum(receive, send))
+        return self._joined(compute, receive, send, link, unroutable, hops), moved
+
+    def _homes_only(self, chips: IntArray) -> _Loads:
+        """As :meth:`_loads` without replicas and relays, by comparing whole rows of small integers."""
+        rows, hw, C = len(chips), self.hardware, self.hardware.chips
+        crossing = self.crossings.find(chips)
+        offset = np.arange(rows) * C
+        slot = np.add(crossing.by_operation, offset, dtype=np.int64).ravel()
+        weights = np.repeat(self.times[0], rows) if len(self.times) == 1 else self._time_by_operation(crossing)
+        compute = np.bincount(slot, weights=weights, minlength=rows * C).reshape(rows, C)
+        receive = _sum_by_chip(crossing.first, crossing.target, self.edge_tau, C)
+        tau = self.tau[self.crossings.read]
+        leaves = crossing.farthest != 0
+        send = _sum_by_chip(leaves, crossing.home, tau, C)
+        unroutable = np.zeros(rows, dtype=bool)
+        link = np.zeros((rows, hw.links))
+        if hw.links:
+            left = crossing.home.astype(np.int16) + crossing.farthest
+            steps = -_sum_by_chip(leaves, left, tau, 2 * C)
+            steps[:, :C] += send
+            unrolled = steps.cumsum(axis=1)
+            link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
+            if hw.interconnect.topology == "chain":
+                unroutable = crossing.backward.any(axis=0)
+        return self._joined(compute, receive, send, link, unroutable, np.zeros(rows))
+
+    def _time_by_operation(self, crossing: Crossings) -> FloatArray:
+        each = self.times[self.kind[crossing.by_operation], np.arange(self.graph.n)[:, None]]
+        return np.asarray(each.ravel())
+
+    def _joined(
+        self,
+        compute: FloatArray,
+        receive: FloatArray,
+        send: FloatArray,
+        link: FloatArray,
+        unroutable: NDArray[np.bool_],
+        hops: FloatArray,
+    ) -> _Loads:
+        load = compute + receive + send if self.hardware.serial else np.maximum(compute, np.maximum(receive, send))
         period = np.maximum(load.max(axis=1), link.max(axis=1, initial=0.0))
         period[unroutable] = np.inf
-        return _Loads(compute, receive, send, link, load, period, hops), moved
+        return _Loads(compute, receive, send, link, load, period, hops)
 
     def _over_instances(self, chips: IntArray, replicas: IntArray | None, amounts: FloatArray) -> FloatArray:
         """(B, C) sum over the instances on each chip of ``amounts`` of shape (K, n)."""
@@ -237,6 +279,19 @@ class CostModel:
             (chips[i : i + step], _rows_between(replicas, i, i + step), _rows_between(relays, i, i + step))
             for i in range(0, len(chips), step)
         ]
+
+
+def _sum_by_chip(active: BoolArray, chip: NDArray[np.signedinteger], amount: FloatArray, width: int) -> FloatArray:
+    """(B, width) sum of ``amount`` (R,) at ``chip`` (R, B) where ``active`` (R, B)."""
+    rows = active.shape[1]
+    if np.count_nonzero(active) < SPARSE * active.size:
+        at = np.flatnonzero(active)
+        row, batch = np.divmod(at, rows)
+        slot, weights = batch * width + chip.ravel()[at], amount[row]
+    else:
+        slot = np.add(chip, np.arange(rows) * width, dtype=np.int64).ravel()
+        weights = np.multiply(active, amount[:, None]).ravel()
+    return np.bincount(slot, weights=weights, minlength=rows * width).reshape(rows, width)
 
 
 def evaluate(

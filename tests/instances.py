@@ -31,7 +31,9 @@ def chain_of(times: list[float], *, size: float = 1.0) -> Graph:
     """Operations one after the other."""
     b = GraphBuilder("chain")
     for i, time in enumerate(times):
-        b.operation(f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": size}, flops=time, bytes_accessed=0)
+        b.operation(
+            f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": size}, flops=time, bytes_accessed=0
+        )
     return b.build()
 
 
@@ -117,7 +119,14 @@ def _cheap_part(b: GraphBuilder, rng: np.random.Generator) -> list[str]:
     for name in names:
         b.operation(name, "Input", outputs={name: float(rng.integers(0, 4))})
     if rng.random() < 0.6:
-        b.operation("cheap", "Neg", inputs=[names[0]], outputs={"cheap": float(rng.integers(0, 4))}, flops=0.001, bytes_accessed=0)
+        b.operation(
+            "cheap",
+            "Neg",
+            inputs=[names[0]],
+            outputs={"cheap": float(rng.integers(0, 4))},
+            flops=0.001,
+            bytes_accessed=0,
+        )
         names.append("cheap")
     return names
 
