@@ -239,7 +239,7 @@ def models(as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
+        parameters = ", ".join(f"{key}={value}" for key, value in MODELS[str(row["name"])].defaults.items())
         click.echo(f"{row['name']:<12} {row['description']}\n{'':<12} {parameters}")
 
 

@@ -187,7 +187,7 @@ class _Model:
 
     def _last(self, w: int) -> int:
         """Last chip on which an instance of ``w`` can be."""
-        return max(self.hi[w], self.reach[w])
+        return int(max(self.hi[w], self.reach[w]))
 
     def _chips_of_readers(self, t: int) -> range:
         first = min(self.lo[w] for w in self.readers[t])

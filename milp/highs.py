@@ -77,9 +77,19 @@ class MatrixModel:
         fixed = self.fixed.copy()
         fixed[self.kept[~free]] = values[~free]
         return MatrixModel(
-            A[np.flatnonzero(used)], row_lower[used], row_upper[used], self.cost[free], self.lower[free], self.upper[free],
-            self.integral[free], self.family[free], self.node[free], self.chip[free], self.kept[free], fixed,
-        )  # fmt: skip
+            A=A[np.flatnonzero(used)],
+            row_lower=row_lower[used],
+            row_upper=row_upper[used],
+            cost=self.cost[free],
+            lower=self.lower[free],
+            upper=self.upper[free],
+            integral=self.integral[free],
+            family=self.family[free],
+            node=self.node[free],
+            chip=self.chip[free],
+            kept=self.kept[free],
+            fixed=fixed,
+        )
 
     def narrowed(
         self, windows: Windows, *, period: float | None = None, upper: float | None = None
@@ -194,7 +204,7 @@ class _SilentHighs(highspy.Highs):
 
     def enableCallbacks(self) -> None:
         self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 class _Run:
@@ -212,7 +222,7 @@ class _Run:
         self.done = threading.Event()
         self.error: BaseException | None = None
         self.best: FloatArray | None = None
-        self.highs = h = _SilentHighs()
+        self.highs = h = _SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=1e-6, mip_abs_gap=1e-7)
         cost = model.cost if minimise else np.zeros(model.columns)
         status = h.passModel(

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from partition.graph import FloatArray, IntArray
+from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 
 IDEAL_LIMIT = 60_000
@@ -34,7 +34,7 @@ PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
 
 TINY = (0.0, 5e-4, 2e-3, 1e-2)
-"""Nodes are tiny whose time and outgoing transfers together stay below this, in units of the instance; tried in turn."""
+"""Nodes whose time and outgoing transfers stay below this (units of the instance) are tiny; tried in turn."""
 
 WORK_SLACK = 1e-9
 """Relative rounding allowance when a block's compute is compared with the threshold."""
@@ -105,7 +105,7 @@ class _Kept:
         """Every ideal as a bit mask over nodes, smaller ones first; None if there are more than ``limit``."""
         producers = self.producers
         nodes = np.flatnonzero(self.node).tolist()
-        successors = {v: [w for w in _bits(self.consumers[v])] for v in nodes}
+        successors = {v: _bits(self.consumers[v]) for v in nodes}
         level = {0: [v for v in nodes if not producers[v]]}
         masks = [0]
         while level:
@@ -152,7 +152,7 @@ class _Chains:
         self._replicable()
         self._between()
 
-    def _sums(self, amounts: FloatArray | sp.csr_array, dtype: type = np.float64) -> NDArray:
+    def _sums(self, amounts: FloatArray | sp.csr_array, dtype: type = np.float64) -> NDArray[np.floating]:
         """(I, ...) sum of ``amounts`` of shape (N, ...) over the nodes of each ideal."""
         parts = []
         for begin in range(0, len(self.words), CHUNK):
@@ -216,8 +216,8 @@ class _Chains:
         after = [(i, w) for i, v in enumerate(left_out) for w in _bits(self.kept.consumers[v])]
         before_pairs, after_pairs = (np.array(p, dtype=np.int64).reshape(-1, 2).T for p in (before, after))
         wanted = np.bincount(before_pairs[0], minlength=len(left_out))
-        fed = self._counts(*before_pairs, len(left_out)) == wanted
-        self.read = self._counts(*after_pairs, len(left_out)) > 0
+        fed = self._counts(before_pairs[0], before_pairs[1], len(left_out)) == wanted
+        self.read = self._counts(after_pairs[0], after_pairs[1], len(left_out)) > 0
         self.time = self.time + self.read @ self.left_out_time.T
         ideal, row = np.nonzero(fed & ~self.read)
         self.open = np.split(row, np.searchsorted(ideal, np.arange(1, len(self.words))))

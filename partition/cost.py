@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from partition.arrays import any_of, sums
 from partition.crossings import CrossingModel, Crossings
 from partition.errors import InvalidAssignment
 from partition.graph import BoolArray, FloatArray, Graph, IntArray
@@ -127,12 +128,10 @@ class CostModel:
         moved = self.transfers.find(chips, replicas, relays)
         tau = self.tau[moved.tensor]
         compute = self._over_instances(chips, replicas, self.times)
-        receive = np.bincount(moved.batch * C + moved.chip, weights=tau, minlength=rows * C).reshape(rows, C)
+        receive = sums(moved.batch * C + moved.chip, tau, rows * C).reshape(rows, C)
         sender = (moved.batch * self.graph.m + moved.tensor) * C + moved.source
         first = _first_of_each(sender, ordered=relays is None)
-        send = np.bincount(
-            moved.batch[first] * C + moved.source[first], weights=tau[first], minlength=rows * C
-        ).reshape(rows, C)
+        send = sums(moved.batch[first] * C + moved.source[first], tau[first], rows * C).reshape(rows, C)
         link, hops, unroutable = self._links(moved, rows)
         return self._joined(compute, receive, send, link, unroutable, hops), moved
 
@@ -143,7 +142,7 @@ class CostModel:
         offset = np.arange(rows) * C
         slot = np.add(crossing.by_operation, offset, dtype=np.int64).ravel()
         weights = np.repeat(self.times[0], rows) if len(self.times) == 1 else self._time_by_operation(crossing)
-        compute = np.bincount(slot, weights=weights, minlength=rows * C).reshape(rows, C)
+        compute = sums(slot, weights, rows * C).reshape(rows, C)
         receive = _sum_by_chip(crossing.first, crossing.target, self.edge_tau, C)
         tau = self.tau[self.crossings.read]
         leaves = crossing.farthest != 0
@@ -157,7 +156,7 @@ class CostModel:
             unrolled = steps.cumsum(axis=1)
             link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
             if hw.interconnect.topology == "chain":
-                unroutable = crossing.backward.any(axis=0)
+                unroutable = any_of(crossing.backward, 0)
         return self._joined(compute, receive, send, link, unroutable, np.zeros(rows))
 
     def _time_by_operation(self, crossing: Crossings) -> FloatArray:
@@ -186,7 +185,7 @@ class CostModel:
             each = np.broadcast_to(amounts[0], chips.shape)
         else:
             each = amounts[self.kind[chips], np.arange(self.graph.n)]
-        total = np.bincount(slot.ravel(), weights=each.ravel(), minlength=rows * C)
+        total = sums(slot.ravel(), each.ravel(), rows * C)
         if replicas is not None and len(replicas):
             kind = self.kind[replicas[:, 2]] if len(amounts) > 1 else 0
             np.add.at(total, replicas[:, 0] * C + replicas[:, 2], amounts[kind, replicas[:, 1]])
@@ -207,11 +206,11 @@ class CostModel:
         batch, home = moved.batch[first], moved.home[first]
         tau = self.tau[moved.tensor[first]]
         # +tau where the tensor enters the ring, -tau where it leaves it; the ring is unrolled twice.
-        steps = np.bincount(batch * 2 * C + home, weights=tau, minlength=rows * 2 * C)
-        steps -= np.bincount(batch * 2 * C + home + farthest, weights=tau, minlength=rows * 2 * C)
+        steps = sums(batch * 2 * C + home, tau, rows * 2 * C)
+        steps -= sums(batch * 2 * C + home + farthest, tau, rows * 2 * C)
         unrolled = steps.reshape(rows, 2 * C).cumsum(axis=1)
         link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
-        crossed = np.bincount(batch, weights=self.graph.tensor_bytes[moved.tensor[first]] * farthest, minlength=rows)
+        crossed = sums(batch, self.graph.tensor_bytes[moved.tensor[first]] * farthest, rows)
         return link, crossed, unroutable
 
     def sram(self, chips: IntArray, replicas: IntArray | None = None) -> FloatArray:
@@ -246,7 +245,7 @@ class CostModel:
             if not growing.any():
                 break
         # Longest paths of an acyclic chip graph have settled by now.
-        total = busy.sum(axis=1) + np.bincount(batch, weights=delay, minlength=rows)
+        total = busy.sum(axis=1) + sums(batch, delay, rows)
         finish = np.where(growing[:, None], total[:, None], finish)
         latency = finish.max(axis=1)
         latency[np.isinf(loads.period)] = np.inf
@@ -291,7 +290,7 @@ def _sum_by_chip(active: BoolArray, chip: NDArray[np.signedinteger], amount: Flo
     else:
         slot = np.add(chip, np.arange(rows) * width, dtype=np.int64).ravel()
         weights = np.multiply(active, amount[:, None]).ravel()
-    return np.bincount(slot, weights=weights, minlength=rows * width).reshape(rows, width)
+    return sums(slot, weights, rows * width).reshape(rows, width)
 
 
 def evaluate(

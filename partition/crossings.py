@@ -7,6 +7,7 @@ general one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from partition.hardware import Hardware
 
 PAIR_LIMIT = 64
 """Most consumers of a tensor for which all pairs are compared to find repeats; above it, they are marked."""
+
+
+Chips = NDArray[np.int32]
+"""Chip numbers; int8 at run time where the package is small enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +36,11 @@ class Crossings:
     backward : (E, B) bool, the consumer is on an earlier chip than the producer.
     """
 
-    by_operation: NDArray[np.signedinteger]
-    target: NDArray[np.signedinteger]
+    by_operation: Chips
+    target: Chips
     first: BoolArray
-    home: NDArray[np.signedinteger]
-    farthest: NDArray[np.signedinteger]
+    home: Chips
+    farthest: Chips
     backward: BoolArray
 
 
@@ -44,7 +49,7 @@ class CrossingModel:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.chips = graph, hardware.chips
-        self.dtype = np.int8 if hardware.chips <= 127 else np.int32
+        self.dtype: Any = np.int8 if hardware.chips <= 127 else np.int32
         degree = np.diff(graph.consumer_ptr)
         self.read = np.flatnonzero(degree)
         self.begin = graph.consumer_ptr[self.read]
@@ -67,12 +72,12 @@ class CrossingModel:
 
     def find(self, assignments: IntArray) -> Crossings:
         """Crossings of ``assignments`` (B, n)."""
-        by_operation = np.ascontiguousarray(assignments.T, dtype=self.dtype)
+        by_operation: Chips = np.ascontiguousarray(assignments.T, dtype=self.dtype)
         target = by_operation[self.graph.consumers]
         distance = target - by_operation[self.graph.edge_source]
         backward = distance < 0
         if backward.any():
-            distance += backward * self.dtype(self.chips)
+            distance += backward.astype(self.dtype) * self.dtype(self.chips)
         first = distance != 0
         if len(self.later):
             same = target[self.later] == target[self.earlier]
@@ -85,7 +90,7 @@ class CrossingModel:
             farthest[self.several] = np.maximum.reduceat(distance[self.edges], self.edges_begin, axis=0)
         return Crossings(by_operation, target, first, home, farthest, backward)
 
-    def _mark_first(self, first: BoolArray, target: NDArray[np.signedinteger], edges: slice) -> None:
+    def _mark_first(self, first: BoolArray, target: Chips, edges: slice) -> None:
         chips = target[edges].astype(np.int64)
         batch = np.broadcast_to(np.arange(chips.shape[1]), chips.shape)
         seen = np.unique(batch * self.chips + chips, return_index=True)[1]

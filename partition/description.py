@@ -94,7 +94,8 @@ def summary(graph: Graph, hardware: Hardware) -> str:
     lines = [
         f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
         f"kinds      {common}",
-        f"work       {graph.flops.sum():.4g} FLOPs, {graph.bytes_accessed.sum():.4g} bytes accessed, {weights:.4g} bytes of weights",
+        f"work       {graph.flops.sum():.4g} FLOPs, {graph.bytes_accessed.sum():.4g} bytes accessed, "
+        f"{weights:.4g} bytes of weights",
         f"hardware   {hardware.name}: {hardware.chips} chips, {hardware.interconnect.topology}, "
         f"{hardware.interconnect.transfers} transfers, SRAM {capacity.min():.4g} bytes per chip",
         f"switches   {', '.join(switched) or 'none'}",

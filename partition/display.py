@@ -53,4 +53,5 @@ class Display:
         """Seconds, phase, period, bound and gap in one line."""
         period = "none yet" if progress.period is None else f"{progress.period:.6g} {self.unit}"
         gap = "" if progress.gap is None else f"  gap {100 * progress.gap:.3f}%"
-        return f"{progress.seconds:7.2f} s  {progress.phase:<14}  period {period}  bound {progress.bound:.6g} {self.unit}{gap}"
+        bound = f"{progress.bound:.6g} {self.unit}"
+        return f"{progress.seconds:7.2f} s  {progress.phase:<14}  period {period}  bound {bound}{gap}"

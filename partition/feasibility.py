@@ -27,7 +27,8 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             else f"the group of {names[0]!r} ({len(names)} operations) needs"
         )
         return Infeasible(
-            f"{what} {_bytes(need[worst])} of weights, more than the {_bytes(largest)} of SRAM of any chip of {hardware.name!r} (rule memory)",
+            f"{what} {_bytes(need[worst])} of weights, more than the {_bytes(largest)} of SRAM of any chip of "
+            f"{hardware.name!r} (rule memory)",
             rule="memory",
             operations=names,
         )
@@ -35,7 +36,8 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     if total > package:
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(
-            f"all weights together are {_bytes(total)}, more than the {_bytes(package)} of SRAM of the {hardware.chips} chips of {hardware.name!r} (rule memory)",
+            f"all weights together are {_bytes(total)}, more than the {_bytes(package)} of SRAM of the "
+            f"{hardware.chips} chips of {hardware.name!r} (rule memory)",
             rule="memory",
             operations=tuple(graph.names[v] for v in heaviest),
         )

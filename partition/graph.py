@@ -241,7 +241,8 @@ class GraphBuilder:
             for tensor in row.inputs:
                 if tensor not in producer_of:
                     raise InvalidGraph(
-                        f"operation {row.name!r} reads tensor {tensor!r}, which no operation produces; add its producer or an Input"
+                        f"operation {row.name!r} reads tensor {tensor!r}, which no operation produces; "
+                        "add its producer or an Input"
                     )
                 edge_tensor.append(producer_of[tensor])
                 edge_consumer.append(v)
@@ -285,7 +286,8 @@ class GraphBuilder:
             for weight, value in row.weights.items():
                 if size.setdefault(weight, float(value)) != float(value):
                     raise InvalidGraph(
-                        f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes (at {row.name!r}); a shared weight has one size"
+                        f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes "
+                        f"(at {row.name!r}); a shared weight has one size"
                     )
                 users.setdefault(weight, []).append(v)
         private = [0.0] * len(self.rows)
@@ -364,8 +366,9 @@ def _validate(g: Graph) -> None:
     _check_unique("operation", g.names)
     _check_unique("tensor", g.tensor_names)
     _check_unique("shared weight", g.shared_names)
-    for field_name, length in (("op_types", n), ("flops", n), ("bytes_accessed", n), ("weights", n), ("group", n), ("backward", n),
-                               ("tensor_bytes", m), ("producer", m), ("shared_bytes", len(g.shared_names))):  # fmt: skip
+    lengths = dict.fromkeys(("op_types", "flops", "bytes_accessed", "weights", "group", "backward"), n)
+    lengths |= {"tensor_bytes": m, "producer": m, "shared_bytes": len(g.shared_names)}
+    for field_name, length in lengths.items():
         if len(getattr(g, field_name)) != length:
             raise InvalidGraph(f"{field_name} has {len(getattr(g, field_name))} entries, expected {length}")
     for field_name in ("flops", "bytes_accessed", "weights"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from partition.arrays import sums
 from partition.graph import BoolArray, FloatArray, Graph, IntArray, topological_order
 from partition.hardware import Hardware
 from partition.legalise import relayable, replicable
@@ -61,7 +63,7 @@ class Instance:
     @property
     def nodes(self) -> int:
         """Number of nodes ``N``."""
-        return self.time.shape[1]
+        return int(self.time.shape[1])
 
     @property
     def tensors(self) -> int:
@@ -139,7 +141,7 @@ def contract(graph: Graph, hardware: Hardware) -> Instance:
     shared_row = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
     shared = np.unique(np.stack([shared_row, node_of[graph.shared_users]]), axis=1)
     users = np.bincount(shared[0], minlength=len(graph.shared_names))
-    weights = np.bincount(node_of, weights=graph.weights, minlength=count)
+    weights = sums(node_of, graph.weights, count)
     only = users[shared[0]] == 1
     np.add.at(weights, shared[1][only], graph.shared_bytes[shared[0][only]])
     kept = np.flatnonzero(users > 1)
@@ -210,7 +212,7 @@ def _free_source_links(graph: Graph, times: FloatArray) -> IntArray:
     return np.stack([joined, target[joined]])
 
 
-def components(n: int, pairs: IntArray, connection: str) -> IntArray:
+def components(n: int, pairs: IntArray, connection: Literal["weak", "strong"]) -> IntArray:
     """(n,) label of the weakly or strongly connected component of each of ``n`` vertices; ``pairs`` is (2, E)."""
     adjacency = sp.csr_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
     return np.asarray(connected_components(adjacency, directed=True, connection=connection)[1], dtype=np.int64)
@@ -268,7 +270,7 @@ def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: Float
     inside = members >= 0
     return _Rows(
         source=node_of[graph.producer[kept]] if kept else np.zeros(0, np.int64),
-        tau=np.bincount(members[inside], weights=tau[inside], minlength=len(kept)),
+        tau=sums(members[inside], tau[inside], len(kept)),
         relayable=may_relay[kept] if kept else np.zeros(0, bool),
         reader_ptr=np.concatenate([[0], np.cumsum([len(r) for r in lists])]).astype(np.int64),
         readers=np.array([w for r in lists for w, _ in r], dtype=np.int64),

@@ -195,7 +195,8 @@ class Result:
             tensors = dict.fromkeys(name for name, _ in self.relays)
             shown = ", ".join(list(tensors)[:5])
             lines.append(
-                f"relayed tensors: {len(tensors)} over {len(self.relays)} hops: {shown}{', ...' if len(tensors) > 5 else ''}"
+                f"relayed tensors: {len(tensors)} over {len(self.relays)} hops: {shown}"
+                + (", ..." if len(tensors) > 5 else "")
             )
         throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
         lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from partition.arrays import any_of
 from partition.cost import CostModel, validated_assignments
 from partition.errors import InvalidAssignment
 from partition.graph import BoolArray, Graph, IntArray
@@ -69,7 +70,7 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
 
 def valid(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> BoolArray:
     """(B,) whether each of a batch of assignments (B, n), without replicas and relays, keeps all rules."""
-    return ~np.logical_or.reduce(list(violated(graph, hardware, assignments).values()))
+    return ~any_of(np.stack(list(violated(graph, hardware, assignments).values())), 0)
 
 
 def violated(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> dict[str, BoolArray]:
@@ -80,22 +81,22 @@ def violated(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> dict[s
     grouped = np.flatnonzero(graph.group >= 0)
     if len(grouped):
         _, first, member = np.unique(graph.group[grouped], return_index=True, return_inverse=True)
-        broken["colocation"] = (chips[:, grouped] != chips[:, grouped[first[member]]]).any(axis=1)
+        broken["colocation"] = any_of(chips[:, grouped] != chips[:, grouped[first[member]]], 1)
     back = _edges_that_must_not_go_back(graph, hardware)
-    broken["acyclic"] = (chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]]).any(axis=1)
+    broken["acyclic"] = any_of(chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]], 1)
     if rules.no_skipping:
         slot = chips + (np.arange(len(chips)) * hardware.chips)[:, None]
         used = np.bincount(slot.ravel(), minlength=len(chips) * hardware.chips).reshape(len(chips), -1) > 0
-        broken["no_skipping"] = (used[:, 1:] & ~used[:, :-1]).any(axis=1)
+        broken["no_skipping"] = any_of(used[:, 1:] & ~used[:, :-1], 1)
     if rules.memory:
         sram = CostModel(graph, hardware).sram(chips)
-        broken["memory"] = (sram > hardware.sram_bytes * (1 + MEMORY_SLACK)).any(axis=1)
+        broken["memory"] = any_of(sram > hardware.sram_bytes * (1 + MEMORY_SLACK), 1)
     if rules.triangle:
         moved = TransferModel(graph, hardware).find(chips)
         some = moved.constrains
         direct = np.zeros((len(chips), hardware.chips, hardware.chips), dtype=bool)
         direct[moved.batch[some], moved.source[some], moved.chip[some]] = True
-        broken["triangle"] = beside_a_longer_path(direct).any(axis=(1, 2))
+        broken["triangle"] = any_of(beside_a_longer_path(direct), (1, 2))
     return broken
 
 

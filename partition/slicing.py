@@ -102,7 +102,7 @@ class _Slicer:
         length = np.arange(self.band + 1)[None, :]
         end = begin + length
         gained = np.where(end <= self.size, by_end[np.minimum(end, self.size), length], 0.0)
-        return gained.cumsum(axis=1)
+        return np.asarray(gained.cumsum(axis=1))
 
     def _once_per_block(self, owner: IntArray, at: IntArray, amount: FloatArray) -> _Rectangles:
         """Amounts of things that a block holds once, however many of its positions ``at`` use them."""
@@ -178,7 +178,7 @@ class _Slicer:
         forward = self.last_read > self.sent_at
         np.add.at(steps, self.sent_at[forward] + 1, self.inst.tau[self.sent[forward]])
         np.add.at(steps, self.last_read[forward] + 1, -self.inst.tau[self.sent[forward]])
-        return np.maximum(steps.cumsum()[: self.size + 1], 0.0)
+        return np.asarray(np.maximum(steps.cumsum()[: self.size + 1], 0.0), dtype=np.float64)
 
     # --- the dynamic program -------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class TransferModel:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.chips = graph, hardware.chips
-        self.chip_type = np.int8 if hardware.chips <= 127 else np.int32
+        self.chip_type: Any = np.int8 if hardware.chips <= 127 else np.int32
         self.edge_constrains = graph.edge_constrains
 
     @cached_property
@@ -50,7 +51,9 @@ class TransferModel:
         self, assignments: NDArray[np.integer], replicas: IntArray | None = None, relays: IntArray | None = None
     ) -> Transfers:
         """Transfers of ``assignments`` (B, n), with rows (k, 3) of replicas and relays as in the cost model."""
-        by_operation = np.ascontiguousarray(assignments.T, dtype=self.chip_type)  # (n, B): rows copy fast
+        by_operation: NDArray[np.int32] = np.ascontiguousarray(
+            assignments.T, dtype=self.chip_type
+        )  # (n, B): rows copy fast
         source, target = by_operation[self.graph.edge_source], by_operation[self.graph.consumers]
         edge, batch = np.nonzero(source != target)
         home = source[edge, batch].astype(np.int64)
@@ -72,7 +75,13 @@ class TransferModel:
         return self._from_relays(found, relays)
 
     def _with_replicas(
-        self, by_operation: NDArray, replicas: IntArray, edge: IntArray, batch: IntArray, home: IntArray, chip: IntArray
+        self,
+        by_operation: NDArray[np.signedinteger],
+        replicas: IntArray,
+        edge: IntArray,
+        batch: IntArray,
+        home: IntArray,
+        chip: IntArray,
     ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         """Replicas read as well, and nobody receives what an instance beside it produces."""
         ptr, edges = self._replica_reads
