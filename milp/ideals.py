@@ -178,6 +178,7 @@ class _Chains:
         self.made = self._counts(np.arange(len(kept)), inst.source[kept], len(kept)) > 0
         self.both_ways = np.zeros(len(kept), dtype=bool)
         self.both_ways[tensor[~inst.reader_constrains[plain]]] = True
+        self.both_ways |= not self.hw.rules.acyclic
         live = self.made & (self.count < self.degree)
         self.cut = live @ self.tau
         ideal, row = np.nonzero(live & ~self.both_ways)

@@ -1,0 +1,117 @@
+"""Windows, block capacity and ideals: whatever they exclude, no valid placement needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from instances import chain_of, package, random_instance, random_training_instance
+from oracle import brute_force
+
+from milp.capacity import BlockCapacity
+from milp.ideals import best_chain
+from milp.windows import WindowRules
+from partition import Graph, GraphBuilder, Hardware, partition
+from partition.description import describe
+from partition.instance import contract
+from partition.stopping import Stop
+
+
+def solved(seed: int) -> tuple[Graph, Hardware, float, np.ndarray] | None:
+    """An instance with its optimum by brute force and the nodes' chips there, or None if it has none."""
+    rng = np.random.default_rng(seed)
+    graph, hardware = random_instance(rng) if seed % 3 else random_training_instance(rng)
+    try:
+        best, answer = brute_force(describe(graph, hardware), limit=5_000)
+    except OverflowError:
+        return None
+    if best is None or answer is None:
+        return None
+    return graph, hardware, best, np.array([answer["assignment"][name] for name in graph.names])
+
+
+CASES = [case for case in map(solved, range(120)) if case is not None]
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) > 60
+
+
+def closed_up(chips: np.ndarray) -> np.ndarray:
+    return np.unique(chips, return_inverse=True)[1]
+
+
+def test_the_optimum_lies_within_its_windows() -> None:
+    for graph, hardware, best, chips in CASES:
+        instance = contract(graph, hardware)
+        windows = WindowRules(instance).windows(best / instance.unit * (1 + 1e-9))
+        assert not windows.empty
+        # Free sources may have moved to their reader; every other operation is where brute force has it.
+        moved = np.bincount(instance.node_of)[instance.node_of] > 1
+        fixed = ~(moved & graph.is_input)
+        assert (chips[fixed] >= windows.lo[instance.node_of][fixed]).all()
+        assert (chips[fixed] <= windows.hi[instance.node_of][fixed]).all()
+
+
+def test_windows_only_shrink_with_the_threshold() -> None:
+    for graph, hardware, _, _ in CASES:
+        rules = WindowRules(contract(graph, hardware))
+        wide, narrow = rules.windows(3.0), rules.windows(1.2)
+        if not wide.empty and not narrow.empty:
+            assert (narrow.lo >= wide.lo).all() and (narrow.hi <= wide.hi).all()
+
+
+def test_windows_disprove_less_than_the_work_per_chip() -> None:
+    rules = WindowRules(contract(chain_of([1, 1, 1, 1]), package(2)))
+    assert rules.windows(0.99).empty
+    assert not rules.windows(1.0).empty
+    assert rules.windows(1.0).free == 0  # the middle is fixed: two operations each
+
+
+def test_no_block_of_the_optimum_exceeds_the_capacity() -> None:
+    for graph, hardware, best, chips in CASES[:25]:
+        instance = contract(graph, hardware)
+        if not hardware.identical_chips:
+            continue
+        most = BlockCapacity(instance).most_work(best / instance.unit * (1 + 1e-9), time_limit=10, stop=Stop(60))
+        work = np.bincount(chips, weights=hardware.times(graph)[0]) / instance.unit
+        assert work.max() <= most * (1 + 1e-6) + 1e-6
+
+
+def test_ideals_bound_the_optimum_and_reach_it_without_what_they_leave_out() -> None:
+    exact = 0
+    for graph, hardware, best, _ in CASES:
+        instance = contract(graph, hardware)
+        chain = best_chain(instance, best / instance.unit * (1 + 1e-6) + 1e-9)
+        if chain is None:
+            continue
+        assert chain.period <= best / instance.unit * (1 + 1e-6) + 1e-9
+        nothing_left_out = not instance.replicable.any() and not hardware.rules.triangle
+        if nothing_left_out and chain.chip is not None and not (chain.chip < 0).any():
+            assert chain.period == pytest.approx(best / instance.unit)
+            exact += 1
+    assert exact > 10
+
+
+def test_ideals_find_nothing_below_the_optimum() -> None:
+    for graph, hardware, best, _ in CASES:
+        instance = contract(graph, hardware)
+        if instance.replicable.any() or hardware.rules.triangle or best == 0:
+            continue
+        chain = best_chain(instance, best / instance.unit * (1 - 1e-9))
+        if chain is not None and not (chain.chip is not None and (chain.chip < 0).any()):
+            assert chain.chip is None
+
+
+def test_tiny_operations_do_not_stop_the_ideals() -> None:
+    """Thirty tiny side chains make 2^30 ideals; left out and put back, the answer is exact all the same."""
+    b = GraphBuilder("tiny_sides")
+    for i in range(8):
+        b.operation(
+            f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": 0.1}, flops=10, bytes_accessed=0
+        )
+        if i:
+            for k in range(4):
+                b.operation(f"s{i}_{k}", "Shape", inputs=[f"t{i - 1}"], flops=1e-5, bytes_accessed=0)
+    result = partition(b.build(), package(4), time_limit=30)
+    assert result.status == "optimal"
+    assert result.period == pytest.approx(20, rel=1e-3)

@@ -1,0 +1,96 @@
+"""The formulation against brute force when nothing else helps it, and as LP and MPS files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import highspy
+import numpy as np
+import pytest
+from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
+from oracle import brute_force
+
+from milp.export import write_model
+from milp.formulation import Choices, ImpossibleRow, build
+from milp.highs import compile_model, solve
+from milp.solution import placement_of
+from milp.windows import Windows
+from partition import Graph, Hardware, InvalidInput, check, evaluate_placement
+from partition.description import describe
+from partition.instance import contract
+
+
+def optimum(graph: Graph, hardware: Hardware) -> float | None:
+    """Optimum of the complete model: every rule a row, no windows, no seed."""
+    instance = contract(graph, hardware)
+    windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
+    try:
+        model = compile_model(build(instance, windows, choices=Choices.complete(instance)))
+    except ImpossibleRow:
+        return None
+    outcome = solve(model, time_limit=60)
+    if outcome.status == "infeasible":
+        return None
+    assert outcome.status == "optimal" and outcome.x is not None
+    placement = placement_of(instance, windows, model, model.full(outcome.x))
+    assert check(graph, hardware, placement) == []
+    period = float(evaluate_placement(graph, hardware, placement).period[0])
+    assert period == pytest.approx(outcome.objective * instance.unit, rel=1e-5, abs=1e-9)
+    return period
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_the_complete_model_agrees_with_brute_force(block: int) -> None:
+    compared = 0
+    for seed in range(5000 + 20 * block, 5020 + 20 * block):
+        rng = np.random.default_rng(seed)
+        graph, hardware = random_instance(rng) if seed % 3 else random_training_instance(rng)
+        try:
+            best, _ = brute_force(describe(graph, hardware), limit=5_000)
+        except OverflowError:
+            continue
+        found = optimum(graph, hardware)
+        assert (found is None) == (best is None)
+        if best is not None:
+            assert found == pytest.approx(best, rel=1e-5, abs=1e-9)
+        compared += 1
+    assert compared > 10
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("transfers", ["serial", "overlapped"])
+def test_every_rule_alone_on_small_graphs(rule: str, transfers: str) -> None:
+    for graph in (diamond(), long_skip(4), broadcast_mask(2)):
+        switches = {name: name == rule for name in RULES}
+        hardware = package(3, transfers=transfers, **switches)
+        best, _ = brute_force(describe(graph, hardware))
+        assert optimum(graph, hardware) == pytest.approx(best, rel=1e-6)
+
+
+def test_the_triangle_rule_is_exact_not_only_neighbours() -> None:
+    """Chips 0 -> 1 -> 3 and 0 -> 2 -> 3 may skip over one another: the diamond uses four chips."""
+    hardware = package(4, relays=False, replication=False)
+    assert optimum(diamond(times=(5, 5, 5, 5)), hardware) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("ending", [".lp", ".mps"])
+def test_another_solver_finds_the_same_optimum_in_the_exported_file(tmp_path: Path, ending: str) -> None:
+    graph, hardware = long_skip(5), package(3, transfers="serial")
+    path = tmp_path / f"model{ending}"
+    write_model(graph, hardware, path)
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.readModel(str(path))
+    highs.run()
+    best, _ = brute_force(describe(graph, hardware))
+    assert best is not None
+    objective = highs.getInfo().objective_function_value
+    assert objective * contract(graph, hardware).unit == pytest.approx(best, rel=1e-6)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_exporting_to_another_ending_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"\.lp or \.mps"):
+        write_model(diamond(), package(2), tmp_path / "model.txt")
+    with pytest.raises(InvalidInput, match="no placement"):
+        write_model(diamond(), package(2), tmp_path / "model.lp", threshold=0.1)

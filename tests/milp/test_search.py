@@ -1,0 +1,188 @@
+"""The search: proofs, time-outs, warm starts, interruption, threads, published optima."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, package, random_instance
+from oracle import certify
+
+import milp.search
+from partition import (
+    GraphBuilder,
+    InvalidInput,
+    NoSolutionInTime,
+    Placement,
+    check,
+    load_hardware,
+    load_model,
+    partition,
+)
+from partition.description import describe
+
+PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"
+
+
+@pytest.mark.parametrize(
+    ("file", "optimum"),
+    [
+        ("operator_bert-3_inference", 27.9186),
+        ("operator_bert-3_training", 65.3031),
+        ("layer_bert-24_inference", 17.7899),
+        ("layer_bert-24_training", 41.7458),
+        ("layer_resnet50_inference", 34.2229),
+        ("layer_resnet50_training", 80.4549),
+    ],
+)
+def test_published_optima_are_reached_and_proved(file: str, optimum: float) -> None:
+    """The optima of the benchmark's own exact program (Tarnawski et al., NeurIPS 2020)."""
+    source = load_model(str(PLACEMENT_FILES / f"{file}.json"))
+    assert source.hardware is not None
+    result = partition(source.graph, source.hardware)
+    certify(describe(source.graph, source.hardware), answer_of(result))
+    assert result.status == "optimal"
+    assert result.period == pytest.approx(optimum, abs=1e-4)
+
+
+@pytest.mark.parametrize("spec", ["ring36", "chain24"])
+def test_bert_large_is_proved_optimal(spec: str) -> None:
+    graph, hardware = load_model("bert-large").graph, load_hardware(spec)
+    result = partition(graph, hardware, time_limit=90)
+    certify(describe(graph, hardware), answer_of(result))
+    assert result.status == "optimal" and result.gap <= 1e-4
+
+
+def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search.Thresholds, "minimise", lambda *_: None)
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
+    result = partition(graph, hardware, time_limit=60)
+    monkeypatch.undo()
+    assert result.status == "optimal"
+    assert result.period == pytest.approx(partition(graph, hardware).period, rel=1e-4)
+
+
+def test_neighbourhoods_alone_improve_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search, "_affordable", lambda *_: False)
+    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
+    graph, hardware = chain_of([1.0] * 12), package(4)
+    start = dict(zip(graph.names, [0] * 9 + [1, 2, 3], strict=True))
+    result = partition(graph, hardware, time_limit=8, warm_start=start)
+    assert result.period == pytest.approx(3.0)
+
+
+def test_history_only_improves() -> None:
+    for seed in range(20):
+        graph, hardware = random_instance(np.random.default_rng(seed))
+        result = partition(graph, hardware, time_limit=30)
+        periods = [p.period for p in result.history if p.period is not None]
+        bounds = [p.bound for p in result.history]
+        assert periods == sorted(periods, reverse=True)
+        assert bounds == sorted(bounds)
+
+
+def test_a_short_time_limit_is_kept_and_still_gives_an_answer_and_a_bound() -> None:
+    graph, hardware = load_model("gnmt").graph, load_hardware("ring36")
+    begun = time.perf_counter()
+    result = partition(graph, hardware, time_limit=2.0)
+    assert time.perf_counter() - begun < 6.0
+    assert result.status in ("feasible", "optimal") and 0 < result.bound <= result.period
+    assert check(graph, hardware, result.placement) == []
+
+
+def test_the_same_seed_gives_the_same_answer() -> None:
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring8:transfers=serial")
+    first, second = (partition(graph, hardware, seed=3) for _ in range(2))
+    assert first.status == "optimal"
+    assert first.assignment == second.assignment and first.bound == second.bound
+
+
+def test_a_warm_start_is_the_worst_that_comes_back() -> None:
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
+    best = partition(graph, hardware)
+    again = partition(graph, hardware, warm_start=best.placement)
+    assert again.period <= best.period
+    assert again.history[0].period is None or again.history[0].period <= best.period
+
+
+def test_a_warm_start_that_breaks_a_rule_is_ignored() -> None:
+    graph, hardware = chain_of([1, 1]), package(2)
+    assert partition(graph, hardware, warm_start={"v0": 1, "v1": 0}).status == "optimal"
+
+
+def test_replicas_and_relays_are_reported_and_charged() -> None:
+    graph = broadcast_mask(4)
+    hardware = package(4, relays=False)
+    result = partition(graph, hardware)
+    assert set(result.replicas) <= {"mask", "mask_in"} and result.replicas
+    assert result.period == pytest.approx(10.01)
+    assert partition(graph, hardware.with_rules(replication=False)).period > 19
+    skip = partition(long_skip(4, time=10.0), package(4, replication=False))
+    assert {tensor for tensor, _ in skip.relays} == {"t0"}
+
+
+def test_an_impossible_package_is_proved_so_with_the_reason() -> None:
+    b = GraphBuilder("heavy")
+    for i in range(3):
+        b.operation(f"v{i}", "Op", weights=4.0, flops=1)
+    too_big = partition(b.build(), package(2, sram=3.0))
+    assert too_big.status == "infeasible" and "'v0'" in too_big.reason and "memory" in too_big.reason
+    in_total = partition(b.build(), package(2, sram=5.0))
+    assert in_total.status == "infeasible" and "all weights together" in in_total.reason
+    packing = partition(b.build(), package(2, sram=7.0))
+    assert packing.status == "infeasible" and "memory" in packing.reason
+    assert partition(b.build(), package(2, sram=8.0)).status == "optimal"
+
+
+def test_several_threads_may_solve_at_once() -> None:
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring8")
+    expected = partition(graph, hardware).period
+    found: list[float] = []
+    threads = [threading.Thread(target=lambda: found.append(partition(graph, hardware).period)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [expected] * 4
+
+
+def test_ctrl_c_returns_the_best_so_far() -> None:
+    graph, hardware = load_model("gnmt").graph, load_hardware("ring36")
+    timer = threading.Timer(3.0, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    result = partition(graph, hardware, time_limit=60)
+    timer.cancel()
+    assert result.interrupted and result.seconds < 30
+    assert result.placement is not None and result.bound <= result.period
+
+
+def test_progress_is_reported_in_json_order() -> None:
+    seen: list[object] = []
+    result = partition(diamond(), package(2), on_progress=seen.append)
+    assert seen and set(result.history) <= set(seen)
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan")])
+def test_no_time_is_refused(limit: float) -> None:
+    with pytest.raises(InvalidInput, match="time limit"):
+        partition(diamond(), package(2), time_limit=limit)
+
+
+def test_a_warm_start_of_another_graph_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="warm start places 2"):
+        partition(diamond(), package(2), warm_start=Placement(np.array([0, 0])))
+
+
+def test_no_answer_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search, "_find_any", lambda *_: True)
+    with pytest.raises(NoSolutionInTime, match="allow more time"):
+        partition(chain_of([1, 1]), package(2), time_limit=0.5)
