@@ -1,0 +1,266 @@
+"""The command line: its contract, its exit codes, and one sentence for every bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from instances import chain_of, long_skip
+from oracle import certify
+
+from cli import main
+from partition import GraphBuilder, NoSolutionInTime
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "tests" / "data" / "device-placement" / "layer_bert-24_inference.json"
+CONTRACT = {
+    "model", "hardware", "operations", "chips", "status", "period", "bound", "gap", "throughput", "seconds", "seed",
+    "assignment", "replicas", "relays",
+}  # fmt: skip
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def sentence(result: Result, code: int) -> str:
+    """The one line on stderr of a failed command."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and "Traceback" not in result.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    path = tmp_path / "small.json"
+    long_skip(5).to_json(str(path))
+    return str(path)
+
+
+def test_solve_prints_exactly_one_json_object(small: str) -> None:
+    result = run("solve", small, "--hw", "ring3", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert set(answer) >= CONTRACT
+    assert answer["status"] == "optimal" and answer["operations"] == 5 and answer["chips"] == 3
+    assert set(answer["assignment"]) == {f"v{i}" for i in range(5)}
+    assert "period" in result.stderr
+
+
+def test_inspect_prints_enough_to_recompute_the_answer(small: str) -> None:
+    for hardware in ("ring3", "ring3:transfers=serial,link_bandwidth=1", "chain2:relays=off"):
+        problem = json.loads(run("inspect", small, "--hw", hardware, "--json").stdout)
+        certify(problem, json.loads(run("solve", small, "--hw", hardware, "--json").stdout))
+        assert set(problem["operations"][0]) >= {"name", "op_type", "flops", "weights", "time"}
+        assert set(problem["tensors"][0]) >= {"producer", "bytes", "consumers"}
+
+
+def test_a_device_placement_file_needs_no_hardware() -> None:
+    result = run("solve", str(SAMPLE), "--json", "--quiet")
+    assert result.exit_code == 0 and result.stderr == ""
+    assert json.loads(result.stdout)["period"] == pytest.approx(17.7899, abs=1e-4)
+
+
+def test_the_table_names_the_bottleneck(small: str) -> None:
+    result = run("solve", small, "--hw", "ring2", "-q")
+    assert "proved optimal" in result.stdout and "<- bottleneck" in result.stdout
+
+
+def test_the_output_file_holds_the_same_json_and_starts_the_next_solve(small: str, tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    first = run("solve", small, "--hw", "ring3", "--json", "-o", str(path))
+    assert json.loads(path.read_text()) == json.loads(first.stdout)
+    again = run("solve", small, "--hw", "ring3", "--json", "--warm-start", str(path))
+    assert json.loads(again.stdout)["period"] <= json.loads(first.stdout)["period"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["answer.json", "small.json"]
+
+
+def test_check_accepts_a_solve_and_names_what_is_broken(small: str, tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    run("solve", small, "--hw", "ring3", "-o", str(path))
+    assert run("check", small, str(path), "--hw", "ring3").exit_code == 0
+    data = {f"v{i}": 2 - i % 3 for i in range(5)}
+    path.write_text(json.dumps(data))
+    result = run("check", small, str(path), "--hw", "ring3", "--json")
+    assert result.exit_code == 1
+    assert "acyclic" in {violation["rule"] for violation in json.loads(result.stdout)["violations"]}
+
+
+@pytest.mark.parametrize("ending", ["lp", "mps"])
+def test_export_writes_a_model(small: str, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model.{ending}"
+    assert run("export", small, "--hw", "ring3", "-o", str(path)).exit_code == 0
+    assert path.stat().st_size > 500
+
+
+def test_models_and_hardware_are_listed() -> None:
+    assert {row["name"] for row in json.loads(run("models", "--json").stdout)} >= {"bert-large", "resnet50", "gnmt"}
+    assert "ring36" in run("hardware").stdout
+    assert json.loads(run("hardware", "ring5", "--json").stdout)["chips"] == 5
+    assert "bert-base" in run("models").stdout
+
+
+def test_a_described_preset_is_a_hardware_file(small: str, tmp_path: Path) -> None:
+    path = tmp_path / "package.toml"
+    path.write_text(run("hardware", "ring3").stdout)
+    by_file, by_name = (json.loads(run("solve", small, "--hw", hw, "--json").stdout) for hw in (str(path), "ring3"))
+    assert by_file["period"] == by_name["period"]
+
+
+def test_a_proved_infeasible_model_prints_json_and_the_reason(tmp_path: Path) -> None:
+    b = GraphBuilder("big")
+    b.operation("giant", "MatMul", flops=1, weights=1e12)
+    path = tmp_path / "big.json"
+    b.build().to_json(str(path))
+    result = run("solve", str(path), "--hw", "ring4", "--json", "-q")
+    assert result.exit_code == 3
+    answer = json.loads(result.stdout)
+    assert answer["status"] == "infeasible" and answer["period"] is None
+    assert "'giant'" in result.stderr and "memory" in result.stderr
+
+
+def test_weights_too_large_in_total_are_infeasible(tmp_path: Path) -> None:
+    b = GraphBuilder("heavy")
+    for i in range(10):
+        b.operation(f"v{i}", "MatMul", flops=1, weights=1e8)
+    b.build().to_json(str(tmp_path / "heavy.json"))
+    result = run("solve", str(tmp_path / "heavy.json"), "--hw", "ring2", "-q")
+    assert result.exit_code == 3 and "all weights together" in result.stderr
+
+
+def cyclic() -> dict[str, object]:
+    names = ["a", "b", "c"]
+    tensors = [{"producer": n, "bytes": 1, "consumers": [names[(i + 1) % 3]]} for i, n in enumerate(names)]
+    return {"operations": [{"name": n} for n in names], "tensors": tensors}
+
+
+BAD_FILES: dict[str, tuple[object, str]] = {
+    "cyclic": (cyclic(), "cycle of 3 operations"),
+    "empty graph": ({"operations": []}, "no operations"),
+    "wrong type": ({"operations": [{"name": "a", "flops": "many"}]}, "operations[0].flops"),
+    "negative": ({"operations": [{"name": "a", "flops": -1}]}, "operations[0].flops"),
+    "duplicate": ({"operations": [{"name": "a"}, {"name": "a"}]}, "'a'"),
+    "dangling": ({"operations": [{"name": "a"}], "tensors": [{"producer": "b", "bytes": 1}]}, "'b'"),
+    "a list": ([1, 2], "object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_json_file_gets_one_sentence(case: str, tmp_path: Path) -> None:
+    content, words = BAD_FILES[case]
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(content))
+    assert words in sentence(run("solve", str(path), "--hw", "ring2", "-q"), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bert-lrage", "--hw", "ring36"], "bert-large"),
+        (["bert-large:seq=0", "--hw", "ring36"], "seq"),
+        (["resnet50", "--hw", "ring0"], "0 chips"),
+        (["resnet50", "--hw", "ring-2"], "-2 chips"),
+        (["resnet50", "--hw", "torus9"], "torus9"),
+        (["resnet50"], "--hw"),
+        (["no/such/file.onnx", "--hw", "ring2"], "no/such/file.onnx"),
+        (["resnet50", "--hw", "ring4", "--time-limit", "0"], "time limit"),
+        (["resnet50", "--hw", "ring4", "--time-limit", "nan"], "time limit"),
+        (["resnet50", "--hw", "ring4", "--gap", "-1"], "gap"),
+        (["resnet50", "--hw", "ring4", "--dim", "seq=3"], "symbolic dimensions"),
+        (["resnet50", "--hw", "missing.toml"], "missing.toml"),
+        (["resnet50", "--hw", "ring4", "--warm-start", "missing.json"], "missing.json"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(arguments: list[str], words: str) -> None:
+    assert words in sentence(run("solve", *arguments, "-q"), 2)
+
+
+def test_a_dimension_without_a_value_is_a_usage_error() -> None:
+    result = run("solve", "resnet50", "--hw", "ring4", "--dim", "batch")
+    assert result.exit_code == 2 and "NAME=INTEGER" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\x07garbage", b"\x00\xff" * 50, b"{not json"])
+def test_a_corrupt_file_gets_one_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    assert "model.onnx" in sentence(run("solve", str(path), "--hw", "ring2", "-q"), 2)
+
+
+def test_an_assignment_for_other_operations_is_refused(small: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps({"elsewhere": 0}))
+    assert "'elsewhere'" in sentence(run("check", small, str(path), "--hw", "ring2"), 2)
+    path.write_text(json.dumps({f"v{i}": 7 for i in range(5)}))
+    assert "chip 7" in sentence(run("check", small, str(path), "--hw", "ring2"), 2)
+    path.write_text(json.dumps({f"v{i}": "first" for i in range(5)}))
+    assert "'first'" in sentence(run("check", small, str(path), "--hw", "ring2"), 2)
+
+
+def test_an_unwritable_output_is_refused_and_nothing_is_left(small: str, tmp_path: Path) -> None:
+    target = tmp_path / "no" / "answer.json"
+    assert "cannot write" in sentence(run("solve", small, "--hw", "ring2", "-q", "-o", str(target)), 2)
+    assert not target.parent.exists()
+
+
+def test_out_of_time_without_an_answer_is_exit_code_4(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise NoSolutionInTime("no valid assignment was found in 1 s")
+
+    monkeypatch.setattr("partition.front.partition", late)
+    sentence(run("solve", small, "--hw", "ring2", "-q"), 4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_solve_prints_its_best_answer(number: int) -> None:
+    command = [sys.executable, "cli.py", "solve", "gnmt", "--hw", "ring36", "--json", "--time-limit", "60"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "gap" in line:
+            break
+    time.sleep(1.0)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    answer = json.loads(output)
+    assert answer["interrupted"] and 0 < answer["bound"] <= answer["period"]
+    assert "Traceback" not in errors
+
+
+def test_piped_progress_is_plain_lines(small: str) -> None:
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [sys.executable, "cli.py", "solve", small, "--hw", "ring2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=True)
+    assert "\x1b" not in done.stderr + done.stdout
+    assert "bound" in done.stderr
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    code = "import sys, cli; print(sorted({'numpy', 'scipy', 'pyomo', 'highspy', 'onnx'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_imports_in_under_a_second() -> None:
+    code = "import time; t = time.perf_counter(); import partition; print(time.perf_counter() - t)"
+    runs = [
+        float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(runs) < 1.0
+
+
+def test_a_chain_of_one_operation_on_one_chip(tmp_path: Path) -> None:
+    chain_of([1.0]).to_json(str(tmp_path / "one.json"))
+    answer = json.loads(run("solve", str(tmp_path / "one.json"), "--hw", "ring1", "--json").stdout)
+    assert answer["assignment"] == {"v0": 0} and answer["gap"] <= 1e-4
