@@ -73,7 +73,7 @@ def _read(data: Mapping[str, Any], name: str, max_cpus: int) -> tuple[Graph, Har
             weights=field.amount(node, "size", where),
             bytes_accessed=0.0,
             group=color,
-            backward=field.flag(node, "isBackwardNode", where, False),
+            backward=field.flag(node, "isBackwardNode", where, False, numeric=True),
             times={ACCELERATOR: field.amount(node, "fpgaLatency", where)},
         )
     return builder.build(), hardware
@@ -120,7 +120,7 @@ def _refuse_cpu_nodes(data: Mapping[str, Any], nodes: list[dict[str, Any]], name
     only_cpu = [
         names[node["id"]]
         for i, node in enumerate(nodes)
-        if not field.flag(node, "supportedOnFpga", f"nodes[{i}]", True)
+        if not field.flag(node, "supportedOnFpga", f"nodes[{i}]", True, numeric=True)
     ]
     if not only_cpu:
         return

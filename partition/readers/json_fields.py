@@ -23,7 +23,7 @@ def parse_file(path: Path) -> dict[str, Any]:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidModelFile(f"cannot read {shown(str(path))} as JSON: {reason}") from error
+        raise InvalidModelFile(f"cannot read {shown(str(path), 300)} as JSON: {reason}") from error
     return parse_text(content, repr(str(path)))
 
 
@@ -66,10 +66,10 @@ def texts(row: Mapping[str, Any], key: str, where: str) -> list[str]:
     return value
 
 
-def flag(row: Mapping[str, Any], key: str, where: str, default: bool | None = None) -> bool:
-    """A field that holds true or false; 1 and 0 count as these."""
+def flag(row: Mapping[str, Any], key: str, where: str, default: bool | None = None, *, numeric: bool = False) -> bool:
+    """A field that holds true or false; with ``numeric`` 1 and 0 count as these."""
     value = _value(row, key, where, default)
-    if not isinstance(value, bool) and not (isinstance(value, int) and value in (0, 1)):
+    if not isinstance(value, bool) and not (numeric and isinstance(value, int) and value in (0, 1)):
         raise InvalidModelFile(f"{at(where, key)} is {shown(value)}; it must be true or false")
     return bool(value)
 
@@ -116,10 +116,10 @@ def at(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def shown(value: object) -> str:
+def shown(value: object, at_most: int = 60) -> str:
     """The value as it may stand in a sentence, cut where it is long."""
     written = repr(value)
-    return written if len(written) <= 60 else f"{written[:57]}..."
+    return written if len(written) <= at_most else f"{written[: at_most - 3]}..."
 
 
 def _value(row: Mapping[str, Any], key: str, where: str, default: Any) -> Any:

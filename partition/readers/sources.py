@@ -52,13 +52,13 @@ def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] 
     if format is None:
         format, data = _guess(spec)
     if dims and format != "onnx":
-        raise InvalidInput(f"{shown(spec)} has no symbolic dimensions to set; they belong to ONNX models")
+        raise InvalidInput(f"{shown(spec, 300)} has no symbolic dimensions to set; they belong to ONNX models")
     if format == "builtin":
         from partition.models import build
 
         return Source(build(spec), None, format)
     if not os.path.isfile(spec):
-        raise InvalidModelFile(f"{shown(spec)} is not a file; give a model file")
+        raise InvalidModelFile(f"{shown(spec, 300)} is not a file; give a model file")
     path = Path(spec)
     if format == "onnx":
         from partition.readers.onnx_model import read_onnx
@@ -81,18 +81,20 @@ def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
     if spec in MODELS and not os.path.isfile(spec):
         return "builtin", None
     if os.path.isdir(spec):
-        raise InvalidModelFile(f"{shown(spec)} is a folder; give a model file")
+        raise InvalidModelFile(f"{shown(spec, 300)} is a folder; give a model file")
     if not os.path.exists(spec):
         if ":" not in os.path.basename(spec) and (os.path.splitext(spec)[1] or os.sep in spec):
-            raise InvalidModelFile(f"there is no file {shown(spec)}; give a model file or the name of a built-in model")
+            raise InvalidModelFile(
+                f"there is no file {shown(spec, 300)}; give a model file or the name of a built-in model"
+            )
         return "builtin", None
     try:
         with open(spec, "rb") as file:
             start = file.read(4096)
     except OSError as error:
-        raise InvalidModelFile(f"cannot read {shown(spec)}: {error.strerror or error}") from error
+        raise InvalidModelFile(f"cannot read {shown(spec, 300)}: {error.strerror or error}") from error
     if not start.strip():
-        raise InvalidModelFile(f"{shown(spec)} is empty; give a model file")
+        raise InvalidModelFile(f"{shown(spec, 300)} is empty; give a model file")
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
         return "onnx", None
     data = parse_file(Path(spec))

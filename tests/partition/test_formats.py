@@ -1,0 +1,504 @@
+"""Model files: what is written is read back exactly, and what cannot be used is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from instances import broadcast_mask, diamond
+
+from partition.errors import InvalidGraph, InvalidInput, InvalidModelFile
+from partition.graph import Graph, GraphBuilder
+from partition.models import build
+from partition.readers.native_json import from_dict, read_json, write_json
+from partition.readers.networkx_graph import from_networkx
+from partition.readers.sources import FORMATS, load_model
+
+DATA = Path(__file__).parents[1] / "data" / "device-placement"
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+ARRAYS = (
+    "flops", "bytes_accessed", "weights", "tensor_bytes", "producer", "consumer_ptr", "consumers", "shared_bytes",
+    "shared_ptr", "shared_users", "group", "backward",
+)  # fmt: skip
+TEXTS = ("name", "names", "op_types", "tensor_names", "shared_names", "unknown_operators")
+
+
+def json_blocks() -> list[dict[str, Any]]:
+    return [
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+
+EXAMPLE, SCHEMA = json_blocks()[:2]
+
+
+def assert_same(a: Graph, b: Graph) -> None:
+    for field in TEXTS:
+        assert getattr(a, field) == getattr(b, field), field
+    for field in ARRAYS:
+        np.testing.assert_array_equal(getattr(a, field), getattr(b, field), err_msg=field)
+    assert set(a.profiled_times) == set(b.profiled_times)
+    for kind, times in a.profiled_times.items():
+        np.testing.assert_array_equal(times, b.profiled_times[kind])
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Any graph at all, not only such as a builder makes: tensors in any order, shared weights without users."""
+    n = draw(st.integers(1, 6))
+    amount = st.floats(0, 1e300, allow_nan=False) | st.integers(0, 2**60).map(float)
+    text = st.text(st.characters(codec="utf-8"), max_size=4)
+
+    def column(length: int, of: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(of, min_size=length, max_size=length))
+
+    def csr(firsts: list[int]) -> tuple[list[int], list[int]]:
+        rows = [sorted(draw(st.sets(st.integers(first, n - 1), max_size=3))) if first < n else [] for first in firsts]
+        return [sum(map(len, rows[:i])) for i in range(len(rows) + 1)], [v for row in rows for v in row]
+
+    tensor_names = draw(st.lists(text, max_size=6, unique=True))
+    shared_names = draw(st.lists(text, max_size=3, unique=True))
+    producer = column(len(tensor_names), st.integers(0, n - 1))
+    consumer_ptr, consumers = csr([u + 1 for u in producer])
+    shared_ptr, shared_users = csr([0] * len(shared_names))
+    times = {}
+    for kind in draw(st.sets(text, max_size=2)):
+        given_times = column(n, amount | st.just(float("nan")))
+        if not np.isnan(given_times).all():
+            times[kind] = np.array(given_times)
+    return Graph(
+        name=draw(text),
+        names=tuple(draw(st.lists(text, min_size=n, max_size=n, unique=True))),
+        op_types=tuple(column(n, text)),
+        flops=column(n, amount),
+        bytes_accessed=column(n, amount),
+        weights=column(n, amount),
+        tensor_names=tuple(tensor_names),
+        tensor_bytes=column(len(tensor_names), amount),
+        producer=producer,
+        consumer_ptr=consumer_ptr,
+        consumers=consumers,
+        shared_names=tuple(shared_names),
+        shared_bytes=column(len(shared_names), amount),
+        shared_ptr=shared_ptr,
+        shared_users=shared_users,
+        group=column(n, st.integers(-1, 9)),
+        backward=column(n, st.booleans()),
+        profiled_times=times,
+        unknown_operators=tuple(draw(st.lists(text, max_size=2))),
+    )  # type: ignore[arg-type]
+
+
+# The project's own JSON
+
+
+@given(graphs())
+def test_every_graph_survives_the_round_trip_and_its_file_keeps_the_schema(graph: Graph) -> None:
+    text = write_json(graph)
+    jsonschema.validate(json.loads(text), SCHEMA)
+    back = read_json(text)
+    assert_same(graph, back)
+    assert write_json(back) == text
+
+
+@pytest.mark.parametrize("make", [diamond, broadcast_mask, lambda: build("resnet50"), lambda: build("gnmt:seq=3")])
+def test_graphs_survive_a_file(make: Callable[[], Graph], tmp_path: Path) -> None:
+    graph = make()
+    path = tmp_path / "model.json"
+    assert graph.to_json(str(path)) == path.read_text(encoding="utf-8")
+    assert_same(graph, Graph.from_json(str(path)))
+    assert [p.name for p in tmp_path.iterdir()] == ["model.json"], "nothing temporary stays"
+
+
+def test_the_schema_is_itself_valid_and_takes_the_example_of_the_page() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(EXAMPLE, SCHEMA)
+    assert from_dict(EXAMPLE).names == ("x", "fc")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.json"
+    path.write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InvalidInput, match="No space left"):
+        diamond().to_json(str(path))
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("model.json", "old")]
+
+
+def test_a_file_in_no_folder_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot write"):
+        diamond().to_json(str(tmp_path / "missing" / "model.json"))
+
+
+def test_only_names_are_required() -> None:
+    graph = from_dict({"operations": [{"name": "a"}, {"name": "b"}]}, default_name="file")
+    assert graph.name == "file"
+    assert graph.op_types == ("Op", "Op")
+    assert (graph.flops.sum(), graph.weights.sum(), graph.bytes_accessed.sum()) == (0, 0, 0)
+    assert graph.group.tolist() == [-1, -1]
+    assert not graph.backward.any()
+
+
+def test_tensors_without_names_are_called_after_their_producer() -> None:
+    tensors = [{"producer": "a", "bytes": 1}, {"producer": "b", "bytes": 1}, {"producer": "a", "bytes": 2}]
+    graph = from_dict({"operations": [{"name": "a"}, {"name": "b"}], "tensors": tensors})
+    assert graph.tensor_names == ("a", "b", "a:1")
+
+
+def test_traffic_by_default_is_what_the_builder_would_say() -> None:
+    graph = build("bert-base:layers=1")
+    data = json.loads(write_json(graph))
+    b = GraphBuilder(graph.name)
+    for v, row in enumerate(data["operations"]):
+        del row["bytes_accessed"]
+        private = {f"own {row['name']}": row["weights"]} if row["weights"] else {}
+        shared = {w["name"]: w["bytes"] for w in data["shared_weights"] if row["name"] in w["users"]}
+        b.operation(
+            row["name"],
+            row["op_type"],
+            inputs=[graph.tensor_names[t] for t in graph.edge_tensor[graph.consumers == v]],
+            outputs={t["name"]: t["bytes"] for t in data["tensors"] if t["producer"] == row["name"]},
+            weights={**private, **shared},
+        )
+    expected = b.build().bytes_accessed
+    assert expected.max() > 0
+    np.testing.assert_allclose(from_dict(data).bytes_accessed, expected)
+
+
+def test_groups_may_be_numbers_or_text() -> None:
+    names = "abcde"
+    rows = [{"name": n, "group": g} for n, g in zip(names, [4, "blue", None, "blue", 4], strict=True)]
+    a, b, c, d, e = from_dict({"operations": rows}).group.tolist()
+    assert a == e == 4
+    assert b == d
+    assert b not in (-1, 4)
+    assert c == -1
+
+
+def tiny() -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "operations": [{"name": "a"}, {"name": "b", "flops": 1.0, "times": {"npu": 1.0}}],
+        "tensors": [{"name": "t", "producer": "a", "bytes": 1.0, "consumers": ["b"]}],
+        "shared_weights": [{"name": "W", "bytes": 1.0, "users": ["a", "b"]}],
+    }
+
+
+BAD: list[tuple[str, list[str | int], Any, str]] = [
+    # what is put, where, and what the sentence must name
+    ("text for a number", ["operations", 1, "flops"], "many", r"operations\[1\]\.flops is 'many'; it must be a number"),
+    ("true for a number", ["operations", 1, "flops"], True, r"operations\[1\]\.flops is True; it must be a number"),
+    ("null for a number", ["operations", 1, "flops"], None, r"operations\[1\]\.flops is None"),
+    ("negative", ["operations", 1, "flops"], -1, r"operations\[1\]\.flops is -1; it must be a finite number >= 0"),
+    ("NaN", ["operations", 1, "weights"], float("nan"), r"operations\[1\]\.weights is nan"),
+    ("infinite", ["operations", 1, "bytes_accessed"], float("inf"), r"operations\[1\]\.bytes_accessed is inf"),
+    ("beyond a double", ["operations", 1, "flops"], 10**400, r"operations\[1\]\.flops is 1000.*finite"),
+    ("NaN time", ["operations", 1, "times", "npu"], float("nan"), r"operations\[1\]\.times\.npu is nan"),
+    ("times as a list", ["operations", 1, "times"], [1], r"operations\[1\]\.times is \[1\]"),
+    ("number for text", ["operations", 0, "op_type"], 3, r"operations\[0\]\.op_type is 3; it must be text"),
+    ("number for a name", ["operations", 0, "name"], 3, r"operations\[0\]\.name is 3"),
+    ("text for a switch", ["operations", 0, "backward"], "no", r"operations\[0\]\.backward is 'no'"),
+    ("one for a switch", ["operations", 0, "backward"], 1, r"operations\[0\]\.backward is 1; it must be true or false"),
+    ("fraction as group", ["operations", 0, "group"], 1.5, r"operations\[0\]\.group is 1\.5"),
+    ("negative group", ["operations", 0, "group"], -1, r"operations\[0\]\.group is -1"),
+    ("unknown field", ["operations", 0, "flop"], 1, r"unknown field operations\[0\]\.flop; known are backward"),
+    ("unknown field on top", ["graph"], 1, "unknown field graph"),
+    ("unknown tensor field", ["tensors", 0, "size"], 1, r"unknown field tensors\[0\]\.size"),
+    ("unknown shared field", ["shared_weights", 0, "size"], 1, r"unknown field shared_weights\[0\]\.size"),
+    ("repeated operation", ["operations", 1, "name"], "a", r"operations\[1\]\.name is 'a', as operations\[0\]"),
+    ("dangling producer", ["tensors", 0, "producer"], "ghost", r"tensors\[0\]\.producer names operation 'ghost'"),
+    ("dangling consumer", ["tensors", 0, "consumers"], ["b", "ghost"], r"tensors\[0\]\.consumers\[1\] names .*'ghost'"),
+    ("dangling user", ["shared_weights", 0, "users"], ["ghost"], r"shared_weights\[0\]\.users\[0\] names .*'ghost'"),
+    (
+        "repeated consumer",
+        ["tensors", 0, "consumers"],
+        ["b", "b"],
+        r"tensors\[0\]\.consumers names operation 'b' twice",
+    ),
+    ("consumers as text", ["tensors", 0, "consumers"], "b", r"tensors\[0\]\.consumers is 'b'; it must be a list"),
+    ("own reader", ["tensors", 0, "consumers"], ["a"], "'a' reads its own output"),
+    ("operations as an object", ["operations"], {}, "operations is {}; it must be a list"),
+    ("operation as text", ["operations", 0], "a", r"operations\[0\] is 'a'; it must be an object"),
+    ("no operations", ["operations"], [], "(does not exist|no operations)"),
+    ("another format", ["format"], "onnx", "format 'onnx'"),
+    ("another version", ["version"], 2, "version 2"),
+    ("a long value", ["name"], ["x" * 500], "^name is .{,70}; it must be text$"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+def test_bad_data_is_refused_with_the_path_of_its_field(path: list[str | int], value: Any, message: str) -> None:
+    data = tiny()
+    from_dict(data)
+    parent: Any = data
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    with pytest.raises((InvalidGraph, InvalidModelFile), match=message) as caught:
+        from_dict(data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (["operations"], "^operations is missing"),
+        (["operations", 0, "name"], r"operations\[0\]\.name is missing"),
+        (["tensors", 0, "producer"], r"tensors\[0\]\.producer is missing"),
+        (["tensors", 0, "bytes"], r"tensors\[0\]\.bytes is missing"),
+        (["shared_weights", 0, "name"], r"shared_weights\[0\]\.name is missing"),
+        (["shared_weights", 0, "bytes"], r"shared_weights\[0\]\.bytes is missing"),
+    ],
+)
+def test_a_missing_field_is_named(path: list[str | int], message: str) -> None:
+    data = tiny()
+    parent: Any = data
+    for key in path[:-1]:
+        parent = parent[key]
+    del parent[path[-1]]
+    with pytest.raises(InvalidModelFile, match=message):
+        from_dict(data)
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused_with_their_field(constant: str) -> None:
+    with pytest.raises(InvalidGraph, match=r"operations\[0\]\.flops"):
+        read_json(f'{{"operations": [{{"name": "a", "flops": {constant}}}]}}')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "as JSON"),
+        (b'{"operations": [', "as JSON"),
+        (b"[1, 2]", "holds a JSON list; it must hold an object"),
+        (b"\xff\xfe\x00", "as JSON"),
+        (b"[" * 100_000, "as JSON"),
+        (b'{"operations": [{"name": "a", "name": "b"}]}', "field 'name' twice"),
+        (b'{"operations": [{"name": "a", "flops": ' + b"1" * 5000 + b"}]}", "as JSON"),
+    ],
+)
+def test_a_file_that_is_no_json_object_is_refused_by_name(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidModelFile, match=message) as caught:
+        read_json(path)
+    assert "model.json" in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b"\xef\xbb\xbf" + write_json(diamond()).encode())
+    assert_same(load_model(str(path)).graph, diamond())
+
+
+def test_a_hundred_thousand_operations_are_written_and_read_in_seconds() -> None:
+    rng = np.random.default_rng(0)
+    layers, width = 100, 1000
+    b = GraphBuilder("layered")
+    for layer in range(layers):
+        above = rng.integers(0, width, size=(width, 2)) + (layer - 1) * width
+        for k in range(width):
+            inputs = [f"t{u}" for u in above[k]] if layer else []
+            v = layer * width + k
+            b.operation(f"v{v}", "Op", inputs=inputs, outputs={f"t{v}": 1.0 + k}, flops=float(v))
+    graph = b.build()
+    assert len(graph.consumers) > 195_000
+    start = time.perf_counter()
+    back = read_json(write_json(graph))
+    seconds = time.perf_counter() - start
+    assert_same(graph, back)
+    assert seconds < 20
+
+
+# networkx
+
+
+def test_networkx_attributes_become_operations_and_one_tensor_for_all_edges_of_a_node() -> None:
+    g = nx.DiGraph(name="nx model")
+    g.add_node("a", op_type="Input", bytes=64)
+    g.add_node("b", flops=10, weights=5, group="g", times={"npu": 0.5}, label="ignored")
+    g.add_node("c", flops=np.float32(2), bytes_accessed=np.int64(7), weights={"W": 3.0}, group=np.int64(2))
+    g.add_node("d", backward=True, weights={"W": 3.0})
+    g.add_edges_from([("a", "b"), ("a", "c"), ("b", "d")])
+    graph = Graph.from_networkx(g)
+    assert graph.name == "nx model"
+    assert graph.op_types == ("Input", "Op", "Op", "Op")
+    assert dict(zip(graph.tensor_names, graph.tensor_bytes.tolist(), strict=True)) == {"a": 64, "b": 0, "c": 0, "d": 0}
+    assert graph.consumers.tolist() == [1, 2, 3]
+    assert graph.flops.tolist() == [0, 10, 2, 0]
+    assert graph.bytes_accessed.tolist() == [0, 64 + 5, 7, 3]
+    assert graph.weights.tolist() == [0, 5, 0, 0]
+    assert graph.shared_names == ("W",)
+    assert graph.shared_users.tolist() == [2, 3]
+    assert graph.group[0] == -1
+    assert len({graph.group[1], graph.group[2], -1}) == 3
+    assert graph.backward.tolist() == [False, False, False, True]
+    assert graph.profiled_times["npu"][1] == 0.5
+    assert from_networkx(g, name="given").name == "given"
+
+
+def test_networkx_edges_with_tensor_names_are_tensors_of_their_own() -> None:
+    g = nx.DiGraph()
+    g.add_edge(0, 1, tensor="left", bytes=1)
+    g.add_edge(0, 2, tensor="right", bytes=2)
+    g.add_edge(0, 3, tensor="right", bytes=2)
+    graph = from_networkx(g)
+    assert graph.names == ("0", "1", "2", "3")
+    assert dict(zip(graph.tensor_names, graph.tensor_bytes.tolist(), strict=True)) == {
+        "0:left": 1, "0:right": 2, "1": 0, "2": 0, "3": 0,
+    }  # fmt: skip
+    assert graph.edge_tensor.tolist() == [0, 1, 1]
+
+
+def test_parallel_networkx_edges_are_read_once() -> None:
+    g = nx.MultiDiGraph([("a", "b"), ("a", "b")])
+    assert from_networkx(g).consumers.tolist() == [1]
+
+
+def with_node(**attributes: Any) -> nx.DiGraph:
+    g = nx.DiGraph()
+    g.add_node("v", **attributes)
+    return g
+
+
+def with_edges(*edges: tuple[Any, Any, dict[str, Any]]) -> nx.DiGraph:
+    g = nx.DiGraph()
+    g.add_edges_from(edges)
+    return g
+
+
+@pytest.mark.parametrize(
+    ("digraph", "message"),
+    [
+        (nx.Graph([("a", "b")]), "undirected"),
+        ([("a", "b")], "expected a networkx DiGraph, got list"),
+        (nx.DiGraph(), "no operations"),
+        (nx.DiGraph([("a", "b"), ("b", "a")]), "cycle of 2 operations: 'a' -> 'b'|'b' -> 'a'"),
+        (nx.DiGraph([(1, "1")]), "same text"),
+        (with_node(flops="many"), "node 'v' has flops = 'many'; it must be a number"),
+        (with_node(flops=-1), "node 'v' has flops = -1"),
+        (with_node(weights=float("nan")), "node 'v' has weights = nan"),
+        (with_node(weights={"W": "big"}), "node 'v', weights has W = 'big'"),
+        (with_node(times=[1]), r"node 'v', times is \[1\]"),
+        (with_node(group=[1]), r"node 'v' has group = \[1\]"),
+        (with_node(backward="yes"), "node 'v' has backward = 'yes'"),
+        (with_edges(("a", "b", {"bytes": -1})), "edge 'a' -> 'b' has bytes = -1"),
+        (with_edges(("a", "b", {"bytes": 1}), ("a", "c", {"bytes": 2})), "'a' two sizes, 1 and 2 bytes"),
+    ],
+)
+def test_a_networkx_graph_that_cannot_be_used_is_refused(digraph: Any, message: str) -> None:
+    with pytest.raises(InvalidGraph, match=message):
+        from_networkx(digraph)
+
+
+# Any source
+
+
+def test_the_format_is_told_by_the_content_whatever_the_suffix(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 2])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 2])
+    relu = onnx.helper.make_node("Relu", ["x"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([relu], "g", [value], [out]))
+    contents = {
+        "json": write_json(diamond()).encode(),
+        "device-placement": (DATA / "layer_bert-24_inference.json").read_bytes(),
+        "onnx": model.SerializeToString(),
+    }
+    for format_, content in contents.items():
+        path = tmp_path / f"{format_}.bin"
+        path.write_bytes(content)
+        source = load_model(str(path))
+        assert source.format == format_
+        assert (source.hardware is not None) == (format_ == "device-placement")
+    assert load_model("resnet50").format == "builtin"
+    assert set(contents) | {"builtin"} == set(FORMATS)
+
+
+def test_a_file_hides_the_built_in_model_of_its_name_and_a_folder_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "unet").mkdir()
+    assert load_model("unet").format == "builtin"
+    (tmp_path / "resnet50").write_text(write_json(diamond()))
+    assert load_model("resnet50").graph.names == diamond().names
+    assert load_model("resnet50", format="builtin").format == "builtin"
+
+
+def test_the_format_may_be_stated(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_text(write_json(diamond()))
+    assert_same(load_model(str(path), format="json").graph, diamond())
+    with pytest.raises(InvalidModelFile, match="maxFPGAs is missing"):
+        load_model(str(path), format="device-placement")
+    with pytest.raises(InvalidInput, match="/m' is not a readable ONNX model"):
+        load_model(str(path), format="onnx")
+    with pytest.raises(InvalidInput, match="unknown format 'yaml'; choose from builtin"):
+        load_model(str(path), format="yaml")
+
+
+@pytest.mark.parametrize("spec", ["resnet50", "{json}"])
+def test_dimensions_are_refused_where_there_are_none_to_set(spec: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(write_json(diamond()))
+    with pytest.raises(InvalidInput, match="no symbolic dimensions"):
+        load_model(spec.format(json=path), dims={"batch": 1})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("missing.onnx", "there is no file 'missing.onnx'"),
+        ("folder/missing", "there is no file"),
+        ("resnet", "unknown model 'resnet'"),
+        ("folder", "'folder' is a folder"),
+        ("empty.onnx", "'empty.onnx' is empty"),
+        ("blank.json", "'blank.json' is empty"),
+        ("garbage.onnx", "garbage.onnx"),
+        ("zeros.onnx", "zeros.onnx"),
+        ("text.txt", "text.txt"),
+        ("broken.json", "'broken.json' as JSON"),
+        ("x" * 5000, "unknown model"),
+        ("nul\0name", "unknown model"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    rng = np.random.default_rng(1)
+    for name, content in {
+        "empty.onnx": b"",
+        "blank.json": b" \n" * 10,
+        "garbage.onnx": rng.bytes(2000),
+        "zeros.onnx": bytes(2000),
+        "text.txt": b"a model, honestly",
+        "broken.json": b'{"operations": [{"name": ',
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        load_model(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_format_named_but_not_a_file_is_refused(tmp_path: Path) -> None:
+    for format_ in ("onnx", "json", "device-placement"):
+        with pytest.raises(InvalidModelFile, match="is not a file"):
+            load_model(str(tmp_path), format=format_)
