@@ -42,7 +42,8 @@ class Choices:
 
     Attributes
     ----------
-    no_skipping : write the rows; on identical chips, closing the gaps of a placement never makes it worse.
+    no_skipping : write the rows; on identical chips, closing the gaps of a placement never makes it worse, as long
+        as no empty chip relays (which is then a row of its own).
     triangle : write the rows; see :attr:`Instance.triangle_by_relays`.
     """
 
@@ -245,9 +246,20 @@ class _Model:
         pairs = [(t, c) for t, chips in self.may_relay.items() for c in chips]
         m.R = pyo.Var(pairs, domain=pyo.Binary)
         m.relay_receives = _rows(m.R[t, c] <= self.r(t, c) for t, c in pairs)
+        if self.hw.rules.no_skipping and not self.choices.no_skipping:
+            self._relays_on_used_chips(pairs)
         m.relay_after_home = _rows(
             m.R[t, c] <= self.y(self.source[t], c - 1) - self.p(self.source[t], c) for t, c in pairs
         )
+
+    def _relays_on_used_chips(self, pairs: list[tuple[int, int]]) -> None:
+        """Closing the gaps of a placement is without loss only if no empty chip relays."""
+        m = self.model
+        anchored = {self.lo[v] for v in range(self.inst.nodes) if self.lo[v] == self.hi[v]}
+        relaying = sorted({c for _, c in pairs} - anchored)
+        m.busy = pyo.Var(relaying, bounds=(0, 1))
+        m.busy_by = _rows(m.busy[c] <= sum(self.x(v, c) for v in range(self.inst.nodes)) for c in relaying)
+        m.relay_on_busy = _rows(m.R[t, c] <= m.busy[c] for t, c in pairs if c not in anchored)
 
     # --- what it costs --------------------------------------------------------------------------------------
 

@@ -73,6 +73,8 @@ def best_chain(
     ideal_limit = min(ideal_limit, TABLE_LIMIT // (instance.nodes + instance.tensors))
     for tiny in TINY:
         kept = _Kept(instance, ~instance.replicable & ~_tiny_nodes(instance, tiny))
+        if not kept.node.any():
+            return None  # every node is tiny: nothing is left to bound
         masks = kept.enumerate(ideal_limit, stop)
         if masks is not None:
             return _Chains(instance, kept, masks, threshold, stop).solve()

@@ -15,7 +15,7 @@ from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
 from milp.windows import WindowRules, Windows, propagate
-from partition.graph import IntArray
+from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.orders import diverse_orders
 from partition.placement import Placement
@@ -232,9 +232,20 @@ class Thresholds:
         if model is None:
             self.incumbent.prove(upper)
             return
-        outcome = solve(model, time_limit=min(self.slice, self.stop.remaining), stop=self.stop.flag, seed=self.seed)
+
+        def found(x: FloatArray) -> None:
+            self.incumbent.offer(placement_of(self.instance, compiled.windows, compiled.model, model.full(x)))
+
+        def proved(bound: float) -> None:
+            if np.isfinite(bound):
+                self.incumbent.prove(min(bound, upper))
+
+        limit = min(self.slice, self.stop.remaining)
+        outcome = solve(
+            model, time_limit=limit, stop=self.stop.flag, seed=self.seed, on_incumbent=found, on_bound=proved
+        )
         if outcome.x is not None:
-            self.incumbent.offer(placement_of(self.instance, compiled.windows, compiled.model, model.full(outcome.x)))
+            found(outcome.x)
         self.incumbent.prove(upper if outcome.status == "infeasible" else min(outcome.bound, upper))
 
     def _next(self) -> float | None:

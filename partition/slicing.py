@@ -20,7 +20,7 @@ from partition.placement import Placement
 Mode = Literal["direct", "neighbours", "relayed"]
 """How a tensor reaches a far block: straight, not at all, or handed on by every block between."""
 
-BAND_LIMIT = 12_000_000
+BAND_LIMIT = 5_000_000
 """Entries of the band; longer orders are sliced between groups of operations only."""
 
 

@@ -7,6 +7,7 @@ import pytest
 from instances import chain_of, package, random_instance, random_training_instance
 from oracle import brute_force
 
+import milp.ideals
 from milp.capacity import BlockCapacity
 from milp.ideals import best_chain
 from milp.windows import WindowRules
@@ -115,3 +116,23 @@ def test_tiny_operations_do_not_stop_the_ideals() -> None:
     result = partition(b.build(), package(4), time_limit=30)
     assert result.status == "optimal"
     assert result.period == pytest.approx(20, rel=1e-3)
+
+
+@pytest.mark.parametrize("tiny", [0.1, 0.3, 1.0, 10.0])
+def test_ideals_stay_a_bound_whatever_is_left_out(tiny: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calling large nodes tiny weakens the bound; it must not break it, not even where nothing is left."""
+    monkeypatch.setattr(milp.ideals, "TINY", (tiny,))
+    bounds = 0
+    for graph, hardware, best, _ in CASES:
+        instance = contract(graph, hardware)
+        chain = best_chain(instance, best / instance.unit * (1 + 1e-6) + 1e-9)
+        if chain is not None:
+            assert chain.period <= best / instance.unit * (1 + 1e-6) + 1e-9
+            bounds += 1
+    assert bounds > 20 or tiny >= 1.0
+
+
+def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> None:
+    """Found by a graph of 100,000 operations: with every node left out, any answer looked proved."""
+    graph = chain_of([1.0] * 3000, size=0.0)
+    assert best_chain(contract(graph, package(2)), 1.5, ideal_limit=100) is None

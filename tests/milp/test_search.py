@@ -186,3 +186,11 @@ def test_no_answer_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milp.search, "_find_any", lambda *_: True)
     with pytest.raises(NoSolutionInTime, match="allow more time"):
         partition(chain_of([1, 1]), package(2), time_limit=0.5)
+
+
+def test_an_empty_chip_may_not_relay_where_no_chip_is_skipped() -> None:
+    """Found by benchmarks/brute_force.py (seed 101087): a relay on an empty chip made the bound stall below 13."""
+    graph, hardware = random_instance(np.random.default_rng(101087))
+    result = partition(graph, hardware, time_limit=20)
+    assert result.status == "optimal"
+    assert result.period == pytest.approx(13.0)
