@@ -3,8 +3,8 @@
     python benchmarks/brute_force.py --instances 5000
     python benchmarks/brute_force.py --instances 5000 --milp-only   # no seeds, no ideals: the MILP alone
 
-Brute force is tests/oracle.py, which shares no code with the library. Prints how many instances of every combination of
-rules and transfers were compared; at the first disagreement it prints the seed and exits with 1.
+Brute force is tests/exhaustive.py, which shares no code with the library. Prints how many instances of every
+combination of rules and transfers were compared; at the first disagreement it prints the seed and exits with 1.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import click
 import numpy as np
+from exhaustive import brute_force
 from instances import RULES, answer_of, random_instance, random_training_instance
-from oracle import brute_force, certify
+from oracle import certify
 
 import milp.search
 from partition import partition

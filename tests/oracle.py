@@ -1,4 +1,4 @@
-"""The independent checker: rules, cost and brute force in plain Python, from exported JSON alone.
+"""The independent checker: rules and cost in plain Python, from exported JSON alone.
 
 It shares no code with the library and follows docs/problem.md to the letter. ``problem`` is what
 ``cli.py inspect MODEL --hw HW --json`` prints, ``answer`` what ``cli.py solve ... --json`` prints.
@@ -6,15 +6,14 @@ It shares no code with the library and follows docs/problem.md to the letter. ``
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 TOLERANCE = 1e-9
 
 
-class _Problem:
-    """The data of ``inspect --json``, indexed."""
+class Problem:
+    """The data of ``inspect --json``, indexed, and the questions docs/problem.md asks of it."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.hw = data["hardware"]
@@ -33,14 +32,17 @@ class _Problem:
 
     def time(self, operation: str, chip: int) -> float:
         time = self.operations[operation]["time"]
-        return time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time
+        return float(time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time)
 
     def tau(self, tensor: str) -> float:
         bandwidth = self.hw["link_bandwidth"]
-        return 0.0 if bandwidth is None else self.tensors[tensor]["bytes"] / bandwidth
+        return 0.0 if bandwidth is None else float(self.tensors[tensor]["bytes"] / bandwidth)
 
     def constrains(self, producer: str, consumer: str) -> bool:
         return not (self.operations[producer]["backward"] and self.operations[consumer]["backward"])
+
+    def must_not_go_back(self, producer: str, consumer: str) -> bool:
+        return self.hw["topology"] == "chain" or (self.rules["acyclic"] and self.constrains(producer, consumer))
 
     def may_relay(self, tensor: str) -> bool:
         row = self.tensors[tensor]
@@ -48,11 +50,11 @@ class _Problem:
         return allowed and all(self.constrains(row["producer"], w) for w in row["consumers"])
 
 
-def _instances(p: _Problem, answer: dict[str, Any]) -> dict[str, set[int]]:
+def _instances(p: Problem, answer: dict[str, Any]) -> dict[str, set[int]]:
     return {v: {answer["assignment"][v], *answer["replicas"].get(v, [])} for v in p.operations}
 
 
-def _receives(p: _Problem, answer: dict[str, Any]) -> dict[tuple[str, int], tuple[int, bool]]:
+def _receives(p: Problem, answer: dict[str, Any]) -> dict[tuple[str, int], tuple[int, bool]]:
     """(tensor, chip) -> (source chip, whether it counts for the triangle rule)."""
     instances = _instances(p, answer)
     relays: dict[str, set[int]] = {}
@@ -77,10 +79,10 @@ def _receives(p: _Problem, answer: dict[str, Any]) -> dict[tuple[str, int], tupl
 
 def cost(problem: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """Loads of chips and links, SRAM, and the period (infinite if a tensor cannot be routed)."""
-    return _cost(_Problem(problem), answer)
+    return cost_of(Problem(problem), answer)
 
 
-def _cost(p: _Problem, answer: dict[str, Any]) -> dict[str, Any]:
+def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
     instances = _instances(p, answer)
     compute, receive, send, sram = ([0.0] * p.C for _ in range(4))
     link = [0.0] * p.links
@@ -116,24 +118,112 @@ def _cost(p: _Problem, answer: dict[str, Any]) -> dict[str, Any]:
     return {"compute": compute, "receive": receive, "send": send, "link": link, "sram": sram, "period": period}
 
 
+def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
+    """Seconds from one input to its output; everything added up where the chip graph has a cycle."""
+    p = Problem(problem)
+    parts = cost_of(p, answer)
+    if math.isinf(parts["period"]):
+        return math.inf
+    busy: list[float] = [sum(terms) for terms in zip(parts["compute"], parts["receive"], parts["send"], strict=True)]
+    edges = {(source, chip) for (_, chip), (source, _) in _receives(p, answer).items()}
+    hops = {(a, b): (b - a) % p.C if p.links else 1 for a, b in edges}
+    delay: dict[tuple[int, int], float] = {edge: hops[edge] * p.hw["link_latency_s"] for edge in edges}
+
+    def longest_to(chip: int, after: frozenset[int]) -> float:
+        if chip in after:
+            raise RecursionError
+        before = [longest_to(a, after | {chip}) + delay[a, b] for a, b in edges if b == chip]
+        return max(before, default=0.0) + busy[chip]
+
+    try:
+        return max(longest_to(chip, frozenset()) for chip in range(p.C))
+    except RecursionError:
+        return sum(busy) + sum(delay.values())
+
+
+def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
+    """Joules per input."""
+    p = Problem(problem)
+    total = 0.0
+    for v, chips in _instances(p, answer).items():
+        row = p.operations[v]
+        for c in chips:
+            kind = p.hw["kinds"][p.hw["kind_of_chip"][c]]
+            total += row["flops"] * kind["flop_energy_j"] + row["bytes_accessed"] * kind["sram_energy_j_per_byte"]
+    farthest: dict[str, int] = {}
+    for tensor, chip in _receives(p, answer):
+        home = answer["assignment"][p.tensors[tensor]["producer"]]
+        farthest[tensor] = max(farthest.get(tensor, 0), (chip - home) % p.C)
+    for tensor, hops in farthest.items() if p.links else ():
+        total += p.tensors[tensor]["bytes"] * hops * p.hw["link_energy_j_per_byte"]
+    return total
+
+
+def replicable(problem: dict[str, Any]) -> set[str]:
+    """Operations that may run on several chips, from the definition alone (``inspect`` prints flags of its own)."""
+    p = Problem(problem)
+    if not (p.rules["replication"] and p.rules["acyclic"]) or p.C == 1:
+        return set()
+    kinds = range(p.C)
+    slowest = {v: max(p.time(v, c) for c in kinds) for v in p.operations}
+    time_limit = 0.01 * sum(min(p.time(v, c) for c in kinds) for v in p.operations) / p.C
+    sram_limit = 0.01 * min(math.inf if size is None else size for size in p.hw["sram_bytes"])
+    memory = {v: row["weights"] for v, row in p.operations.items()}
+    for tensor in p.tensors.values():
+        if p.operations[tensor["producer"]]["input"]:
+            memory[tensor["producer"]] += tensor["bytes"]
+    shared = {v for weight in p.shared for v in weight["users"]}
+    readers: dict[str, set[str]] = {v: set() for v in p.operations}
+    for tensor in p.tensors.values():
+        readers[tensor["producer"]] |= set(tensor["consumers"])
+
+    family: dict[str, set[str]] = {}
+    for v in topological(p):
+        row, producers = p.operations[v], {p.tensors[t]["producer"] for t in p.reads[v]}
+        if v in shared or row["backward"] or row["group"] is not None or not producers <= family.keys():
+            continue
+        own = {v}.union(*(family[u] for u in producers))
+        if len(own) <= 64 and sum(slowest[u] for u in own) <= time_limit and sum(memory[u] for u in own) <= sram_limit:
+            family[v] = own
+    wanted: set[str] = set()
+    for v in reversed(topological(p)):
+        if v in family and (len(readers[v]) > 1 or (len(readers[v]) == 1 and readers[v] <= wanted)):
+            wanted.add(v)
+    return wanted
+
+
+def topological(p: Problem) -> list[str]:
+    """Operations, every producer before its consumers."""
+    order: list[str] = []
+    waiting = {v: {p.tensors[t]["producer"] for t in tensors} for v, tensors in p.reads.items()}
+    while waiting:
+        ready = [v for v, before in waiting.items() if not before & waiting.keys()]
+        assert ready, "the graph has a cycle"
+        order += ready
+        for v in ready:
+            del waiting[v]
+    return order
+
+
 def violations(problem: dict[str, Any], answer: dict[str, Any]) -> list[str]:
     """Names of the broken rules, each with what breaks it."""
-    return _violations(_Problem(problem), answer)
+    return broken_rules(Problem(problem), answer)
 
 
-def _violations(p: _Problem, answer: dict[str, Any]) -> list[str]:
+def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
     f = answer["assignment"]
-    found = []
-    if set(f) != set(p.operations):
+    if set(f) != set(p.operations) or not set(answer["replicas"]) <= set(f):
         return ["assignment: not for these operations"]
-    if any(not 0 <= chip < p.C for chip in f.values()):
+    if not {tensor for tensor, _ in answer["relays"]} <= set(p.tensors):
+        return ["relays: a tensor that does not exist"]
+    copies = [c for chips in answer["replicas"].values() for c in chips]
+    if any(not 0 <= chip < p.C for chip in [*f.values(), *copies, *(c for _, c in answer["relays"])]):
         return ["assignment: a chip that does not exist"]
-    chain = p.hw["topology"] == "chain"
+    found = []
     for name, tensor in p.tensors.items():
         u = tensor["producer"]
         for w in tensor["consumers"]:
-            bound = chain or (p.rules["acyclic"] and p.constrains(u, w))
-            if bound and f[u] > f[w]:
+            if p.must_not_go_back(u, w) and f[u] > f[w]:
                 found.append(f"acyclic: {name} from chip {f[u]} to {f[w]}")
     groups: dict[Any, set[int]] = {}
     for v, row in p.operations.items():
@@ -143,7 +233,7 @@ def _violations(p: _Problem, answer: dict[str, Any]) -> list[str]:
     if p.rules["no_skipping"] and set(f.values()) != set(range(max(f.values()) + 1)):
         found.append("no_skipping")
     if p.rules["memory"]:
-        sram = _cost(p, answer)["sram"]
+        sram = cost_of(p, answer)["sram"]
         for c, capacity in enumerate(p.hw["sram_bytes"]):
             if capacity is not None and sram[c] > capacity * (1 + TOLERANCE):
                 found.append(f"memory: chip {c}")
@@ -155,15 +245,16 @@ def _violations(p: _Problem, answer: dict[str, Any]) -> list[str]:
         if not p.may_relay(tensor) or c <= f[u] or c in answer["replicas"].get(u, []):
             found.append(f"relays: {tensor} on {c}")
     if p.rules["triangle"]:
-        found += _triangles(p, answer)
+        counted = {(source, chip) for (_, chip), (source, counts) in _receives(p, answer).items() if counts}
+        found += triangles(p.C, counted)
     return found
 
 
-def _triangles(p: _Problem, answer: dict[str, Any]) -> list[str]:
-    direct: dict[int, set[int]] = {c: set() for c in range(p.C)}
-    for (_, chip), (source, counts) in _receives(p, answer).items():
-        if counts:
-            direct[source].add(chip)
+def triangles(chips: int, edges: set[tuple[int, int]]) -> list[str]:
+    """Direct edges ``a -> b`` beside a walk from ``a`` to ``b`` through a third chip."""
+    direct: dict[int, set[int]] = {c: set() for c in range(chips)}
+    for a, b in edges:
+        direct[a].add(b)
 
     def reachable(start: int) -> set[int]:
         seen: set[int] = set()
@@ -200,82 +291,3 @@ def certify(problem: dict[str, Any], answer: dict[str, Any]) -> None:
     trivial = sum(min(row["time"]) if isinstance(row["time"], list) else row["time"] for row in problem["operations"])
     assert answer["period"] >= trivial / problem["hardware"]["chips"] * (1 - 1e-9), "below the work per chip"
     assert answer["status"] in ("optimal", "feasible")
-
-
-def brute_force(problem: dict[str, Any], *, limit: int = 400_000) -> tuple[float | None, dict[str, Any] | None]:
-    """The least period and a placement that has it; (None, None) if no placement is valid.
-
-    Enumerates all assignments, replicas and relays.
-
-    Raises
-    ------
-    OverflowError : more than ``limit`` placements would have to be tried.
-    """
-    p = _Problem(problem)
-    best: tuple[float | None, dict[str, Any] | None] = (None, None)
-    tried = 0
-    for assignment in _assignments(p):
-        for answer in _with_copies(p, assignment):
-            tried += 1
-            if tried > limit:
-                raise OverflowError(f"more than {limit} placements")
-            period = _cost(p, answer)["period"]
-            if (best[0] is None or period < best[0]) and math.isfinite(period) and not _violations(p, answer):
-                best = period, answer
-    return best
-
-
-def _assignments(p: _Problem) -> Any:
-    """All maps of operations to chips, less those that break the acyclic rule along the way."""
-    names = list(p.operations)
-    chain = p.hw["topology"] == "chain"
-    bound: dict[str, list[tuple[str, bool]]] = {v: [] for v in names}
-    place = {v: i for i, v in enumerate(names)}
-    for tensor in p.tensors.values():
-        u = tensor["producer"]
-        for w in tensor["consumers"]:
-            if chain or (p.rules["acyclic"] and p.constrains(u, w)):
-                later = u if place[u] > place[w] else w
-                bound[later].append((w if later == u else u, later == u))
-    chips: dict[str, int] = {}
-
-    def extend(i: int) -> Any:
-        if i == len(names):
-            yield dict(chips)
-            return
-        v = names[i]
-        for c in range(p.C):
-            if all(c <= chips[o] if v_is_producer else chips[o] <= c for o, v_is_producer in bound[v]):
-                chips[v] = c
-                yield from extend(i + 1)
-        chips.pop(v, None)
-
-    return extend(0)
-
-
-def _with_copies(p: _Problem, f: dict[str, int]) -> Any:
-    """All sets of replicas and relays that can be of use with one assignment."""
-    copies = []
-    if p.rules["replication"] and p.rules["acyclic"]:
-        copies = [(v, c) for v, row in p.operations.items() if row["replicable"] for c in range(f[v] + 1, p.C)]
-    for replicas in _subsets(copies):
-        held: dict[str, list[int]] = {}
-        for v, c in replicas:
-            held.setdefault(v, []).append(c)
-        bare = {"assignment": f, "replicas": held, "relays": []}
-        last: dict[str, int] = {}
-        for tensor, chip in _receives(p, bare):
-            last[tensor] = max(last.get(tensor, -1), chip)
-        hops = [
-            (t, c)
-            for t, end in last.items()
-            if p.rules["triangle"] and p.may_relay(t)
-            for c in range(f[p.tensors[t]["producer"]] + 1, end)
-            if c not in held.get(p.tensors[t]["producer"], [])
-        ]
-        for relays in _subsets(hops):
-            yield {**bare, "relays": [list(pair) for pair in relays]}
-
-
-def _subsets(items: list[Any]) -> Any:
-    return itertools.chain.from_iterable(itertools.combinations(items, k) for k in range(len(items) + 1))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from exhaustive import brute_force
 from instances import answer_of, random_instance, random_training_instance
-from oracle import brute_force, certify, cost, violations
+from oracle import certify, cost, violations
 
 from partition import Graph, Hardware, Placement, check, evaluate_placement, partition
 from partition.description import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from instances import chain_of, package, random_instance, random_training_instance
-from oracle import brute_force
+from exhaustive import brute_force
 
 import milp.ideals
 from milp.capacity import BlockCapacity

@@ -8,7 +8,7 @@ import highspy
 import numpy as np
 import pytest
 from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
-from oracle import brute_force
+from exhaustive import brute_force
 
 from milp.export import write_model
 from milp.formulation import Choices, ImpossibleRow, build

@@ -1,0 +1,195 @@
+"""Brute force: the least period of a tiny problem by trying every placement, in plain Python.
+
+Built on the independent checker of oracle.py; shares no code with the library.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+from oracle import TOLERANCE, Problem, broken_rules, cost_of, topological, triangles
+
+
+def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[float | None, dict[str, Any] | None]:
+    """The least period and a placement that has it; (None, None) if no placement is valid.
+
+    Tries every home, replica set and relay set, depth first, operations in topological order. Left out is only
+    what cannot be better: loads, weights and edges of the chip graph never shrink as more is placed, and relays,
+    which only add to loads, are of use to the triangle rule alone. tests/test_oracle.py compares it with the plain
+    enumeration.
+
+    Raises
+    ------
+    OverflowError : more than ``limit`` partial placements would have to be tried.
+    """
+    p = Problem(problem)
+    search = _Exhaustive(p, limit)
+    search.place(0)
+    if search.best is None:
+        return None, None
+    broken = broken_rules(p, search.best)
+    assert not broken, f"brute force found an invalid placement: {broken}"
+    return cost_of(p, search.best)["period"], search.best
+
+
+class _Exhaustive:
+    """The depth-first search: what is placed so far, and the loads that it causes without relays."""
+
+    def __init__(self, p: Problem, limit: int) -> None:
+        self.p, self.left = p, limit
+        self.order = topological(p)
+        self.replicas_allowed = p.rules["replication"] and p.rules["acyclic"]
+        self.relayable = {t for t in p.tensors if p.rules["triangle"] and p.may_relay(t)}
+        self.capacity = [
+            math.inf if size is None or not p.rules["memory"] else size * (1 + TOLERANCE) for size in p.hw["sram_bytes"]
+        ]
+        self.shared_of: dict[str, list[int]] = {v: [] for v in p.operations}
+        for i, weight in enumerate(p.shared):
+            for v in weight["users"]:
+                self.shared_of[v].append(i)
+        self.home: dict[str, int] = {}
+        self.on: dict[str, tuple[int, ...]] = {}
+        # compute, receive, send, SRAM, links
+        self.loads = [[0.0] * p.C for _ in range(4)] + [[0.0] * p.links]
+        self.got: dict[str, dict[int, bool]] = {t: {} for t in p.tensors}
+        self.relays: list[list[Any]] = []
+        self.least = math.inf
+        self.best: dict[str, Any] | None = None
+        self.legal: dict[frozenset[tuple[int, int]], bool] = {}
+
+    def place(self, i: int) -> None:
+        """Try every chip and replica set of the ``i``-th operation and of everything after it."""
+        if i == len(self.order):
+            self.finish()
+            return
+        v = self.order[i]
+        for chips in self.choices(v):
+            self.spend()
+            loads, got = self.loads, {t: self.got[t] for t in self.p.reads[v]}
+            self.loads = [row[:] for row in loads]
+            self.put(v, chips)
+            if self.promising():
+                self.place(i + 1)
+            self.loads = loads
+            self.got.update(got)
+            del self.home[v], self.on[v]
+
+    def spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OverflowError("too many placements for brute force")
+
+    def choices(self, v: str) -> list[tuple[int, ...]]:
+        """(home, replica chips ...) of ``v`` that agree with what is placed."""
+        p = self.p
+        producers = [p.tensors[t]["producer"] for t in p.reads[v]]
+        first = max([self.home[u] for u in producers if p.must_not_go_back(u, v)], default=0)
+        group = p.operations[v]["group"]
+        fixed = {self.home[w] for w in self.home if group is not None and p.operations[w]["group"] == group}
+        homes = [c for c in range(first, p.C) if not fixed or c in fixed]
+        if not (self.replicas_allowed and p.operations[v]["replicable"]):
+            return [(c,) for c in homes]
+        return [(c, *further) for c in homes for further in _subsets(list(range(c + 1, p.C)))]
+
+    def put(self, v: str, chips: tuple[int, ...]) -> None:
+        """Place ``v`` and charge its instances and what they receive."""
+        p = self.p
+        compute, receive, send, sram, link = self.loads
+        for c in chips:
+            compute[c] += p.time(v, c)
+            sram[c] += p.operations[v]["weights"]
+            for i in self.shared_of[v]:
+                if not any(c in self.on.get(w, ()) for w in p.shared[i]["users"]):
+                    sram[c] += p.shared[i]["bytes"]
+        self.home[v], self.on[v] = chips[0], chips
+        for t in p.reads[v]:
+            u, tau = p.tensors[t]["producer"], p.tau(t)
+            home, got = self.home[u], dict(self.got[t])
+            for c in chips:
+                if c in self.on[u]:
+                    continue
+                if c not in got:
+                    receive[c] += tau
+                    send[home] += 0.0 if got else tau
+                    reached = max([(b - home) % p.C for b in got], default=0)
+                    for step in range(reached, (c - home) % p.C if p.links else 0):
+                        link[(home + step) % p.C] += tau
+                got[c] = got.get(c, False) or p.constrains(u, v)
+            self.got[t] = got
+
+    def promising(self) -> bool:
+        """Whether what is placed can still become a valid placement better than the best."""
+        if any(used > most for used, most in zip(self.loads[3], self.capacity, strict=True)):
+            return False
+        fixed = {edge for t in self.p.tensors if t not in self.relayable for edge in self.edges(t)}
+        return self.period() < self.least and self.triangle_kept(fixed)
+
+    def period(self) -> float:
+        compute, receive, send, _, link = self.loads
+        if self.p.hw["transfers"] == "serial":
+            return max(*map(sum, zip(compute, receive, send, strict=True)), *link, 0.0)
+        return max(*compute, *receive, *send, *link, 0.0)
+
+    def edges(self, tensor: str, relays: tuple[int, ...] = ()) -> set[tuple[int, int]]:
+        """Edges of the chip graph that count for the triangle rule, by one tensor."""
+        got = self.got[tensor]
+        if not got:
+            return set()
+        home = self.home[self.p.tensors[tensor]["producer"]]
+        chips = {*(c for c in got if got[c]), *relays}
+        return {(max([r for r in relays if r < c], default=home), c) for c in chips}
+
+    def triangle_kept(self, edges: set[tuple[int, int]]) -> bool:
+        if not self.p.rules["triangle"] or len(edges) < 3:
+            return True  # a direct edge and a path of at least two others
+        key = frozenset(edges)
+        if key not in self.legal:
+            self.legal[key] = not triangles(self.p.C, edges)
+        return self.legal[key]
+
+    def finish(self) -> None:
+        """Everything is placed: keep it if the rules hold, with relays where the triangle rule asks for them."""
+        used = set(self.home.values())
+        if self.p.rules["no_skipping"] and used != set(range(max(used) + 1)):
+            return
+        if self.triangle_kept({edge for t in self.p.tensors for edge in self.edges(t)}):
+            self.keep()
+            return
+        moving = [t for t in sorted(self.relayable) if self.got[t]]
+        self.relay(moving, {edge for t in self.p.tensors if t not in moving for edge in self.edges(t)})
+
+    def relay(self, tensors: list[str], edges: set[tuple[int, int]]) -> None:
+        """Try every relay set of the tensors, one tensor after the other."""
+        if not tensors:
+            self.keep()
+            return
+        t = tensors[0]
+        u, tau = self.p.tensors[t]["producer"], self.p.tau(t)
+        between = [c for c in range(self.home[u] + 1, max(self.got[t])) if c not in self.on[u]]
+        for chips in _subsets(between):
+            self.spend()
+            loads = self.loads
+            self.loads = [row[:] for row in loads]
+            for c in chips:
+                self.loads[1][c] += 0.0 if c in self.got[t] else tau
+                self.loads[2][c] += tau  # the last receiver is behind every relay, so each has one to send to
+            joined = edges | self.edges(t, chips)
+            if self.period() < self.least and self.triangle_kept(joined):
+                self.relays.append([t, chips])
+                self.relay(tensors[1:], joined)
+                self.relays.pop()
+            self.loads = loads
+
+    def keep(self) -> None:
+        self.least = self.period()
+        self.best = {
+            "assignment": dict(self.home),
+            "replicas": {v: list(chips[1:]) for v, chips in self.on.items() if len(chips) > 1},
+            "relays": [[t, c] for t, chips in self.relays for c in chips],
+        }
+
+
+def _subsets(items: list[int]) -> list[tuple[int, ...]]:
+    return [chosen for k in range(len(items) + 1) for chosen in itertools.combinations(items, k)]
