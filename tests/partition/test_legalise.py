@@ -1,0 +1,68 @@
+"""Which operations may be replicated, and how contraction keeps the problem."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from instances import broadcast_mask, long_skip, package, random_instance, random_training_instance
+
+from partition import GraphBuilder, load_hardware, load_model
+from partition.instance import contract
+from partition.legalise import SHARE, relayable, replicable
+
+
+def test_the_mask_of_a_transformer_is_replicable() -> None:
+    graph = load_model("bert-base").graph
+    names = {graph.names[v] for v in np.flatnonzero(replicable(graph, load_hardware("ring36")))}
+    assert "attention_mask" in names
+    assert not any("query" in name for name in names)
+
+
+@pytest.mark.parametrize(("change", "value"), [("flops", 10.0), ("weights", 1e9), ("group", "g"), ("backward", True)])
+def test_costly_or_bound_operations_are_not(change: str, value: object) -> None:
+    b = GraphBuilder("mask")
+    b.operation("in", "Input", outputs={"in": 0.01})
+    options = {"flops": 0.01, "bytes_accessed": 0.0, change: value}
+    b.operation("mask", "Sub", inputs=["in"], outputs={"mask": 0.01}, **options)  # type: ignore[arg-type]
+    for i in range(3):
+        b.operation(f"v{i}", "Op", inputs=["mask"], flops=10, bytes_accessed=0)
+    assert not replicable(b.build(), package(3, sram=1e6))[1]
+
+
+def test_replicable_operations_are_closed_and_cheap() -> None:
+    for seed in range(100):
+        graph, hardware = random_instance(np.random.default_rng(seed))
+        may = replicable(graph, hardware)
+        assert may[graph.edge_source[may[graph.consumers]]].all()
+        time = hardware.times(graph)[0]
+        assert (time[may] <= SHARE * time.sum() / hardware.chips + 1e-12).all()
+
+
+def test_switches_decide() -> None:
+    graph = broadcast_mask(3)
+    assert replicable(graph, package(3)).any()
+    assert not replicable(graph, package(3, replication=False)).any()
+    assert not replicable(graph, package(3, acyclic=False)).any()
+    assert relayable(long_skip(4), package(3)).all()
+    assert not relayable(long_skip(4), package(3, topology="memory")).any()
+
+
+def test_contraction_keeps_work_weights_and_order() -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        graph, hardware = random_instance(rng) if seed % 2 else random_training_instance(rng)
+        instance = contract(graph, hardware)
+        assert instance.time.sum() * instance.unit == pytest.approx(hardware.times(graph).sum())
+        held = instance.weights.sum() + instance.shared_bytes.sum()
+        assert held == pytest.approx(graph.weights.sum() + graph.shared_bytes.sum())
+        assert (instance.edges[:, 0] < instance.edges[:, 1]).all()
+        for group in np.unique(graph.group[graph.group >= 0]):
+            assert len(np.unique(instance.node_of[graph.group == group])) == 1
+
+
+def test_groups_that_form_a_cycle_become_one_node() -> None:
+    b = GraphBuilder("sandwich")
+    b.operation("a", "Op", outputs={"a": 1}, flops=1, group="g")
+    b.operation("b", "Op", inputs=["a"], outputs={"b": 1}, flops=1)
+    b.operation("c", "Op", inputs=["b"], flops=1, group="g")
+    assert contract(b.build(), package(2)).nodes == 1
