@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,93 +71,132 @@ def broadcast_mask(layers: int = 3, *, time: float = 10.0) -> Graph:
     return b.build()
 
 
-def random_instance(rng: np.random.Generator, *, unit: float = 1.0) -> tuple[Graph, Hardware]:
-    """A graph of 2-8 operations on 1-4 chips with any rules, transfers and topology.
+def residual_block(*, size: float = 1.0) -> Graph:
+    """An operation whose output skips two others and is added to theirs."""
+    b = GraphBuilder("residual_block")
+    b.operation("in", "Conv", outputs={"x": size}, flops=2, bytes_accessed=0)
+    b.operation("conv1", "Conv", inputs=["x"], outputs={"a": size}, flops=4, bytes_accessed=0, weights=8)
+    b.operation("conv2", "Conv", inputs=["a"], outputs={"b": size}, flops=4, bytes_accessed=0, weights=8)
+    b.operation("add", "Add", inputs=["x", "b"], outputs={"y": size}, flops=1, bytes_accessed=0)
+    return b.build()
 
-    Some have tight or impossible memory, shared weights, groups, cheap replicable operations, several tensors
-    per producer, ties, operations without time. ``unit`` scales all times.
+
+def random_instance(
+    rng: np.random.Generator,
+    *,
+    unit: float = 1.0,
+    n: int | None = None,
+    chips: int | None = None,
+    topology: str | None = None,
+    transfers: str | None = None,
+    **rules: bool,
+) -> tuple[Graph, Hardware]:
+    """A graph of 1-10 operations on 1-4 chips; what is not given is drawn.
+
+    Among them: tight, exactly fitting, impossible and unlimited memory, shared weights, groups, backward operations,
+    operations that may be replicated (some with weights and several outputs), several tensors per producer, ties,
+    zeros, mixed kinds of chips, profiled times. ``unit`` scales all times.
     """
-    n, chips = int(rng.integers(2, 7)), int(rng.integers(1, 5))
-    whole = bool(rng.random() < 0.5)
-
-    def amount(high: float) -> float:
-        return float(rng.integers(0, int(high))) if whole else float(rng.random() * high)
-
+    n = int(rng.integers(1, 7)) if n is None else n
+    chips = int(rng.integers(1, 5)) if chips is None else chips
+    amount = _amounts(rng, unit)
     b = GraphBuilder("random")
-    cheap = _cheap_part(b, rng) if rng.random() < 0.5 else []
+    cheap = _cheap_part(b, rng, unit) if rng.random() < 0.5 else []
+    grouped, idle = rng.random() < 0.25, rng.random() < 0.05
+    first_backward = int(rng.integers(0, n)) if rng.random() < 0.2 else n
+    made: list[str] = []
     for i in range(n):
-        inputs = [f"t{j}" for j in range(i) if rng.random() < 0.45]
-        inputs += [f"u{j}" for j in range(i) if f"u{j}" in _outputs(b) and rng.random() < 0.3]
+        inputs = [name for name in made if rng.random() < 0.45]
         inputs += [name for name in cheap if rng.random() < 0.5]
-        outputs = {f"t{i}": amount(6) * unit}
-        if rng.random() < 0.2:
-            outputs[f"u{i}"] = amount(3) * unit
-        own = rng.random() < 0.7
-        weights = {f"w{i}": amount(4)} if own else {"shared": 2.0}
-        group = "g" if rng.random() < 0.15 else None
+        outputs = {f"t{i}": amount(6)}
+        if rng.random() < 0.25:
+            outputs[f"u{i}"] = amount(3)
+        own = {f"w{i}": WEIGHT * amount(4) / unit}
+        shared = {f"shared{int(rng.integers(0, 2))}": 2.0 * WEIGHT} if rng.random() < 0.3 else {}
+        flops = 0.0 if idle else amount(10)
         b.operation(
-            f"v{i}", "Op", inputs=inputs, outputs=outputs, flops=amount(10) * unit, bytes_accessed=0, weights=weights,
-            group=group,
+            f"v{i}", "Op", inputs=inputs, outputs=outputs, flops=flops, bytes_accessed=amount(9), weights=own | shared,
+            group=int(rng.integers(0, 2)) if grouped and rng.random() < 0.5 else None, backward=i >= first_backward,
+            times={"other": amount(10)} if not idle and rng.random() < 0.3 else {},
         )  # fmt: skip
+        made += outputs
     graph = b.build()
-    topology = str(rng.choice(["chain", "ring", "memory"]))
-    rules = {name: bool(rng.random() < 0.6) for name in RULES}
-    rules["acyclic"] = rules["acyclic"] or topology == "chain" or bool(rng.random() < 0.5)
+    hardware = _random_hardware(rng, graph, chips, unit=unit, topology=topology, transfers=transfers)
+    return graph, hardware.with_rules(**rules)
+
+
+WEIGHT = 1000.0
+"""Bytes of weights per unit, so many that the inputs of replicable operations are small beside a chip's SRAM."""
+
+
+def _amounts(rng: np.random.Generator, unit: float) -> Callable[[float], float]:
+    """Numbers up to a limit: small integers with many ties, or fractions; times ``unit``."""
+    whole = bool(rng.random() < 0.5)
+    return lambda high: unit * float(rng.integers(0, int(high)) if whole else rng.random() * high)
+
+
+def _cheap_part(b: GraphBuilder, rng: np.random.Generator, unit: float) -> list[str]:
+    """One or two inputs and up to two cheap operations behind them: candidates for replication."""
+    sources = [f"in{i}" for i in range(int(rng.integers(1, 3)))]
+    for name in sources:
+        b.operation(name, "Input", outputs={name: unit * float(rng.integers(0, 4))})
+    made = list(sources)
+    for i in range(int(rng.integers(0, 3))):
+        outputs = {f"cheap{i}": unit * float(rng.integers(0, 4))}
+        if rng.random() < 0.4:
+            outputs[f"more{i}"] = unit * float(rng.integers(0, 4))
+        inputs = [name for name in made if rng.random() < 0.6]
+        flops, weights = unit * float(rng.choice([0.0, 0.004, 0.02])), float(rng.choice([0.0, 5.0]))
+        b.operation(f"cheap{i}", "Neg", inputs=inputs, outputs=outputs, flops=flops, bytes_accessed=0, weights=weights)
+        made += outputs
+    return made
+
+
+def _random_hardware(
+    rng: np.random.Generator, graph: Graph, chips: int, *, unit: float, topology: str | None, transfers: str | None
+) -> Hardware:
     total = float(graph.weights.sum() + graph.shared_bytes.sum())
-    hardware = package(
-        chips,
-        topology=topology,
-        transfers=str(rng.choice(["serial", "overlapped"])),
-        bandwidth=float(rng.choice([0.5, 1.0, 4.0])),
-        sram=total * float(rng.choice([0.3, 0.5, 0.8, 2.0])) + 1e-6,
-        **rules,
+    exact = float(graph.weights[rng.random(graph.n) < 0.6].sum())
+    sram = float(rng.choice([total * 0.3 + 1, total * 0.5 + 1, total * 0.8 + 1, exact, np.inf, np.inf]))
+    kinds = [ChipKind("unit", 1.0, sram, flop_energy_j=0.5, sram_energy_j_per_byte=0.25)]
+    if rng.random() < 0.2:
+        speed, more = float(rng.choice([0.5, 1.0, 2.0])), float(rng.choice([0.5, 1.0, 2.0]))
+        kinds.append(ChipKind("other", speed, sram * more, sram_bandwidth=float(rng.choice([1.0, np.inf]))))
+    kind_of_chip = tuple(int(rng.integers(0, len(kinds))) for _ in range(chips))
+    drawn = str(rng.choice(["chain", "ring", "memory"]))
+    interconnect = Interconnect(
+        topology or drawn,
+        link_bandwidth=float(rng.choice([0.5, 1.0, 1.0, 4.0, np.inf])),
+        link_latency_s=0.25 * unit,
+        transfers=transfers or str(rng.choice(["serial", "overlapped"])),
+        link_energy_j_per_byte=0.125,
     )
-    return graph, hardware
-
-
-def _cheap_part(b: GraphBuilder, rng: np.random.Generator) -> list[str]:
-    """One or two inputs and perhaps a cheap operation on one: candidates for replication."""
-    names = [f"in{i}" for i in range(int(rng.integers(1, 3)))]
-    for name in names:
-        b.operation(name, "Input", outputs={name: float(rng.integers(0, 4))})
-    if rng.random() < 0.6:
-        b.operation(
-            "cheap",
-            "Neg",
-            inputs=[names[0]],
-            outputs={"cheap": float(rng.integers(0, 4))},
-            flops=0.001,
-            bytes_accessed=0,
-        )
-        names.append("cheap")
-    return names
-
-
-def _outputs(b: GraphBuilder) -> set[str]:
-    return {name for row in b.rows for name in row.outputs}
+    switches = {name: bool(rng.random() < 0.65) for name in RULES}
+    switches["acyclic"] |= interconnect.topology == "chain" or bool(rng.random() < 0.5)
+    return Hardware(f"{interconnect.topology}{chips}", tuple(kinds), kind_of_chip, interconnect, Rules(**switches))
 
 
 def random_training_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
-    """Forward operations, and backward ones against them that share their chip, on a ring or main memory."""
+    """Forward operations and backward ones against them; pairs share their chip in most instances."""
     n = int(rng.integers(2, 5))
+    paired = rng.random() < 0.7
     b = GraphBuilder("training")
     for i in range(n):
         inputs = [f"t{i - 1}"] if i else []
         b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": float(rng.integers(0, 5))},
-                    flops=float(rng.integers(1, 9)), bytes_accessed=0, group=i)  # fmt: skip
+                    flops=float(rng.integers(1, 9)), bytes_accessed=0, group=i if paired else None)  # fmt: skip
     for i in reversed(range(n)):
         inputs = ([f"b{i + 1}"] if i + 1 < n else [f"t{n - 1}"]) + ([f"t{i - 1}"] if i and rng.random() < 0.5 else [])
         b.operation(f"w{i}", "Op", inputs=inputs, outputs={f"b{i}": float(rng.integers(0, 5))},
-                    flops=float(rng.integers(1, 9)), bytes_accessed=0, group=i, backward=True)  # fmt: skip
+                    flops=float(rng.integers(1, 9)), bytes_accessed=0, group=i if paired else None,
+                    backward=True)  # fmt: skip
     topology = str(rng.choice(["ring", "memory"]))
     transfers = str(rng.choice(["serial", "overlapped"]))
     switches = {name: bool(rng.random() < 0.5) for name in RULES}
-    return b.build(), package(int(rng.integers(2, 4)), topology=topology, transfers=transfers, **switches)
+    return b.build(), package(int(rng.integers(2, 5)), topology=topology, transfers=transfers, **switches)
 
 
 def answer_of(result: Any) -> dict[str, Any]:
     """A result as the independent checker reads it: through its JSON."""
-    import json
-
     data: dict[str, Any] = json.loads(result.to_json())
     return data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from instances import chain_of, package, random_instance, random_training_instance
 from exhaustive import brute_force
+from instances import chain_of, package, random_instance, random_training_instance
 
 import milp.ideals
 from milp.capacity import BlockCapacity

@@ -7,8 +7,8 @@ from pathlib import Path
 import highspy
 import numpy as np
 import pytest
-from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 from exhaustive import brute_force
+from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 
 from milp.export import write_model
 from milp.formulation import Choices, ImpossibleRow, build
