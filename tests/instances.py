@@ -157,7 +157,7 @@ def _random_hardware(
 ) -> Hardware:
     total = float(graph.weights.sum() + graph.shared_bytes.sum())
     exact = float(graph.weights[rng.random(graph.n) < 0.6].sum())
-    sram = float(rng.choice([total * 0.3 + 1, total * 0.5 + 1, total * 0.8 + 1, exact, np.inf, np.inf]))
+    sram = float(rng.choice([total * 0.3 + 1, total * 0.5 + 1, total * 0.8 + 1, exact, np.inf, np.inf, np.inf]))
     kinds = [ChipKind("unit", 1.0, sram, flop_energy_j=0.5, sram_energy_j_per_byte=0.25)]
     if rng.random() < 0.2:
         speed, more = float(rng.choice([0.5, 1.0, 2.0])), float(rng.choice([0.5, 1.0, 2.0]))
