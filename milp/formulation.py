@@ -27,6 +27,7 @@ import pyomo.environ as pyo
 
 from milp.windows import Windows
 from partition.instance import Instance
+from partition.rules import MEMORY_SLACK
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""
@@ -371,14 +372,14 @@ class _Model:
             ]
             held = [(i, b / unit) for i, b in enumerate(inst.shared_bytes.tolist()) if b]
             held = [(i, b) for i, b in held if any(self.lo[v] <= c <= self.hi[v] for v in users[i])]
-            if sum(b for _, b in private) + sum(b for _, b in held) <= capacity / unit:
+            if sum(b for _, b in private) + sum(b for _, b in held) <= capacity / unit * (1 + MEMORY_SLACK):
                 continue
             for i, _ in held:
                 for v in users[i]:
                     if self.lo[v] <= c <= self.hi[v]:
                         _add(m.holds, self.x(int(v), c) <= m.h[i, c])
             terms = [b * self.X(v, c) for v, b in private] + [b * m.h[i, c] for i, b in held]
-            _add(m.memory, pyo.quicksum(terms) <= capacity / unit)
+            _add(m.memory, pyo.quicksum(terms) <= capacity / unit * (1 + MEMORY_SLACK))
 
     # --- the rules on the chip graph ------------------------------------------------------------------------
 

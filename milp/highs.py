@@ -18,6 +18,9 @@ from milp.windows import Windows
 from partition.errors import SolverError
 from partition.graph import BoolArray, FloatArray, IntArray
 
+CONFIRM_LIMIT = 5_000
+"""Nonzeros up to which a proof is made again without presolve; where the two differ, the one without counts."""
+
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
 
@@ -186,17 +189,21 @@ def solve(
     ------
     SolverError : HiGHS failed or ended in a status that says nothing.
     """
-    run = _Run(model, minimise, stop, on_incumbent, on_bound)
-    run.options(
-        time_limit=max(time_limit, 0.01),
-        random_seed=seed,
-        mip_max_nodes=node_limit,
-        mip_max_improving_sols=solution_limit,
-    )
-    if start is not None:
-        run.highs.setSolution(model.columns, np.arange(model.columns, dtype=np.int32), np.asarray(start, dtype=float))
-    run.wait()
-    return run.outcome()
+    limits = {"random_seed": seed, "mip_max_nodes": node_limit, "mip_max_improving_sols": solution_limit}
+
+    def attempt(**options: Any) -> Outcome:
+        run = _Run(model, minimise, stop, on_incumbent, on_bound)
+        run.options(time_limit=max(time_limit, 0.01), **limits, **options)
+        if start is not None:
+            columns = np.arange(model.columns, dtype=np.int32)
+            run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
+        run.wait()
+        return run.outcome()
+
+    outcome = attempt()
+    if outcome.status == "limit" or model.A.nnz > CONFIRM_LIMIT or not model.integral.any():
+        return outcome
+    return attempt(presolve="off")
 
 
 class _SilentHighs(highspy.Highs):

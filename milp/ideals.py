@@ -310,6 +310,8 @@ class _Chains:
         for kind in self.hw.kind_of_chip:
             best = np.full(count, np.inf)
             best[targets] = np.minimum.reduceat(np.maximum(layers[-1][start], loads[kind]), begin)
+            if not self.hw.identical_chips:
+                best = np.minimum(best, layers[-1])  # a chip may hold nothing, or nothing but what was left out
             layers.append(best)
         used = int(np.argmin([layer[-1] for layer in layers]))
         period = float(layers[used][-1])
@@ -318,6 +320,8 @@ class _Chains:
         chip = np.full(self.inst.nodes, -1)
         at = count - 1
         for c in range(used - 1, -1, -1):
+            if layers[c + 1][at] == layers[c][at]:
+                continue
             span = slice(*np.searchsorted(end, [at, at + 1]))
             choice = int(np.argmin(np.maximum(layers[c][start[span]], loads[self.hw.kind_of_chip[c]][span])))
             before = int(start[span][choice])

@@ -15,8 +15,8 @@ from partition.rules import check
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
 
-RESOLUTION = 3e-6
-"""Gaps below this cannot be told from zero once HiGHS is behind a bound; asking for less asks for this."""
+RESOLUTION = 2e-5
+"""Least gap that thresholds may aim at; see MARGIN in milp/search.py. Asking for less asks for this."""
 
 
 class Incumbent:

@@ -38,7 +38,14 @@ SMALL_MODEL = 5_000
 """Most binaries for which minimising the period directly is tried before thresholds."""
 
 EXACTNESS = 1e-9
-"""Relative improvement below which a better period does not count."""
+"""Relative improvement below which a better period does not count for the exact dynamic program."""
+
+MARGIN = 1e-5
+"""Relative distance that HiGHS's cut-offs keep from the best period. HiGHS 1.16.0's presolve can cut off better
+solutions when a cut-off lies within its feasibility tolerance below an attainable value (tests/milp/test_highs.py)."""
+
+SPLIT = 0.4871
+"""Where a stretch of thresholds is split: near the middle, but not on it, where round figures may be attainable."""
 
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
@@ -172,7 +179,8 @@ class Thresholds:
     ) -> None:
         self.instance, self.incumbent, self.stop, self.rng, self.seed = instance, incumbent, stop, rng, seed
         self.rules = WindowRules(instance)
-        self.capacity = BlockCapacity(instance) if instance.hardware.serial or not instance.hardware.links else None
+        hw = instance.hardware
+        self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -216,7 +224,7 @@ class Thresholds:
     def minimise(self) -> None:
         """One attempt at the model as it is, period as objective: the quickest way where it is small."""
         self.incumbent.enter("milp")
-        upper = self.incumbent.upper * (1 - EXACTNESS)
+        upper = self.incumbent.upper * (1 - MARGIN)
         windows = self.rules.windows(upper)
         if windows.empty:
             self.incumbent.prove(upper, exact=True)
@@ -254,13 +262,13 @@ class Thresholds:
         marks = [low, *sorted(t for t in self.unresolved if low < t < high), high]
         if len(marks) == 2:
             near = high - low < 20 * self.incumbent.gap_wanted * high
-            return high if near or self.try_to_close else (low + high) / 2
+            return high if near or self.try_to_close else low + SPLIT * (high - low)
         first, last = marks[1] - low, high - marks[-2]
         least = 2 * self.incumbent.gap_wanted * high
         if last > least and last >= first:
-            return (marks[-2] + high) / 2
+            return marks[-2] + SPLIT * (high - marks[-2])
         if first > least:
-            return (low + marks[1]) / 2
+            return low + SPLIT * (marks[1] - low)
         return None
 
     def _ask(self, threshold: float) -> bool:

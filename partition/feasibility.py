@@ -7,6 +7,7 @@ import numpy as np
 from partition.errors import Infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
+from partition.rules import MEMORY_SLACK
 
 
 def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
@@ -19,7 +20,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     largest, package = float(hardware.sram_bytes.max()), float(hardware.sram_bytes.sum())
     group, need = _together(graph)
     worst = int(np.argmax(need))
-    if need[worst] > largest:
+    if need[worst] > largest * (1 + MEMORY_SLACK):
         names = tuple(graph.names[v] for v in np.flatnonzero(group == worst))
         what = (
             f"operation {names[0]!r} needs"
@@ -33,7 +34,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             operations=names,
         )
     total = float(graph.weights.sum() + graph.shared_bytes.sum())
-    if total > package:
+    if total > package * (1 + MEMORY_SLACK):
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(
             f"all weights together are {_bytes(total)}, more than the {_bytes(package)} of SRAM of the "

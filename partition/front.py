@@ -34,8 +34,8 @@ def partition(
     graph : the model.
     hw : the package and its rules.
     time_limit : seconds, more than zero; the best answer and bound so far are returned when it is over.
-    gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal; below 3e-6, the
-        resolution of a bound by a floating-point solver, it counts as 3e-6.
+    gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal; below 2e-5, the
+        resolution of proofs by a floating-point solver, it counts as 2e-5.
     seed : of every random choice.
     warm_start : a placement, or operation name -> chip, to start from; ignored if it breaks a rule.
     on_progress : called with each better period or bound and at the start of each phase, possibly from

@@ -131,7 +131,7 @@ def contract(graph: Graph, hardware: Hardware) -> Instance:
     unit = float(max(time.min(axis=0).sum() / hardware.chips, time.min(axis=0).max()))
     tau = hardware.transfer_times(graph)
     if unit <= 0:
-        unit = float(tau.max(initial=0.0)) or 1.0
+        unit = float(max(time.max(), tau.max(initial=0.0))) or 1.0
     rows = _tensor_rows(graph, hardware, node_of, tau / unit)
 
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))

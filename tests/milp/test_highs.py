@@ -139,3 +139,31 @@ def test_work_limits_make_runs_repeatable() -> None:
     model = compile_model(market_split())
     first, second = (solve(model, time_limit=60, node_limit=50, seed=3) for _ in range(2))
     assert first.objective == second.objective and first.bound == second.bound
+
+
+def test_a_cut_off_just_below_an_attainable_value_does_not_hide_a_better_one() -> None:
+    """HiGHS 1.16.0 with presolve calls 1.38508... optimal here; found by benchmarks/brute_force.py (seed 200387).
+
+    One of two nodes on either chip; the cut-off lies 1e-9 below the period of the worse choice.
+    """
+    m = pyo.ConcreteModel()
+    m.T = pyo.Var(bounds=(0, 1.38508839215834))
+    m.x = pyo.Var(range(2), range(1), domain=pyo.Binary)
+    m.r = pyo.Var(range(4, 11), bounds=(0, 1))
+    one, two = m.x[0, 0], m.x[1, 0]
+    m.rows = pyo.ConstraintList()
+    for row in (
+        m.r[4] >= 1, one + m.r[4] >= 1, two + m.r[5] >= 1, m.r[6] >= 1, one + m.r[6] >= 1, two + m.r[6] >= 1,
+        one + m.r[7] >= 1, two + m.r[7] >= 1, m.r[8] >= 1, one + m.r[8] >= 1, two + m.r[9] >= 1, m.r[10] >= 1,
+        one + m.r[10] >= 1, two + m.r[10] >= 1,
+        -m.T + 0.076863950807071479 * one + 0.15372790161414296 * two + 0.057647963105303617 * m.r[8]
+        + 0.01921598770176787 * m.r[9] + 0.096079938508839349 * m.r[10] <= -1.0776325903151422,
+        -m.T - 0.076863950807071479 * one - 0.15372790161414296 * two + 0.057647963105303617 * m.r[4]
+        + 0.01921598770176787 * m.r[5] + 0.096079938508839349 * m.r[6] <= -0.92236740968485786,
+        0.41623309053069718 * one + 0.62434963579604574 * two <= 0.7908428720083247,
+        -0.41623309053069718 * one - 0.62434963579604574 * two <= -0.040582726326742868,
+    ):  # fmt: skip
+        m.rows.add(row)
+    m.period = pyo.Objective(expr=m.T)
+    outcome = solve(compile_model(m), time_limit=10)
+    assert outcome.objective == pytest.approx(1.3274404304381244)
