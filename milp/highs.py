@@ -18,8 +18,8 @@ from milp.windows import Windows
 from partition.errors import SolverError
 from partition.graph import BoolArray, FloatArray, IntArray
 
-CONFIRM_LIMIT = 5_000
-"""Nonzeros up to which a proof is made again without presolve; where the two differ, the one without counts."""
+PRESOLVE_FROM = 5_000
+"""Nonzeros up to which a model is solved without presolve, which is quick enough and keeps clear of its faults."""
 
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
@@ -189,21 +189,19 @@ def solve(
     ------
     SolverError : HiGHS failed or ended in a status that says nothing.
     """
-    limits = {"random_seed": seed, "mip_max_nodes": node_limit, "mip_max_improving_sols": solution_limit}
-
-    def attempt(**options: Any) -> Outcome:
-        run = _Run(model, minimise, stop, on_incumbent, on_bound)
-        run.options(time_limit=max(time_limit, 0.01), **limits, **options)
-        if start is not None:
-            columns = np.arange(model.columns, dtype=np.int32)
-            run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
-        run.wait()
-        return run.outcome()
-
-    outcome = attempt()
-    if outcome.status == "limit" or model.A.nnz > CONFIRM_LIMIT or not model.integral.any():
-        return outcome
-    return attempt(presolve="off")
+    run = _Run(model, minimise, stop, on_incumbent, on_bound)
+    run.options(
+        time_limit=max(time_limit, 0.01),
+        random_seed=seed,
+        mip_max_nodes=node_limit,
+        mip_max_improving_sols=solution_limit,
+        presolve="off" if model.A.nnz <= PRESOLVE_FROM else "choose",
+    )
+    if start is not None:
+        columns = np.arange(model.columns, dtype=np.int32)
+        run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
+    run.wait()
+    return run.outcome()
 
 
 class _SilentHighs(highspy.Highs):

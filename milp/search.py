@@ -254,7 +254,10 @@ class Thresholds:
         )
         if outcome.x is not None:
             found(outcome.x)
-        self.incumbent.prove(upper if outcome.status == "infeasible" else min(outcome.bound, upper))
+        if outcome.status == "infeasible":
+            self.incumbent.prove(upper)
+        else:
+            proved(outcome.bound)
 
     def _next(self) -> float | None:
         """The threshold to ask about: halfway into the largest stretch not yet known to be hard."""
