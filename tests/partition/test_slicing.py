@@ -97,10 +97,12 @@ def test_a_long_order_is_sliced_in_groups() -> None:
     assert 10_000 <= period < 10_200
 
 
-def test_closing_gaps_never_makes_it_worse() -> None:
+def test_closing_gaps_never_makes_it_worse_on_identical_chips() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng)
+        if not hardware.identical_chips:
+            continue
         chips = np.zeros(graph.n, dtype=np.int64)
         chips[graph.topological_order] = np.sort(rng.integers(0, hardware.chips, graph.n))
         before, after = Placement(chips), close_gaps(Placement(chips), hardware.chips)
