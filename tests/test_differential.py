@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from exhaustive import brute_force
-from instances import answer_of, random_instance, random_training_instance
-from oracle import certify, cost, violations
+from instances import RULES, answer_of, package, random_instance, random_training_instance
+from oracle import certify
 
-from partition import Graph, Hardware, Placement, check, evaluate_placement, partition
+from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
 from partition.description import describe
 
 BLOCK = 25
@@ -21,14 +23,14 @@ def agree(graph: Graph, hardware: Hardware) -> bool:
         best, _ = brute_force(problem, limit=20_000)
     except OverflowError:
         return False
-    result = partition(graph, hardware, time_limit=60, gap=1e-6)
+    result = partition(graph, hardware, time_limit=60)
     answer = answer_of(result)
     certify(problem, answer)
     if best is None:
         assert result.status == "infeasible"
         return True
     assert result.status == "optimal"
-    assert result.period == pytest.approx(best, rel=2e-6, abs=1e-12)
+    assert best * (1 - 1e-9) <= result.period <= best * (1 + 1.01e-4) + 1e-18
     assert result.bound <= best * (1 + 1e-9)
     return True
 
@@ -56,21 +58,48 @@ def test_units_from_nanoseconds_to_minutes_do_not_matter(unit: float) -> None:
         agree(*random_instance(np.random.default_rng(seed), unit=unit))
 
 
-def test_cost_and_rules_agree_with_the_independent_checker() -> None:
-    names = {"acyclic", "no_skipping", "triangle", "memory", "colocation"}
-    for seed in range(400):
+@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
+@pytest.mark.parametrize("topology", ["chain", "ring", "memory"])
+def test_solver_agrees_with_brute_force_under_every_combination_of_rules(topology: str, transfers: str) -> None:
+    """One or more instances for each of the 64 combinations that a topology allows."""
+    rng = np.random.default_rng(7)
+    for switches in itertools.product([False, True], repeat=len(RULES)):
+        rules = dict(zip(RULES, switches, strict=True))
+        if topology == "chain" and not rules["acyclic"]:
+            continue
+        agree(*random_instance(rng, n=5, chips=3, topology=topology, transfers=transfers, **rules))
+
+
+@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
+def test_dropping_a_rule_never_worsens_the_optimum(transfers: str) -> None:
+    for seed in range(30):
         rng = np.random.default_rng(seed)
-        graph, hardware = random_instance(rng) if seed % 4 else random_training_instance(rng)
-        chips = rng.integers(0, hardware.chips, graph.n)
-        if rng.random() < 0.5:
-            chips[graph.topological_order] = np.sort(chips)
-        problem = describe(graph, hardware)
-        answer = {"assignment": dict(zip(graph.names, chips.tolist(), strict=True)), "replicas": {}, "relays": []}
-        expected, found = cost(problem, answer), evaluate_placement(graph, hardware, Placement(chips))
-        assert found.period[0] == pytest.approx(expected["period"])
-        broken = {v.rule for v in check(graph, hardware, chips)}
-        assert broken <= names
-        assert broken == {text.split(":")[0] for text in violations(problem, answer)}
-        if np.isfinite(expected["period"]):
-            for name in ("compute", "receive", "send", "link", "sram"):
-                np.testing.assert_allclose(getattr(found, name)[0], expected[name], atol=1e-12)
+        graph, hardware = random_instance(rng, n=5, chips=3, topology="ring", transfers=transfers)
+        hardware = hardware.with_rules(acyclic=True, no_skipping=True, triangle=True, memory=True, replication=False)
+        strict = partition(graph, hardware, time_limit=60)
+        for rule in ("acyclic", "no_skipping", "triangle", "memory"):
+            # Relays need the acyclic rule, so leaving that rule out takes them away.
+            without = hardware.with_rules(relays=False) if rule == "acyclic" else hardware
+            before = partition(graph, without, time_limit=60) if rule == "acyclic" else strict
+            after = partition(graph, without.with_rules(**{rule: False}), time_limit=60)
+            if before.status == "infeasible":
+                continue
+            assert after.bound <= before.period * (1 + 1e-9)
+            assert after.period <= before.period * (1 + 2e-4)
+
+
+def test_weights_that_fit_to_the_last_digit_are_not_called_infeasible() -> None:
+    b = GraphBuilder("tenths")
+    b.operation("x", "Op", outputs={"x": 1}, flops=1, bytes_accessed=0, weights=0.1)
+    b.operation("y", "Op", inputs=["x"], flops=1, bytes_accessed=0, weights=0.2)
+    assert agree(b.build(), package(1, sram=0.3))
+
+
+def test_times_of_a_slow_kind_count_where_a_fast_kind_takes_none() -> None:
+    """Found by brute force: times of nanoseconds were lost in the solver's tolerance when the fast kind took zero."""
+    b = GraphBuilder("idle")
+    for i, slow in enumerate([5e-9, 3e-9, 1e-9, 4e-9]):
+        times = {"fast": 0.0, "slow": slow}
+        b.operation(f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": 0}, times=times, weights=1)
+    kinds = ChipKind("fast", 1.0, sram_bytes=2), ChipKind("slow", 1.0, sram_bytes=2)
+    assert agree(b.build(), Hardware("mixed", kinds, (0, 1), Interconnect("chain", 1.0), Rules()))
