@@ -178,7 +178,7 @@ def _bound(hardware: Hardware, constrains: BoolArray) -> BoolArray:
 def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     """(n,) node of each operation, numbered along a topological order of the nodes."""
     links = [_group_links(graph)]
-    if hardware.identical_chips or not hardware.rules.no_skipping:
+    if _free_sources_may_move(graph, hardware):
         links.append(_free_source_links(graph, times))
     label = components(graph.n, np.concatenate(links, axis=1), "weak")
     if hardware.rules.acyclic:
@@ -188,6 +188,15 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
         return _renumber_topologically(label, quotient)
     return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
+
+
+def _free_sources_may_move(graph: Graph, hardware: Hardware) -> bool:
+    """Not where an otherwise empty chip must not be left empty: it may be of a useful kind, or relay."""
+    rules = hardware.rules
+    if not rules.no_skipping:
+        return True
+    relays_matter = rules.triangle and hardware.relays_allowed and (hardware.serial or bool(graph.backward.any()))
+    return hardware.identical_chips and not relays_matter
 
 
 def _group_links(graph: Graph) -> IntArray:

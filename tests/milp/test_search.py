@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exhaustive import brute_force
 from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, package, random_instance
 from oracle import certify
 
@@ -203,3 +204,15 @@ def test_an_empty_chip_may_not_relay_where_no_chip_is_skipped() -> None:
     result = partition(b.build(), hardware, time_limit=20)
     assert result.status == "optimal"
     assert result.period == pytest.approx(13.0)
+
+
+def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
+    """Found by benchmarks/brute_force.py (seed 200544): moved to its reader, the input left a relaying chip empty."""
+    b = GraphBuilder("filler")
+    b.operation("in", "Input", outputs={"in": 0.0})
+    b.operation("a", "Op", outputs={"a": 0.5}, flops=9, bytes_accessed=0)
+    b.operation("b", "Op", inputs=["a"], outputs={"b": 0.5}, flops=9, bytes_accessed=0)
+    b.operation("c", "Op", inputs=["in", "a", "b"], flops=9, bytes_accessed=0)
+    graph, hardware = b.build(), package(4, transfers="serial", replication=False)
+    best, _ = brute_force(describe(graph, hardware))
+    assert partition(graph, hardware).period == pytest.approx(best)
