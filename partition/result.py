@@ -208,7 +208,7 @@ class Result:
         for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
             if value >= scale:
                 return f"{value / scale:.4f} {unit}"
-        return f"{value * 1e9:.3f} ns" if value else "0"
+        return f"{value * 1e9:.3f} ns" if value > 1e-9 * self.period else "0"
 
 
 def _finite(value: float) -> float | None:
