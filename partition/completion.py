@@ -33,14 +33,17 @@ def satisfy_triangle(graph: Graph, hardware: Hardware, placement: Placement) -> 
     may_relay = relayable(graph, hardware)
     model = TransferModel(graph, hardware)
     held = set(map(tuple, placement.replicas.tolist()))
+    done = np.zeros(graph.m, dtype=bool)
+    done[placement.relays[:, 0]] = True
     while True:
         moved = _transfers(model, placement)
         direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)
         direct[moved.source[moved.constrains], moved.chip[moved.constrains]] = True
         offending = beside_a_longer_path(direct)[moved.source, moved.chip] & moved.constrains
-        chosen = offending & may_relay[moved.tensor] & ~np.isin(moved.tensor, placement.relays[:, 0])
+        chosen = offending & may_relay[moved.tensor] & ~done[moved.tensor]
         if not chosen.any():
             return placement
+        done[moved.tensor[chosen]] = True
         extra = [
             (t, c)
             for t in np.unique(moved.tensor[chosen]).tolist()

@@ -118,3 +118,12 @@ def test_pruning_drops_only_what_nobody_reads() -> None:
     pruned = prune(graph, hardware, full)
     assert pruned.replicas.tolist() == [[0, 1], [1, 1]]
     assert len(pruned.relays) == 0
+
+
+def test_a_tensor_that_no_chip_between_may_relay_is_left_to_the_rule_checker() -> None:
+    """Found by brute force: the chip between holds a replica of the producer, and relaying went round for ever."""
+    graph, hardware = broadcast_mask(3), package(3)
+    beside = Placement(np.array([0, 0, 0, 1, 2]), replicas=np.array([(0, 1), (1, 1)]))
+    completed = satisfy_triangle(graph, hardware, beside)
+    assert completed.relays.tolist() == []
+    assert [v.rule for v in check(graph, hardware, completed)] == ["triangle"]
