@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.graph import Graph, IntArray
+from partition.graph import BoolArray, Graph, IntArray
 from partition.hardware import Hardware
 from partition.legalise import relayable
 from partition.placement import Placement
-from partition.rules import beside_a_longer_path
+from partition.rules import beside_a_longer_path, chip_graphs
 from partition.transfers import TransferModel, Transfers
 
 
@@ -23,35 +23,52 @@ def close_gaps(placement: Placement, chips: int) -> Placement:
 
 
 def satisfy_triangle(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
+    """:func:`relays_for_triangle` for one placement."""
+    if not (hardware.rules.triangle and hardware.relays_allowed):
+        return placement
+    relays = relays_for_triangle(
+        TransferModel(graph, hardware),
+        hardware,
+        placement.assignment[None],
+        placement.replica_rows,
+        placement.relay_rows,
+    )
+    return Placement(placement.assignment, placement.replicas, relays[:, 1:])
+
+
+def relays_for_triangle(
+    model: TransferModel, hardware: Hardware, assignments: IntArray, replicas: IntArray, relays: IntArray
+) -> IntArray:
     """Relay tensors chip by chip until no direct edge of the chip graph has a longer path beside it.
 
     Only tensors on offending edges are relayed, and each at most once, so it ends; what cannot be relayed is
     left as it is (the rule checker will say so).
+
+    Parameters
+    ----------
+    assignments : (B, n). replicas, relays : (k, 3) rows (batch row, item, chip).
+
+    Returns
+    -------
+    (k, 3), the relays given and those added.
     """
-    if not (hardware.rules.triangle and hardware.relays_allowed):
-        return placement
+    graph = model.graph
+    rows, chips = len(assignments), hardware.chips
     may_relay = relayable(graph, hardware)
-    model = TransferModel(graph, hardware)
-    held = set(map(tuple, placement.replicas.tolist()))
-    done = np.zeros(graph.m, dtype=bool)
-    done[placement.relays[:, 0]] = True
+    held = (replicas[:, 0] * graph.n + replicas[:, 1]) * chips + replicas[:, 2]
+    done = np.zeros((rows, graph.m), dtype=bool)
+    done[relays[:, 0], relays[:, 1]] = True
     while True:
-        moved = _transfers(model, placement)
-        direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)
-        direct[moved.source[moved.constrains], moved.chip[moved.constrains]] = True
-        offending = beside_a_longer_path(direct)[moved.source, moved.chip] & moved.constrains
-        chosen = offending & may_relay[moved.tensor] & ~done[moved.tensor]
+        moved = model.find(assignments, replicas, relays)
+        direct = chip_graphs(moved, rows, chips)
+        offending = beside_a_longer_path(direct)[moved.batch, moved.source, moved.chip] & moved.constrains
+        chosen = offending & may_relay[moved.tensor] & ~done[moved.batch, moved.tensor]
         if not chosen.any():
-            return placement
-        done[moved.tensor[chosen]] = True
-        extra = [
-            (t, c)
-            for t in np.unique(moved.tensor[chosen]).tolist()
-            for c in _between(moved, t)
-            if (int(graph.producer[t]), c) not in held
-        ]
-        relays = np.concatenate([placement.relays, np.array(extra, dtype=np.int64).reshape(-1, 2)])
-        placement = Placement(placement.assignment, placement.replicas, relays)
+            return relays
+        done[moved.batch[chosen], moved.tensor[chosen]] = True
+        extra = _between(moved, chosen, graph.m)
+        beside = (extra[:, 0] * graph.n + graph.producer[extra[:, 1]]) * chips + extra[:, 2]
+        relays = np.unique(np.concatenate([relays, extra[~np.isin(beside, held)]]), axis=0)
 
 
 def prune(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
@@ -65,10 +82,17 @@ def prune(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
     return Placement(bare.assignment, bare.replicas, np.array(useful, dtype=np.int64).reshape(-1, 2))
 
 
-def _between(moved: Transfers, tensor: int) -> range:
-    """Chips strictly between the home of a tensor's producer and its last receiver."""
-    here = moved.tensor == tensor
-    return range(int(moved.home[here][0]) + 1, int(moved.chip[here].max()))
+def _between(moved: Transfers, chosen: BoolArray, tensors: int) -> IntArray:
+    """(k, 3) rows: chips strictly between the home and the last receiver of each tensor chosen."""
+    key = moved.batch * tensors + moved.tensor
+    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))  # entries are sorted by key, then chip
+    last = np.concatenate([first[1:], [len(key)]]) - 1
+    wanted = np.logical_or.reduceat(chosen, first)
+    first, last = first[wanted], last[wanted]
+    count = np.maximum(moved.chip[last] - moved.home[first] - 1, 0)
+    which = np.repeat(first, count)
+    chip = moved.home[which] + 1 + np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return np.stack([moved.batch[which], moved.tensor[which], chip], axis=1)
 
 
 def _read_replicas(graph: Graph, placement: Placement) -> IntArray:

@@ -11,10 +11,10 @@ from partition.arrays import any_of
 from partition.cost import CostModel, validated_assignments
 from partition.errors import InvalidAssignment
 from partition.graph import BoolArray, Graph, IntArray
-from partition.hardware import Hardware
+from partition.hardware import Hardware, Rules
 from partition.legalise import relayable, replicable
 from partition.placement import Placement
-from partition.transfers import TransferModel
+from partition.transfers import TransferModel, Transfers
 
 MEMORY_SLACK = 1e-9
 """Relative rounding allowance when weights are compared with SRAM."""
@@ -73,10 +73,28 @@ def valid(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> BoolArray
     return ~any_of(np.stack(list(violated(graph, hardware, assignments).values())), 0)
 
 
-def violated(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> dict[str, BoolArray]:
-    """Rule name -> (B,) whether each assignment of a batch breaks it; agrees with :func:`check` row by row."""
+def violated(
+    graph: Graph,
+    hardware: Hardware,
+    assignments: ArrayLike,
+    replicas: IntArray | None = None,
+    relays: IntArray | None = None,
+    *,
+    rules: Rules | None = None,
+    model: CostModel | None = None,
+) -> dict[str, BoolArray]:
+    """Rule name -> (B,) whether each placement of a batch breaks it; agrees with :func:`check` row by row.
+
+    Parameters
+    ----------
+    assignments : (B, n) int.
+    replicas, relays : (k, 3) rows as the cost model takes them; that they are allowed is taken for granted.
+    rules : to look at; the hardware's by default.
+    model : of the same graph and hardware, to save building one.
+    """
     chips = validated_assignments(graph, hardware, assignments)
-    rules = hardware.rules
+    rules = hardware.rules if rules is None else rules
+    model = CostModel(graph, hardware) if model is None else model
     broken = {"colocation": np.zeros(len(chips), dtype=bool)}
     grouped = np.flatnonzero(graph.group >= 0)
     if len(grouped):
@@ -86,18 +104,23 @@ def violated(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> dict[s
     broken["acyclic"] = any_of(chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]], 1)
     if rules.no_skipping:
         slot = chips + (np.arange(len(chips)) * hardware.chips)[:, None]
-        used = np.bincount(slot.ravel(), minlength=len(chips) * hardware.chips).reshape(len(chips), -1) > 0
+        used = np.bincount(slot.ravel(), minlength=len(chips) * hardware.chips).reshape(-1, hardware.chips) > 0
         broken["no_skipping"] = any_of(used[:, 1:] & ~used[:, :-1], 1)
     if rules.memory:
-        sram = CostModel(graph, hardware).sram(chips)
+        sram = model.sram(chips, replicas)
         broken["memory"] = any_of(sram > hardware.sram_bytes * (1 + MEMORY_SLACK), 1)
     if rules.triangle:
-        moved = TransferModel(graph, hardware).find(chips)
-        some = moved.constrains
-        direct = np.zeros((len(chips), hardware.chips, hardware.chips), dtype=bool)
-        direct[moved.batch[some], moved.source[some], moved.chip[some]] = True
-        broken["triangle"] = any_of(beside_a_longer_path(direct), (1, 2))
+        moved = model.transfers.find(chips, replicas, relays)
+        broken["triangle"] = any_of(beside_a_longer_path(chip_graphs(moved, len(chips), hardware.chips)), (1, 2))
     return broken
+
+
+def chip_graphs(moved: Transfers, rows: int, chips: int) -> BoolArray:
+    """(B, C, C) whether a constraining transfer goes directly from one chip to another, for each row of a batch."""
+    some = moved.constrains
+    direct = np.zeros((rows, chips, chips), dtype=bool)
+    direct[moved.batch[some], moved.source[some], moved.chip[some]] = True
+    return direct
 
 
 def beside_a_longer_path(direct: BoolArray) -> BoolArray:

@@ -1,0 +1,63 @@
+"""Exact repair: the most probable valid placement, as a MILP over the same formulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from milp.formulation import Choices, ImpossibleRow, build
+from milp.highs import MatrixModel, compile_model, solve
+from milp.solution import placement_of
+from milp.windows import WindowRules
+from partition.graph import FloatArray
+from partition.instance import Instance
+from partition.placement import Placement
+from partition.stopping import Stop
+
+LEAST_PROBABILITY = 1e-12
+"""What a smaller probability counts as, so that logarithms stay finite."""
+
+
+@dataclass(frozen=True)
+class NearestPlacement:
+    """Finds the valid placement of largest probability, the product over the nodes; exact but slow.
+
+    Attributes
+    ----------
+    instance : the problem.
+    threshold : largest period allowed, in units of the instance; it narrows the windows and so makes the model small.
+    time_limit : seconds for one call.
+    seed : of HiGHS.
+    """
+
+    instance: Instance
+    threshold: float = float("inf")
+    time_limit: float = 60.0
+    seed: int = 0
+
+    def __call__(self, probabilities: FloatArray) -> Placement | None:
+        """The most probable placement found for ``probabilities`` (N, C); None if there is none, or none in time."""
+        inst, stop = self.instance, Stop(self.time_limit)
+        windows = WindowRules(inst).windows(self.threshold)
+        if windows.empty:
+            return None
+        # Gaps are not closed afterwards, which would move nodes; relays leave homes where they are.
+        choices = replace(Choices.lossless(inst), no_skipping=inst.hardware.rules.no_skipping)
+        upper = self.threshold if np.isfinite(self.threshold) else None
+        try:
+            model = compile_model(build(inst, windows, choices=choices, upper=upper))
+        except ImpossibleRow:
+            return None
+        cost = np.where(model.family == "y", _cost_of_y(model, probabilities), 0.0)
+        outcome = solve(replace(model, cost=cost), time_limit=stop.remaining, stop=stop.flag, seed=self.seed)
+        return None if outcome.x is None else placement_of(inst, windows, model, outcome.x)
+
+
+def _cost_of_y(model: MatrixModel, probabilities: FloatArray) -> FloatArray:
+    """(columns,) what ``y[v,c] = 1`` saves or costs: ``f(v) = c`` costs minus its log-probability, telescoped."""
+    total = np.maximum(probabilities.sum(axis=1, keepdims=True), LEAST_PROBABILITY)
+    cost = -np.log(np.maximum(probabilities / total, LEAST_PROBABILITY))
+    node, chip = np.maximum(model.node, 0), np.clip(model.chip, 0, probabilities.shape[1] - 2)
+    y = model.family == "y"
+    return np.where(y, cost[np.where(y, node, 0), chip] - cost[np.where(y, node, 0), chip + 1], 0.0)

@@ -1,0 +1,377 @@
+"""Constraint repair: from probabilities, or from candidates that may break the rules, to valid placements.
+
+The two modes are those of the constraint solver of Xie et al. (MLSys 2022): *SAMPLE* draws the chip of each operation
+from given probabilities restricted to what the earlier decisions leave; *FIX* keeps a candidate's chip where
+it is still possible and draws the rest. A whole batch is decided at once, level by level (:mod:`partition.decisions`).
+
+How the rules are kept: *acyclic dataflow*: the chips left to a node are an interval between its decided ancestors
+and descendants, which is never empty. *Memory*: chips without room are left out, and so are intervals without room
+for what must lie between two decided nodes; where nothing is left, the row begins again in another order. *No
+skipping*: an empty chip gets the first node of the next used one. *Triangle*: tensors are relayed where that is
+allowed; else a row that breaks the rule is moved down to the next assignment in which every edge spans at most one
+chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from partition.arrays import any_of
+from partition.completion import relays_for_triangle
+from partition.cost import CostModel
+from partition.decisions import Level, Precedence, plan
+from partition.draws import Draws
+from partition.errors import InvalidAssignment
+from partition.graph import BoolArray, FloatArray, IntArray
+from partition.instance import Instance
+from partition.placement import Placement
+from partition.room import MemoryRule
+from partition.rules import violated
+
+RESTARTS = 8
+"""Times a row that ran into a dead end begins again in another order before it is given up."""
+
+WASTE = 0.05
+"""Share of every chip's SRAM, per restart, that draws take to be lost to weights that do not fit together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repaired:
+    """A batch of ``B`` repaired rows.
+
+    Attributes
+    ----------
+    chips : (B, N) home chip of every node of the instance.
+    replicas, relays : (k, 3) rows (batch row, operation or tensor, chip) as the cost model takes them. Where
+        relays cost nothing (:attr:`Instance.triangle_by_relays`) they are left to :meth:`placement`.
+    valid : (B,) bool; False for a row that was given up.
+    restarts : dead ends met, over all rows.
+    """
+
+    instance: Instance
+    chips: IntArray
+    replicas: IntArray
+    relays: IntArray
+    valid: BoolArray
+    restarts: int = 0
+    model: CostModel = field(repr=False, kw_only=True)
+
+    @property
+    def assignments(self) -> IntArray:
+        """(B, n) home chip of every operation."""
+        return np.asarray(self.chips[:, self.instance.node_of])
+
+    def period(self) -> FloatArray:
+        """(B,) period in the hardware's time unit; infinite for rows that were given up."""
+        if len(self.replicas) or len(self.relays):
+            period = self.model.evaluate(self.assignments, self.replicas, self.relays).period
+        else:
+            period = self.model.period(self.assignments)
+        return np.where(self.valid, period, np.inf)
+
+    def placement(self, row: int) -> Placement:
+        """One row, with the relays that the triangle rule asks for."""
+        hw = self.instance.hardware
+        assignment = self.assignments[row][None]
+        replicas = _row(self.replicas, row)
+        relays = _row(self.relays, row)
+        if hw.rules.triangle and hw.relays_allowed:
+            relays = relays_for_triangle(self.model.transfers, hw, assignment, replicas, relays)
+        return Placement(assignment[0], replicas[:, 1:], relays[:, 1:])
+
+
+def _row(rows: IntArray, row: int) -> IntArray:
+    found = rows[rows[:, 0] == row].copy()
+    found[:, 0] = 0
+    return np.asarray(found)
+
+
+class Repair:
+    """Repairs batches for one instance.
+
+    Parameters
+    ----------
+    instance : from :func:`partition.instance.contract`.
+    exact : last resort for rows that ran into dead ends to the end: the nearest valid placement for probabilities
+        (N, C), or None; :class:`milp.nearest.NearestPlacement` is one.
+    """
+
+    def __init__(self, instance: Instance, exact: Callable[[FloatArray], Placement | None] | None = None) -> None:
+        self.instance, self.exact = instance, exact
+        hw = instance.hardware
+        self.model = CostModel(instance.graph, hw)
+        self.by_relays = instance.triangle_by_relays or not hw.rules.triangle
+        self.derived = instance.replicable if not self.by_relays else np.zeros(instance.nodes, dtype=bool)
+        self.nodes = np.flatnonzero(~self.derived)
+        self.precedence = Precedence(instance, self.nodes)
+        self.memory = MemoryRule.of(instance, self.nodes)
+        self.users = _users_of(instance, self.derived)
+
+    def sample(
+        self, probabilities: FloatArray, rows: int, rng: np.random.Generator, *, restarts: int = RESTARTS
+    ) -> Repaired:
+        """SAMPLE: draw ``rows`` valid placements.
+
+        Parameters
+        ----------
+        probabilities : (N, C), or (B, N, C) with ``rows = B``, of each node's chip; they need not add up to 1.
+        """
+        return self._repair(None, probabilities, rows, rng, restarts)
+
+    def fix(
+        self,
+        candidates: IntArray,
+        rng: np.random.Generator,
+        probabilities: FloatArray | None = None,
+        *,
+        restarts: int = RESTARTS,
+    ) -> Repaired:
+        """FIX: keep each candidate's chips where the rules allow it; a candidate that breaks none stays as it is.
+
+        Parameters
+        ----------
+        candidates : (B, N) int.
+        probabilities : (N, C) or (B, N, C), what the rest is drawn from; uniform by default.
+        """
+        candidates = np.asarray(candidates, dtype=np.int64)
+        if candidates.ndim != 2 or candidates.shape[1] != self.instance.nodes:
+            raise InvalidAssignment(f"candidates have shape {candidates.shape}; give (B, {self.instance.nodes})")
+        if candidates.size and not 0 <= candidates.min() <= candidates.max() < self.instance.chips:
+            raise InvalidAssignment(f"candidates name chips outside 0..{self.instance.chips - 1}")
+        if probabilities is None:
+            probabilities = np.ones((self.instance.nodes, self.instance.chips))
+        return self._repair(candidates, probabilities, len(candidates), rng, restarts)
+
+    # --- a batch --------------------------------------------------------------------------------------------
+
+    def _repair(
+        self,
+        candidates: IntArray | None,
+        probabilities: FloatArray,
+        rows: int,
+        rng: np.random.Generator,
+        restarts: int,
+    ) -> Repaired:
+        draws = Draws.of(probabilities, self.instance.nodes, self.instance.chips, rows)
+        found = self._attempt(candidates, draws, np.arange(rows), rng, 0)
+        met = 0
+        for attempt in range(restarts):
+            again = np.flatnonzero(~found.valid)
+            if not len(again):
+                break
+            met += len(again)
+            more = self._attempt(candidates, draws, again, rng, attempt + 1)
+            found = _replaced(found, again, more)
+        if self.exact is not None and not found.valid.all():
+            found = self._resolved(found, self.exact, candidates, draws)
+        return Repaired(self.instance, found.chips, found.replicas, found.relays, found.valid, met, model=self.model)
+
+    def _resolved(
+        self,
+        found: Repaired,
+        exact: Callable[[FloatArray], Placement | None],
+        candidates: IntArray | None,
+        draws: Draws,
+    ) -> Repaired:
+        """The rows given up, solved exactly: once for all where they share their probabilities."""
+        rows = np.flatnonzero(~found.valid)
+        alike = candidates is None and draws.probabilities.shape[1] == 1
+        for row in (rows[:1] if alike else rows).tolist():
+            wanted = draws.probabilities[:, min(row, draws.probabilities.shape[1] - 1)]
+            if candidates is not None:  # a candidate's chip outweighs all others
+                wanted = wanted / wanted.sum(axis=1, keepdims=True)
+                wanted[np.arange(self.instance.nodes), candidates[row]] += self.instance.nodes
+            placement = exact(wanted)
+            if placement is None:
+                continue
+            more = Repaired(
+                self.instance,
+                self.instance.chip_of_nodes(placement)[None],
+                placement.replica_rows,
+                placement.relay_rows,
+                np.ones(1, dtype=bool),
+                model=self.model,
+            )
+            for same in rows.tolist() if alike else [row]:
+                found = _replaced(found, np.array([same]), more)
+        return found
+
+    def _attempt(
+        self,
+        candidates: IntArray | None,
+        draws: Draws,
+        rows: IntArray,
+        rng: np.random.Generator,
+        attempt: int,
+    ) -> Repaired:
+        order = rng.permutation(self.nodes)
+        chips, alive = self._decide(plan(self.precedence, order), candidates, draws, rows, rng, WASTE * attempt)
+        if self.instance.hardware.rules.no_skipping:
+            _fill_empty_chips(chips, self.nodes, self.instance.chips)
+        replicas = self._derive_replicas(chips)
+        relays = np.zeros((0, 3), dtype=np.int64)
+        hw = self.instance.hardware
+        if not self.by_relays:
+            homes = chips[:, self.instance.node_of]
+            if hw.relays_allowed:
+                relays = relays_for_triangle(self.model.transfers, hw, homes, replicas, relays)
+            spread = np.flatnonzero(self._violated(chips, replicas, relays)["triangle"])
+            if len(spread):
+                chips[spread] = self._one_chip_per_edge(chips[spread])
+                replicas = self._derive_replicas(chips)
+                relays = relays[~np.isin(relays[:, 0], spread)]
+        alive &= ~any_of(np.stack(list(self._violated(chips, replicas, relays).values())), 0)
+        return Repaired(self.instance, chips, replicas, relays, alive, model=self.model)
+
+    def _violated(self, chips: IntArray, replicas: IntArray, relays: IntArray) -> dict[str, BoolArray]:
+        inst = self.instance
+        rules = replace(inst.hardware.rules, triangle=not self.by_relays)
+        homes = chips[:, inst.node_of]
+        return violated(inst.graph, inst.hardware, homes, replicas, relays, rules=rules, model=self.model)
+
+    def _decide(
+        self,
+        levels: list[Level],
+        candidates: IntArray | None,
+        draws: Draws,
+        rows: IntArray,
+        rng: np.random.Generator,
+        waste: float,
+    ) -> tuple[IntArray, BoolArray]:
+        """Chips (B, N) of the rows, and which met no dead end."""
+        n, chips = self.instance.nodes, self.instance.chips
+        decided = np.zeros((n + 2, len(rows)), dtype=np.int16)
+        decided[n + 1] = chips - 1
+        alive = np.ones(len(rows), dtype=bool)
+        room = self.memory.start(len(rows)) if self.memory else None
+        for level in levels:
+            lo = np.maximum.reduceat(decided[level.below.node], level.below.ptr, axis=0)
+            hi = np.minimum.reduceat(decided[level.above.node], level.above.ptr, axis=0)
+            if room is not None:
+                lo = np.maximum(lo, room.earliest(level.below, decided))
+                hi = np.minimum(hi, room.latest(level.above, decided))
+                alive &= ~any_of(lo > hi, 0)
+                lo = np.minimum(lo, chips - 1)
+                hi = np.maximum(lo, hi)
+            first, last = lo, hi
+            if room is not None and waste:
+                first = np.clip(room.earliest(level.below, decided, waste), lo, hi)
+                last = np.clip(room.latest(level.above, decided, waste), first, hi)
+            drawn = draws.within(level.nodes, rows, first, last, rng)
+            if candidates is not None:
+                wanted = candidates[rows[:, None], level.nodes].T
+                drawn = np.where((lo <= wanted) & (wanted <= hi), wanted, drawn)
+            if room is not None:
+                drawn = room.place(level.nodes, drawn, lo, hi, draws, rows, alive, rng)
+            decided[level.nodes] = drawn
+        return decided[:n].T.astype(np.int64), alive
+
+    # --- rules that are restored afterwards -----------------------------------------------------------------
+
+    def _derive_replicas(self, chips: IntArray) -> IntArray:
+        """Set replicable nodes in ``chips`` to where they are first needed; rows of replicas where they are again."""
+        if self.users is None:
+            return np.zeros((0, 3), dtype=np.int64)
+        nodes, owner, user = self.users
+        wanted = np.zeros((len(chips), len(nodes), self.instance.chips), dtype=bool)
+        wanted[np.arange(len(chips))[:, None], owner, chips[:, user]] = True
+        home = wanted.argmax(axis=2)
+        chips[:, nodes] = home
+        wanted[np.arange(len(chips))[:, None], np.arange(len(nodes)), home] = False
+        row, which, chip = np.nonzero(wanted)
+        members = [np.flatnonzero(self.instance.node_of == v) for v in nodes]
+        count = np.array([len(m) for m in members])[which]
+        flat = np.concatenate([members[w] for w in which]) if len(which) else np.zeros(0, np.int64)
+        return np.stack([np.repeat(row, count), flat, np.repeat(chip, count)], axis=1).astype(np.int64)
+
+    def _one_chip_per_edge(self, chips: IntArray) -> IntArray:
+        """The largest assignments (B, N) below the given ones in which an edge spans at most one chip, gaps closed."""
+        height = chips.T.copy()
+        while True:
+            before = height.copy()
+            for target, sources in self._sources:
+                height[target] = np.minimum(height[target], height[sources].min(axis=0) + 1)
+            for source, targets in self._targets:
+                height[source] = np.minimum(height[source], height[targets].min(axis=0))
+            if np.array_equal(height, before):
+                break
+        if self.instance.hardware.identical_chips and self.instance.hardware.rules.no_skipping:
+            plain, row = height[self.nodes], np.arange(len(chips))
+            used = np.zeros((self.instance.chips, len(chips)), dtype=bool)
+            used[plain, row] = True
+            height[self.nodes] = (np.cumsum(used, axis=0) - 1)[plain, row]
+        return np.asarray(height.T)
+
+    @cached_property
+    def _sources(self) -> list[tuple[int, IntArray]]:
+        """Nodes in topological order with the nodes they read from."""
+        return _grouped(self.precedence.edges[:, ::-1])
+
+    @cached_property
+    def _targets(self) -> list[tuple[int, IntArray]]:
+        """Nodes against topological order with the nodes that read them."""
+        return _grouped(self.precedence.edges)[::-1]
+
+
+def _grouped(pairs: IntArray) -> list[tuple[int, IntArray]]:
+    """Each first of some pair, ascending, with the seconds of its pairs."""
+    ordered = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    firsts, begin = np.unique(ordered[:, 0], return_index=True)
+    return list(zip(firsts.tolist(), np.split(ordered[:, 1], begin[1:]), strict=True)) if len(pairs) else []
+
+
+def _replaced(found: Repaired, rows: IntArray, more: Repaired) -> Repaired:
+    """``found`` with the given rows taken from ``more``."""
+    chips, valid = found.chips.copy(), found.valid.copy()
+    chips[rows], valid[rows] = more.chips, more.valid
+
+    def joined(old: IntArray, new: IntArray) -> IntArray:
+        new = new.copy()
+        new[:, 0] = rows[new[:, 0]]
+        return np.concatenate([old[~np.isin(old[:, 0], rows)], new])
+
+    return Repaired(
+        found.instance,
+        chips,
+        joined(found.replicas, more.replicas),
+        joined(found.relays, more.relays),
+        valid,
+        model=found.model,
+    )
+
+
+def _fill_empty_chips(chips: IntArray, nodes: IntArray, count: int) -> None:
+    """Give each empty chip before a used one the first of ``nodes`` on the next used chip, in place.
+
+    All ancestors of that node lie before the empty chip, so it may go there.
+    """
+    slot = chips[:, nodes] + (np.arange(len(chips)) * count)[:, None]
+    used = np.bincount(slot.ravel(), minlength=len(chips) * count).reshape(len(chips), count) > 0
+    rows = np.flatnonzero(any_of(used[:, 1:] & ~used[:, :-1], 1))
+    part = chips[np.ix_(rows, nodes)]
+    for c in range(count - 1):
+        some = np.flatnonzero(~any_of(part == c, 1) & any_of(part > c, 1))
+        if len(some):
+            after = part[some]
+            rank = np.where(after > c, after * len(nodes) + np.arange(len(nodes)), count * len(nodes))
+            part[some, rank.argmin(axis=1)] = c
+    chips[np.ix_(rows, nodes)] = part
+
+
+def _users_of(instance: Instance, derived: BoolArray) -> tuple[IntArray, IntArray, IntArray] | None:
+    """(derived nodes, pairs: index into them, node that reads it directly or through other derived ones)."""
+    nodes = np.flatnonzero(derived)
+    if not len(nodes):
+        return None
+    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+    wanted: dict[int, set[int]] = {int(v): set() for v in nodes}
+    pairs = np.stack([instance.source[tensor], instance.readers])[:, derived[instance.source[tensor]]]
+    for u, w in pairs[:, np.argsort(-pairs[1], kind="stable")].T.tolist():
+        wanted[u] |= wanted[w] if derived[w] else {w}
+    index = {v: i for i, v in enumerate(nodes.tolist())}
+    flat = np.array([(index[v], w) for v, users in wanted.items() for w in sorted(users)], dtype=np.int64)
+    return nodes, flat[:, 0], flat[:, 1]
