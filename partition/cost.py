@@ -54,7 +54,9 @@ class Cost:
 
 
 @dataclass(frozen=True, eq=False)
-class _Loads:
+class Loads:
+    """The part of a :class:`Cost` that decides the period; ``hops`` (B,) is bytes times links crossed, or zeros."""
+
     compute: FloatArray
     receive: FloatArray
     send: FloatArray
@@ -104,8 +106,13 @@ class CostModel:
 
     def period(self, assignments: ArrayLike) -> FloatArray:
         """(B,) period alone, for search: no SRAM, latency or energy."""
+        return self.loads(assignments).period
+
+    def loads(self, assignments: ArrayLike) -> Loads:
+        """What chips and links have to do under assignments (B, n) without replicas and relays."""
         chips, _, _ = self._validated(assignments, None, None)
-        return np.concatenate([self._homes_only(part).period for part, _, _ in self._slices(chips, None, None)])
+        parts = [self._homes_only(part) for part, _, _ in self._slices(chips, None, None)]
+        return Loads(*(np.concatenate([getattr(p, name) for p in parts]) for name in Loads.__dataclass_fields__))
 
     # --- parts ----------------------------------------------------------------------------------------------
 
@@ -123,7 +130,7 @@ class CostModel:
             energy=self._energy(chips, replicas, loads.hops),
         )
 
-    def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[_Loads, Transfers]:
+    def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[Loads, Transfers]:
         rows, C = len(chips), self.hardware.chips
         moved = self.transfers.find(chips, replicas, relays)
         tau = self.tau[moved.tensor]
@@ -135,7 +142,7 @@ class CostModel:
         link, hops, unroutable = self._links(moved, rows)
         return self._joined(compute, receive, send, link, unroutable, hops), moved
 
-    def _homes_only(self, chips: IntArray) -> _Loads:
+    def _homes_only(self, chips: IntArray) -> Loads:
         """As :meth:`_loads` without replicas and relays, by comparing whole rows of small integers."""
         rows, hw, C = len(chips), self.hardware, self.hardware.chips
         crossing = self.crossings.find(chips)
@@ -171,11 +178,11 @@ class CostModel:
         link: FloatArray,
         unroutable: NDArray[np.bool_],
         hops: FloatArray,
-    ) -> _Loads:
+    ) -> Loads:
         load = compute + receive + send if self.hardware.serial else np.maximum(compute, np.maximum(receive, send))
         period = np.maximum(load.max(axis=1), link.max(axis=1, initial=0.0))
         period[unroutable] = np.inf
-        return _Loads(compute, receive, send, link, load, period, hops)
+        return Loads(compute, receive, send, link, load, period, hops)
 
     def _over_instances(self, chips: IntArray, replicas: IntArray | None, amounts: FloatArray) -> FloatArray:
         """(B, C) sum over the instances on each chip of ``amounts`` of shape (K, n)."""
@@ -229,7 +236,7 @@ class CostModel:
         )  # fmt: skip
         return total + shared.reshape(rows, C)
 
-    def _latency(self, loads: _Loads, moved: Transfers, rows: int) -> FloatArray:
+    def _latency(self, loads: Loads, moved: Transfers, rows: int) -> FloatArray:
         """(B,) longest path through the chip graph; the sum of everything where that graph is cyclic."""
         C, hop = self.hardware.chips, self.hardware.interconnect.link_latency_s
         busy = loads.compute + loads.receive + loads.send

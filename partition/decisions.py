@@ -16,7 +16,7 @@ from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 
 CHUNK = 4096
-"""Pairs of nodes whose bits are unpacked at a time."""
+"""Sets of nodes whose bits are unpacked at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +67,25 @@ class Precedence:
     def between(self, pairs: list[tuple[int, int]]) -> FloatArray:
         """(p,) bytes of weights strictly between the two nodes of each pair; see :class:`Bounds` for virtual ones."""
         n = self.instance.nodes
-        size = (n + 7) // 8
-        total = np.zeros(len(pairs))
         everything = (1 << n) - 1
-        for begin in range(0, len(pairs), CHUNK):
-            part = pairs[begin : begin + CHUNK]
-            rows = [
+        return self.sums_over(
+            [
                 (self.descendants[u] if u < n else everything) & (self.ancestors[v] if v < n else everything)
-                for u, v in part
-            ]
-            packed = np.frombuffer(b"".join(row.to_bytes(size, "little") for row in rows), dtype=np.uint8)
-            bits = np.unpackbits(packed.reshape(len(part), size), axis=1, bitorder="little")[:, :n]
-            total[begin : begin + len(part)] = bits.astype(np.float32) @ self.weights
+                for u, v in pairs
+            ],
+            self.weights,
+        )
+
+    def sums_over(self, sets: list[int], amounts: FloatArray) -> FloatArray:
+        """(s,) sum of ``amounts`` (N,) over each set of nodes, given by its bits."""
+        n = self.instance.nodes
+        size = (n + 7) // 8
+        total = np.zeros(len(sets))
+        for begin in range(0, len(sets), CHUNK):
+            part = sets[begin : begin + CHUNK]
+            packed = np.frombuffer(b"".join(bits.to_bytes(size, "little") for bits in part), dtype=np.uint8)
+            rows = np.unpackbits(packed.reshape(len(part), size), axis=1, bitorder="little")[:, :n]
+            total[begin : begin + len(part)] = rows.astype(np.float64) @ amounts
         return total
 
 

@@ -35,6 +35,9 @@ from partition.rules import violated
 RESTARTS = 8
 """Times a row that ran into a dead end begins again in another order before it is given up."""
 
+ORDERS = 32
+"""Random orders that one :class:`Repair` draws before it uses them again: planning one takes as long as 50 rows."""
+
 WASTE = 0.05
 """Share of every chip's SRAM, per restart, that draws take to be lost to weights that do not fit together."""
 
@@ -110,6 +113,7 @@ class Repair:
         self.precedence = Precedence(instance, self.nodes)
         self.memory = MemoryRule.of(instance, self.nodes)
         self.users = _users_of(instance, self.derived)
+        self._plans: list[list[Level]] = []
 
     def sample(
         self, probabilities: FloatArray, rows: int, rng: np.random.Generator, *, restarts: int = RESTARTS
@@ -200,6 +204,13 @@ class Repair:
                 found = _replaced(found, np.array([same]), more)
         return found
 
+    def _plan(self, rng: np.random.Generator) -> list[Level]:
+        """Levels of a random order; from the ``ORDERS``-th on, of one of those drawn before."""
+        if len(self._plans) < ORDERS:
+            self._plans.append(plan(self.precedence, rng.permutation(self.nodes)))
+            return self._plans[-1]
+        return self._plans[int(rng.integers(ORDERS))]
+
     def _attempt(
         self,
         candidates: IntArray | None,
@@ -208,8 +219,7 @@ class Repair:
         rng: np.random.Generator,
         attempt: int,
     ) -> Repaired:
-        order = rng.permutation(self.nodes)
-        chips, alive = self._decide(plan(self.precedence, order), candidates, draws, rows, rng, WASTE * attempt)
+        chips, alive = self._decide(self._plan(rng), candidates, draws, rows, rng, WASTE * attempt)
         if self.instance.hardware.rules.no_skipping:
             _fill_empty_chips(chips, self.nodes, self.instance.chips)
         replicas = self._derive_replicas(chips)

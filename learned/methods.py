@@ -1,0 +1,155 @@
+"""Ways to search for a good placement sample by sample, all with the same repair, so that they can be compared.
+
+A method is called with an environment, a number of samples and a generator of random numbers, and yields the periods
+of its samples (in the hardware's unit of time) batch by batch, in the order in which it drew them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from learned.network import Adam
+from learned.policy import Policy
+from learned.rollouts import Environment, State, play
+from learned.training import Settings, update
+from partition.graph import FloatArray, IntArray
+from partition.orders import diverse_orders
+from partition.placement import Placement
+from partition.slicing import slice_order
+
+Method = Callable[[Environment, int, np.random.Generator], Iterator[FloatArray]]
+
+BATCH = 64
+"""Rows that random search draws at a time."""
+
+WARM, COLD = 0.3, 0.002
+"""Relative worsening of the period that annealing accepts with probability 1/e at the start and at the end."""
+
+
+def random_search(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """SAMPLE with uniform probabilities: the random search of Xie et al. (MLSys 2022)."""
+    uniform = np.ones((environment.instance.nodes, environment.instance.chips))
+    return _drawn_from(environment, uniform, samples, rng)
+
+
+def balanced_random_search(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """SAMPLE around the chip on which an even share of the work would put each node: random search, tuned."""
+    instance = environment.instance
+    centre = instance.chips * environment.features.position - 0.5
+    away = np.abs(np.arange(instance.chips) - centre[:, None])
+    return _drawn_from(environment, np.exp(-away / TUNED_SPREAD), samples, rng)
+
+
+TUNED_SPREAD = 0.3
+"""Chips within which balanced random search draws; the best of 0.1, 0.2, 0.3, 0.5, 1 and 2 (docs/learned.md)."""
+
+
+def _drawn_from(
+    environment: Environment, table: FloatArray, samples: int, rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    for begin in range(0, samples, BATCH):
+        yield environment.repair.sample(table, min(BATCH, samples - begin), rng).period()
+
+
+def annealing(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Simulated annealing (Kirkpatrick et al., Science 1983) from a random placement, cooled geometrically.
+
+    A move takes a node to the next chip together with all that must not stay behind: its descendants on the same
+    chip; or to the chip before together with its ancestors on its chip. What still breaks a rule is repaired by FIX.
+    """
+    instance, repair = environment.instance, environment.repair
+    precedence = repair.precedence
+    current = repair.sample(np.ones((instance.nodes, instance.chips)), 1, rng)
+    period = float(current.period()[0])
+    chips = current.chips[0]
+    yield np.array([period])
+    for step in range(1, samples):
+        temperature = WARM * (COLD / WARM) ** (step / samples)
+        candidate = _moved(chips, precedence.ancestors, precedence.descendants, repair.nodes, instance.chips, rng)
+        near = np.exp(-2.0 * np.abs(np.arange(instance.chips) - candidate[:, None]))
+        repaired = repair.fix(candidate[None], rng, near)
+        found = float(repaired.period()[0])
+        yield np.array([found])
+        if found <= period or rng.random() < np.exp((1.0 - found / period) / temperature):
+            chips, period = repaired.chips[0], found
+
+
+def _moved(
+    chips: IntArray, ancestors: list[int], descendants: list[int], nodes: IntArray, count: int, rng: np.random.Generator
+) -> IntArray:
+    """A neighbour of ``chips`` (N,)."""
+    result = chips.copy()
+    v = int(nodes[rng.integers(len(nodes))])
+    c = int(chips[v])
+    step = 1 if c == 0 or (c + 1 < count and rng.random() < 0.5) else -1
+    if not 0 <= c + step < count:
+        return result
+    bits = (descendants if step == 1 else ancestors)[v] | 1 << v
+    together = np.unpackbits(
+        np.frombuffer(bits.to_bytes((len(chips) + 7) // 8, "little"), dtype=np.uint8), bitorder="little"
+    )[: len(chips)].astype(bool)
+    result[together & (chips == c)] = c + step
+    return result
+
+
+def greedy(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """A compiler's heuristic, one sample: fill chip after chip in file order up to an even share of the work."""
+    instance = environment.instance
+    ends = np.cumsum(environment.features.share)
+    chips = np.minimum((ends * instance.chips * (1 - 1e-12)).astype(np.int64), instance.chips - 1)
+    yield environment.repair.fix(chips[None], rng).period()
+
+
+def slicing(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """The best cuts of up to five topological orders (:mod:`partition.slicing`), one sample each."""
+    instance = environment.instance
+    for _, order in zip(range(min(5, samples)), diverse_orders(instance, rng), strict=False):
+        placement = slice_order(instance, order, "direct")
+        if placement is not None:
+            chips = instance.chip_of_nodes(Placement(placement.assignment))
+            yield environment.repair.fix(chips[None], rng).period()
+
+
+def policy_search(policy: Policy, settings: Settings, *, learn: bool) -> Method:
+    """Rollouts of a policy, each from the best of its row so far; with ``learn`` it is trained on them as they come."""
+
+    def method(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+        return explore(policy.copy(), environment, samples, rng, settings, learn=learn)
+
+    return method
+
+
+def explore(
+    policy: Policy,
+    environment: Environment,
+    samples: int,
+    rng: np.random.Generator,
+    settings: Settings,
+    *,
+    learn: bool,
+) -> Iterator[FloatArray]:
+    """See :func:`policy_search`; the policy is changed in place where it learns.
+
+    The best placements so far are kept, and the later rounds of every iteration go on from them.
+    """
+    adam = Adam(rate=settings.rate)
+    rows = settings.rollouts
+    elite: State | None = None
+    drawn = 0
+    while drawn < samples:
+        rounds = min(settings.rounds, -(-(samples - drawn) // rows))
+        played = play(policy, environment, rows, rounds, rng, elite=elite, fix=settings.credit == "proposed")
+        for rollout in played:
+            yield (environment.instance.unit / np.maximum(rollout.reward, 1e-300))[: samples - drawn]
+            drawn += rows
+            elite = rollout.after if elite is None else _distinct(rollout.after.joined(elite)).best(rows)
+        if learn:
+            adam.rate = settings.rate * max(0.0, 1.0 - drawn / samples)
+            update(policy, adam, [(environment, played)], settings, settings.entropy, rng)
+
+
+def _distinct(state: State) -> State:
+    """Each placement once."""
+    return state.take(np.sort(np.unique(state.chips, axis=0, return_index=True)[1]))

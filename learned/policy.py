@@ -1,0 +1,204 @@
+"""The policy: from features of nodes to a distribution over chips for each, for any number of chips.
+
+Non-autoregressive and refined over rounds as in Xie et al. (MLSys 2022): all nodes are placed at once, and from the
+second round on the network sees what it proposed before and what that cost.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from os import PathLike
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from learned.distribution import probabilities
+from learned.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
+from learned.network import Array, Parameters, backward, forward, initial_parameters
+from partition.errors import InvalidInput
+from partition.files import write_atomically
+from partition.graph import FloatArray, IntArray
+
+FORMAT = 1
+"""Version of the file format; a file of another version is refused."""
+
+INPUTS = len(FIXED_NAMES) + len(SEEN_NAMES)
+OUTPUTS = 3
+"""Position along the package, shift in chips, log-scale."""
+
+HIDDEN = (64, 64)
+NEW_OUTPUT = (0.5, 0.0, 1.0)
+"""What a new network says of every node: the middle of the package, give or take a few chips."""
+
+LOG_SCALE = (-3.0, 1.5)
+"""Least and largest log of the scale, in chips."""
+
+LEAST_SPREAD = 1e-4
+"""Standard deviation below which a feature counts as constant over the training graphs."""
+
+SPREAD = 5.0
+"""Scaled features are clipped to this many standard deviations: unknown graphs must not throw the network off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Distributions of a batch: ``location`` and ``log_scale`` (B, N) in chips, and what the backward pass needs.
+
+    ``passes`` (B, N, 3) is 0 where an output of the network has no influence.
+    """
+
+    chips: int
+    location: Array
+    log_scale: Array
+    kept: list[Array]
+    passes: Array
+
+    def probabilities(self) -> FloatArray:
+        """(B, N, C)."""
+        return probabilities(self.location.astype(np.float64), self.log_scale.astype(np.float64), self.chips)
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """Network and scaling.
+
+    Attributes
+    ----------
+    parameters : of the network, see :mod:`learned.network`.
+    mean, scale : (F,) of the fixed features over the training graphs.
+    note : how it was made, one line.
+    """
+
+    parameters: Parameters
+    mean: Array32
+    scale: Array32
+    note: str = ""
+
+    @staticmethod
+    def new(graphs: list[NodeFeatures], rng: np.random.Generator, hidden: tuple[int, ...] = HIDDEN) -> Policy:
+        """An untrained policy whose scaling fits some graphs, each weighing the same."""
+        scaler = StandardScaler()
+        for features in graphs:
+            weight = np.full(len(features.fixed), 1000.0 / len(features.fixed))
+            scaler.partial_fit(features.fixed.astype(np.float64), sample_weight=weight)
+        parameters = initial_parameters(INPUTS, hidden, OUTPUTS, rng)
+        parameters[f"b{len(hidden)}"][:] = NEW_OUTPUT
+        spread = np.sqrt(np.maximum(scaler.var_, 0.0))  # rounding can make the variance of a constant negative
+        scale = np.where(spread > LEAST_SPREAD, spread, 1.0)
+        return Policy(parameters, scaler.mean_.astype(np.float32), scale.astype(np.float32))
+
+    def copy(self) -> Policy:
+        """With parameters of its own."""
+        return replace(self, parameters={name: value.copy() for name, value in self.parameters.items()})
+
+    def propose(self, features: NodeFeatures, seen: Array32, previous: IntArray | None) -> Proposal:
+        """Distributions for a batch.
+
+        Parameters
+        ----------
+        seen : (B, N, S) from :meth:`NodeFeatures.seen`, or zeros in the first round.
+        previous : (B, N) the proposals they describe; None in the first round.
+        """
+        rows, nodes = seen.shape[:2]
+        dtype = self.parameters["W0"].dtype
+        fixed = np.clip((features.fixed - self.mean) / self.scale, -SPREAD, SPREAD).astype(dtype)
+        x = np.concatenate([np.broadcast_to(fixed, (rows, *fixed.shape)), seen.astype(dtype)], axis=2)
+        out, kept = forward(self.parameters, x.reshape(rows * nodes, -1))
+        out = out.reshape(rows, nodes, OUTPUTS)
+        chips = features.instance.chips
+        base = chips * out[..., 0] if previous is None else previous.astype(dtype) + 0.5
+        clipped = np.clip(out[..., 2], *LOG_SCALE)
+        passes = np.ones(out.shape, dtype=dtype)
+        passes[..., 0] = previous is None
+        passes[..., 2] = clipped == out[..., 2]
+        return Proposal(chips, base + out[..., 1], clipped, kept, passes)
+
+    def gradient(self, proposal: Proposal, by_location: Array, by_scale: Array) -> Parameters:
+        """Derivatives of a loss by the parameters, for its derivatives (B, N) by location and log-scale."""
+        slope = np.stack([proposal.chips * by_location, by_location, by_scale], axis=-1) * proposal.passes
+        return backward(self.parameters, proposal.kept, slope.reshape(-1, OUTPUTS).astype(by_location.dtype))
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything as named arrays."""
+        return {"mean": self.mean, "scale": self.scale} | {f"parameter {k}": v for k, v in self.parameters.items()}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one ``.npz`` (atomically).
+
+        Raises
+        ------
+        InvalidInput : the file cannot be written.
+        """
+        save_arrays(path, self.arrays() | _header(self.note))
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Policy:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InvalidInput : no such file, not a policy, of another version, or with arrays of the wrong shape.
+        """
+        return Policy.from_arrays(load_arrays(path), str(path))
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Array], path: str) -> Policy:
+        """From named arrays, checked."""
+        names = [str(name) for name in arrays.get("columns", [])]
+        if names != [*FIXED_NAMES, *SEEN_NAMES]:
+            raise InvalidInput(f"{path}: trained on other features than this version computes; train a new policy")
+        parameters = {name.removeprefix("parameter "): a for name, a in arrays.items() if name.startswith("parameter ")}
+        width = INPUTS
+        layers = sum(name.startswith("W") for name in parameters)
+        expected: dict[str, tuple[int, ...]] = {"skip": (INPUTS, OUTPUTS)}
+        for i in range(layers):
+            last = i == layers - 1
+            shape = np.shape(parameters.get(f"W{i}", 0))
+            out = OUTPUTS if last or len(shape) != 2 else shape[1]
+            expected |= {f"W{i}": (width, out), f"b{i}": (out,)}
+            width = out
+        found = {name: np.shape(value) for name, value in parameters.items()}
+        found |= {name: np.shape(arrays.get(name, 0)) for name in ("mean", "scale")}
+        expected |= {name: (len(FIXED_NAMES),) for name in ("mean", "scale")}
+        for name, shape in expected.items():
+            if found.get(name) != shape:
+                raise InvalidInput(
+                    f"{path}: array {name!r} has shape {found.get(name)}, not {shape}; the file is damaged"
+                )
+        if layers == 0 or not all(np.isfinite(a).all() for a in parameters.values()):
+            raise InvalidInput(f"{path}: the network is empty or not finite; the file is damaged")
+        note = str(arrays["note"]) if "note" in arrays else ""
+        return Policy(parameters, arrays["mean"], np.maximum(arrays["scale"], 1e-6), note)
+
+
+def _header(note: str) -> dict[str, Array]:
+    return {
+        "format": np.array(FORMAT),
+        "columns": np.array([*FIXED_NAMES, *SEEN_NAMES]),
+        "note": np.array(note),
+    }
+
+
+def save_arrays(path: str | PathLike[str], arrays: dict[str, Array]) -> None:
+    """Write arrays as one ``.npz``, atomically."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def load_arrays(path: str | PathLike[str]) -> dict[str, Array]:
+    """Read an ``.npz`` of this format version; nothing in it is ever executed (no pickles)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no policy file {str(path)!r}") from None
+    except Exception as error:
+        raise InvalidInput(f"{path}: not a policy file ({error})") from None
+    version = arrays.get("format")
+    if version is None or np.shape(version) != () or int(version) != FORMAT:
+        raise InvalidInput(f"{path}: a policy file of format {version}, but this version reads format {FORMAT}")
+    return arrays
