@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from learned.commands import train
+
 if TYPE_CHECKING:
     from partition.graph import Graph
     from partition.hardware import Hardware
@@ -306,6 +308,12 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+for _command in (train,):
+    assert _command.callback is not None
+    _command.callback = _one_sentence_errors(_command.callback)
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

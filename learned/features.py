@@ -211,7 +211,7 @@ def _columns(inst: Instance) -> dict[str, FloatArray | float]:
     received = np.bincount(inst.readers, weights=inst.tau[tensor], minlength=N)
     sram = float(np.min(np.where(np.isfinite(hw.sram_bytes), hw.sram_bytes, np.inf)))
     weights = inst.weights / sram if np.isfinite(sram) else np.zeros(N)
-    shared = _shared_weights(inst) / sram if np.isfinite(sram) else np.zeros(N)
+    shared = (inst.all_weights - inst.weights) / sram if np.isfinite(sram) else np.zeros(N)
     held = float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * sram) if np.isfinite(sram) else 0.0
     representative = _representatives(inst)
     graph = inst.graph
@@ -274,12 +274,6 @@ def _position(order: IntArray, share: FloatArray) -> FloatArray:
     position = np.empty(len(order))
     position[order] = np.cumsum(share[order]) - 0.5 * share[order]
     return position
-
-
-def _shared_weights(inst: Instance) -> FloatArray:
-    """(N,) bytes of shared weights that each node uses."""
-    weight = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
-    return sums(inst.shared_nodes, inst.shared_bytes[weight], inst.nodes)
 
 
 def _averages(inst: Instance) -> tuple[sp.csr_array, sp.csr_array]:

@@ -36,14 +36,11 @@ def random_search(environment: Environment, samples: int, rng: np.random.Generat
 
 def balanced_random_search(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """SAMPLE around the chip on which an even share of the work would put each node: random search, tuned."""
-    instance = environment.instance
-    centre = instance.chips * environment.features.position - 0.5
-    away = np.abs(np.arange(instance.chips) - centre[:, None])
-    return _drawn_from(environment, np.exp(-away / TUNED_SPREAD), samples, rng)
+    return _drawn_from(environment, environment.balanced(TUNED_SPREAD), samples, rng)
 
 
-TUNED_SPREAD = 0.3
-"""Chips within which balanced random search draws; the best of 0.1, 0.2, 0.3, 0.5, 1 and 2 (docs/learned.md)."""
+TUNED_SPREAD = 0.05
+"""Chips within which balanced random search draws; the best of 0.02, 0.05, 0.1, 0.2, 0.3 and 0.5 (docs/learned.md)."""
 
 
 def _drawn_from(
@@ -95,10 +92,9 @@ def _moved(
 
 
 def greedy(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """A compiler's heuristic, one sample: fill chip after chip in file order up to an even share of the work."""
+    """A compiler's heuristic, one sample: in file order, each node where an even share of the work puts its middle."""
     instance = environment.instance
-    ends = np.cumsum(environment.features.share)
-    chips = np.minimum((ends * instance.chips * (1 - 1e-12)).astype(np.int64), instance.chips - 1)
+    chips = np.minimum((environment.features.position * instance.chips).astype(np.int64), instance.chips - 1)
     yield environment.repair.fix(chips[None], rng).period()
 
 
@@ -144,12 +140,14 @@ def explore(
         for rollout in played:
             yield (environment.instance.unit / np.maximum(rollout.reward, 1e-300))[: samples - drawn]
             drawn += rows
-            elite = rollout.after if elite is None else _distinct(rollout.after.joined(elite)).best(rows)
+            elite = elite_of(elite, rollout.after, rows)
         if learn:
             adam.rate = settings.rate * max(0.0, 1.0 - drawn / samples)
             update(policy, adam, [(environment, played)], settings, settings.entropy, rng)
 
 
-def _distinct(state: State) -> State:
-    """Each placement once."""
-    return state.take(np.sort(np.unique(state.chips, axis=0, return_index=True)[1]))
+def elite_of(elite: State | None, found: State, rows: int) -> State:
+    """The best distinct placements of those known and those found; as many rows as are wanted, repeated if need be."""
+    state = found if elite is None else found.joined(elite)
+    distinct = state.take(np.sort(np.unique(state.chips, axis=0, return_index=True)[1])).best(rows)
+    return distinct.take(np.resize(np.arange(len(distinct.reward)), rows))

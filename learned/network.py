@@ -52,6 +52,14 @@ def backward(parameters: Mapping[str, Array], kept: list[Array], slope: Array) -
     return gradient
 
 
+def clipped(gradient: Parameters, largest_norm: float) -> Parameters:
+    """The gradient, shortened if its norm exceeds ``largest_norm``."""
+    norm = float(np.sqrt(sum(float(np.sum(g.astype(np.float64) ** 2)) for g in gradient.values())))
+    if norm <= largest_norm:
+        return gradient
+    return {name: g * np.asarray(largest_norm / norm, dtype=g.dtype) for name, g in gradient.items()}
+
+
 @dataclass
 class Adam:
     """Adam with gradients clipped to a largest norm; ``step`` changes parameters in place."""
@@ -65,12 +73,9 @@ class Adam:
 
     def step(self, parameters: Parameters, gradient: Parameters) -> None:
         """One step against the gradient."""
-        norm = float(np.sqrt(sum(float(np.sum(g.astype(np.float64) ** 2)) for g in gradient.values())))
-        shrink = min(1.0, self.largest_norm / norm) if norm > 0 else 1.0
         self.steps += 1
         a, b = self.decay
-        for name, g in gradient.items():
-            g = g * np.asarray(shrink, dtype=g.dtype)
+        for name, g in clipped(gradient, self.largest_norm).items():
             self.first[name] = a * self.first.get(name, np.zeros_like(g)) + (1 - a) * g
             self.second[name] = b * self.second.get(name, np.zeros_like(g)) + (1 - b) * g * g
             mean = self.first[name] / (1 - a**self.steps)

@@ -25,13 +25,13 @@ FORMAT = 1
 
 INPUTS = len(FIXED_NAMES) + len(SEEN_NAMES)
 OUTPUTS = 3
-"""Position along the package, shift in chips, log-scale."""
+"""Shift from an even share of the work in packages (first round), shift in chips, log-scale."""
 
 HIDDEN = (64, 64)
-NEW_OUTPUT = (0.5, 0.0, 1.0)
-"""What a new network says of every node: the middle of the package, give or take a few chips."""
+NEW_OUTPUT = (0.0, 0.0, 1.0)
+"""What a new network says of every node: where an even share of the work would put it, give or take a few chips."""
 
-LOG_SCALE = (-3.0, 1.5)
+LOG_SCALE = (-2.5, 1.5)
 """Least and largest log of the scale, in chips."""
 
 LEAST_SPREAD = 1e-4
@@ -107,7 +107,8 @@ class Policy:
         out, kept = forward(self.parameters, x.reshape(rows * nodes, -1))
         out = out.reshape(rows, nodes, OUTPUTS)
         chips = features.instance.chips
-        base = chips * out[..., 0] if previous is None else previous.astype(dtype) + 0.5
+        even = chips * (features.position.astype(dtype) + out[..., 0])
+        base = even if previous is None else previous.astype(dtype) + 0.5
         clipped = np.clip(out[..., 2], *LOG_SCALE)
         passes = np.ones(out.shape, dtype=dtype)
         passes[..., 0] = previous is None
@@ -121,9 +122,10 @@ class Policy:
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    def arrays(self) -> dict[str, Array]:
+    def saved(self) -> dict[str, Array]:
         """Everything as named arrays."""
-        return {"mean": self.mean, "scale": self.scale} | {f"parameter {k}": v for k, v in self.parameters.items()}
+        arrays: dict[str, Array] = {"mean": self.mean, "scale": self.scale}
+        return _header(self.note) | arrays | {f"parameter {name}": a for name, a in self.parameters.items()}
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one ``.npz`` (atomically).
@@ -132,7 +134,7 @@ class Policy:
         ------
         InvalidInput : the file cannot be written.
         """
-        save_arrays(path, self.arrays() | _header(self.note))
+        save_arrays(path, self.saved())
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Policy:

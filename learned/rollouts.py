@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from learned.features import OVERFULL, Array32, NodeFeatures, busy
+from learned.network import Array
 from learned.policy import Policy
 from partition.graph import FloatArray, Graph, IntArray
 from partition.hardware import Hardware
@@ -34,6 +36,14 @@ class Environment:
         """Of model and package."""
         return f"{self.graph.name} on {self.hardware.name}"
 
+    def balanced(self, spread: float) -> FloatArray:
+        """(N, C) probabilities around the chip on which an even share of the work puts each node.
+
+        They fall by a factor of e for every ``spread`` chips of distance.
+        """
+        away = np.arange(self.instance.chips) + 0.5 - self.instance.chips * self.features.position[:, None]
+        return np.asarray(np.exp(-np.abs(away) / spread))
+
     def score(self, repaired: Repaired) -> State:
         """Throughput relative to that of the trivial bound, which no placement exceeds: from 0 to 1."""
         unit = self.instance.unit
@@ -56,6 +66,18 @@ class State:
     reward: FloatArray
     pressure: FloatArray
 
+    FIELDS = ("chips", "reward", "pressure")
+
+    @staticmethod
+    def of(arrays: Mapping[str, Array]) -> State:
+        """From what :meth:`arrays` gives."""
+        reward, pressure = (np.asarray(arrays[name], dtype=np.float64) for name in ("reward", "pressure"))
+        return State(np.asarray(arrays["chips"], dtype=np.int64), reward, pressure)
+
+    def arrays(self) -> dict[str, FloatArray | IntArray]:
+        """By name."""
+        return {name: getattr(self, name) for name in self.FIELDS}
+
     def take(self, rows: IntArray) -> State:
         """Some of the rows."""
         return State(self.chips[rows], self.reward[rows], self.pressure[rows])
@@ -66,7 +88,7 @@ class State:
 
     def joined(self, other: State) -> State:
         """The rows of both."""
-        return State(*(np.concatenate([getattr(self, f), getattr(other, f)]) for f in ("chips", "reward", "pressure")))
+        return State(*(np.concatenate([getattr(self, f), getattr(other, f)]) for f in self.FIELDS))
 
     def better(self, other: State) -> State:
         """Row by row whichever has the higher reward, ``other`` where they are equal."""

@@ -98,6 +98,12 @@ class Instance:
         hw = self.hardware
         return hw.rules.triangle and not hw.serial and hw.links > 0 and self.forward_only and bool(self.relayable.all())
 
+    @cached_property
+    def all_weights(self) -> FloatArray:
+        """(N,) bytes of the private and shared weights that each node uses."""
+        weight = np.repeat(np.arange(len(self.shared_bytes)), np.diff(self.shared_ptr))
+        return self.weights + sums(self.shared_nodes, self.shared_bytes[weight], self.nodes)
+
     def tensor_readers(self, t: int) -> IntArray:
         """Nodes that read tensor ``t``."""
         return self.readers[self.reader_ptr[t] : self.reader_ptr[t + 1]]

@@ -116,7 +116,12 @@ class Repair:
         self._plans: list[list[Level]] = []
 
     def sample(
-        self, probabilities: FloatArray, rows: int, rng: np.random.Generator, *, restarts: int = RESTARTS
+        self,
+        probabilities: FloatArray,
+        rows: int,
+        rng: np.random.Generator,
+        *,
+        restarts: int = RESTARTS,
     ) -> Repaired:
         """SAMPLE: draw ``rows`` valid placements.
 
@@ -204,12 +209,22 @@ class Repair:
                 found = _replaced(found, np.array([same]), more)
         return found
 
+    def forget_orders(self) -> None:
+        """Draw random orders anew, so that what follows depends on the generator alone."""
+        self._plans.clear()
+
     def _plan(self, rng: np.random.Generator) -> list[Level]:
         """Levels of a random order; from the ``ORDERS``-th on, of one of those drawn before."""
         if len(self._plans) < ORDERS:
             self._plans.append(plan(self.precedence, rng.permutation(self.nodes)))
             return self._plans[-1]
         return self._plans[int(rng.integers(ORDERS))]
+
+    def _heavy_first(self, rng: np.random.Generator) -> list[Level]:
+        """Levels of an order in which nodes of many weights come first, random among nodes of much the same."""
+        order = rng.permutation(self.nodes)
+        size = np.log2(1.0 + self.instance.all_weights[order]).astype(np.int64)
+        return plan(self.precedence, order[np.argsort(-size, kind="stable")])
 
     def _attempt(
         self,
@@ -219,7 +234,8 @@ class Repair:
         rng: np.random.Generator,
         attempt: int,
     ) -> Repaired:
-        chips, alive = self._decide(self._plan(rng), candidates, draws, rows, rng, WASTE * attempt)
+        levels = self._plan(rng) if attempt % 2 == 0 else self._heavy_first(rng)
+        chips, alive = self._decide(levels, candidates, draws, rows, rng, WASTE * attempt)
         if self.instance.hardware.rules.no_skipping:
             _fill_empty_chips(chips, self.nodes, self.instance.chips)
         replicas = self._derive_replicas(chips)
@@ -276,7 +292,7 @@ class Repair:
                 wanted = candidates[rows[:, None], level.nodes].T
                 drawn = np.where((lo <= wanted) & (wanted <= hi), wanted, drawn)
             if room is not None:
-                drawn = room.place(level.nodes, drawn, lo, hi, draws, rows, alive, rng)
+                drawn = room.place(level.nodes, drawn, lo, hi, draws, rows, alive, rng, gather=waste > 0)
             decided[level.nodes] = drawn
         return decided[:n].T.astype(np.int64), alive
 

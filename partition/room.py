@@ -102,11 +102,16 @@ class Room:
         rows: IntArray,
         alive: BoolArray,
         rng: np.random.Generator,
+        *,
+        gather: bool,
     ) -> Chips:
         """Take the room of a level's nodes; where it does not suffice, draw again one after the other.
 
-        ``alive`` (R,) is set to False in rows where a node finds no chip.
+        ``alive`` (R,) is set to False in rows where a node finds no chip. With ``gather``, nodes go where their shared
+        weights already are, if they may.
         """
+        if gather:
+            drawn = self._gathered(nodes, drawn, lo, hi, draws, rows, rng)
         rule = self.rule
         heavy = np.flatnonzero((rule.weights[nodes] > 0) | (rule.shared_ptr[nodes + 1] > rule.shared_ptr[nodes]))
         if not len(heavy):
@@ -133,6 +138,25 @@ class Room:
                 drawn[k, again] = chip
                 self.left[chip, again] -= needed[np.arange(len(again)), chip]
                 self.held[again[:, None], chip[:, None], own] = True
+        return drawn
+
+    def _gathered(
+        self,
+        nodes: IntArray,
+        drawn: Chips,
+        lo: Chips,
+        hi: Chips,
+        draws: Draws,
+        rows: IntArray,
+        rng: np.random.Generator,
+    ) -> Chips:
+        drawn = drawn.copy()
+        every = np.arange(len(self.rule.capacity))
+        for k in np.flatnonzero(self.rule.shared_ptr[nodes + 1] > self.rule.shared_ptr[nodes]).tolist():
+            own = self.rule.shared_of[self.rule.shared_ptr[nodes[k]] : self.rule.shared_ptr[nodes[k] + 1]]
+            allowed = self.held[:, :, own].all(axis=2) & (lo[k, :, None] <= every) & (every <= hi[k, :, None])
+            some = np.flatnonzero(allowed.any(axis=1))
+            drawn[k, some] = draws.among(np.full(len(some), nodes[k]), rows[some], allowed[some], rng)
         return drawn
 
     def _taken(self, nodes: IntArray, drawn: Chips) -> tuple[FloatArray, BoolArray]:

@@ -1,4 +1,4 @@
-"""ResNet-50 (He et al., 2016), as PyTorch exports torchvision's to ONNX for inference.
+"""ResNet (He et al., 2016), as PyTorch exports torchvision's to ONNX for inference.
 
 The exporter folds every batch normalisation into the convolution before it, which so has a bias. The stride of a
 stage sits in its 3x3 convolution, as in torchvision.
@@ -7,25 +7,31 @@ stage sits in its 3x3 convolution, as in torchvision.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from partition.graph import Graph
+from partition.models.layers import apply, classifier, conv, pool
 from partition.models.tracer import Network, Tensor
 
-STAGES = (3, 4, 6, 3)
-"""Blocks of each stage."""
+DEPTHS = MappingProxyType(
+    {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+)
+"""Blocks of each stage by depth; up to 34, blocks have two 3x3 convolutions, from 50 on they are bottlenecks."""
 
 
 @dataclass(frozen=True)
-class ResNet50:
+class ResNet:
     """Hyper-parameters.
 
     Attributes
     ----------
+    depth : key of ``DEPTHS``.
     batch, size : images per input, and their height and width in pixels.
     classes : of the classifier.
     itemsize : bytes of an element of weights and activations.
     """
 
+    depth: str
     batch: int
     size: int
     classes: int
@@ -35,44 +41,29 @@ class ResNet50:
         """The graph of the whole model."""
         net = Network(name, self.itemsize)
         x = net.input("images", (self.batch, 3, self.size, self.size))
-        x = _relu(net, _conv(net, "conv1", x, 64, kernel=7, stride=2))
-        pooled = _strided(x.shape[-1], 2)
-        x = net.op("MaxPool", [x], (self.batch, 64, pooled, pooled), kernel_shape=(3, 3), strides=(2, 2))
-        for stage, blocks in enumerate(STAGES):
-            for block in range(blocks):
-                with net.scope(f"layer{stage + 1}/{block}"):
-                    x = _bottleneck(net, x, 64 * 2**stage, stride=2 if stage and not block else 1)
-        features = x.shape[1]
-        x = net.op("GlobalAveragePool", [x], (self.batch, features, 1, 1))
-        x = net.op("Flatten", [x], (self.batch, features))
-        with net.scope("fc"):
-            weight = net.weight("weight", (self.classes, features))
-            net.op("Gemm", [x, weight, net.weight("bias", (self.classes,))], (self.batch, self.classes), transB=1)
+        x = pool(net, "MaxPool", apply(net, "Relu", conv(net, "conv1", x, 64, 7, 2)), 3, 2)
+        block = _bottleneck if int(self.depth) >= 50 else _basic
+        for stage, blocks in enumerate(DEPTHS[self.depth]):
+            for i in range(blocks):
+                with net.scope(f"layer{stage + 1}/{i}"):
+                    x = block(net, x, 64 * 2**stage, 2 if stage and not i else 1)
+        classifier(net, x, self.classes)
         return net.build()
 
 
 def _bottleneck(net: Network, x: Tensor, width: int, stride: int) -> Tensor:
     """1x1, 3x3, 1x1, added to the input (projected where the shape changes)."""
-    y = _relu(net, _conv(net, "conv1", x, width))
-    y = _relu(net, _conv(net, "conv2", y, width, kernel=3, stride=stride))
-    y = _conv(net, "conv3", y, 4 * width)
-    shortcut = x if x.shape == y.shape else _conv(net, "downsample", x, 4 * width, stride=stride)
-    return _relu(net, net.op("Add", [y, shortcut], y.shape))
+    y = apply(net, "Relu", conv(net, "conv1", x, width))
+    y = apply(net, "Relu", conv(net, "conv2", y, width, 3, stride))
+    return _joined(net, x, conv(net, "conv3", y, 4 * width), stride)
 
 
-def _conv(net: Network, name: str, x: Tensor, channels: int, kernel: int = 1, stride: int = 1) -> Tensor:
-    """A padded convolution with bias."""
-    batch, inputs, size, _ = x.shape
-    out = _strided(size, stride)
-    with net.scope(name):
-        weight = net.weight("weight", (channels, inputs, kernel, kernel))
-        bias = net.weight("bias", (channels,))
-        return net.op("Conv", [x, weight, bias], (batch, channels, out, out), kernel_shape=(kernel, kernel))
+def _basic(net: Network, x: Tensor, width: int, stride: int) -> Tensor:
+    """Two 3x3, added to the input (projected where the shape changes)."""
+    y = apply(net, "Relu", conv(net, "conv1", x, width, 3, stride))
+    return _joined(net, x, conv(net, "conv2", y, width, 3), stride)
 
 
-def _relu(net: Network, x: Tensor) -> Tensor:
-    return net.op("Relu", [x], x.shape)
-
-
-def _strided(size: int, stride: int) -> int:
-    return -(-size // stride)
+def _joined(net: Network, x: Tensor, y: Tensor, stride: int) -> Tensor:
+    shortcut = x if x.shape == y.shape else conv(net, "downsample", x, y.shape[1], stride=stride)
+    return apply(net, "Relu", net.op("Add", [y, shortcut], y.shape))
