@@ -124,6 +124,9 @@ def main() -> None:
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
+@click.option(
+    "--policy", default="none", show_default=True, metavar="POLICY", help="Adviser: pretrained, none, or a policy file."
+)
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
 @_one_sentence_errors
 def solve(
@@ -137,6 +140,7 @@ def solve(
     gap: float,
     seed: int,
     warm_start: str | None,
+    policy: str,
     output: str | None,
 ) -> None:
     """Partition MODEL over the chips of HW.
@@ -153,7 +157,14 @@ def solve(
     with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
         display = None if quiet else stack.enter_context(Display(unit=hardware.time_unit))
         result = partition(
-            graph, hardware, time_limit=time_limit, gap=gap, seed=seed, warm_start=start, on_progress=display
+            graph,
+            hardware,
+            time_limit=time_limit,
+            gap=gap,
+            seed=seed,
+            warm_start=start,
+            policy=policy,
+            on_progress=display,
         )
     if output:
         result.to_json(output)

@@ -209,10 +209,10 @@ def _columns(inst: Instance) -> dict[str, FloatArray | float]:
     sent = np.bincount(inst.source, weights=inst.tau, minlength=N)
     tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
     received = np.bincount(inst.readers, weights=inst.tau[tensor], minlength=N)
-    sram = float(np.min(np.where(np.isfinite(hw.sram_bytes), hw.sram_bytes, np.inf)))
-    weights = inst.weights / sram if np.isfinite(sram) else np.zeros(N)
-    shared = (inst.all_weights - inst.weights) / sram if np.isfinite(sram) else np.zeros(N)
-    held = float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * sram) if np.isfinite(sram) else 0.0
+    sram = float(hw.sram_bytes.min()) or np.inf
+    weights = inst.weights / sram
+    shared = (inst.all_weights - inst.weights) / sram
+    held = float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * sram)
     representative = _representatives(inst)
     graph = inst.graph
     kinds = np.array([_KIND_OF.get(graph.op_types[v], "elementwise") for v in representative])

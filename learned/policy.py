@@ -7,7 +7,7 @@ second round on the network sees what it proposed before and what that cost.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -68,25 +68,27 @@ class Policy:
     parameters : of the network, see :mod:`learned.network`.
     mean, scale : (F,) of the fixed features over the training graphs.
     note : how it was made, one line.
+    calibration : (2, K) probabilities that the policy gives, ascending, and how often the chip is then that of a
+        proven optimum; see :func:`learned.guide.with_calibration`. Empty: taken as they are.
     """
 
     parameters: Parameters
     mean: Array32
     scale: Array32
     note: str = ""
+    calibration: Array32 = field(default_factory=lambda: np.zeros((2, 0), dtype=np.float32))
 
     @staticmethod
     def new(graphs: list[NodeFeatures], rng: np.random.Generator, hidden: tuple[int, ...] = HIDDEN) -> Policy:
         """An untrained policy whose scaling fits some graphs, each weighing the same."""
-        scaler = StandardScaler()
-        for features in graphs:
-            weight = np.full(len(features.fixed), 1000.0 / len(features.fixed))
-            scaler.partial_fit(features.fixed.astype(np.float64), sample_weight=weight)
+        rows = np.concatenate([features.fixed for features in graphs]).astype(np.float64)
+        weight = np.concatenate([np.full(len(f.fixed), 1.0 / len(f.fixed)) for f in graphs])
+        centre = rows.mean(axis=0)
+        scaler = StandardScaler().fit(rows - centre, sample_weight=weight)
         parameters = initial_parameters(INPUTS, hidden, OUTPUTS, rng)
         parameters[f"b{len(hidden)}"][:] = NEW_OUTPUT
-        spread = np.sqrt(np.maximum(scaler.var_, 0.0))  # rounding can make the variance of a constant negative
-        scale = np.where(spread > LEAST_SPREAD, spread, 1.0)
-        return Policy(parameters, scaler.mean_.astype(np.float32), scale.astype(np.float32))
+        scale = np.where(scaler.scale_ > LEAST_SPREAD, scaler.scale_, 1.0)
+        return Policy(parameters, (centre + scaler.mean_).astype(np.float32), scale.astype(np.float32))
 
     def copy(self) -> Policy:
         """With parameters of its own."""
@@ -120,11 +122,17 @@ class Policy:
         slope = np.stack([proposal.chips * by_location, by_location, by_scale], axis=-1) * proposal.passes
         return backward(self.parameters, proposal.kept, slope.reshape(-1, OUTPUTS).astype(by_location.dtype))
 
+    def confidence(self, said: FloatArray) -> FloatArray:
+        """How often a chip to which the policy gives probability ``said`` is that of a proven optimum."""
+        if not self.calibration.shape[1]:
+            return said
+        return np.asarray(np.interp(said, self.calibration[0], self.calibration[1]), dtype=np.float64)
+
     # --- files ----------------------------------------------------------------------------------------------
 
     def saved(self) -> dict[str, Array]:
         """Everything as named arrays."""
-        arrays: dict[str, Array] = {"mean": self.mean, "scale": self.scale}
+        arrays: dict[str, Array] = {"mean": self.mean, "scale": self.scale, "calibration": self.calibration}
         return _header(self.note) | arrays | {f"parameter {name}": a for name, a in self.parameters.items()}
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -172,8 +180,14 @@ class Policy:
                 )
         if layers == 0 or not all(np.isfinite(a).all() for a in parameters.values()):
             raise InvalidInput(f"{path}: the network is empty or not finite; the file is damaged")
+        calibration = arrays.get("calibration", np.zeros((2, 0)))
+        if calibration.ndim != 2 or calibration.shape[0] != 2:
+            raise InvalidInput(
+                f"{path}: the calibration has shape {calibration.shape}, not (2, K); the file is damaged"
+            )
         note = str(arrays["note"]) if "note" in arrays else ""
-        return Policy(parameters, arrays["mean"], np.maximum(arrays["scale"], 1e-6), note)
+        scale = np.maximum(arrays["scale"], LEAST_SPREAD)
+        return Policy(parameters, arrays["mean"], scale, note, calibration.astype(np.float32))
 
 
 def _header(note: str) -> dict[str, Array]:

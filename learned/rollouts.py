@@ -26,10 +26,19 @@ class Environment:
     """A graph on a package, ready to be played: features, repair and reward. Cheap to send, built where it is used."""
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
-        self.graph, self.hardware = graph, hardware
-        self.instance: Instance = contract(graph, hardware)
-        self.features = NodeFeatures.of(self.instance)
-        self.repair = Repair(self.instance)
+        self._prepare(contract(graph, hardware))
+
+    @staticmethod
+    def of(instance: Instance) -> Environment:
+        """Of an instance that exists already."""
+        environment = Environment.__new__(Environment)
+        environment._prepare(instance)
+        return environment
+
+    def _prepare(self, instance: Instance) -> None:
+        self.instance, self.graph, self.hardware = instance, instance.graph, instance.hardware
+        self.features = NodeFeatures.of(instance)
+        self.repair = Repair(instance)
 
     @property
     def name(self) -> str:

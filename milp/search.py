@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from milp.advice import Advice
 from milp.capacity import BlockCapacity
+from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import MatrixModel, compile_model, solve
 from milp.ideals import best_chain
@@ -19,6 +21,7 @@ from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.orders import diverse_orders
 from partition.placement import Placement
+from partition.repair import Repair
 from partition.slicing import Mode, slice_order
 from partition.stopping import Stop
 
@@ -30,6 +33,12 @@ BUILD_SECONDS = 1e-4, 6e-4
 
 BUILD_SHARE = 0.4
 """Largest share of the time left that building a model may take."""
+
+SAMPLES = 64
+"""Random placements that are repaired where nothing else gives a first one."""
+
+ADVICE_SHARE = 0.1
+"""Largest share of the time left that goes into the placements of an adviser."""
 
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
@@ -51,8 +60,16 @@ FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
 
-def search(instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placement], stop: Stop, seed: int) -> bool:
-    """Improve the incumbent and its bound until closed or stopped.
+def search(
+    instance: Instance,
+    incumbent: Incumbent,
+    *,
+    starts: Iterable[Placement],
+    stop: Stop,
+    seed: int,
+    advice: Advice | None = None,
+) -> bool:
+    """Improve the incumbent and its bound until closed or stopped; ``advice`` is asked once the quick ways have failed.
 
     Returns
     -------
@@ -63,11 +80,18 @@ def search(instance: Instance, incumbent: Incumbent, *, starts: Iterable[Placeme
     for placement in starts:
         incumbent.offer(placement)
     slice_orders(instance, incumbent, stop, rng)
+    if incumbent.placement is None and not stop():
+        _sample_any(instance, incumbent, rng)
     if incumbent.placement is None and not _find_any(instance, incumbent, stop):
         return False
     if incumbent.placement is not None:
-        thresholds = Thresholds(instance, incumbent, stop, rng, seed)
-        for phase in (thresholds.minimise, lambda: _ideals(instance, incumbent, stop), thresholds.run):
+        thresholds = Thresholds(instance, incumbent, stop, rng, seed, advice)
+        for phase in (
+            thresholds.minimise,
+            lambda: _ideals(instance, incumbent, stop),
+            lambda: _advised(incumbent, advice, stop),
+            thresholds.run,
+        ):
             if not (incumbent.closed or stop()):
                 phase()
     return True
@@ -98,6 +122,13 @@ def slice_orders(
                     incumbent.offer(Placement(placement.assignment))
 
 
+def _sample_any(instance: Instance, incumbent: Incumbent, rng: np.random.Generator) -> None:
+    """Where no order could be cut: the best of a batch of repaired random placements."""
+    repaired = Repair(instance).sample(np.ones((instance.nodes, instance.chips)), SAMPLES, rng)
+    if repaired.valid.any():
+        incumbent.offer(repaired.placement(int(repaired.period().argmin())))
+
+
 def _everything_on_one_chip(instance: Instance, incumbent: Incumbent) -> None:
     incumbent.offer(Placement(np.zeros(instance.graph.n, dtype=np.int64)))
 
@@ -119,6 +150,18 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     incumbent.prove(min(chain.period, threshold), exact=True)
     if chain.chip is not None:
         _complete(instance, incumbent, chain.chip, stop)
+
+
+def _advised(incumbent: Incumbent, advice: Advice | None, stop: Stop) -> None:
+    """Offer the placements that the adviser has to show."""
+    if advice is None:
+        return
+    incumbent.enter("advice")
+    until = stop.seconds + ADVICE_SHARE * stop.remaining
+    for placement in advice.placements(incumbent.placement, stop):
+        incumbent.offer(placement)
+        if incumbent.closed or stop() or stop.seconds > until:
+            return
 
 
 def _complete(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop) -> None:
@@ -175,8 +218,15 @@ class Thresholds:
     """Bisection over "is there a valid placement with period <= T?" on slices of models compiled once."""
 
     def __init__(
-        self, instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, seed: int
+        self,
+        instance: Instance,
+        incumbent: Incumbent,
+        stop: Stop,
+        rng: np.random.Generator,
+        seed: int,
+        advice: Advice | None = None,
     ) -> None:
+        self.advice = advice
         self.instance, self.incumbent, self.stop, self.rng, self.seed = instance, incumbent, stop, rng, seed
         self.rules = WindowRules(instance)
         hw = instance.hardware
@@ -191,8 +241,7 @@ class Thresholds:
         self.incumbent.enter("thresholds")
         self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
         if not self.incumbent.closed:
-            improve(self.instance, self.incumbent, self.stop, self.rng, seconds=self._share(0.15), seed=self.seed)
-            self.incumbent.enter("thresholds")
+            self._improve(self._share(0.15))
         if self.capacity is not None and not self.incumbent.closed:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
             self._windows_alone(self._windows, precision=3e-3, until=share)
@@ -201,8 +250,7 @@ class Thresholds:
             if threshold is None:
                 self.unresolved.clear()
                 self.slice *= 2
-                improve(self.instance, self.incumbent, self.stop, self.rng, seconds=self.slice, seed=self.seed)
-                self.incumbent.enter("thresholds")
+                self._improve(self.slice)
             elif not self._ask(threshold):
                 self.unresolved.append(threshold)
 
@@ -216,6 +264,15 @@ class Thresholds:
                 self.incumbent.prove(middle, exact=self.capacity is None)
             else:
                 high = middle
+
+    def _improve(self, seconds: float) -> None:
+        """Look around the incumbent: chips near the bottleneck, and nodes that the adviser doubts."""
+        improve(self.instance, self.incumbent, self.stop, self.rng, seconds=seconds, seed=self.seed)
+        if self.advice is not None and not self.incumbent.closed:
+            release_by_doubt(
+                self.instance, self.incumbent, self.advice, self.rules, self.stop, seconds=seconds, seed=self.seed
+            )
+        self.incumbent.enter("thresholds")
 
     def _share(self, part: float) -> float:
         """Seconds in a part of the time that is left."""

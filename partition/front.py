@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
 from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
-from partition.instance import contract
+from partition.instance import Instance, contract
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.result import Result
 from partition.rules import check
 from partition.stopping import Stop
+
+if TYPE_CHECKING:
+    from milp.advice import Advice
 
 
 def partition(
@@ -25,6 +29,7 @@ def partition(
     gap: float = 1e-4,
     seed: int = 0,
     warm_start: Placement | Mapping[str, int] | None = None,
+    policy: str = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -38,6 +43,8 @@ def partition(
         resolution of proofs by a floating-point solver, it counts as 2e-5.
     seed : of every random choice.
     warm_start : a placement, or operation name -> chip, to start from; ignored if it breaks a rule.
+    policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
+        free where the quick ways fail (docs/learned.md). It never enters a bound.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -56,14 +63,17 @@ def partition(
     validate_limits(time_limit, gap)
     stop = Stop(time_limit)
     start = _start(graph, hw, warm_start)
+    guide = _guide(policy, seed)
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
     instance = contract(graph, hw)
     incumbent = Incumbent(instance, gap, lambda: stop.seconds, on_progress)
+    advice = None if guide is None else guide(instance)
     interrupted, feasible = False, True
     try:
-        feasible = search(instance, incumbent, starts=[start] if start else [], stop=stop, seed=seed)
+        starts = [start] if start else []
+        feasible = search(instance, incumbent, starts=starts, stop=stop, seed=seed, advice=advice)
     except KeyboardInterrupt:
         if incumbent.placement is None:
             raise
@@ -90,6 +100,17 @@ def partition(
         cost=incumbent.model.evaluate_placement(incumbent.placement),
         interrupted=interrupted,
     )
+
+
+def _guide(policy: str, seed: int) -> Callable[[Instance], Advice] | None:
+    """What makes an adviser of the chosen policy; the policy is read at once, so that a bad file is refused at once."""
+    if policy == "none":
+        return None
+    from learned.guide import PolicyGuide
+    from learned.pretrained import load_policy
+
+    chosen = load_policy(policy)
+    return None if chosen is None else lambda instance: PolicyGuide(chosen, instance, seed)
 
 
 def validate_limits(time_limit: float, gap: float) -> None:

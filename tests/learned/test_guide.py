@@ -1,0 +1,126 @@
+"""A policy beside the solver: advice never enters a proof, and a bad policy can only waste time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from instances import answer_of, package, random_instance
+from oracle import certify
+
+from learned.features import NodeFeatures
+from learned.guide import PolicyGuide, with_calibration
+from learned.policy import Policy
+from milp.fixing import doubtful, release_by_doubt
+from milp.incumbent import Incumbent
+from milp.search import search, slice_orders
+from milp.windows import WindowRules
+from partition import InvalidInput, Placement, partition
+from partition.description import describe
+from partition.instance import Instance, contract
+from partition.models import build
+from partition.rules import check
+from partition.stopping import Stop
+
+
+def untrained(instance: Instance) -> Policy:
+    return Policy.new([NodeFeatures.of(instance)], np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("policy") / "policy.npz"
+    untrained(contract(build("resnet50"), package(4))).save(path)
+    return path
+
+
+def test_with_advice_the_solver_proves_the_same_optimum(policy_file: Path) -> None:
+    for seed in range(40):
+        graph, hardware = random_instance(np.random.default_rng(seed))
+        alone = partition(graph, hardware, time_limit=60)
+        advised = partition(graph, hardware, time_limit=60, policy=str(policy_file))
+        assert advised.status == alone.status
+        if alone.placement is not None:
+            assert advised.period == pytest.approx(alone.period, rel=1.01e-4)
+            assert advised.bound <= alone.period * (1 + 1e-9)
+        certify(describe(graph, hardware), answer_of(advised))
+
+
+class _Liar:
+    """Advises what breaks the rules, and doubts at random."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance, self.rng = instance, np.random.default_rng(1)
+
+    def placements(self, best: Placement | None, stop: Stop) -> Iterator[Placement]:
+        for _ in range(20):
+            yield Placement(self.rng.integers(0, self.instance.chips, self.instance.graph.n))
+
+    def doubt(self, chip: np.ndarray) -> np.ndarray:
+        return self.rng.random(len(chip))
+
+
+def test_bad_advice_changes_no_proof() -> None:
+    graph, hardware = build("gnmt:seq=4,layers=2,hidden=256,vocab=1000"), package(6, bandwidth=1e9, sram=1e9)
+    instance = contract(graph, hardware)
+    results = []
+    for advice in (None, _Liar(instance)):
+        stop = Stop(20.0)
+        incumbent = Incumbent(instance, 1e-3, lambda stop=stop: stop.seconds, None)
+        assert search(instance, incumbent, starts=[], stop=stop, seed=0, advice=advice)
+        assert incumbent.placement is not None
+        assert check(graph, hardware, incumbent.placement) == []
+        results.append((incumbent.bound, incumbent.period))
+    (bound, period), (advised_bound, advised_period) = results
+    assert bound <= advised_period * (1 + 1e-9)
+    assert advised_bound <= period * (1 + 1e-9)
+
+
+def test_fixings_only_ever_improve_the_incumbent_and_leave_the_bound_alone() -> None:
+    instance = contract(build("gnmt:seq=4,layers=2"), package(6, bandwidth=1e10, sram=2e9))
+    stop = Stop(30.0)
+    incumbent = Incumbent(instance, 1e-4, lambda: stop.seconds, None)
+    slice_orders(instance, incumbent, stop, np.random.default_rng(0), orders=1)
+    period, bound = incumbent.period, incumbent.bound
+    advice = PolicyGuide(untrained(instance), instance)
+    release_by_doubt(instance, incumbent, advice, WindowRules(instance), stop, seconds=5.0, seed=0)
+    assert incumbent.period <= period
+    assert incumbent.bound == bound
+
+
+def test_what_a_policy_suggests_is_valid() -> None:
+    for seed in range(20):
+        graph, hardware = random_instance(np.random.default_rng(seed), triangle=False)
+        instance = contract(graph, hardware)
+        guide = PolicyGuide(untrained(instance), instance)
+        stop = Stop(5.0)
+        incumbent = Incumbent(instance, 1e-4, lambda stop=stop: stop.seconds, None)
+        offered = [incumbent.offer(p) for p in guide.placements(None, stop)]
+        if incumbent.placement is not None:
+            assert any(offered)
+            assert check(graph, hardware, incumbent.placement) == []
+
+
+def test_the_doubtful_are_the_most_doubted() -> None:
+    assert doubtful(np.array([0.1, 0.9, 0.5, 0.2]), 0.5).tolist() == [1, 2]
+    assert doubtful(np.array([0.1, 0.9]), 0.01).tolist() == [1]
+
+
+def test_calibration_makes_confidence_the_share_that_is_right() -> None:
+    rng = np.random.default_rng(0)
+    said = rng.random(20_000)
+    right = (rng.random(20_000) < said**2).astype(float)  # an overconfident policy
+    policy = with_calibration(untrained(contract(build("resnet50"), package(4))), said, right)
+    for p in (0.2, 0.5, 0.9):
+        assert policy.confidence(np.array([p]))[0] == pytest.approx(p**2, abs=0.06)
+
+
+def test_an_unusable_policy_is_refused_before_anything_is_solved(tmp_path: Path) -> None:
+    graph, hardware = random_instance(np.random.default_rng(0))
+    with pytest.raises(InvalidInput, match="there is no policy file"):
+        partition(graph, hardware, policy=str(tmp_path / "none.npz"))
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(InvalidInput, match="not a policy file"):
+        partition(graph, hardware, policy=str(tmp_path / "text.npz"))
