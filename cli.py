@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from learned.commands import train
+from learned.commands import compare, train
 
 if TYPE_CHECKING:
     from partition.graph import Graph
@@ -321,7 +321,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-for _command in (train,):
+for _command in (train, compare):
     assert _command.callback is not None
     _command.callback = _one_sentence_errors(_command.callback)
     main.add_command(_command)

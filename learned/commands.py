@@ -10,6 +10,9 @@ from typing import Any
 
 import click
 
+CALIBRATION_SECONDS = 5.0
+"""For the solver on each validation task when a policy's confidence is calibrated."""
+
 
 @click.command()
 @click.argument("models", nargs=-1)
@@ -57,6 +60,7 @@ def train(
     """
     from dataclasses import asdict, replace
 
+    from learned.calibration import calibrated
     from learned.corpus import specs
     from learned.pretrained import load_policy
     from learned.pretraining import Plan, Progress, Task, usable
@@ -97,6 +101,9 @@ def train(
     )
     seconds = time.perf_counter() - begun
     policy = run.best or run.policy
+    if validation:
+        say("calibrating the policy's confidence on the validation tasks")
+        policy = calibrated(policy, validation, settings, seconds=CALIBRATION_SECONDS, seed=seed)
     command = shlex.join(["python", "cli.py", *sys.argv[1:]])
     note = f"{command}; seed {seed}, {run.samples} samples, {seconds:.0f} s, validation {run.best_score:.4f}"
     replace(policy, note=note).save(output)
@@ -104,3 +111,79 @@ def train(
         points: list[dict[str, Any]] = [asdict(p) for p in run.curve]
         write_atomically(curve, json.dumps({"note": note, "skipped": broken, "curve": points}) + "\n")
     say(f"wrote {output}: {note}")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--hw", "hw", metavar="HW", required=True, help="Package, as for solve.")
+@click.option("--samples", default=1000, show_default=True, help="Of every method.")
+@click.option("--seeds", default=5, show_default=True, help="Runs of every method.")
+@click.option("--methods", metavar="A,B,...", help="By default all: random, balanced, annealing, greedy, slicing, ...")
+@click.option(
+    "--policy", default="pretrained", show_default=True, metavar="POLICY", help="pretrained, none, or a policy file."
+)
+@click.option("--time-limit", default=60.0, show_default=True, help="Seconds for the solver's proof; 0 leaves it out.")
+@click.option("--jobs", default=1, show_default=True, help="Processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
+@click.option("--plot", type=click.Path(), help="Write a PNG of throughput against samples and seconds.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+def compare(
+    model: str,
+    hw: str,
+    samples: int,
+    seeds: int,
+    methods: str | None,
+    policy: str,
+    time_limit: float,
+    jobs: int,
+    as_json: bool,
+    output: str | None,
+    plot: str | None,
+    quiet: bool,
+) -> None:
+    """Compare ways to place MODEL: random search, annealing, heuristics, policies; all with the same repair and budget.
+
+    \b
+    Example:
+      python cli.py compare bert-large --hw ring36 --samples 2000 --plot bert.png
+    """
+    from learned.comparison import METHODS, validate_request
+    from learned.comparison import compare as run_comparison
+    from learned.pretrained import load_policy
+    from partition.files import write_atomically
+    from partition.front import partition
+    from partition.hardware_files import load_hardware
+    from partition.readers.sources import load_model
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
+    graph, hardware = load_model(model).graph, load_hardware(hw)
+    chosen = tuple(methods.split(",")) if methods else METHODS
+    given = load_policy(policy)
+    validate_request(samples, range(seeds), chosen)
+    reference = None
+    if time_limit > 0:
+        reference = partition(graph, hardware, time_limit=time_limit)
+        say(reference.verdict())
+    comparison = run_comparison(
+        graph,
+        hardware,
+        samples=samples,
+        seeds=range(seeds),
+        methods=chosen,
+        policy=given,
+        reference=reference,
+        jobs=jobs,
+        on_run=say,
+    )
+    text = json.dumps(comparison.to_dict(), allow_nan=False)
+    if output is not None:
+        write_atomically(output, text + "\n")
+    if plot is not None:
+        from learned.plots import save_figure
+
+        save_figure(comparison, plot)
+    click.echo(text if as_json else comparison.to_table())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -79,18 +78,3 @@ class PolicyGuide:
         seen = self._features.seen(chip[None])
         table = self.policy.propose(self._features, seen, chip[None]).probabilities()[0]
         return np.asarray(1.0 - self.policy.confidence(table[np.arange(len(chip)), chip]))
-
-
-def with_calibration(policy: Policy, said: FloatArray, right: FloatArray) -> Policy:
-    """The policy with its confidence calibrated by isotonic regression (Zadrozny & Elkan, KDD 2002).
-
-    Parameters
-    ----------
-    said : (k,) probabilities that the policy gave. right : (k,) 1 where the chip was that of a proven optimum, else 0.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(said, right)
-    points = np.quantile(said, np.linspace(0.0, 1.0, 33))
-    points = np.unique(points)
-    return replace(policy, calibration=np.stack([points, model.predict(points)]).astype(np.float32))

@@ -24,11 +24,11 @@ FORMAT = 1
 """Version of the file format; a file of another version is refused."""
 
 INPUTS = len(FIXED_NAMES) + len(SEEN_NAMES)
-OUTPUTS = 3
-"""Shift from an even share of the work in packages (first round), shift in chips, log-scale."""
+OUTPUTS = 2
+"""Shift in chips, and log-scale."""
 
 HIDDEN = (64, 64)
-NEW_OUTPUT = (0.0, 0.0, 1.0)
+NEW_OUTPUT = (0.0, 1.0)
 """What a new network says of every node: where an even share of the work would put it, give or take a few chips."""
 
 LOG_SCALE = (-2.5, 1.5)
@@ -45,7 +45,7 @@ SPREAD = 5.0
 class Proposal:
     """Distributions of a batch: ``location`` and ``log_scale`` (B, N) in chips, and what the backward pass needs.
 
-    ``passes`` (B, N, 3) is 0 where an output of the network has no influence.
+    ``passes`` (B, N, 2) is 0 where an output of the network has no influence.
     """
 
     chips: int
@@ -69,7 +69,7 @@ class Policy:
     mean, scale : (F,) of the fixed features over the training graphs.
     note : how it was made, one line.
     calibration : (2, K) probabilities that the policy gives, ascending, and how often the chip is then that of a
-        proven optimum; see :func:`learned.guide.with_calibration`. Empty: taken as they are.
+        proven optimum; see :mod:`learned.calibration`. Empty: taken as they are.
     """
 
     parameters: Parameters
@@ -109,17 +109,15 @@ class Policy:
         out, kept = forward(self.parameters, x.reshape(rows * nodes, -1))
         out = out.reshape(rows, nodes, OUTPUTS)
         chips = features.instance.chips
-        even = chips * (features.position.astype(dtype) + out[..., 0])
-        base = even if previous is None else previous.astype(dtype) + 0.5
-        clipped = np.clip(out[..., 2], *LOG_SCALE)
+        base = chips * features.position if previous is None else previous + 0.5
+        clipped = np.clip(out[..., 1], *LOG_SCALE)
         passes = np.ones(out.shape, dtype=dtype)
-        passes[..., 0] = previous is None
-        passes[..., 2] = clipped == out[..., 2]
-        return Proposal(chips, base + out[..., 1], clipped, kept, passes)
+        passes[..., 1] = clipped == out[..., 1]
+        return Proposal(chips, base.astype(dtype) + out[..., 0], clipped, kept, passes)
 
     def gradient(self, proposal: Proposal, by_location: Array, by_scale: Array) -> Parameters:
         """Derivatives of a loss by the parameters, for its derivatives (B, N) by location and log-scale."""
-        slope = np.stack([proposal.chips * by_location, by_location, by_scale], axis=-1) * proposal.passes
+        slope = np.stack([by_location, by_scale], axis=-1) * proposal.passes
         return backward(self.parameters, proposal.kept, slope.reshape(-1, OUTPUTS).astype(by_location.dtype))
 
     def confidence(self, said: FloatArray) -> FloatArray:

@@ -10,8 +10,9 @@ import pytest
 from instances import answer_of, package, random_instance
 from oracle import certify
 
+from learned.calibration import with_calibration
 from learned.features import NodeFeatures
-from learned.guide import PolicyGuide, with_calibration
+from learned.guide import PolicyGuide
 from learned.policy import Policy
 from milp.fixing import doubtful, release_by_doubt
 from milp.incumbent import Incumbent

@@ -1,0 +1,279 @@
+"""Methods compared on one graph and package: the same repair, the same number of samples, several seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from learned.methods import Method, annealing, balanced_random_search, greedy, policy_search, random_search, slicing
+from learned.policy import Policy
+from learned.rollouts import Environment
+from learned.training import Settings
+from partition.errors import InvalidInput
+from partition.graph import FloatArray, Graph
+from partition.hardware import Hardware
+from partition.instance import contract
+from partition.result import Result
+from partition.rules import violated
+
+METHODS = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned")
+"""Names of the methods that can be compared; the last two need a trained policy."""
+
+RAW = 1000
+"""Raw samples of which the share is counted that keep the rules without any repair."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One run of one method.
+
+    Attributes
+    ----------
+    best : (samples,) least period so far after each sample, infinite while there is none.
+    seconds : (samples,) when its batch was finished.
+    """
+
+    best: FloatArray
+    seconds: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Curves of several methods and seeds.
+
+    Attributes
+    ----------
+    name : of model and package. samples : of every run. unit : the trivial bound, s.
+    curves : method -> one curve per seed.
+    reference : the solver's answer, or None.
+    raw_valid : method -> share of raw samples that keep all rules without repair.
+    """
+
+    name: str
+    samples: int
+    unit: float
+    curves: Mapping[str, tuple[Curve, ...]]
+    reference: Result | None
+    raw_valid: Mapping[str, float]
+
+    def final(self, method: str) -> FloatArray:
+        """(seeds,) best period of every run."""
+        return np.array([curve.best[-1] for curve in self.curves[method]])
+
+    def median(self, method: str) -> float:
+        """Median over the seeds of the best period."""
+        return float(np.median(self.final(method)))
+
+    @property
+    def bound(self) -> float:
+        """What no period can be below: the solver's bound, or the trivial one."""
+        return self.unit if self.reference is None else self.reference.bound
+
+    def samples_to(self, method: str, period: float) -> list[int | None]:
+        """For every seed, samples until a period was reached; None where it was not."""
+        hits = [np.flatnonzero(curve.best <= period * (1 + 1e-9)) for curve in self.curves[method]]
+        return [int(hit[0]) + 1 if len(hit) else None for hit in hits]
+
+    def seconds_to(self, method: str, period: float) -> list[float | None]:
+        """For every seed, seconds until a period was reached; None where it was not."""
+        reached = zip(self.curves[method], self.samples_to(method, period), strict=True)
+        return [None if hit is None else float(curve.seconds[hit - 1]) for curve, hit in reached]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One per method: medians over the seeds, and their spread."""
+        random = self.median("random") if "random" in self.curves else None
+        result = []
+        for method, curves in self.curves.items():
+            final, median = self.final(method), self.median(method)
+            result.append(
+                {
+                    "method": method,
+                    "period": _finite(median),
+                    "least": _finite(float(final.min())),
+                    "largest": _finite(float(final.max())),
+                    "above_bound": _finite(median / self.bound - 1.0),
+                    "throughput_to_random": None if random is None else _finite(random / median),
+                    "seconds": float(np.median([curve.seconds[-1] for curve in curves])),
+                    "raw_valid": self.raw_valid.get(method),
+                }
+            )
+        return result
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything for JSON: rows, and curves at 1, 2, 5, 10, 20, 50, ... samples; None where there is no period."""
+        marks = sample_marks(self.samples)
+        return {
+            "name": self.name,
+            "samples": self.samples,
+            "bound": self.bound,
+            "proved_period": None if self.reference is None else _finite(self.reference.period),
+            "gap_of_proof": None if self.reference is None else _finite(self.reference.gap),
+            "methods": self.rows(),
+            "marks": marks,
+            "curves": {
+                method: [
+                    {
+                        "period": [_finite(float(c.best[m - 1])) for m in marks],
+                        "seconds": [float(c.seconds[m - 1]) for m in marks],
+                    }
+                    for c in curves
+                ]
+                for method, curves in self.curves.items()
+            },
+        }
+
+    def to_table(self) -> str:
+        """As plain text."""
+        proof = (
+            "trivial bound" if self.reference is None else f"bound proved by the solver, gap {self.reference.gap:.2%}"
+        )
+        lines = [
+            f"{self.name}: {self.samples} samples, {len(next(iter(self.curves.values())))} seeds; {proof}",
+            f"{'method':<12}{'median period':>15}{'above bound':>13}{'spread':>17}{'to random':>11}{'seconds':>9}",
+        ]
+        for row in self.rows():
+            spread = f"{_share(row['least'], self.bound)}..{_share(row['largest'], self.bound)}"
+            lines.append(
+                f"{row['method']:<12}{_shown(row['period'], '.6g'):>15}{_shown(row['above_bound'], '.2%'):>13}"
+                f"{spread:>17}{_shown(row['throughput_to_random'], '.2f', 'x'):>11}{row['seconds']:>9.1f}"
+            )
+        for method, share in self.raw_valid.items():
+            lines.append(f"without the repair, {share:.2%} of {RAW} samples of {method} keep the rules")
+        return "\n".join(lines)
+
+
+def sample_marks(samples: int) -> list[int]:
+    """1, 2, 5, 10, 20, 50, ... and the last."""
+    marks = [m * 10**e for e in range(12) for m in (1, 2, 5) if m * 10**e < samples]
+    return [*marks, samples]
+
+
+def compare(
+    graph: Graph,
+    hardware: Hardware,
+    *,
+    samples: int,
+    seeds: Sequence[int] = (0,),
+    methods: Sequence[str] = METHODS,
+    policy: Policy | None = None,
+    settings: Settings | None = None,
+    reference: Result | None = None,
+    jobs: int = 1,
+    on_run: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Run every method with every seed.
+
+    Parameters
+    ----------
+    samples : of every run; methods that need fewer (greedy, slicing) are carried on flat.
+    methods : some of ``METHODS``; those that need a policy are left out where there is none.
+    settings : of the policy methods.
+    jobs : processes; the result does not depend on it, but for seconds.
+
+    Raises
+    ------
+    InvalidInput : no samples, no seeds, or an unknown method.
+    """
+    validate_request(samples, seeds, methods)
+    chosen = [m for m in methods if policy is not None or m not in ("zero-shot", "fine-tuned")]
+    settings = settings or Settings(rounds=4)
+    runs = [(method, seed) for method in chosen for seed in seeds]
+    if on_run is not None:
+        on_run(f"{len(runs)} runs of {samples} samples")
+    curves = Parallel(n_jobs=jobs)(
+        delayed(_run)(graph, hardware, method, policy, settings, samples, seed) for method, seed in runs
+    )
+    by_method = {m: tuple(c for (n, _), c in zip(runs, curves, strict=True) if n == m) for m in chosen}
+    return Comparison(
+        name=f"{graph.name} on {hardware.name}",
+        samples=samples,
+        unit=contract(graph, hardware).unit,
+        curves=by_method,
+        reference=reference,
+        raw_valid=_raw_validity(graph, hardware, policy, chosen),
+    )
+
+
+def validate_request(samples: int, seeds: Sequence[int], methods: Sequence[str]) -> None:
+    """Raise InvalidInput unless there is something to compare."""
+    if samples < 1 or not seeds:
+        raise InvalidInput(f"nothing to compare with {samples} samples and {len(seeds)} seeds; give at least 1 of each")
+    for method in methods:
+        if method not in METHODS:
+            raise InvalidInput(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+
+
+def _run(
+    graph: Graph, hardware: Hardware, method: str, policy: Policy | None, settings: Settings, samples: int, seed: int
+) -> Curve:
+    """A curve from an environment of its own; building it counts."""
+    begun = time.perf_counter()
+    environment = Environment(graph, hardware)
+    searches: dict[str, Callable[[], Method]] = {
+        "random": lambda: random_search,
+        "balanced": lambda: balanced_random_search,
+        "annealing": lambda: annealing,
+        "greedy": lambda: greedy,
+        "slicing": lambda: slicing,
+        "scratch": lambda: policy_search(_untrained(environment, seed), settings, learn=True),
+        "zero-shot": lambda: policy_search(_given(policy), settings, learn=False),
+        "fine-tuned": lambda: policy_search(_given(policy), replace(settings, rate=FINE_TUNING_RATE), learn=True),
+    }
+    periods, seconds = [], []
+    for batch in searches[method]()(environment, samples, np.random.default_rng(seed)):
+        periods.append(batch)
+        seconds.append(np.full(len(batch), time.perf_counter() - begun))
+    found, when = np.concatenate(periods)[:samples], np.concatenate(seconds)[:samples]
+    best = np.minimum.accumulate(found)
+    more = samples - len(best)
+    return Curve(np.pad(best, (0, more), mode="edge"), np.pad(when, (0, more), mode="edge"))
+
+
+FINE_TUNING_RATE = 1e-3
+"""Learning rate of fine-tuning on one graph."""
+
+
+def _untrained(environment: Environment, seed: int) -> Policy:
+    return Policy.new([environment.features], np.random.default_rng((seed, 1)))
+
+
+def _given(policy: Policy | None) -> Policy:
+    assert policy is not None
+    return policy
+
+
+def _raw_validity(graph: Graph, hardware: Hardware, policy: Policy | None, methods: Sequence[str]) -> dict[str, float]:
+    """Share of samples, every node drawn on its own, that keep all rules as they are or with relays alone."""
+    from learned.rollouts import draw
+
+    environment = Environment(graph, hardware)
+    tables = {}
+    if "random" in methods:
+        tables["random"] = np.ones((environment.instance.nodes, environment.instance.chips))
+    if "zero-shot" in methods and policy is not None:
+        features = environment.features
+        tables["zero-shot"] = policy.propose(features, features.unseen(1), None).probabilities()[0]
+    shares = {}
+    rules = replace(hardware.rules, triangle=hardware.rules.triangle and not environment.repair.by_relays)
+    for method, table in tables.items():
+        chips = draw(table, RAW, np.random.default_rng(0))[:, environment.instance.node_of]
+        broken = violated(graph, hardware, chips, rules=rules, model=environment.repair.model)
+        shares[method] = float(1.0 - np.any(np.stack(list(broken.values())), axis=0).mean())
+    return shares
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _shown(value: float | None, form: str, unit: str = "") -> str:
+    return "none" if value is None else f"{value:{form}}{unit}"
+
+
+def _share(period: float | None, bound: float) -> str:
+    return "none" if period is None else f"{period / bound - 1.0:.1%}"
