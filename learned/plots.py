@@ -60,6 +60,7 @@ def save_figure(comparison: Comparison, path: str | PathLike[str]) -> None:
     plot_seconds(comparison, right)
     right.set_ylabel("")
     left.get_legend().remove()
+    right.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.suptitle(comparison.name)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
