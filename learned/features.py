@@ -213,7 +213,7 @@ def _columns(inst: Instance) -> dict[str, FloatArray | float]:
     weights = inst.weights / sram
     shared = (inst.all_weights - inst.weights) / sram
     held = float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * sram)
-    representative = _representatives(inst)
+    representative = inst.representatives
     graph = inst.graph
     kinds = np.array([_KIND_OF.get(graph.op_types[v], "elementwise") for v in representative])
     intensity = np.log1p(graph.flops[representative] / np.maximum(graph.bytes_accessed[representative], 1.0))
@@ -259,14 +259,6 @@ def _columns(inst: Instance) -> dict[str, FloatArray | float]:
 
 
 _KIND_OF = {op_type: kind for kind, members in KINDS.items() for op_type in members}
-
-
-def _representatives(inst: Instance) -> IntArray:
-    """(N,) the operation of each node that takes longest."""
-    graph = inst.graph
-    work = np.asarray(inst.hardware.times(graph).min(axis=0))
-    order = np.lexsort((np.arange(graph.n), -work, inst.node_of))
-    return np.asarray(order[np.searchsorted(inst.node_of[order], np.arange(inst.nodes))])
 
 
 def _position(order: IntArray, share: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ from partition.hardware_files import load_hardware
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.readers.sources import load_model
+from partition.repair import Repair, Repaired
 from partition.result import Result
 from partition.rules import Violation, check, valid
 
@@ -32,6 +33,6 @@ __version__ = "0.1.0"
 __all__ = [
     "ChipKind", "Cost", "CostModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
     "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
-    "PartitionError", "Placement", "Progress", "Result", "Rules", "SolverError", "Violation", "check", "evaluate",
-    "evaluate_placement", "load_hardware", "load_model", "partition", "valid",
+    "PartitionError", "Placement", "Progress", "Repair", "Repaired", "Result", "Rules", "SolverError", "Violation",
+    "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition", "valid",
 ]  # fmt: skip

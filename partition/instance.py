@@ -99,6 +99,13 @@ class Instance:
         return hw.rules.triangle and not hw.serial and hw.links > 0 and self.forward_only and bool(self.relayable.all())
 
     @cached_property
+    def representatives(self) -> IntArray:
+        """(N,) the operation of each node that takes longest."""
+        work = np.asarray(self.hardware.times(self.graph).min(axis=0))
+        order = np.lexsort((np.arange(self.graph.n), -work, self.node_of))
+        return np.asarray(order[np.searchsorted(self.node_of[order], np.arange(self.nodes))])
+
+    @cached_property
     def all_weights(self) -> FloatArray:
         """(N,) bytes of the private and shared weights that each node uses."""
         weight = np.repeat(np.arange(len(self.shared_bytes)), np.diff(self.shared_ptr))

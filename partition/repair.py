@@ -19,15 +19,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from partition.arrays import any_of
 from partition.completion import relays_for_triangle
-from partition.cost import CostModel
+from partition.cost import CostModel, validated_assignments
 from partition.decisions import Level, Precedence, plan
 from partition.draws import Draws
 from partition.errors import InvalidAssignment
-from partition.graph import BoolArray, FloatArray, IntArray
-from partition.instance import Instance
+from partition.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.hardware import Hardware
+from partition.instance import Instance, contract
 from partition.placement import Placement
 from partition.room import MemoryRule
 from partition.rules import violated
@@ -114,6 +116,21 @@ class Repair:
         self.memory = MemoryRule.of(instance, self.nodes)
         self.users = _users_of(instance, self.derived)
         self._plans: list[list[Level]] = []
+
+    @staticmethod
+    def of(graph: Graph, hardware: Hardware) -> Repair:
+        """For a graph on a package."""
+        return Repair(contract(graph, hardware))
+
+    def of_nodes(self, assignments: ArrayLike) -> IntArray:
+        """(B, N) chips of nodes for :meth:`fix`, from assignments of operations (B, n): that of each node's longest.
+
+        Raises
+        ------
+        InvalidAssignment : wrong shape, or a chip that the package does not have.
+        """
+        chips = validated_assignments(self.instance.graph, self.instance.hardware, assignments)
+        return np.asarray(chips[:, self.instance.representatives])
 
     def sample(
         self,

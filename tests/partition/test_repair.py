@@ -196,6 +196,17 @@ def test_the_exact_repair_finds_the_most_probable_valid_placement() -> None:
         assert found == pytest.approx(best, rel=1e-6)
 
 
+def test_assignments_of_operations_are_repaired_too() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        graph, hardware = random_instance(rng)
+        repair = Repair.of(graph, hardware)
+        candidates = rng.integers(0, hardware.chips, (ROWS, graph.n))
+        assert_valid(graph, hardware, repair.fix(repair.of_nodes(candidates), rng))
+        known = repair.sample(uniform(repair), ROWS, rng)
+        assert np.array_equal(repair.of_nodes(known.assignments), known.chips)
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     repair = Repair(contract(chain_of([1.0, 2.0]), package(3)))
     rng = np.random.default_rng(0)
