@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 
 from learned.methods import Method, annealing, balanced_random_search, greedy, policy_search, random_search, slicing
 from learned.policy import Policy
-from learned.rollouts import Environment
+from learned.rollouts import Environment, draw
 from learned.training import Settings
 from partition.errors import InvalidInput
 from partition.graph import FloatArray, Graph
@@ -249,8 +249,6 @@ def _given(policy: Policy | None) -> Policy:
 
 def _raw_validity(graph: Graph, hardware: Hardware, policy: Policy | None, methods: Sequence[str]) -> dict[str, float]:
     """Share of samples, every node drawn on its own, that keep all rules as they are or with relays alone."""
-    from learned.rollouts import draw
-
     environment = Environment(graph, hardware)
     tables = {}
     if "random" in methods:

@@ -6,12 +6,9 @@ architectures do not cross from one part to another, so that a test model is of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-
-from partition.graph import Graph
-from partition.readers.sources import load_model
 
 Split = Literal["training", "validation", "test"]
 
@@ -108,14 +105,3 @@ CORPUS: tuple[CorpusModel, ...] = (
 def specs(split: Split) -> list[str]:
     """The models of one part."""
     return [model.spec for model in CORPUS if model.split == split]
-
-
-def load_models(names: Iterable[str], on_broken: Callable[[str, Exception], None]) -> list[Graph]:
-    """The models of some names or files; one that cannot be read is named to ``on_broken`` and skipped."""
-    graphs = []
-    for name in names:
-        try:
-            graphs.append(load_model(name).graph)
-        except Exception as error:  # whatever is wrong with one file must not end hours of training
-            on_broken(name, error)
-    return graphs

@@ -12,7 +12,7 @@ import numpy as np
 
 from learned.network import Adam
 from learned.policy import Policy
-from learned.rollouts import Environment, State, play
+from learned.rollouts import STEEPNESS, Environment, State, play
 from learned.training import Settings, update
 from partition.graph import FloatArray, IntArray
 from partition.orders import diverse_orders
@@ -24,8 +24,8 @@ Method = Callable[[Environment, int, np.random.Generator], Iterator[FloatArray]]
 BATCH = 64
 """Rows that random search draws at a time."""
 
-WARM, COLD = 0.3, 0.002
-"""Relative worsening of the period that annealing accepts with probability 1/e at the start and at the end."""
+WARM, COLD = 0.1, 0.001
+"""Relative worsening that annealing accepts with probability 1/e at the start and at the end (docs/learned.md)."""
 
 
 def random_search(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
@@ -55,22 +55,28 @@ def annealing(environment: Environment, samples: int, rng: np.random.Generator) 
 
     A move takes a node to the next chip together with all that must not stay behind: its descendants on the same
     chip; or to the chip before together with its ancestors on its chip. What still breaks a rule is repaired by FIX.
+    The energy is a power mean of the loads rather than the period, which most moves leave as it is.
     """
     instance, repair = environment.instance, environment.repair
     precedence = repair.precedence
-    current = repair.sample(np.ones((instance.nodes, instance.chips)), 1, rng)
-    period = float(current.period()[0])
-    chips = current.chips[0]
-    yield np.array([period])
+    current = environment.score(repair.sample(np.ones((instance.nodes, instance.chips)), 1, rng))
+    energy, chips = _energy(current), current.chips[0]
+    yield environment.periods(current)
     for step in range(1, samples):
         temperature = WARM * (COLD / WARM) ** (step / samples)
         candidate = _moved(chips, precedence.ancestors, precedence.descendants, repair.nodes, instance.chips, rng)
         near = np.exp(-2.0 * np.abs(np.arange(instance.chips) - candidate[:, None]))
         repaired = repair.fix(candidate[None], rng, near)
-        found = float(repaired.period()[0])
-        yield np.array([found])
-        if found <= period or rng.random() < np.exp((1.0 - found / period) / temperature):
-            chips, period = repaired.chips[0], found
+        found = environment.score(repaired)
+        yield environment.periods(found)
+        after = _energy(found)
+        if after <= energy or rng.random() < np.exp((1.0 - after / energy) / temperature):
+            chips, energy = found.chips[0], after
+
+
+def _energy(state: State) -> float:
+    """Power mean of the loads; infinite for a row that could not be repaired."""
+    return float(np.mean(state.pressure[0]) ** (1.0 / STEEPNESS)) if state.reward[0] > 0 else np.inf
 
 
 def _moved(
@@ -138,7 +144,7 @@ def explore(
         rounds = min(settings.rounds, -(-(samples - drawn) // rows))
         played = play(policy, environment, rows, rounds, rng, elite=elite, fix=settings.credit == "proposed")
         for rollout in played:
-            yield (environment.instance.unit / np.maximum(rollout.reward, 1e-300))[: samples - drawn]
+            yield environment.periods(rollout.after)[: samples - drawn]
             drawn += rows
             elite = elite_of(elite, rollout.after, rows)
         if learn:

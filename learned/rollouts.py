@@ -60,6 +60,11 @@ class Environment:
         loads = self.features.model.loads(repaired.assignments)
         return State(repaired.chips, reward, (busy(loads) / unit).clip(max=OVERFULL) ** STEEPNESS)
 
+    def periods(self, state: State) -> FloatArray:
+        """(B,) periods of scored rows; infinite where a row could not be repaired."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(self.instance.unit / state.reward)
+
 
 @dataclass(frozen=True, eq=False)
 class State:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
-from learned.corpus import CORPUS, load_models, specs
+from learned.corpus import CORPUS, specs
 from partition import load_hardware
 from partition.feasibility import impossible
 from partition.models import build
@@ -31,11 +30,3 @@ def test_every_model_has_known_operators_and_fits_36_chips() -> None:
         assert graph.unknown_operators == ()
         assert 20 < graph.n < 4000
         assert impossible(graph, hardware) is None
-
-
-def test_broken_models_are_named_and_skipped(tmp_path: Path) -> None:
-    (tmp_path / "broken.onnx").write_bytes(b"not a model")
-    broken: list[str] = []
-    found = load_models(["unet", str(tmp_path / "broken.onnx"), "nothing"], lambda name, error: broken.append(name))
-    assert [graph.name for graph in found] == ["unet"]
-    assert broken == [str(tmp_path / "broken.onnx"), "nothing"]
