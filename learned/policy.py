@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from learned.distribution import probabilities
 from learned.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
@@ -81,6 +80,8 @@ class Policy:
     @staticmethod
     def new(graphs: list[NodeFeatures], rng: np.random.Generator, hidden: tuple[int, ...] = HIDDEN) -> Policy:
         """An untrained policy whose scaling fits some graphs, each weighing the same."""
+        from sklearn.preprocessing import StandardScaler  # takes a second to import, and only training needs it
+
         rows = np.concatenate([features.fixed for features in graphs]).astype(np.float64)
         weight = np.concatenate([np.full(len(f.fixed), 1.0 / len(f.fixed)) for f in graphs])
         centre = rows.mean(axis=0)
