@@ -216,3 +216,13 @@ def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
     graph, hardware = b.build(), package(4, transfers="serial", replication=False)
     best, _ = brute_force(describe(graph, hardware))
     assert partition(graph, hardware).period == pytest.approx(best)
+
+
+def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search, "_find_any", lambda *_: pytest.fail("a sample would have done"))
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring4:relays=off")
+    result = partition(graph, hardware, time_limit=30)
+    assert result.placement is not None
+    assert check(graph, hardware, result.placement) == []
+    certify(describe(graph, hardware), answer_of(result))
