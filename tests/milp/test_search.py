@@ -184,6 +184,7 @@ def test_a_warm_start_of_another_graph_is_refused() -> None:
 
 def test_no_answer_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search, "_sample_any", lambda *_: None)
     monkeypatch.setattr(milp.search, "_find_any", lambda *_: True)
     with pytest.raises(NoSolutionInTime, match="allow more time"):
         partition(chain_of([1, 1]), package(2), time_limit=0.5)

@@ -466,7 +466,7 @@ def test_dimensions_are_refused_where_there_are_none_to_set(spec: str, tmp_path:
     [
         ("missing.onnx", "there is no file 'missing.onnx'"),
         ("folder/missing", "there is no file"),
-        ("resnet", "unknown model 'resnet'"),
+        ("resnet5", "unknown model 'resnet5'"),
         ("folder", "'folder' is a folder"),
         ("empty.onnx", "'empty.onnx' is empty"),
         ("blank.json", "'blank.json' is empty"),
