@@ -16,7 +16,7 @@ from milp.ideals import best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
-from milp.windows import WindowRules, Windows, propagate
+from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.orders import diverse_orders
@@ -71,6 +71,8 @@ def search(
 ) -> bool:
     """Improve the incumbent and its bound until closed or stopped; ``advice`` is asked once the quick ways have failed.
 
+    Repair and advice keep ancestors and descendants as bits, so neither is used beyond ``PACKED_LIMIT`` nodes.
+
     Returns
     -------
     False if it is proved that no valid placement exists.
@@ -80,7 +82,9 @@ def search(
     for placement in starts:
         incumbent.offer(placement)
     slice_orders(instance, incumbent, stop, rng)
-    if incumbent.placement is None and not stop():
+    if instance.nodes > PACKED_LIMIT:
+        advice = None
+    elif incumbent.placement is None and not stop():
         _sample_any(instance, incumbent, rng)
     if incumbent.placement is None and not _find_any(instance, incumbent, stop):
         return False
