@@ -72,7 +72,7 @@ def best_chain(
         return None
     ideal_limit = min(ideal_limit, TABLE_LIMIT // (instance.nodes + instance.tensors))
     for tiny in TINY:
-        kept = _Kept(instance, ~instance.replicable & ~_tiny_nodes(instance, tiny))
+        kept = _Kept(instance, ~instance.replicable & ~tiny_nodes(instance, tiny))
         if not kept.node.any():
             return None  # every node is tiny: nothing is left to bound
         masks = kept.enumerate(ideal_limit, stop)
@@ -81,7 +81,8 @@ def best_chain(
     return None
 
 
-def _tiny_nodes(instance: Instance, limit: float) -> BoolArray:
+def tiny_nodes(instance: Instance, limit: float) -> BoolArray:
+    """(N,) nodes whose time and outgoing transfers stay below ``limit`` and whose weights hardly matter."""
     sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
     light = instance.weights <= 1e-3 * float(instance.hardware.sram_bytes.min())
     light[instance.shared_nodes] = False

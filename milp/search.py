@@ -11,6 +11,7 @@ from milp.advice import Advice
 from milp.capacity import BlockCapacity
 from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
+from milp.frontiers import Frontiers, narrow_frontiers
 from milp.highs import MatrixModel, compile_model, solve
 from milp.ideals import best_chain
 from milp.incumbent import Incumbent
@@ -56,6 +57,9 @@ solutions when a cut-off lies within its feasibility tolerance below an attainab
 SPLIT = 0.4871
 """Where a stretch of thresholds is split: near the middle, but not on it, where round figures may be attainable."""
 
+FRONTIER_SHARE = 0.4
+"""Largest share of the time left that goes into the program over frontiers."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -93,6 +97,7 @@ def search(
         for phase in (
             thresholds.minimise,
             lambda: _ideals(instance, incumbent, stop),
+            lambda: _frontiers(instance, incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
             thresholds.run,
         ):
@@ -154,6 +159,31 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     incumbent.prove(min(chain.period, threshold), exact=True)
     if chain.chip is not None:
         _complete(instance, incumbent, chain.chip, stop)
+
+
+def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:
+    """Where the triangle rule is a matter of the chip graph alone: bisect with the exact program over frontiers."""
+    if not (Choices.lossless(instance).triangle and Frontiers.applies(instance)):
+        return
+    incumbent.enter("frontiers")
+    until = stop.seconds + FRONTIER_SHARE * stop.remaining
+    for program in narrow_frontiers(instance, diverse_orders(instance, rng)):
+        high = incumbent.upper * (1 - EXACTNESS)
+        while high > incumbent.lower and not (incumbent.closed or stop() or stop.seconds > until):
+            near = high - incumbent.lower < 20 * incumbent.gap_wanted * high
+            threshold = high if near else incumbent.lower + SPLIT * (high - incumbent.lower)
+            verdict = program.decide(threshold, stop=lambda: stop() or stop.seconds > until)
+            if verdict.possible is None:
+                break
+            if not verdict.possible:
+                incumbent.prove(threshold, exact=True)
+                continue
+            assert verdict.chip is not None
+            _complete(instance, incumbent, verdict.chip, stop)
+            high = min(threshold, incumbent.upper) * (1 - EXACTNESS)
+        else:
+            if program.complete:
+                return
 
 
 def _advised(incumbent: Incumbent, advice: Advice | None, stop: Stop) -> None:

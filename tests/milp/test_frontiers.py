@@ -1,0 +1,89 @@
+"""The exact program over frontiers against brute force, and on the hardest small networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from exhaustive import brute_force
+from instances import package, random_instance
+
+from milp.frontiers import Frontiers, narrow_frontiers
+from partition import partition
+from partition.cost import evaluate_placement
+from partition.description import describe
+from partition.graph import GraphBuilder
+from partition.hardware import override
+from partition.instance import contract
+from partition.orders import diverse_orders
+from partition.rules import check
+
+
+def _dense_block(layers: int, *, time: float = 1.0):
+    """Every layer reads the concatenation of all before it, as in DenseNet."""
+    b = GraphBuilder("dense")
+    b.operation("in", "Op", outputs={"x": 1.0}, flops=time, bytes_accessed=0)
+    for i in range(layers):
+        so_far = "x" if i == 0 else f"cat{i - 1}"
+        b.operation(f"conv{i}", "Conv", inputs=[so_far], outputs={f"c{i}": 1.0}, flops=2 * time, bytes_accessed=0)
+        b.operation(f"relu{i}", "Relu", inputs=[f"c{i}"], outputs={f"r{i}": 1.0}, flops=time, bytes_accessed=0)
+        b.operation(f"cat{i}", "Concat", inputs=[so_far, f"r{i}"], outputs={f"cat{i}": 1.0}, flops=0, bytes_accessed=0)
+    return b.build()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_answer_about_a_threshold_is_brute_forces(seed):
+    rng = np.random.default_rng(seed)
+    graph, hardware = random_instance(rng)
+    hardware = hardware.with_rules(acyclic=True, triangle=seed % 5 != 0, relays=False, replication=seed % 2 == 0)
+    transfers = "serial" if seed % 3 == 0 else "overlapped"
+    free = seed % 4 < 2  # transfers that take no time, or only that of the chips
+    hardware = override(hardware, {"transfers": transfers, "topology": "memory", "link_bandwidth": 1e15 if free else 1})
+    instance = contract(graph, hardware)
+    if not Frontiers.applies(instance):
+        pytest.skip("kinds differ, or tensors of the backward pass")
+    try:
+        best, _ = brute_force(describe(graph, hardware), limit=20_000)
+    except OverflowError:
+        pytest.skip("too large for brute force")
+    if not best:
+        pytest.skip("no valid placement, or nothing to compute")
+    optimum = best / instance.unit
+    for program in narrow_frontiers(instance, diverse_orders(instance, rng)):
+        verdict = program.decide(optimum * (1 + 1e-8))
+        assert verdict.possible
+        if program.complete and (free or hardware.serial) and not len(instance.shared_bytes):
+            assert program.decide(optimum * (1 - 1e-6)).possible is False
+            placement = instance.lift(verdict.chip, [], [])
+            assert not [v for v in check(graph, hardware, placement) if v.rule != "memory"]
+            period = evaluate_placement(graph, hardware, placement).period[0] / instance.unit
+            assert period <= optimum * (1 + 1e-7)
+
+
+def test_a_beam_never_disproves():
+    instance = contract(_dense_block(6), package(8, triangle=True, relays=False, bandwidth=1e9))
+    program = next(iter(narrow_frontiers(instance, diverse_orders(instance, np.random.default_rng(0)))))
+    assert program.decide(0.5, beam=1).possible is not False or program.decide(0.5).possible is False
+    for threshold in (1.0, 1.2, 1.5, 2.0):
+        if program.decide(threshold).possible:
+            assert program.decide(threshold, beam=2).possible is not False
+
+
+@pytest.mark.parametrize("layers", [5, 12])
+def test_a_dense_block_is_proved_optimal_under_the_exact_triangle_rule(layers):
+    result = partition(_dense_block(layers), package(12, triangle=True, relays=False, bandwidth=1e9), time_limit=60)
+    assert result.status == "optimal"
+    assert not check(result.graph, result.hardware, result.placement)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121"])
+def test_the_hardest_small_networks_are_proved_optimal(name):
+    onnx = pytest.importorskip("onnx")
+    from pathlib import Path
+
+    from partition.hardware_files import load_hardware
+    from partition.readers.sources import load_model
+
+    path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    hardware = load_hardware("ring36:relays=off,memory=off,link_bandwidth=1e18")
+    result = partition(load_model(str(path)).graph, hardware, time_limit=60)
+    assert result.status == "optimal"
