@@ -276,9 +276,9 @@ class Frontiers:
         open_labels = list(moved.labels)
         room = limit * (C - used) + (limit - loads[:, 0, open_labels]).sum(axis=1)
         keep &= room >= step.work_left * (1 - SLACK)
-        loads = loads[keep][:, :, open_labels].reshape(int(keep.sum()), kinds * len(open_labels))
+        kept_loads = loads[keep][:, :, open_labels].reshape(int(keep.sum()), kinds * len(open_labels))
         head = np.stack([used[keep], lost[keep], rows[keep, 2], np.full(int(keep.sum()), label)], axis=1)
-        return np.concatenate([head, loads], axis=1)
+        return np.concatenate([head, kept_loads], axis=1)
 
     def _place(self, s: _Structure, step: _Step, label: int) -> _Move | None:
         """The structure after placing the node on chip ``label`` (a new one if it is the number of chips)."""
@@ -331,9 +331,9 @@ class Frontiers:
         """Chips of the nodes along the way to the final state that uses fewest chips, numbered along the chip graph."""
         final = np.concatenate([rows[:, :3] for rows in states.values()])
         row = int(final[np.lexsort((final[:, 1], final[:, 0]))[0], 2])
-        labels = []
-        for origin, label in reversed(history):
-            labels.append(int(label[row]))
+        labels: list[int] = []
+        for origin, chosen in reversed(history):
+            labels.append(int(chosen[row]))
             row = int(origin[row])
         structure = _Structure((), (), 0, (), (), ())
         chip_of_label: list[int] = []

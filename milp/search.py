@@ -17,6 +17,7 @@ from milp.ideals import best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
+from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
@@ -43,6 +44,12 @@ ADVICE_SHARE = 0.1
 
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
+
+WINDOW_PRECISION = 1e-3
+"""Relative precision to which thresholds are disproved by separations."""
+
+GUESSES = (0.75, 0.5, 0.25, 0.1)
+"""Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
 
 SMALL_MODEL = 5_000
 """Most binaries for which minimising the period directly is tried before thresholds."""
@@ -93,14 +100,22 @@ def search(
     if incumbent.placement is None and not _find_any(instance, incumbent, stop):
         return False
     if incumbent.placement is not None:
-        thresholds = Thresholds(instance, incumbent, stop, rng, seed, advice)
-        for phase in (
+        tightening = Tightening(instance, stop)
+        thresholds = Thresholds(tightening, incumbent, stop, rng, seed, advice)
+
+        def better() -> Instance:
+            """The instance with all that a better period implies."""
+            return tightening.at(incumbent.upper * (1 - EXACTNESS)).instance
+
+        phases: tuple[Callable[[], None], ...] = (
+            lambda: _separations(tightening, incumbent, stop, rng),
             thresholds.minimise,
-            lambda: _ideals(instance, incumbent, stop),
-            lambda: _frontiers(instance, incumbent, stop, rng),
+            lambda: _ideals(better(), incumbent, stop),
+            lambda: _frontiers(better(), incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
             thresholds.run,
-        ):
+        )
+        for phase in phases:
             if not (incumbent.closed or stop()):
                 phase()
     return True
@@ -147,6 +162,27 @@ def _slicing_modes(instance: Instance) -> list[Mode]:
     if not hw.rules.triangle or instance.triangle_by_relays:
         return ["direct"]
     return ["relayed", "direct", "neighbours"] if hw.relays_allowed else ["neighbours", "direct"]
+
+
+def _separations(tightening: Tightening, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:
+    """Disprove thresholds by what they imply alone, and slice orders that keep inseparable neighbours together."""
+    if tightening.separation is None:
+        return
+    incumbent.enter("separations")
+    low, high = incumbent.lower, incumbent.upper
+    while high - low > WINDOW_PRECISION * high and not stop():
+        middle = low + SPLIT * (high - low)
+        tight = tightening.at(middle)
+        if tight.rules.windows(middle).empty:
+            low = middle
+            incumbent.prove(middle, exact=True)
+        else:
+            high = middle
+    for share in GUESSES:
+        guess = tightening.at(incumbent.lower + share * (incumbent.upper - incumbent.lower)).instance
+        if guess.nodes < tightening.original.nodes and not (incumbent.closed or stop()):
+            slice_orders(guess, incumbent, stop, rng)
+            incumbent.enter("separations")
 
 
 def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
@@ -244,6 +280,7 @@ class _Compiled:
     """A model over the windows of some threshold; it serves every smaller one."""
 
     threshold: float
+    instance: Instance
     windows: Windows
     model: MatrixModel
 
@@ -253,16 +290,16 @@ class Thresholds:
 
     def __init__(
         self,
-        instance: Instance,
+        tightening: Tightening,
         incumbent: Incumbent,
         stop: Stop,
         rng: np.random.Generator,
         seed: int,
         advice: Advice | None = None,
     ) -> None:
-        self.advice = advice
-        self.instance, self.incumbent, self.stop, self.rng, self.seed = instance, incumbent, stop, rng, seed
-        self.rules = WindowRules(instance)
+        self.advice, self.tightening = advice, tightening
+        self.instance = instance = tightening.original
+        self.incumbent, self.stop, self.rng, self.seed = incumbent, stop, rng, seed
         hw = instance.hardware
         self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
         self.compiled: list[_Compiled] = []
@@ -273,7 +310,7 @@ class Thresholds:
     def run(self) -> None:
         """Until the gap is closed or time is up."""
         self.incumbent.enter("thresholds")
-        self._windows_alone(self.rules.windows, precision=1e-4, until=self.stop.time_limit)
+        self._windows_alone(self._plain_windows, precision=1e-4, until=self.stop.time_limit)
         if not self.incumbent.closed:
             self._improve(self._share(0.15))
         if self.capacity is not None and not self.incumbent.closed:
@@ -304,7 +341,13 @@ class Thresholds:
         improve(self.instance, self.incumbent, self.stop, self.rng, seconds=seconds, seed=self.seed)
         if self.advice is not None and not self.incumbent.closed:
             release_by_doubt(
-                self.instance, self.incumbent, self.advice, self.rules, self.stop, seconds=seconds, seed=self.seed
+                self.instance,
+                self.incumbent,
+                self.advice,
+                self.tightening.known[0].rules,
+                self.stop,
+                seconds=seconds,
+                seed=self.seed,
             )
         self.incumbent.enter("thresholds")
 
@@ -316,14 +359,15 @@ class Thresholds:
         """One attempt at the model as it is, period as objective: the quickest way where it is small."""
         self.incumbent.enter("milp")
         upper = self.incumbent.upper * (1 - MARGIN)
-        windows = self.rules.windows(upper)
+        tight = self.tightening.at(upper)
+        windows = tight.rules.windows(upper)
         if windows.empty:
             self.incumbent.prove(upper, exact=True)
             return
-        if windows.free > SMALL_MODEL or not _affordable(self.instance, windows, self.stop):
+        if windows.free > SMALL_MODEL or not _affordable(tight.instance, windows, self.stop):
             return
         try:
-            compiled = self._model_for(upper, windows)
+            compiled = self._model_for(upper, tight.instance, windows)
         except ImpossibleRow:
             self.incumbent.prove(upper)
             return
@@ -333,7 +377,7 @@ class Thresholds:
             return
 
         def found(x: FloatArray) -> None:
-            self.incumbent.offer(placement_of(self.instance, compiled.windows, compiled.model, model.full(x)))
+            self.incumbent.offer(placement_of(compiled.instance, compiled.windows, compiled.model, model.full(x)))
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
@@ -370,14 +414,15 @@ class Thresholds:
 
         A threshold disproved suggests that the incumbent is the best, so the next question is about closing the gap.
         """
+        tight = self.tightening.at(threshold)
         windows = self._windows(threshold)
         if windows.empty:
             self.incumbent.prove(threshold, exact=self.capacity is None)
             return True
-        if not _affordable(self.instance, windows, self.stop):
+        if not _affordable(tight.instance, windows, self.stop):
             return False
         try:
-            compiled = self._model_for(threshold, windows)
+            compiled = self._model_for(threshold, tight.instance, windows)
         except ImpossibleRow:
             self.incumbent.prove(threshold)
             return True
@@ -393,7 +438,7 @@ class Thresholds:
             return True
         if outcome.x is None:
             return False
-        placement = placement_of(self.instance, compiled.windows, compiled.model, model.full(outcome.x))
+        placement = placement_of(compiled.instance, compiled.windows, compiled.model, model.full(outcome.x))
         return self.incumbent.offer(placement)
 
     def _windows(self, threshold: float) -> Windows:
@@ -402,13 +447,16 @@ class Thresholds:
             most = self.capacity.most_work(
                 threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop
             )
-        return self.rules.windows(threshold, most)
+        return self.tightening.at(threshold).rules.windows(threshold, most)
 
-    def _model_for(self, threshold: float, windows: Windows) -> _Compiled:
+    def _plain_windows(self, threshold: float) -> Windows:
+        return self.tightening.at(threshold).rules.windows(threshold)
+
+    def _model_for(self, threshold: float, instance: Instance, windows: Windows) -> _Compiled:
         """The smallest model that covers the threshold, built anew where that saves much."""
-        covering = [c for c in self.compiled if c.threshold >= threshold]
+        covering = [c for c in self.compiled if c.threshold >= threshold and c.instance is instance]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            best = _Compiled(threshold, windows, compile_model(build(self.instance, windows)))
+            best = _Compiled(threshold, instance, windows, compile_model(build(instance, windows)))
             self.compiled.append(best)
         return best

@@ -84,8 +84,8 @@ class Instance:
 
     @cached_property
     def fastest(self) -> FloatArray:
-        """(N,) time of each node on the kind that runs it fastest."""
-        return np.asarray(self.time.min(axis=0))
+        """(N,) time of each node on the kind of the package that runs it fastest."""
+        return np.asarray(self.time[np.unique(self.hardware.kind_array())].min(axis=0))
 
     @cached_property
     def triangle_by_relays(self) -> bool:
@@ -132,16 +132,18 @@ class Instance:
         )
 
 
-def contract(graph: Graph, hardware: Hardware) -> Instance:
-    """Reduce a graph on a package to what the solver needs."""
-    times = hardware.times(graph)[np.unique(hardware.kind_array())]
+def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None) -> Instance:
+    """Reduce a graph on a package to what the solver needs; ``unit`` overrides the trivial bound as unit of time."""
+    present = np.unique(hardware.kind_array())
+    times = hardware.times(graph)[present]
     node_of = _nodes(graph, hardware, times)
     count = int(node_of.max()) + 1
     may_replicate = replicable(graph, hardware)
     time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in hardware.times(graph)])
     replicable_nodes = np.bincount(node_of[~may_replicate], minlength=count) == 0
 
-    unit = float(max(time.min(axis=0).sum() / hardware.chips, time.min(axis=0).max()))
+    fastest = time[present].min(axis=0)
+    unit = float(max(fastest.sum() / hardware.chips, fastest.max())) if unit is None else unit
     tau = hardware.transfer_times(graph)
     if unit <= 0:
         unit = float(max(time.max(), tau.max(initial=0.0))) or 1.0

@@ -9,10 +9,15 @@ from types import MappingProxyType
 from partition.errors import InvalidInput
 from partition.graph import Graph
 from partition.models.catalogue import CATALOGUE
-from partition.models.info import ModelInfo, Value
+from partition.models.info import ModelInfo, Parameter, Value
+from partition.models.training import OPTIMIZERS, training_graph
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType({info.name: info for info in CATALOGUE})
 """The built-in models by name."""
+
+
+TRAINING = Parameter("training", "none", "one training step instead of inference", ("none", *OPTIMIZERS))
+"""The parameter that every model takes."""
 
 
 def available() -> list[ModelInfo]:
@@ -25,7 +30,8 @@ def build(spec: str) -> Graph:
 
     Parameters
     ----------
-    spec : a name, or a name and parameters: ``bert-large``, ``bert-large:seq=384,batch=2``.
+    spec : a name, or a name and parameters: ``bert-large``, ``bert-large:seq=384,batch=2``. Every model also takes
+        ``training=sgd`` or ``training=adam``: the graph of a training step (:mod:`partition.models.training`).
 
     Returns
     -------
@@ -42,14 +48,18 @@ def build(spec: str) -> Graph:
             f"unknown model {name!r}{_meant(name, list(MODELS))}; the built-in models are {', '.join(MODELS)}"
         )
     info = MODELS[name]
-    values = info.defaults | (_parse(info, settings) if colon else {})
-    changed = [f"{p.name}={values[p.name]}" for p in info.parameters if values[p.name] != p.default]
-    return info.construct(":".join([name, ",".join(changed)]) if changed else name, values)
+    values = info.defaults | {TRAINING.name: TRAINING.default} | (_parse(info, settings) if colon else {})
+    parameters = (*info.parameters, TRAINING)
+    changed = [f"{p.name}={values[p.name]}" for p in parameters if values[p.name] != p.default]
+    optimizer = str(values.pop(TRAINING.name))
+    full_name = ":".join([name, ",".join(changed)]) if changed else name
+    graph = info.construct(full_name, values)
+    return graph if optimizer == TRAINING.default else training_graph(graph, optimizer, name=full_name)
 
 
 def _parse(info: ModelInfo, settings: str) -> dict[str, Value]:
     """``seq=384,batch=2`` as values."""
-    known = {p.name: p for p in info.parameters}
+    known = {p.name: p for p in (*info.parameters, TRAINING)}
     values: dict[str, Value] = {}
     for setting in settings.split(","):
         key, equals, text = (part.strip() for part in setting.partition("="))
