@@ -87,6 +87,9 @@ _format = click.option(
     type=click.Choice(["builtin", "onnx", "json", "device-placement"]),
     help="Format of MODEL; by default guessed from its content.",
 )
+_max_cpus = click.option(
+    "--max-cpus", type=int, help="CPU devices of a device-placement file, instead of its own maxCPUs."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
@@ -111,6 +114,7 @@ def main() -> None:
 @_json
 @_dim
 @_format
+@_max_cpus
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 @click.option(
     "--time-limit",
@@ -135,6 +139,7 @@ def solve(
     as_json: bool,
     dims: dict[str, int],
     format_: str | None,
+    max_cpus: int | None,
     quiet: bool,
     time_limit: float,
     gap: float,
@@ -152,7 +157,7 @@ def solve(
     from partition.front import partition, validate_limits
 
     validate_limits(time_limit, gap)
-    graph, hardware = _load(model, hw, format_, dims)
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
     start = _read_placement(warm_start, graph, hardware) if warm_start else None
     with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
         display = None if quiet else stack.enter_context(Display(unit=hardware.time_unit))
@@ -179,12 +184,15 @@ def solve(
 @_json
 @_dim
 @_format
+@_max_cpus
 @_one_sentence_errors
-def inspect(model: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None) -> None:
+def inspect(
+    model: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None, max_cpus: int | None
+) -> None:
     """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure."""
     from partition.description import describe, summary
 
-    graph, hardware = _load(model, hw, format_, dims)
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
     click.echo(json.dumps(describe(graph, hardware)) if as_json else summary(graph, hardware))
 
 
@@ -195,9 +203,16 @@ def inspect(model: str, hw: str | None, as_json: bool, dims: dict[str, int], for
 @_json
 @_dim
 @_format
+@_max_cpus
 @_one_sentence_errors
 def check(
-    model: str, assignment: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None
+    model: str,
+    assignment: str,
+    hw: str | None,
+    as_json: bool,
+    dims: dict[str, int],
+    format_: str | None,
+    max_cpus: int | None,
 ) -> None:
     """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
 
@@ -206,7 +221,7 @@ def check(
     from partition import rules
     from partition.cost import evaluate_placement
 
-    graph, hardware = _load(model, hw, format_, dims)
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
     placement = _read_placement(assignment, graph, hardware)
     violations = rules.check(graph, hardware, placement)
     period = float(evaluate_placement(graph, hardware, placement).period[0])
@@ -227,16 +242,23 @@ def check(
 @_hw
 @_dim
 @_format
+@_max_cpus
 @click.option("--output", "-o", required=True, type=click.Path(), help="File to write, ending in .lp or .mps.")
 @click.option("--threshold", type=float, help="Only placements with a period up to this; makes the model much smaller.")
 @_one_sentence_errors
 def export(
-    model: str, hw: str | None, dims: dict[str, int], format_: str | None, output: str, threshold: float | None
+    model: str,
+    hw: str | None,
+    dims: dict[str, int],
+    format_: str | None,
+    max_cpus: int | None,
+    output: str,
+    threshold: float | None,
 ) -> None:
     """Write the MILP of MODEL on HW as LP or MPS for another solver."""
     from milp.export import write_model
 
-    graph, hardware = _load(model, hw, format_, dims)
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
     write_model(graph, hardware, output, threshold=threshold)
 
 
@@ -273,13 +295,15 @@ def hardware(name: str | None, as_json: bool) -> None:
     click.echo(json.dumps(describe_hardware(loaded)) if as_json else to_toml(loaded).rstrip())
 
 
-def _load(model: str, hw: str | None, format_: str | None, dims: dict[str, int]) -> tuple[Graph, Hardware]:
+def _load(
+    model: str, hw: str | None, format_: str | None, dims: dict[str, int], max_cpus: int | None
+) -> tuple[Graph, Hardware]:
     from partition.errors import InvalidInput
     from partition.hardware_files import load_hardware
     from partition.readers.sources import load_model
 
     hardware = load_hardware(hw) if hw is not None else None
-    source = load_model(model, format=format_, dims=dims)
+    source = load_model(model, format=format_, dims=dims, max_cpus=max_cpus)
     hardware = hardware or source.hardware
     if hardware is None:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")

@@ -156,9 +156,20 @@ class _Model:
         free = [(v, c) for v in range(self.inst.nodes) for c in range(self.lo[v], self.hi[v])]
         m.y = pyo.Var(free, domain=pyo.Binary)
         m.monotone = _rows(m.y[v, c] <= m.y[v, c + 1] for v, c in free if c + 1 < self.hi[v])
+        kind, cannot = self.hw.kind_of_chip, {k: set(v.tolist()) for k, v in self._unsupported().items()}
+        m.support = _rows(
+            self.x(v, c) <= 0
+            for v in range(self.inst.nodes)
+            for c in range(self.lo[v], self.hi[v] + 1)
+            if v in cannot[kind[c]]
+        )
         m.acyclic = _rows(
             self.y(w, c) <= self.y(u, c) for u, w in self.inst.edges.tolist() for c in range(self.lo[w], self.hi[u])
         )
+
+    def _unsupported(self) -> dict[int, np.ndarray]:
+        """Kind -> nodes that it cannot run."""
+        return {k: np.flatnonzero(~row) for k, row in enumerate(self.inst.supported)}
 
     def _reach_of_replicas(self) -> list[int]:
         """Last chip on which a replica of each node can be of use; -1 for nodes that are not replicable."""
@@ -332,7 +343,7 @@ class _Model:
 
     def _loads(self) -> None:
         m, inst = self.model, self.inst
-        kind = self.hw.kind_of_chip
+        kind, charged = self.hw.kind_of_chip, self.hw.transfers_charged
         m.chip_load = pyo.ConstraintList()
         on_chip: list[list[int]] = [[] for _ in self.chips]
         for v in range(inst.nodes):
@@ -350,6 +361,8 @@ class _Model:
         for c in self.limited:
             time = inst.time[kind[c]].tolist()
             compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
+            if not charged[c]:
+                receives[c], sends[c] = [], []
             parts = [compute + receives[c] + sends[c]] if self.hw.serial else [compute, receives[c], sends[c]]
             for terms in parts:
                 _add(m.chip_load, pyo.quicksum(terms) <= m.T if terms else True)

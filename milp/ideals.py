@@ -11,7 +11,8 @@ own nodes and so cannot be elsewhere, which keeps the bound close.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,9 @@ CHUNK = 2048
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
 
+Used = tuple[int, ...]
+"""Chips of each kind."""
+
 TINY = (0.0, 5e-4, 2e-3, 1e-2)
 """Nodes whose time and outgoing transfers stay below this (units of the instance) are tiny; tried in turn."""
 
@@ -48,10 +52,12 @@ class Chain:
     ----------
     period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
     chip : (N,) chip of every node in the best chain, -1 for nodes left out. None if there is no chain.
+    kind_of_chip : the kinds of the chips; another order than the package's where that is free.
     """
 
     period: float
     chip: IntArray | None
+    kind_of_chip: tuple[int, ...] = ()
 
 
 def best_chain(
@@ -150,6 +156,7 @@ class _Chains:
         self.words = np.ascontiguousarray(self.words[by_work])
         self.work = work[by_work]
         self.time = self._sums(inst.time.T)
+        self.barred = self._sums((~inst.supported).astype(float).T)
         self._tensors()
         self._weights()
         self._replicable()
@@ -245,7 +252,10 @@ class _Chains:
             compute = self.time[later, k] - self.time[i, k]
             if len(self.open[i]):  # could have been done before this block
                 compute = compute - self.read[later[:, None], self.open[i]] @ self.left_out_time[k, self.open[i]]
-            load = compute + receive + send if self.hw.serial else np.maximum(compute, np.maximum(receive, send))
+            paid = 0.0 if kind.free_transfers else 1.0
+            moved = paid * receive, paid * send
+            load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
+            load = np.where(self.barred[later, k] > self.barred[i, k], np.inf, load)
             if self.hw.links:
                 load = np.maximum(load, self.cut[later])
             loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.limited else load)
@@ -301,32 +311,68 @@ class _Chains:
         )
 
     def _shortest(self, start: NDArray[np.int32], end: NDArray[np.int32], loads: list[FloatArray]) -> Chain:
+        """Bellman over the chips used so far: how many of the package, or of each kind where their order is free."""
         by_end = np.argsort(end, kind="stable")
         start, end, loads = start[by_end], end[by_end], [load[by_end] for load in loads]
         targets, begin = np.unique(end, return_index=True)
         count = len(self.work)
-        best = np.full(count, np.inf)
-        best[0] = 0.0
-        layers = [best]
-        for kind in self.hw.kind_of_chip:
+        may_be_empty = not self.hw.identical_chips  # or hold nothing but what was left out
+        first = np.full(count, np.inf)
+        first[0] = 0.0
+        layers: dict[Used, FloatArray] = {(0,) * len(self.hw.kinds): first}
+        for used in self._ways():
             best = np.full(count, np.inf)
-            best[targets] = np.minimum.reduceat(np.maximum(layers[-1][start], loads[kind]), begin)
-            if not self.hw.identical_chips:
-                best = np.minimum(best, layers[-1])  # a chip may hold nothing, or nothing but what was left out
-            layers.append(best)
-        used = int(np.argmin([layer[-1] for layer in layers]))
+            for k, before in self._steps_to(used):
+                previous = layers[before]
+                moved = np.minimum.reduceat(np.maximum(previous[start], loads[k]), begin)
+                best[targets] = np.minimum(best[targets], moved)
+                if may_be_empty:
+                    best = np.minimum(best, previous)
+            layers[used] = best
+        used = min(layers, key=lambda way: (layers[way][-1], sum(way)))
         period = float(layers[used][-1])
         if not period < self.threshold:
             return Chain(float("inf"), None)
-        chip = np.full(self.inst.nodes, -1)
+        chip, kinds = np.full(self.inst.nodes, -1), []
         at = count - 1
-        for c in range(used - 1, -1, -1):
-            if layers[c + 1][at] == layers[c][at]:
+        while any(used):
+            steps = list(self._steps_to(used))
+            idle = [(k, before) for k, before in steps if may_be_empty and layers[before][at] == layers[used][at]]
+            if idle:
+                kinds.append(idle[0][0])
+                used = idle[0][1]
                 continue
             span = slice(*np.searchsorted(end, [at, at + 1]))
-            choice = int(np.argmin(np.maximum(layers[c][start[span]], loads[self.hw.kind_of_chip[c]][span])))
-            before = int(start[span][choice])
-            block = np.unpackbits((self.words[at] & ~self.words[before]).view(np.uint8), bitorder="little")
-            chip[np.flatnonzero(block[: self.inst.nodes])] = c
-            at = before
-        return Chain(period, chip)
+            through = [np.maximum(layers[before][start[span]], loads[k][span]) for k, before in steps]
+            k, before = steps[int(np.argmin([t.min() for t in through]))]
+            origin = int(start[span][int(np.argmin(np.maximum(layers[before][start[span]], loads[k][span])))])
+            block = np.unpackbits((self.words[at] & ~self.words[origin]).view(np.uint8), bitorder="little")
+            chip[np.flatnonzero(block[: self.inst.nodes])] = sum(used) - 1
+            kinds.append(k)
+            at, used = origin, before
+        return Chain(period, chip, self._completed(kinds[::-1]))
+
+    def _ways(self) -> Iterator[Used]:
+        """Numbers of chips of each kind, fewer first: prefixes of the package, or all there are."""
+        kinds, order = len(self.hw.kinds), self.hw.kind_of_chip
+        if self.hw.kind_order == "fixed":
+            yield from (tuple(order[: c + 1].count(k) for k in range(kinds)) for c in range(len(order)))
+            return
+        ways = itertools.product(*(range(order.count(k) + 1) for k in range(kinds)))
+        yield from sorted((way for way in ways if any(way)), key=sum)
+
+    def _steps_to(self, used: Used) -> Iterator[tuple[int, Used]]:
+        """The kind of the last chip and what is used before it."""
+        last = self.hw.kind_of_chip[sum(used) - 1]
+        for k, number in enumerate(used):
+            if number and (self.hw.kind_order == "free" or k == last):
+                yield k, (*used[:k], number - 1, *used[k + 1 :])
+
+    def _completed(self, kinds: list[int]) -> tuple[int, ...]:
+        """The order with the chips that are not used at its end."""
+        if self.hw.kind_order == "fixed":
+            return self.hw.kind_of_chip
+        left = list(self.hw.kind_of_chip)
+        for k in kinds:
+            left.remove(k)
+        return (*kinds, *left)

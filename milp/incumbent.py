@@ -24,6 +24,10 @@ class Incumbent:
 
     Every placement passes the rule checker and is scored by the cost model before it counts; bounds only rise,
     periods only fall. Times here are in seconds (or the file's unit), not in units of the instance.
+
+    Attributes
+    ----------
+    rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     """
 
     def __init__(
@@ -32,7 +36,7 @@ class Incumbent:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.model = CostModel(instance.graph, instance.hardware)
         self.placement: Placement | None = None
-        self.period = float("inf")
+        self.period = self.rival = float("inf")
         self.bound = 0.0
         self.phase = "start"
         self.history: list[Progress] = []
@@ -41,20 +45,30 @@ class Incumbent:
 
     @property
     def gap(self) -> float:
-        """(period - bound) / period; 1 while there is no placement."""
-        if self.placement is None:
+        """(best - bound) / best; 1 while there is no placement."""
+        if not self.known:
             return 1.0
-        return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
+        return max(0.0, self.best - self.bound) / self.best if self.best > 0 else 0.0
+
+    @property
+    def best(self) -> float:
+        """The least period known, here or of a rival."""
+        return min(self.period, self.rival)
+
+    @property
+    def known(self) -> bool:
+        """Whether any placement is known."""
+        return self.placement is not None or self.rival < float("inf")
 
     @property
     def closed(self) -> bool:
         """Whether the gap asked for is reached."""
-        return self.placement is not None and self.gap <= self.gap_wanted
+        return self.known and self.gap <= self.gap_wanted
 
     @property
     def upper(self) -> float:
-        """Period of the best placement in units of the instance."""
-        return self.period / self.instance.unit
+        """The least period known in units of the instance."""
+        return self.best / self.instance.unit
 
     @property
     def lower(self) -> float:
@@ -89,7 +103,7 @@ class Incumbent:
         safe = bound * (1 - (1e-9 if exact else BOUND_SAFETY)) * self.instance.unit
         if safe > self.bound:
             with self._lock:
-                self.bound = min(safe, self.period)
+                self.bound = min(safe, self.best)
             self._record()
 
     def enter(self, phase: str) -> None:
@@ -98,13 +112,12 @@ class Incumbent:
         self._record(keep=False)
 
     def _record(self, *, keep: bool = True) -> None:
-        known = self.placement is not None
         entry = Progress(
             seconds=self._seconds(),
             phase=self.phase,
-            period=self.period if known else None,
+            period=self.best if self.known else None,
             bound=self.bound,
-            gap=self.gap if known else None,
+            gap=self.gap if self.known else None,
         )
         if keep:
             self.history.append(entry)

@@ -95,11 +95,11 @@ def search(
     slice_orders(instance, incumbent, stop, rng)
     if instance.nodes > PACKED_LIMIT:
         advice = None
-    elif incumbent.placement is None and not stop():
+    elif not (incumbent.known or stop()):
         _sample_any(instance, incumbent, rng)
-    if incumbent.placement is None and not _find_any(instance, incumbent, stop):
+    if not (incumbent.known or stop()) and not _find_any(instance, incumbent, stop):
         return False
-    if incumbent.placement is not None:
+    if incumbent.known:
         tightening = Tightening(instance, stop)
         thresholds = Thresholds(tightening, incumbent, stop, rng, seed, advice)
 
@@ -123,7 +123,7 @@ def search(
 
 def _trivial_bound(instance: Instance) -> float:
     """Work spread evenly, or the largest node."""
-    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()))
+    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()), 0.0)
 
 
 def slice_orders(
@@ -137,7 +137,7 @@ def slice_orders(
         for mode in _slicing_modes(instance):
             if stop() or incumbent.closed:
                 return
-            if incumbent.placement is not None:
+            if incumbent.known:
                 longest = min(longest, incumbent.upper)
             placement = slice_order(instance, order, mode, longest=longest)
             if placement is not None:
@@ -194,7 +194,7 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
         return
     incumbent.prove(min(chain.period, threshold), exact=True)
     if chain.chip is not None:
-        _complete(instance, incumbent, chain.chip, stop)
+        complete_chain(instance, incumbent, chain.chip, stop)
 
 
 def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:
@@ -215,7 +215,7 @@ def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.ran
                 incumbent.prove(threshold, exact=True)
                 continue
             assert verdict.chip is not None
-            _complete(instance, incumbent, verdict.chip, stop)
+            complete_chain(instance, incumbent, verdict.chip, stop)
             high = min(threshold, incumbent.upper) * (1 - EXACTNESS)
         else:
             if program.complete:
@@ -234,7 +234,7 @@ def _advised(incumbent: Incumbent, advice: Advice | None, stop: Stop) -> None:
             return
 
 
-def _complete(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop) -> None:
+def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop) -> None:
     """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
     whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
     windows = propagate(instance, whole)

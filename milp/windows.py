@@ -48,6 +48,15 @@ class Windows:
         return Windows(np.maximum(self.lo, other.lo), np.minimum(self.hi, other.hi))
 
 
+@dataclass(frozen=True, eq=False)
+class _Price:
+    """Priced work of each node (N,), and what the chips ``0..c`` and ``c..C-1`` pay per unit of the threshold, (C,)."""
+
+    work: FloatArray
+    before: FloatArray
+    after: FloatArray
+
+
 class WindowRules:
     """Derives windows for any threshold; holds the reachability of one instance."""
 
@@ -106,28 +115,65 @@ class WindowRules:
         inst = self.instance
         chips = inst.chips
         work = min(threshold, block_work if block_work is not None else threshold) * (1 + SLACK)
-        if np.any(inst.fastest > work) or inst.fastest.sum() > work * chips:
+        windows = self._able(work)
+        prices = self._prices if np.isfinite(work) else []
+        if windows.empty or any(p.work.sum() > work * p.before[-1] for p in prices):
             return Windows(np.full(inst.nodes, chips), np.zeros(inst.nodes, dtype=np.int64) - 1)
         if len(inst.edges) == 0 or inst.nodes > PACKED_LIMIT:
-            return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
-        windows = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
+            return windows
         while True:
-            tighter = self._tighten(windows, work)
+            tighter = windows
+            for price in prices:
+                tighter = self._tighten(tighter, work, price)
+                if tighter.empty:
+                    return tighter
             if tighter.empty or (np.array_equal(tighter.lo, windows.lo) and np.array_equal(tighter.hi, windows.hi)):
                 return tighter
             windows = tighter
 
-    def _tighten(self, windows: Windows, work: float) -> Windows:
+    def _able(self, work: float) -> Windows:
+        """First and last chip whose kind can run each node within the threshold."""
+        inst = self.instance
+        able = (inst.supported & (inst.time <= work))[inst.hardware.kind_array()]  # (C, N)
+        never = ~able.any(axis=0)
+        lo, hi = able.argmax(axis=0), inst.chips - 1 - able[::-1].argmax(axis=0)
+        return propagate(inst, Windows(np.where(never, inst.chips, lo), np.where(never, -1, hi)))
+
+    @cached_property
+    def _prices(self) -> list[_Price]:
+        """Prices of the kinds' time: all equal, by relative speed, and each kind's alone.
+
+        For any prices >= 0 a node costs at least its cheapest kind's price, and chips can pay no more than their time.
+        """
+        inst = self.instance
+        kinds = np.unique(inst.hardware.kind_array())
+        time = np.where(inst.supported, inst.time, np.inf)[kinds]
+        vectors = [np.ones(len(kinds))]
+        if len(kinds) > 1:
+            common = np.isfinite(time).all(axis=0)
+            total = time[:, common].sum(axis=1)
+            if (total > 0).all():
+                vectors.append(total.min() / total)
+            vectors += list(np.eye(len(kinds)))
+        prices = []
+        for vector in vectors:
+            cost = np.where(np.isfinite(time), vector[:, None] * np.where(np.isfinite(time), time, 0.0), np.inf)
+            paid = vector[np.searchsorted(kinds, inst.hardware.kind_array())]
+            least = cost.min(axis=0)
+            prices.append(_Price(np.where(np.isfinite(least), least, 0.0), paid.cumsum(), paid[::-1].cumsum()[::-1]))
+        return prices
+
+    def _tighten(self, windows: Windows, work: float, price: _Price) -> Windows:
         """One round: overfull prefixes and suffixes, given what must already lie within them."""
         inst = self.instance
-        chips, time = inst.chips, inst.fastest
+        chips, time = inst.chips, price.work
         stages = np.arange(chips)
         early = (windows.hi[:, None] <= stages) * time[:, None]  # (N, C) must lie on 0..c
         late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
         before = self._over_ancestors(time[:, None] - early) + early.sum(axis=0)
         after = self._over_descendants(time[:, None] - late) + late.sum(axis=0)
-        overfull_before = before > work * (stages + 1)
-        overfull_after = after > work * (chips - stages)
+        overfull_before = before > work * price.before * (1 + SLACK) + SLACK * (price.before == 0)
+        overfull_after = after > work * price.after * (1 + SLACK) + SLACK * (price.after == 0)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
         hi = np.minimum(windows.hi, chips - 1 - overfull_after.sum(axis=1))
         return propagate(inst, Windows(lo, hi))

@@ -77,6 +77,8 @@ class CostModel:
         self.times = hardware.times(graph)
         self.tau = hardware.transfer_times(graph)
         self.kind = hardware.kind_array()
+        self.charged = hardware.transfers_charged
+        self.free_transfers = bool((self.charged == 0).any())
         self.edge_tau = self.tau[graph.edge_tensor]
         self.transfers = TransferModel(graph, hardware)
         self.crossings = CrossingModel(graph, hardware)
@@ -179,6 +181,8 @@ class CostModel:
         unroutable: NDArray[np.bool_],
         hops: FloatArray,
     ) -> Loads:
+        if self.free_transfers:
+            receive, send = receive * self.charged, send * self.charged
         load = compute + receive + send if self.hardware.serial else np.maximum(compute, np.maximum(receive, send))
         period = np.maximum(load.max(axis=1), link.max(axis=1, initial=0.0))
         period[unroutable] = np.inf

@@ -15,7 +15,8 @@ from partition.legalise import relayable, replicable
 def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
     """The graph as solved on the hardware.
 
-    ``time`` is in the hardware's time unit: a number if there is one kind of chip, else one per kind.
+    ``time`` is in the hardware's time unit: a number if there is one kind of chip, else one per kind; None on a kind
+    that cannot run the operation.
     """
     times = hardware.times(graph)
     may_replicate, may_relay = replicable(graph, hardware), relayable(graph, hardware)
@@ -31,7 +32,7 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
                 "flops": float(graph.flops[v]),
                 "bytes_accessed": float(graph.bytes_accessed[v]),
                 "weights": float(graph.weights[v]),
-                "time": float(times[0, v]) if len(times) == 1 else times[:, v].tolist(),
+                "time": finite(float(times[0, v])) if len(times) == 1 else [finite(x) for x in times[:, v].tolist()],
                 "group": int(graph.group[v]) if graph.group[v] >= 0 else None,
                 "backward": bool(graph.backward[v]),
                 "replicable": bool(may_replicate[v]),
@@ -63,10 +64,6 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
 
 def describe_hardware(hardware: Hardware) -> dict[str, Any]:
     """The hardware as plain data; an infinite capacity or rate is None."""
-
-    def finite(value: Any) -> Any:
-        return None if isinstance(value, float) and np.isinf(value) else value
-
     return {
         "name": hardware.name,
         "chips": hardware.chips,
@@ -76,7 +73,13 @@ def describe_hardware(hardware: Hardware) -> dict[str, Any]:
         **{key: finite(value) for key, value in asdict(hardware.interconnect).items()},
         "rules": asdict(hardware.rules),
         "time_unit": hardware.time_unit,
+        "kind_order": hardware.kind_order,
     }
+
+
+def finite(value: Any) -> Any:
+    """The value, None if it is infinite."""
+    return None if isinstance(value, float) and np.isinf(value) else value
 
 
 def summary(graph: Graph, hardware: Hardware) -> str:

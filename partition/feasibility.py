@@ -13,8 +13,17 @@ from partition.rules import MEMORY_SLACK
 def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     """A proof in one sentence that no valid placement exists, or None if counting does not show it.
 
-    All other rules are kept by placing everything on one chip, so memory is always the rule that fails.
+    Unless kinds differ in what they support, all other rules are kept by placing everything on one chip.
     """
+    runs_nowhere = np.isinf(hardware.times(graph)[np.unique(hardware.kind_array())]).all(axis=0)
+    if runs_nowhere.any():
+        names = tuple(graph.names[v] for v in np.flatnonzero(runs_nowhere))
+        return Infeasible(
+            f"no chip of {hardware.name!r} can run operation {names[0]!r} ({len(names)} in all); add a chip of a kind "
+            "that can, or take it off the kinds' unsupported operators",
+            rule="support",
+            operations=names,
+        )
     if not hardware.rules.memory:
         return None
     largest, package = float(hardware.sram_bytes.max()), float(hardware.sram_bytes.sum())

@@ -10,7 +10,7 @@ from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
 from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
-from partition.instance import Instance, contract
+from partition.instance import Instance
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.result import Result
@@ -57,8 +57,7 @@ def partition(
     InvalidInput : an argument cannot be used.
     NoSolutionInTime : time ran out before any valid placement was found.
     """
-    from milp.incumbent import Incumbent
-    from milp.search import search
+    from milp.kind_orders import search_orders
 
     validate_limits(time_limit, gap)
     stop = Stop(time_limit)
@@ -67,19 +66,14 @@ def partition(
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
-    instance = contract(graph, hw)
-    incumbent = Incumbent(instance, gap, lambda: stop.seconds, on_progress)
-    advice = None if guide is None else guide(instance)
-    interrupted, feasible = False, True
-    try:
-        starts = [start] if start else []
-        feasible = search(instance, incumbent, starts=starts, stop=stop, seed=seed, advice=advice)
-    except KeyboardInterrupt:
-        if incumbent.placement is None:
-            raise
-        interrupted = True
+    outcome = search_orders(
+        graph, hw, gap=gap, stop=stop, seed=seed, starts=[start] if start else [], advice=guide, report=on_progress
+    )
+    incumbent = outcome.incumbent
+    if outcome.interrupted and incumbent.placement is None:
+        raise KeyboardInterrupt
     history = tuple(incumbent.history)
-    if not feasible:
+    if not outcome.feasible:
         why = str(proved_infeasible(graph, hw))
         return Result.infeasible(graph, hw, reason=why, seconds=stop.seconds, seed=seed, history=history)
     if incumbent.placement is None:
@@ -89,16 +83,16 @@ def partition(
         )
     return Result(
         graph=graph,
-        hardware=hw,
+        hardware=incumbent.instance.hardware,
         placement=incumbent.placement,
-        status="optimal" if incumbent.closed else "feasible",
+        status="optimal" if outcome.closed else "feasible",
         period=incumbent.period,
-        bound=incumbent.bound,
+        bound=outcome.bound,
         seconds=stop.seconds,
         seed=seed,
         history=history,
         cost=incumbent.model.evaluate_placement(incumbent.placement),
-        interrupted=interrupted,
+        interrupted=outcome.interrupted,
     )
 
 

@@ -44,7 +44,7 @@ class Graph:
     group : (n,) int, operations with the same number >= 0 share a chip; -1 where free.
     backward : (n,) bool, operations of the backward pass. An edge between two of them carries traffic and
         constrains nothing.
-    profiled_times : chip kind -> (n,) seconds, NaN where the roofline applies.
+    profiled_times : chip kind -> (n,) seconds, NaN where the roofline applies, infinity where the kind cannot run it.
     unknown_operators : operator kinds whose cost fell to the documented default.
 
     Raises
@@ -378,7 +378,7 @@ def _validate(g: Graph) -> None:
     for kind, times in g.profiled_times.items():
         if len(times) != n:
             raise InvalidGraph(f"times for chip kind {kind!r} have {len(times)} entries, expected {n}")
-        given = np.where(np.isnan(times), 0.0, times)
+        given = np.where(np.isnan(times) | np.isposinf(times), 0.0, times)
         _check_amounts(f"time on {kind!r}", given, "operation", g.names)
     if np.any((g.producer < 0) | (g.producer >= n)):
         t = int(np.flatnonzero((g.producer < 0) | (g.producer >= n))[0])

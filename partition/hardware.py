@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TOPOLOGIES = ("chain", "ring", "memory")
 TRANSFERS = ("overlapped", "serial")
+KIND_ORDERS = ("fixed", "free")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ChipKind:
     sram_bandwidth : bytes/s between SRAM and the arithmetic units.
     op_overhead_s : fixed seconds to issue one operation.
     flop_energy_j, sram_energy_j_per_byte : joules per FLOP and per byte accessed.
+    unsupported : operator kinds that it cannot run; profiled times of infinity say the same of single operations.
+    free_transfers : receiving and sending takes no time of its own (a CPU beside the main memory, say).
     """
 
     name: str
@@ -37,8 +40,16 @@ class ChipKind:
     op_overhead_s: float = 0.0
     flop_energy_j: float = 0.0
     sram_energy_j_per_byte: float = 0.0
+    unsupported: tuple[str, ...] = ()
+    free_transfers: bool = False
 
     def __post_init__(self) -> None:
+        where = f"chip_kinds.{self.name}"
+        if not isinstance(self.unsupported, list | tuple) or not all(isinstance(k, str) for k in self.unsupported):
+            raise InvalidHardware(f"{where}.unsupported is {self.unsupported!r}; it must be a list of operator kinds")
+        if not isinstance(self.free_transfers, bool):
+            raise InvalidHardware(f"{where}.free_transfers is {self.free_transfers!r}; it must be true or false")
+        object.__setattr__(self, "unsupported", tuple(self.unsupported))
         _check_number(
             self,
             f"chip_kinds.{self.name}",
@@ -120,6 +131,8 @@ class Hardware:
     kind_of_chip : for each chip ``0..C-1`` the position of its kind in ``kinds``.
     interconnect, rules : see there.
     time_unit : ``"s"``, or the unit that profiled times of a device-placement file are given in.
+    kind_order : ``"fixed"``, or ``"free"`` where chips of different kinds may stand anywhere along the pipeline:
+        the solver then chooses the order, and the hardware of its result has ``kind_of_chip`` in that order.
     """
 
     name: str
@@ -128,8 +141,11 @@ class Hardware:
     interconnect: Interconnect
     rules: Rules = field(default_factory=Rules)
     time_unit: str = "s"
+    kind_order: str = "fixed"
 
     def __post_init__(self) -> None:
+        if self.kind_order not in KIND_ORDERS:
+            raise InvalidHardware(f"kind_order is {self.kind_order!r}; choose one of {', '.join(KIND_ORDERS)}")
         if not self.kind_of_chip:
             raise InvalidHardware(f"hardware {self.name!r} has no chips; give at least one")
         if any(not 0 <= k < len(self.kinds) for k in self.kind_of_chip):
@@ -185,13 +201,19 @@ class Hardware:
         """(K, n) seconds of each operation on each chip kind, in the order of ``kinds``.
 
         Roofline: ``max(flops / peak_flops, bytes_accessed / sram_bandwidth) + op_overhead_s``; operations
-        that stand for inputs and constants take none; profiled times of the graph override it.
+        that stand for inputs and constants take none; profiled times of the graph override it. Infinity where a kind
+        does not support an operation.
         """
         return np.stack([_times_on(kind, graph) for kind in self.kinds])
 
     def transfer_times(self, graph: Graph) -> FloatArray:
         """(m,) seconds that one transfer of each tensor occupies a port or a link."""
         return np.asarray(graph.tensor_bytes / self.interconnect.link_bandwidth)
+
+    @property
+    def transfers_charged(self) -> FloatArray:
+        """(C,) 1.0 for chips whose receives and sends take time, 0.0 for the others."""
+        return np.array([0.0 if self.kinds[k].free_transfers else 1.0 for k in self.kind_of_chip])
 
     def kind_array(self) -> IntArray:
         """(C,) the kind of each chip."""
@@ -203,10 +225,13 @@ def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
         np.maximum(graph.flops / kind.peak_flops, graph.bytes_accessed / kind.sram_bandwidth) + kind.op_overhead_s
     )
     roofline = np.where(graph.is_input, 0.0, roofline)
-    if kind.name not in graph.profiled_times:
-        return roofline
-    profiled = graph.profiled_times[kind.name]
-    return np.where(np.isnan(profiled), roofline, profiled)
+    if kind.name in graph.profiled_times:
+        profiled = graph.profiled_times[kind.name]
+        roofline = np.where(np.isnan(profiled), roofline, profiled)
+    if kind.unsupported:
+        cannot = np.isin(np.array(graph.op_types), list(kind.unsupported)) & ~graph.is_input
+        roofline = np.where(cannot, np.inf, roofline)
+    return roofline
 
 
 def _check_number(owner: object, path: str, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:

@@ -97,7 +97,8 @@ def to_toml(hardware: Hardware) -> str:
             runs[-1][1] += 1
         else:
             runs.append([kind, 1])
-    lines = [f"name = {_quoted(hardware.name)}", f"time_unit = {_quoted(hardware.time_unit)}", ""]
+    lines = [f"name = {_quoted(hardware.name)}", f"time_unit = {_quoted(hardware.time_unit)}"]
+    lines += [f"kind_order = {_quoted(hardware.kind_order)}", ""]
     for kind, count in runs:
         lines += ["[[chips]]", f"kind = {_quoted(hardware.kinds[kind].name)}", f"count = {count}", ""]
     for chip_kind in hardware.kinds:
@@ -112,6 +113,8 @@ def _toml_lines(table: Mapping[str, Any]) -> list[str]:
     def value(v: Any) -> str:
         if isinstance(v, bool):
             return str(v).lower()
+        if isinstance(v, tuple):
+            return f"[{', '.join(map(value, v))}]"
         return _quoted(v) if isinstance(v, str) else repr(float(v))
 
     return [f"{key} = {value(v)}" for key, v in table.items()]
@@ -135,7 +138,7 @@ def _read_toml(path: Path) -> Hardware:
 
 
 def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
-    _only(data, "", {"name", "time_unit", "chips", "chip_kinds", "interconnect", "rules"})
+    _only(data, "", {"name", "time_unit", "kind_order", "chips", "chip_kinds", "interconnect", "rules"})
     described = _table(data, "chip_kinds")
     kinds = tuple(_record(ChipKind, table, f"chip_kinds.{name}", name=name) for name, table in described.items())
     for key in ("name", "time_unit"):
@@ -148,6 +151,7 @@ def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
         interconnect=_record(Interconnect, _table(data, "interconnect"), "interconnect"),
         rules=_record(Rules, data.get("rules", {}), "rules"),
         time_unit=data.get("time_unit", "s"),
+        kind_order=data.get("kind_order", "fixed"),
     )
 
 

@@ -29,7 +29,8 @@ class Instance:
     graph, hardware : where it comes from.
     unit : seconds (or the file's unit) that 1.0 stands for; every time below is in this unit.
     node_of : (n,) operation -> node.
-    time : (K, N) of each node on each chip kind.
+    time : (K, N) of each node on each chip kind; 0 where the kind does not support it.
+    supported : (K, N) bool, whether the kind can run the node.
     weights : (N,) bytes of private weights.
     replicable : (N,) bool.
     source, tau, relayable : (M,) node that produces, transfer time and whether it may be relayed, per tensor.
@@ -46,6 +47,7 @@ class Instance:
     unit: float
     node_of: IntArray
     time: FloatArray
+    supported: BoolArray
     weights: FloatArray
     replicable: BoolArray
     source: IntArray
@@ -85,7 +87,8 @@ class Instance:
     @cached_property
     def fastest(self) -> FloatArray:
         """(N,) time of each node on the kind of the package that runs it fastest."""
-        return np.asarray(self.time[np.unique(self.hardware.kind_array())].min(axis=0))
+        present = np.unique(self.hardware.kind_array())
+        return np.asarray(np.where(self.supported, self.time, np.inf)[present].min(axis=0))
 
     @cached_property
     def triangle_by_relays(self) -> bool:
@@ -146,7 +149,7 @@ def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None) -> 
     unit = float(max(fastest.sum() / hardware.chips, fastest.max())) if unit is None else unit
     tau = hardware.transfer_times(graph)
     if unit <= 0:
-        unit = float(max(time.max(), tau.max(initial=0.0))) or 1.0
+        unit = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0))) or 1.0
     rows = _tensor_rows(graph, hardware, node_of, tau / unit)
 
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))
@@ -166,7 +169,8 @@ def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None) -> 
         hardware=hardware,
         unit=unit,
         node_of=node_of,
-        time=time / unit,
+        time=np.where(np.isfinite(time), time, 0.0) / unit,
+        supported=np.isfinite(time),
         weights=weights,
         replicable=replicable_nodes,
         source=rows.source,

@@ -27,7 +27,7 @@ class Result:
 
     Attributes
     ----------
-    graph, hardware : the question.
+    graph, hardware : the question; where the order of the chips' kinds was free, the hardware has the order chosen.
     placement : the best placement found; None if infeasible.
     status : ``optimal`` (gap reached), ``feasible`` (time was up first) or ``infeasible`` (proved).
     period, bound : in the hardware's time unit; infinite if infeasible.
@@ -105,6 +105,7 @@ class Result:
             "throughput": _finite(self.throughput) if self.placement is not None else None,
             "seconds": self.seconds,
             "seed": self.seed,
+            "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
             "assignment": self.assignment,
             "replicas": self.replicas,
             "relays": [list(pair) for pair in self.relays],

@@ -26,7 +26,8 @@ class Violation:
 
     Attributes
     ----------
-    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``colocation``, ``replication`` or ``relays``.
+    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``colocation``, ``replication``, ``relays`` or
+        ``support``.
     message : one sentence.
     operations, tensors : names involved; chips : chip numbers involved.
     """
@@ -56,6 +57,7 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
     found = [
         *_acyclic(graph, hardware, placement),
         *_colocation(graph, placement),
+        *_support(graph, hardware, placement),
         *_replication(graph, hardware, placement),
         *_relays(graph, hardware, placement),
     ]
@@ -101,6 +103,9 @@ def violated(
         _, first, member = np.unique(graph.group[grouped], return_index=True, return_inverse=True)
         broken["colocation"] = any_of(chips[:, grouped] != chips[:, grouped[first[member]]], 1)
     back = _edges_that_must_not_go_back(graph, hardware)
+    unsupported = np.isinf(model.times)
+    if unsupported.any():
+        broken["support"] = any_of(unsupported[model.kind[chips], np.arange(graph.n)], 1)
     broken["acyclic"] = any_of(chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]], 1)
     if rules.no_skipping:
         slot = chips + (np.arange(len(chips)) * hardware.chips)[:, None]
@@ -161,6 +166,17 @@ def _colocation(graph: Graph, placement: Placement) -> list[Violation]:
             names = tuple(graph.names[v] for v in members)
             message = f"the group of {names[0]!r} ({len(names)} operations) is spread over chips {chips.tolist()}"
             found.append(Violation("colocation", message, names, tuple(chips.tolist())))
+    return found
+
+
+def _support(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    times, kind = hardware.times(graph), hardware.kind_array()
+    pairs = np.concatenate([np.stack([np.arange(graph.n), placement.assignment], axis=1), placement.replicas])
+    found = []
+    for v, c in pairs[np.isinf(times[kind[pairs[:, 1]], pairs[:, 0]])].tolist():
+        name, cannot = graph.names[v], hardware.kinds[kind[c]].name
+        message = f"{name!r} ({graph.op_types[v]}) is on chip {c}, but chips of kind {cannot!r} cannot run it"
+        found.append(Violation("support", message, (name,), (c,)))
     return found
 
 

@@ -207,13 +207,19 @@ class _Slicer:
             receive, send = self._receive(), self._send()
         else:
             receive, send = np.zeros((1, 1)), np.zeros((1, 1))  # never more than the links beside the chip
+        barred = ~self.inst.supported & ~self.inst.replicable
         memory = self._memory() if hw.rules.memory and np.isfinite(hw.sram_bytes).any() else None
         loads = []
         for k, kind in enumerate(hw.kinds):
             compute = self._compute(k)
-            load = compute + receive + send if hw.serial else np.maximum(np.maximum(compute, receive), send)
+            paid = 0.0 if kind.free_transfers else 1.0
+            own = paid * receive, paid * send
+            load = compute + own[0] + own[1] if hw.serial else np.maximum(np.maximum(compute, own[0]), own[1])
             if hw.links:
                 load = np.maximum(load, cut[end])
+            if barred[k].any():
+                at = np.bincount(self.position[barred[k]], minlength=self.size)
+                load = np.where(self._window(np.concatenate([[0.0], np.cumsum(at)])) > 0, np.inf, load)
             if memory is not None:
                 load = np.where(memory > kind.sram_bytes, np.inf, load)
             loads.append(np.where(outside, np.inf, load))

@@ -14,6 +14,12 @@ class Stop:
         self.time_limit = time_limit
         self.flag = threading.Event()
 
+    def limited(self, seconds: float) -> Stop:
+        """A stop after this many more seconds that the same flag sets off; its clock began with this one's."""
+        part = Stop(min(self.time_limit, self.seconds + seconds))
+        part.begun, part.flag = self.begun, self.flag
+        return part
+
     @property
     def seconds(self) -> float:
         """Seconds since the start."""

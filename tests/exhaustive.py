@@ -24,14 +24,25 @@ def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[flo
     ------
     OverflowError : more than ``limit`` partial placements would have to be tried.
     """
-    p = Problem(problem)
-    search = _Exhaustive(p, limit)
-    search.place(0)
-    if search.best is None:
-        return None, None
-    broken = broken_rules(p, search.best)
-    assert not broken, f"brute force found an invalid placement: {broken}"
-    return cost_of(p, search.best)["period"], search.best
+    given = Problem(problem)
+    names = [kind["name"] for kind in given.hw["kinds"]]
+    orders = {tuple(given.hw["kind_of_chip"])}
+    if given.hw["kind_order"] == "free":
+        orders = set(itertools.permutations(given.hw["kind_of_chip"]))
+    best: tuple[float | None, dict[str, Any] | None] = (None, None)
+    for order in sorted(orders):
+        kinds = [names[k] for k in order]
+        p = given.with_kinds(kinds)
+        search = _Exhaustive(p, limit)
+        search.place(0)
+        if search.best is None:
+            continue
+        broken = broken_rules(p, search.best)
+        assert not broken, f"brute force found an invalid placement: {broken}"
+        period = cost_of(p, search.best)["period"]
+        if best[0] is None or period < best[0]:
+            best = period, search.best | {"kinds": kinds}
+    return best
 
 
 class _Exhaustive:
@@ -88,10 +99,11 @@ class _Exhaustive:
         first = max([self.home[u] for u in producers if p.must_not_go_back(u, v)], default=0)
         group = p.operations[v]["group"]
         fixed = {self.home[w] for w in self.home if group is not None and p.operations[w]["group"] == group}
-        homes = [c for c in range(first, p.C) if not fixed or c in fixed]
+        homes = [c for c in range(first, p.C) if (not fixed or c in fixed) and math.isfinite(p.time(v, c))]
         if not (self.replicas_allowed and p.operations[v]["replicable"]):
             return [(c,) for c in homes]
-        return [(c, *further) for c in homes for further in _subsets(list(range(c + 1, p.C)))]
+        able = [c for c in range(p.C) if math.isfinite(p.time(v, c))]
+        return [(c, *further) for c in homes for further in _subsets([b for b in able if b > c])]
 
     def put(self, v: str, chips: tuple[int, ...]) -> None:
         """Place ``v`` and charge its instances and what they receive."""
@@ -111,13 +123,17 @@ class _Exhaustive:
                 if c in self.on[u]:
                     continue
                 if c not in got:
-                    receive[c] += tau
-                    send[home] += 0.0 if got else tau
+                    receive[c] += self.paid(c) * tau
+                    send[home] += 0.0 if got else self.paid(home) * tau
                     reached = max([(b - home) % p.C for b in got], default=0)
                     for step in range(reached, (c - home) % p.C if p.links else 0):
                         link[(home + step) % p.C] += tau
                 got[c] = got.get(c, False) or p.constrains(u, v)
             self.got[t] = got
+
+    def paid(self, chip: int) -> float:
+        """What a transfer costs the chip itself."""
+        return 1.0 if self.p.pays_for_transfers(chip) else 0.0
 
     def promising(self) -> bool:
         """Whether what is placed can still become a valid placement better than the best."""
@@ -173,8 +189,10 @@ class _Exhaustive:
             loads = self.loads
             self.loads = [row[:] for row in loads]
             for c in chips:
-                self.loads[1][c] += 0.0 if c in self.got[t] else tau
-                self.loads[2][c] += tau  # the last receiver is behind every relay, so each has one to send to
+                self.loads[1][c] += 0.0 if c in self.got[t] else self.paid(c) * tau
+                self.loads[2][c] += (
+                    self.paid(c) * tau
+                )  # the last receiver is behind every relay, so each has one to send to
             joined = edges | self.edges(t, chips)
             if self.period() < self.least and self.triangle_kept(joined):
                 self.relays.append([t, chips])

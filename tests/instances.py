@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,24 @@ def _random_hardware(
     switches = {name: bool(rng.random() < 0.65) for name in RULES}
     switches["acyclic"] |= interconnect.topology == "chain" or bool(rng.random() < 0.5)
     return Hardware(f"{interconnect.topology}{chips}", tuple(kinds), kind_of_chip, interconnect, Rules(**switches))
+
+
+def random_mixed_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
+    """Two kinds of chips in a fixed or free order; some operations run on one alone; one may not pay for transfers."""
+    graph, hardware = random_instance(rng, chips=int(rng.integers(2, 4)))
+    draw = rng.integers(0, 10, (2, graph.n)).astype(float)
+    draw[rng.random(draw.shape) < 0.15] = np.inf
+    draw[0, np.isinf(draw).all(axis=0) & (rng.random(graph.n) < 0.9)] = 3.0
+    draw[:, graph.is_input] = 0.0
+    graph = replace(graph, profiled_times={"unit": draw[0], "other": draw[1]})
+    sram = hardware.kinds[0].sram_bytes
+    kinds = (
+        ChipKind("unit", 1.0, sram),
+        ChipKind("other", 1.0, sram * float(rng.choice([0.5, 1.0, 2.0])), free_transfers=bool(rng.random() < 0.4)),
+    )
+    kind_of_chip = tuple(int(k) for k in rng.integers(0, 2, hardware.chips))
+    order = str(rng.choice(["fixed", "free"]))
+    return graph, replace(hardware, kinds=kinds, kind_of_chip=kind_of_chip, kind_order=order)
 
 
 def random_training_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:

@@ -6,6 +6,7 @@ It shares no code with the library and follows docs/problem.md to the letter. ``
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -32,7 +33,22 @@ class Problem:
 
     def time(self, operation: str, chip: int) -> float:
         time = self.operations[operation]["time"]
-        return float(time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time)
+        time = time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time
+        return math.inf if time is None else float(time)
+
+    def pays_for_transfers(self, chip: int) -> bool:
+        return not self.hw["kinds"][self.hw["kind_of_chip"][chip]]["free_transfers"]
+
+    def with_kinds(self, kinds: list[str]) -> Problem:
+        """The same problem with the chips' kinds in the order of an answer, where that is free."""
+        names = [kind["name"] for kind in self.hw["kinds"]]
+        order = [names.index(kind) for kind in kinds]
+        given = self.hw["kind_of_chip"]
+        assert order == given or (self.hw["kind_order"] == "free" and sorted(order) == sorted(given)), "kinds"
+        other = copy.copy(self)
+        sram = [self.hw["kinds"][k]["sram_bytes"] for k in order]
+        other.hw = self.hw | {"kind_of_chip": order, "sram_bytes": sram}
+        return other
 
     def tau(self, tensor: str) -> float:
         bandwidth = self.hw["link_bandwidth"]
@@ -48,6 +64,11 @@ class Problem:
         row = self.tensors[tensor]
         allowed = self.rules["relays"] and self.rules["acyclic"] and self.hw["topology"] != "memory"
         return allowed and all(self.constrains(row["producer"], w) for w in row["consumers"])
+
+
+def _question(problem: dict[str, Any], answer: dict[str, Any]) -> Problem:
+    p = Problem(problem)
+    return p.with_kinds(answer["kinds"]) if "kinds" in answer else p
 
 
 def _instances(p: Problem, answer: dict[str, Any]) -> dict[str, set[int]]:
@@ -79,7 +100,7 @@ def _receives(p: Problem, answer: dict[str, Any]) -> dict[tuple[str, int], tuple
 
 def cost(problem: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """Loads of chips and links, SRAM, and the period (infinite if a tensor cannot be routed)."""
-    return cost_of(Problem(problem), answer)
+    return cost_of(_question(problem, answer), answer)
 
 
 def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +131,9 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
             home = answer["assignment"][p.tensors[tensor]["producer"]]
             for step in range(hops):
                 link[(home + step) % p.C] += p.tau(tensor)
+    for c in range(p.C):
+        if not p.pays_for_transfers(c):
+            receive[c] = send[c] = 0.0
     if p.hw["transfers"] == "serial":
         loads = [a + b + c for a, b, c in zip(compute, receive, send, strict=True)]
     else:
@@ -120,7 +144,7 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
 
 def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Seconds from one input to its output; everything added up where the chip graph has a cycle."""
-    p = Problem(problem)
+    p = _question(problem, answer)
     parts = cost_of(p, answer)
     if math.isinf(parts["period"]):
         return math.inf
@@ -143,7 +167,7 @@ def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
 
 def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Joules per input."""
-    p = Problem(problem)
+    p = _question(problem, answer)
     total = 0.0
     for v, chips in _instances(p, answer).items():
         row = p.operations[v]
@@ -207,7 +231,7 @@ def topological(p: Problem) -> list[str]:
 
 def violations(problem: dict[str, Any], answer: dict[str, Any]) -> list[str]:
     """Names of the broken rules, each with what breaks it."""
-    return broken_rules(Problem(problem), answer)
+    return broken_rules(_question(problem, answer), answer)
 
 
 def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
@@ -230,6 +254,9 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
         if row["group"] is not None:
             groups.setdefault(row["group"], set()).add(f[v])
     found += [f"colocation: group {g} on {sorted(chips)}" for g, chips in groups.items() if len(chips) > 1]
+    found += [
+        f"support: {v} on {c}" for v, chips in _instances(p, answer).items() for c in chips if math.isinf(p.time(v, c))
+    ]
     if p.rules["no_skipping"] and set(f.values()) != set(range(max(f.values()) + 1)):
         found.append("no_skipping")
     if p.rules["memory"]:
@@ -292,7 +319,8 @@ def certify(problem: dict[str, Any], answer: dict[str, Any], *, gap_asked: float
     assert answer["bound"] <= answer["period"], "the bound exceeds the period"
     gap = (answer["period"] - answer["bound"]) / answer["period"] if answer["period"] else 0.0
     assert math.isclose(gap, answer["gap"], abs_tol=1e-12), f"gap {gap} != {answer['gap']}"
-    trivial = sum(min(row["time"]) if isinstance(row["time"], list) else row["time"] for row in problem["operations"])
+    times = [row["time"] if isinstance(row["time"], list) else [row["time"]] for row in problem["operations"]]
+    trivial = sum(min(t for t in row if t is not None) for row in times)
     assert answer["period"] >= trivial / problem["hardware"]["chips"] * (1 - 1e-9), "below the work per chip"
     if answer["status"] == "optimal":
         assert gap <= gap_asked * (1 + 1e-9), f"optimal with a gap of {gap}"

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from exhaustive import brute_force
-from instances import RULES, answer_of, package, random_instance, random_training_instance
+from instances import RULES, answer_of, package, random_instance, random_mixed_instance, random_training_instance
 from oracle import certify
 
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
@@ -49,6 +49,14 @@ def test_solver_agrees_with_brute_force_on_training_graphs(block: int) -> None:
     compared = 0
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         compared += agree(*random_training_instance(np.random.default_rng(seed)))
+    assert compared > BLOCK // 2
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_solver_agrees_with_brute_force_on_mixed_chips_in_fixed_and_free_orders(block: int) -> None:
+    compared = 0
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        compared += agree(*random_mixed_instance(np.random.default_rng(seed)))
     assert compared > BLOCK // 2
 
 

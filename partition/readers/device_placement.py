@@ -12,17 +12,17 @@ from partition.graph import Graph, GraphBuilder
 from partition.hardware import ChipKind, Hardware, Interconnect, Rules
 from partition.readers import json_fields as field
 
-ACCELERATOR = "accelerator"
+ACCELERATOR, CPU = "accelerator", "cpu"
 TIME_UNIT = "file unit"
 MOST_ACCELERATORS = 4096
 
 
-def read_device_placement(path: str | PathLike[str], *, max_cpus: int = 0) -> tuple[Graph, Hardware]:
+def read_device_placement(path: str | PathLike[str], *, max_cpus: int | None = None) -> tuple[Graph, Hardware]:
     """Read a file; see :func:`from_device_placement`."""
     return from_device_placement(field.parse_file(Path(path)), name=Path(path).stem, max_cpus=max_cpus)
 
 
-def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int = 0) -> tuple[Graph, Hardware]:
+def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int | None = None) -> tuple[Graph, Hardware]:
     """Graph and hardware of one file.
 
     Times are the file's own (``fpgaLatency``) and so is the unit of every result. Transfers go through main
@@ -34,13 +34,14 @@ def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int =
     ----------
     data : the parsed file.
     name : of the model.
-    max_cpus : CPU devices to use; only 0 is supported so far, whatever the file's ``maxCPUs``.
+    max_cpus : CPU devices that may be used, anywhere along the pipeline; the file's ``maxCPUs`` by default. A CPU takes
+        ``cpuLatency`` for a node, nothing for transfers, and holds any amount.
 
     Raises
     ------
     InvalidModelFile, InvalidGraph : a field is missing or of the wrong type, an id repeats, an edge dangles,
         the graph is cyclic.
-    InvalidInput : CPUs are asked for or needed.
+    InvalidInput : ``max_cpus`` is no whole number >= 0.
     Infeasible : a node cannot run on an accelerator, and the file has no CPUs.
     """
     try:
@@ -51,13 +52,15 @@ def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int =
         raise type(error)(f"device-placement file {name!r}: {error}") from error
 
 
-def _read(data: Mapping[str, Any], name: str, max_cpus: int) -> tuple[Graph, Hardware]:
-    if max_cpus != 0:
-        raise InvalidInput("CPU devices are not supported yet; use max_cpus=0")
-    hardware = _hardware(data, name)
+def _read(data: Mapping[str, Any], name: str, max_cpus: int | None) -> tuple[Graph, Hardware]:
+    cpus = _count(data, "maxCPUs", least=0, default=0.0) if max_cpus is None else max_cpus
+    if isinstance(cpus, bool) or not isinstance(cpus, int) or not 0 <= cpus <= MOST_ACCELERATORS:
+        raise InvalidInput(f"max_cpus is {max_cpus!r}; it must be a whole number from 0 to {MOST_ACCELERATORS}")
+    hardware = _hardware(data, name, cpus)
     nodes, edges = field.objects(data, "nodes", required=True), field.objects(data, "edges", required=True)
     names = _names(nodes)
-    _refuse_cpu_nodes(data, nodes, names)
+    if not cpus:
+        _refuse_cpu_nodes(nodes, names)
     inputs, outputs = _tensors(edges, names)
     builder = GraphBuilder(name)
     for i, node in enumerate(nodes):
@@ -74,22 +77,37 @@ def _read(data: Mapping[str, Any], name: str, max_cpus: int) -> tuple[Graph, Har
             bytes_accessed=0.0,
             group=color,
             backward=field.flag(node, "isBackwardNode", where, False, numeric=True),
-            times={ACCELERATOR: field.amount(node, "fpgaLatency", where)},
+            times=_times(node, where, cpus > 0),
         )
     return builder.build(), hardware
 
 
-def _hardware(data: Mapping[str, Any], name: str) -> Hardware:
-    count = field.amount(data, "maxFPGAs", "")
-    if not (count.is_integer() and 1 <= count <= MOST_ACCELERATORS):
-        raise InvalidModelFile(f"maxFPGAs is {count:g}; it must be a whole number from 1 to {MOST_ACCELERATORS}")
+def _times(node: dict[str, Any], where: str, with_cpus: bool) -> dict[str, float]:
+    supported = field.flag(node, "supportedOnFpga", where, True, numeric=True)
+    on_accelerator = field.amount(node, "fpgaLatency", where) if supported else float("inf")
+    return {ACCELERATOR: on_accelerator} | ({CPU: field.amount(node, "cpuLatency", where)} if with_cpus else {})
+
+
+def _count(data: Mapping[str, Any], key: str, *, least: int, default: float | None = None) -> int:
+    count = field.amount(data, key, "", default)
+    if not (count.is_integer() and least <= count <= MOST_ACCELERATORS):
+        raise InvalidModelFile(f"{key} is {count:g}; it must be a whole number from {least} to {MOST_ACCELERATORS}")
+    return int(count)
+
+
+def _hardware(data: Mapping[str, Any], name: str, cpus: int) -> Hardware:
+    count = _count(data, "maxFPGAs", least=1)
+    kinds = [ChipKind(ACCELERATOR, peak_flops=1.0, sram_bytes=field.amount(data, "maxSizePerFPGA", ""))]
+    if cpus:
+        kinds.append(ChipKind(CPU, peak_flops=1.0, free_transfers=True))
     return Hardware(
-        name=f"{int(count)} accelerators of {name}",
-        kinds=(ChipKind(ACCELERATOR, peak_flops=1.0, sram_bytes=field.amount(data, "maxSizePerFPGA", "")),),
-        kind_of_chip=(0,) * int(count),
+        name=f"{count} accelerators" + (f" and {cpus} CPUs" if cpus else "") + f" of {name}",
+        kinds=tuple(kinds),
+        kind_of_chip=(0,) * count + (1,) * cpus,
         interconnect=Interconnect("memory", link_bandwidth=1.0, transfers="serial"),
         rules=Rules(no_skipping=False, triangle=False, replication=False, relays=False),
         time_unit=TIME_UNIT,
+        kind_order="free" if cpus else "fixed",
     )
 
 
@@ -116,23 +134,18 @@ def _identity(row: Mapping[str, Any], key: str, where: str) -> int | str:
     return value
 
 
-def _refuse_cpu_nodes(data: Mapping[str, Any], nodes: list[dict[str, Any]], names: Mapping[int | str, str]) -> None:
+def _refuse_cpu_nodes(nodes: list[dict[str, Any]], names: Mapping[int | str, str]) -> None:
     only_cpu = [
         names[node["id"]]
         for i, node in enumerate(nodes)
         if not field.flag(node, "supportedOnFpga", f"nodes[{i}]", True, numeric=True)
     ]
-    if not only_cpu:
-        return
-    if field.amount(data, "maxCPUs", "", 0.0) > 0:
-        raise InvalidInput(
-            f"node {only_cpu[0]!r} ({len(only_cpu)} in all) runs on CPUs only, and CPU devices are not supported yet"
+    if only_cpu:
+        raise Infeasible(
+            f"node {only_cpu[0]!r} ({len(only_cpu)} in all) runs on CPUs only, and there are none",
+            rule="support",
+            operations=tuple(only_cpu),
         )
-    raise Infeasible(
-        f"node {only_cpu[0]!r} ({len(only_cpu)} in all) runs on CPUs only, and the file has none",
-        rule="supportedOnFpga",
-        operations=tuple(only_cpu),
-    )
 
 
 def _tensors(

@@ -160,7 +160,7 @@ def _groups(rows: list[dict[str, Any]]) -> IntArray:
 
 
 def _times(rows: list[dict[str, Any]]) -> dict[str, FloatArray]:
-    """Chip kind -> (n,) seconds, NaN where none is given."""
+    """Chip kind -> (n,) seconds, NaN where none is given, infinity for null."""
     times: dict[str, FloatArray] = {}
     for v, row in enumerate(rows):
         profile = row.get("times", {})
@@ -170,7 +170,8 @@ def _times(rows: list[dict[str, Any]]) -> dict[str, FloatArray]:
             )
         for kind in profile:
             seconds = times.setdefault(kind, np.full(len(rows), np.nan))
-            seconds[v] = field.amount(profile, kind, f"operations[{v}].times")
+            cannot = profile[kind] is None
+            seconds[v] = np.inf if cannot else field.amount(profile, kind, f"operations[{v}].times")
     return times
 
 
@@ -205,7 +206,7 @@ def to_dict(graph: Graph) -> dict[str, Any]:
         operations[v]["backward"] = True
     for kind, times in sorted(graph.profiled_times.items()):
         for v in np.flatnonzero(~np.isnan(times)).tolist():
-            operations[v].setdefault("times", {})[kind] = float(times[v])
+            operations[v].setdefault("times", {})[kind] = float(times[v]) if np.isfinite(times[v]) else None
     return {
         "format": FORMAT,
         "version": VERSION,

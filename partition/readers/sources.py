@@ -33,13 +33,20 @@ class Source:
     format: str
 
 
-def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] | None = None) -> Source:
+def load_model(
+    spec: str,
+    *,
+    format: str | None = None,
+    dims: Mapping[str, int] | None = None,
+    max_cpus: int | None = None,
+) -> Source:
     """Load ``spec``, a built-in model (``bert-large:seq=384``) or a file.
 
     Parameters
     ----------
     format : overrides the guess by content.
     dims : values of symbolic dimensions, ONNX only.
+    max_cpus : instead of the file's ``maxCPUs``, device-placement only.
 
     Raises
     ------
@@ -53,6 +60,8 @@ def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] 
         format, data = _guess(spec)
     if dims and format != "onnx":
         raise InvalidInput(f"{shown(spec, 300)} has no symbolic dimensions to set; they belong to ONNX models")
+    if max_cpus is not None and format != "device-placement":
+        raise InvalidInput(f"{shown(spec, 300)} has no CPUs to limit; max_cpus belongs to device-placement files")
     if format == "builtin":
         from partition.models import build
 
@@ -69,7 +78,7 @@ def load_model(spec: str, *, format: str | None = None, dims: Mapping[str, int] 
         return Source(from_dict(data, default_name=path.stem), None, format)
     from partition.readers.device_placement import from_device_placement
 
-    graph, hardware = from_device_placement(data, name=path.stem)
+    graph, hardware = from_device_placement(data, name=path.stem, max_cpus=max_cpus)
     return Source(graph, hardware, format)
 
 

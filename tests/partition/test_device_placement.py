@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from instances import answer_of
+from oracle import certify
 
+from partition import partition
 from partition.cost import evaluate
+from partition.description import describe
 from partition.errors import Infeasible, InvalidGraph, InvalidInput, InvalidModelFile
 from partition.graph import Graph
 from partition.hardware import Hardware
@@ -50,7 +54,7 @@ def tiny() -> dict[str, Any]:
 
 
 def read(data: dict[str, Any]) -> tuple[Graph, Hardware]:
-    return from_device_placement(data, name="tiny")
+    return from_device_placement(data, name="tiny", max_cpus=0)
 
 
 def test_nodes_become_operations_with_their_time_memory_class_and_direction() -> None:
@@ -137,7 +141,7 @@ def test_switches_may_be_written_as_one_and_zero() -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_samples_hold_what_their_files_say(path: Path) -> None:
     data = json.loads(path.read_text())
-    graph, hardware = read_device_placement(path)
+    graph, hardware = read_device_placement(path, max_cpus=0)
     assert graph.n == len(data["nodes"])
     assert hardware.chips == data["maxFPGAs"]
     assert graph.name == path.stem
@@ -145,7 +149,7 @@ def test_samples_hold_what_their_files_say(path: Path) -> None:
     assert len(graph.consumers) == len({(e["sourceId"], e["destId"]) for e in data["edges"]})
     assert graph.m == len({e["sourceId"] for e in data["edges"]})
     assert graph.backward.any() == path.stem.endswith("training")
-    source = load_model(str(path))
+    source = load_model(str(path), max_cpus=0)
     assert (source.format, source.graph.names) == ("device-placement", graph.names)
 
 
@@ -231,17 +235,30 @@ def test_an_empty_workload_is_refused() -> None:
         read({**tiny(), "nodes": [], "edges": []})
 
 
-def test_cpu_devices_are_refused_when_asked_for() -> None:
-    with pytest.raises(InvalidInput, match="not supported yet; use max_cpus=0"):
-        from_device_placement(tiny(), name="tiny", max_cpus=1)
+@pytest.mark.parametrize("bad", [-1, 1.5, True, 10**9])
+def test_numbers_of_cpus_that_are_none_are_refused(bad: Any) -> None:
+    with pytest.raises(InvalidInput, match="max_cpus is"):
+        from_device_placement(tiny(), name="tiny", max_cpus=bad)
 
 
-def test_a_node_for_cpus_alone_is_not_supported_yet_and_without_cpus_impossible() -> None:
+def test_cpus_of_the_file_stand_anywhere_pay_no_transfers_and_hold_any_amount() -> None:
+    graph, hardware = from_device_placement(tiny(), name="tiny")
+    assert (hardware.chips, hardware.kind_order) == (3, "free")
+    assert [hardware.kinds[k].name for k in hardware.kind_of_chip] == ["accelerator", "accelerator", "cpu"]
+    assert hardware.sram_bytes.tolist() == [100, 100, np.inf]
+    assert hardware.transfers_charged.tolist() == [1, 1, 0]
+    assert hardware.times(graph)[1].tolist() == [99] * 4
+
+
+def test_a_node_for_cpus_alone_runs_on_a_cpu_and_without_one_nowhere() -> None:
     data = tiny()
     data["nodes"][1]["supportedOnFpga"] = False
-    with pytest.raises(InvalidInput, match=r"'node2' \(1 in all\) runs on CPUs only.*not supported yet"):
-        read(data)
-    data["maxCPUs"] = 0
-    with pytest.raises(Infeasible, match=r"'node2'.*the file has none") as caught:
+    graph, hardware = from_device_placement(data, name="tiny")
+    result = partition(graph, hardware)
+    certify(describe(graph, hardware), answer_of(result))
+    kinds = answer_of(result)["kinds"]
+    assert kinds[result.assignment["node2"]] == "cpu"
+    assert result.period == 99 and result.status == "optimal"
+    with pytest.raises(Infeasible, match=r"'node2'.*there are none") as caught:
         read(data)
     assert caught.value.operations == ("node2",)

@@ -1,0 +1,153 @@
+"""Chips of different kinds whose order along the pipeline is free: every order is a problem, all share one bound."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from milp.advice import Advice
+from milp.ideals import best_chain
+from milp.incumbent import Incumbent
+from milp.search import EXACTNESS, complete_chain, search, slice_orders
+from partition.errors import InvalidHardware
+from partition.graph import Graph
+from partition.hardware import Hardware
+from partition.instance import Instance, contract
+from partition.placement import Placement
+from partition.progress import Progress
+from partition.stopping import Stop
+
+ORDER_LIMIT = 300
+"""Most different orders of the kinds."""
+
+FIRST_PASS = 0.5
+"""Share of the time for the first pass over all orders."""
+
+
+@dataclass(eq=False)
+class Outcome:
+    """What is known when the search is over.
+
+    Attributes
+    ----------
+    incumbent : of the order with the least period (of any order if there is no placement).
+    bound : proved for all orders, in the hardware's time unit. feasible : False if no order has a valid placement.
+    """
+
+    incumbent: Incumbent
+    bound: float
+    feasible: bool
+    interrupted: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the gap asked for is reached."""
+        period = self.incumbent.period
+        return self.incumbent.placement is not None and period - self.bound <= self.incumbent.gap_wanted * period
+
+
+def orders(hardware: Hardware) -> list[Hardware]:
+    """The package with its kinds in every order that matters, the given one first.
+
+    Raises
+    ------
+    InvalidHardware : there are more than ``ORDER_LIMIT``.
+    """
+    if hardware.kind_order == "fixed" or hardware.identical_chips:
+        return [hardware]
+    found = list(itertools.islice(_permutations(hardware.kind_of_chip), ORDER_LIMIT + 1))
+    if len(found) > ORDER_LIMIT:
+        raise InvalidHardware(
+            f"the chips of {hardware.name!r} can stand in more than {ORDER_LIMIT} different orders; "
+            'give kind_order = "fixed" and the order of your package'
+        )
+    found.sort(key=lambda kinds: kinds != hardware.kind_of_chip)
+    return [replace(hardware, kind_of_chip=kinds) for kinds in found]
+
+
+def _permutations(kinds: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Distinct permutations of a multiset."""
+    if not kinds:
+        yield ()
+        return
+    for kind in sorted(Counter(kinds)):
+        at = kinds.index(kind)
+        for rest in _permutations(kinds[:at] + kinds[at + 1 :]):
+            yield (kind, *rest)
+
+
+def search_orders(
+    graph: Graph,
+    hardware: Hardware,
+    *,
+    gap: float,
+    stop: Stop,
+    seed: int,
+    starts: list[Placement],
+    advice: Callable[[Instance], Advice] | None,
+    report: Callable[[Progress], None] | None,
+) -> Outcome:
+    """Search every order of the chips' kinds until all are closed or time is up; Ctrl-C keeps what is known."""
+    packages = orders(hardware)
+    incumbents = [Incumbent(contract(graph, hw), gap, lambda: stop.seconds, report) for hw in packages]
+    outcome = Outcome(incumbents[0], 0.0, feasible=True)
+    impossible: set[int] = set()
+    floor = 0.0
+    try:
+        if len(packages) > 1:
+            floor = _all_orders_at_once(incumbents, stop, seed)
+            outcome.bound = floor
+        for final in (False, True):
+            waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known) and i not in impossible]
+            waiting.sort(key=lambda i: incumbents[i].period)
+            for place, i in enumerate(waiting):
+                incumbent = incumbents[i]
+                _share(incumbents)
+                incumbent.prove(floor / incumbent.instance.unit, exact=True)
+                if incumbent.closed or stop():
+                    continue
+                left = stop.remaining * (1.0 if final or len(packages) == 1 else FIRST_PASS)
+                part = stop.limited(left / (len(waiting) - place))
+                guide = None if advice is None else advice(incumbent.instance)
+                if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
+                    impossible.add(i)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    _share(incumbents)
+    possible = [inc for i, inc in enumerate(incumbents) if i not in impossible]
+    outcome.feasible = bool(possible)
+    outcome.incumbent = min(possible or incumbents, key=lambda inc: inc.period)
+    outcome.bound = max(floor, min((inc.bound for inc in possible), default=float("inf")))
+    outcome.bound = min(outcome.bound, outcome.incumbent.period)
+    return outcome
+
+
+def _share(incumbents: list[Incumbent]) -> None:
+    """Tell every order the best period of all."""
+    best = min(inc.period for inc in incumbents)
+    for incumbent in incumbents:
+        incumbent.rival = best
+
+
+def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> float:
+    """Seeds for every order, and the exact program over ideals with the kinds used so far as its state."""
+    import numpy as np
+
+    for incumbent in incumbents:
+        _share(incumbents)
+        slice_orders(incumbent.instance, incumbent, stop, np.random.default_rng(seed), orders=2)
+    _share(incumbents)
+    first = incumbents[0]
+    if not first.known or stop():
+        return 0.0
+    threshold = first.upper * (1 - EXACTNESS)
+    chain = best_chain(first.instance, threshold, stop=stop)
+    if chain is None:
+        return 0.0
+    if chain.chip is not None:
+        for incumbent in incumbents:
+            if incumbent.instance.hardware.kind_of_chip == chain.kind_of_chip:
+                complete_chain(incumbent.instance, incumbent, chain.chip, stop)
+    return min(chain.period, threshold) * (1 - EXACTNESS) * first.instance.unit
