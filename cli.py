@@ -131,6 +131,14 @@ def main() -> None:
 @click.option(
     "--policy", default="none", show_default=True, metavar="POLICY", help="Adviser: pretrained, none, or a policy file."
 )
+@click.option(
+    "--objective",
+    default="period",
+    show_default=True,
+    metavar="GOALS",
+    help="period, chips, traffic, energy or latency; several with commas, best first: period,traffic.",
+)
+@click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
 @_one_sentence_errors
 def solve(
@@ -146,6 +154,8 @@ def solve(
     seed: int,
     warm_start: str | None,
     policy: str,
+    objective: str,
+    throughput: float | None,
     output: str | None,
 ) -> None:
     """Partition MODEL over the chips of HW.
@@ -169,6 +179,8 @@ def solve(
             seed=seed,
             warm_start=start,
             policy=policy,
+            objective=objective,
+            throughput=throughput,
             on_progress=display,
         )
     if output:

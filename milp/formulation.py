@@ -11,16 +11,16 @@ Variables (DESIGN: cumulative). All are 0/1; those marked (c) come out integral 
     R[t,c]   chip c relays tensor t
     h[w,c]   chip c holds the shared weight w (c)
     D[a,b]   some tensor goes directly from chip a to chip b; P[a,b] over any path (c)
-    T        the period
+    T        the period, value the goal where that is another
 
 Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of constants disappear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyomo.environ as pyo
@@ -28,6 +28,9 @@ import pyomo.environ as pyo
 from milp.windows import Windows
 from partition.instance import Instance
 from partition.rules import MEMORY_SLACK
+
+Goal = Literal["period", "traffic", "energy", "latency"]
+"""What a model minimises."""
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""
@@ -75,8 +78,10 @@ def build(
     lower: float = 0.0,
     upper: float | None = None,
     limited: Sequence[int] | None = None,
+    goal: Goal = "period",
+    caps: Mapping[Goal, float] | None = None,
 ) -> pyo.ConcreteModel:
-    """The model over given windows, minimising the period ``T``.
+    """The model over given windows, minimising the period ``T`` or, within its bounds, another goal.
 
     Parameters
     ----------
@@ -84,12 +89,25 @@ def build(
     choices : rows to write; :meth:`Choices.lossless` by default.
     lower, upper : bounds of ``T`` in units of the instance.
     limited : chips whose load, memory and links (into and out of them) are limited; all by default.
+    goal : what to minimise, in :func:`goal_unit`.
+    caps : goal -> most of it, in its unit.
 
     Raises
     ------
     ImpossibleRow : no placement fits the windows.
     """
-    return _Model(instance, windows, choices or Choices.lossless(instance), lower, upper, limited).model
+    if choices is None:
+        timed = goal == "latency" or "latency" in (caps or {})
+        choices = Choices.complete(instance) if timed else Choices.lossless(instance)
+    return _Model(instance, windows, choices, lower, upper, limited, goal, caps or {}).model
+
+
+def goal_unit(instance: Instance, goal: Goal) -> float:
+    """Seconds, joules or link-seconds that 1.0 stands for in the objective of a model."""
+    if goal != "energy":
+        return instance.unit
+    moving = instance.hardware.interconnect.link_energy_j_per_byte * float(instance.graph.tensor_bytes.sum())
+    return float(instance.energy.min(axis=0).sum()) + moving or 1.0
 
 
 class _Model:
@@ -103,7 +121,10 @@ class _Model:
         lower: float,
         upper: float | None,
         limited: Sequence[int] | None,
+        goal: Goal,
+        caps: Mapping[Goal, float],
     ) -> None:
+        self.goals = {goal, *caps}
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
         self.limited = range(inst.chips) if limited is None else limited
@@ -111,12 +132,11 @@ class _Model:
         self.source = inst.source.tolist()
         self.tau = inst.tau.tolist()
         self.readers = [inst.tensor_readers(t).tolist() for t in range(inst.tensors)]
-        self.loads_transfers = self.hw.serial or self.hw.links == 0
+        self.loads_transfers = self.hw.serial or self.hw.links == 0 or "latency" in self.goals
         self.receives_matter = self.loads_transfers or choices.triangle or not inst.forward_only
         self.reach = self._reach_of_replicas()
         self.model = m = pyo.ConcreteModel(name=inst.graph.name)
         m.T = pyo.Var(bounds=(lower, upper))
-        m.period = pyo.Objective(expr=m.T)
         self._homes()
         self._replicas()
         self._transfers()
@@ -128,6 +148,12 @@ class _Model:
             self._triangle()
         if choices.no_skipping:
             self._no_skipping()
+        written = {each: self._goal(each) for each in sorted(self.goals)}
+        # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
+        m.value = pyo.Var()
+        m.valued = _rows([written[goal] <= m.value] if goal != "period" else [])
+        m.goal = pyo.Objective(expr=m.T if goal == "period" else m.value)
+        m.caps = _rows(written[each] <= cap for each, cap in caps.items())
 
     # --- where nodes are ------------------------------------------------------------------------------------
 
@@ -288,7 +314,10 @@ class _Model:
             for t, link in crossing
             for b in self._chips_of_readers(t)
         )
-        m.link = _rows(sum(self.tau[t] * m.g[t, link] for t in self.moving) <= m.T for link in self._limited_links())
+        self.crossings = [
+            pyo.quicksum(self.tau[t] * m.g[t, link] for t in self.moving) for link in range(self.hw.links)
+        ]
+        m.link = _rows(self.crossings[link] <= m.T for link in self._limited_links() if self.moving)
 
     def _limited_links(self) -> list[int]:
         size = self.inst.chips
@@ -318,6 +347,7 @@ class _Model:
         for t, chips in self.may_relay.items():
             for c in chips:
                 _add(m.ends, self.model.R[t, c] <= 1 - self._end(t, c))
+        self.crossings = [pyo.quicksum(terms) for terms in load if terms]
         for terms in (load[c] for c in wanted_links if c in self.limited or c + 1 in self.limited):
             _add(m.link, pyo.quicksum(terms) <= m.T if terms else True)
 
@@ -358,9 +388,12 @@ class _Model:
                 sends[c].append(self.tau[t] * m.s[t, c])
             for t, c in m.R:
                 sends[c].append(self.tau[t] * m.R[t, c])
+        self.busy: dict[int, Expression] = {}
         for c in self.limited:
             time = inst.time[kind[c]].tolist()
             compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
+            if "latency" in self.goals:
+                self.busy[c] = pyo.quicksum(compute + ((receives[c] + sends[c]) if charged[c] else []))
             if not charged[c]:
                 receives[c], sends[c] = [], []
             parts = [compute + receives[c] + sends[c]] if self.hw.serial else [compute, receives[c], sends[c]]
@@ -393,6 +426,55 @@ class _Model:
                         _add(m.holds, self.x(int(v), c) <= m.h[i, c])
             terms = [b * self.X(v, c) for v, b in private] + [b * m.h[i, c] for i, b in held]
             _add(m.memory, pyo.quicksum(terms) <= capacity / unit * (1 + MEMORY_SLACK))
+
+    # --- goals other than the period -------------------------------------------------------------------------
+
+    def _goal(self, goal: Goal) -> Expression:
+        if goal == "traffic":
+            return self._traffic()
+        if goal == "energy":
+            return self._energy()
+        return self._latency() if goal == "latency" else self.model.T
+
+    def _traffic(self) -> Expression:
+        """Transfer time of all that crosses links (where there are none: of all that is received), added up."""
+        if self.hw.links:
+            return pyo.quicksum(self.crossings)
+        return pyo.quicksum(self.tau[t] * self.model.r[t, c] for t, c in self.model.r)
+
+    def _energy(self) -> Expression:
+        kind, unit = self.hw.kind_of_chip, goal_unit(self.inst, "energy")
+        energy = (self.inst.energy / unit).tolist()
+        terms = [
+            energy[kind[c]][v] * self.X(v, c)
+            for v in range(self.inst.nodes)
+            for c in range(self.lo[v], self._last(v) + 1)
+        ]
+        link = self.hw.interconnect
+        joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit if self.hw.links else 0.0
+        return pyo.quicksum(terms) + (joules * pyo.quicksum(self.crossings) if joules else 0.0)
+
+    def _latency(self) -> Expression:
+        """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
+        m, hop = self.model, self.hw.interconnect.link_latency_s / self.inst.unit
+        m.hop = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
+        m.hops = pyo.ConstraintList()
+        for t, b in m.r:
+            u = self.source[t]
+            for a in {*range(self.lo[u], self.hi[u] + 1), *self.may_relay.get(t, ())}:
+                if a < b:
+                    between = sum(self.R(t, k) for k in range(a + 1, b)) if t in self.may_relay else 0
+                    _add(m.hops, self.x(u, a) + self.R(t, a) + m.r[t, b] - 1 - between <= m.hop[a, b])
+        longest = 1.0 + float(self.inst.time.max(axis=0).sum() + 2 * self.inst.tau.sum() * self.inst.chips)
+        m.begin = pyo.Var(self.chips, bounds=(0, None))
+        m.L = pyo.Var(bounds=(0, None))
+        m.after = _rows(
+            m.begin[b]
+            >= m.begin[a] + self.busy[a] + hop * ((b - a) if self.hw.links else 1) - longest * (1 - m.hop[a, b])
+            for a, b in m.hop
+        )
+        m.ends_by = _rows(m.begin[c] + self.busy[c] <= m.L for c in self.chips)
+        return m.L
 
     # --- the rules on the chip graph ------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ class Incumbent:
 
     Attributes
     ----------
+    limit : stop looking once a period is within this, or none can be; None for the best period.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     """
 
@@ -37,6 +38,7 @@ class Incumbent:
         self.model = CostModel(instance.graph, instance.hardware)
         self.placement: Placement | None = None
         self.period = self.rival = float("inf")
+        self.limit: float | None = None
         self.bound = 0.0
         self.phase = "start"
         self.history: list[Progress] = []
@@ -62,7 +64,9 @@ class Incumbent:
 
     @property
     def closed(self) -> bool:
-        """Whether the gap asked for is reached."""
+        """Whether the gap asked for is reached, or the question about the limit settled."""
+        if self.limit is not None and ((self.known and self.best <= self.limit) or self.bound > self.limit):
+            return True
         return self.known and self.gap <= self.gap_wanted
 
     @property

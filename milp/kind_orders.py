@@ -88,10 +88,16 @@ def search_orders(
     starts: list[Placement],
     advice: Callable[[Instance], Advice] | None,
     report: Callable[[Progress], None] | None,
+    limit: float | None = None,
 ) -> Outcome:
-    """Search every order of the chips' kinds until all are closed or time is up; Ctrl-C keeps what is known."""
+    """Search every order of the chips' kinds until all are closed or time is up; Ctrl-C keeps what is known.
+
+    ``limit`` asks for a period within it, any will do, instead of the best.
+    """
     packages = orders(hardware)
     incumbents = [Incumbent(contract(graph, hw), gap, lambda: stop.seconds, report) for hw in packages]
+    for incumbent in incumbents:
+        incumbent.limit = limit
     outcome = Outcome(incumbents[0], 0.0, feasible=True)
     impossible: set[int] = set()
     floor = 0.0

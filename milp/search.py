@@ -238,7 +238,7 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
     """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
     whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
     windows = propagate(instance, whole)
-    if not _affordable(instance, windows, stop):
+    if not affordable(instance, windows, stop):
         return
     if windows.free == 0 and not instance.replicable.any():
         incumbent.offer(instance.lift(chip, [], []))
@@ -252,7 +252,7 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
 
 
-def _affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
+def affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
     """Whether building the model over these windows leaves time to solve it."""
     heavy = Choices.lossless(instance).triangle or instance.hardware.serial or not instance.hardware.links
     seconds = windows.free * BUILD_SECONDS[int(heavy)]
@@ -364,7 +364,7 @@ class Thresholds:
         if windows.empty:
             self.incumbent.prove(upper, exact=True)
             return
-        if windows.free > SMALL_MODEL or not _affordable(tight.instance, windows, self.stop):
+        if windows.free > SMALL_MODEL or not affordable(tight.instance, windows, self.stop):
             return
         try:
             compiled = self._model_for(upper, tight.instance, windows)
@@ -419,7 +419,7 @@ class Thresholds:
         if windows.empty:
             self.incumbent.prove(threshold, exact=self.capacity is None)
             return True
-        if not _affordable(tight.instance, windows, self.stop):
+        if not affordable(tight.instance, windows, self.stop):
             return False
         try:
             compiled = self._model_for(threshold, tight.instance, windows)

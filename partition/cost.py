@@ -34,6 +34,7 @@ class Cost:
     load : (B, C) s, compute + receive + send where transfers are serial, else the largest of the three.
     period, latency : (B,) s; infinite where a tensor cannot be routed.
     energy : (B,) J per input.
+    traffic : (B,) bytes times links crossed per input; bytes received where the package has no links.
     """
 
     compute: FloatArray
@@ -45,6 +46,7 @@ class Cost:
     period: FloatArray
     latency: FloatArray
     energy: FloatArray
+    traffic: FloatArray
 
     @property
     def throughput(self) -> FloatArray:
@@ -130,6 +132,7 @@ class CostModel:
             period=loads.period,
             latency=self._latency(loads, moved, len(chips)),
             energy=self._energy(chips, replicas, loads.hops),
+            traffic=loads.hops if self.hardware.links else self._received_bytes(moved, len(chips)),
         )
 
     def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[Loads, Transfers]:
@@ -261,6 +264,9 @@ class CostModel:
         latency = finish.max(axis=1)
         latency[np.isinf(loads.period)] = np.inf
         return np.asarray(latency)
+
+    def _received_bytes(self, moved: Transfers, rows: int) -> FloatArray:
+        return np.asarray(sums(moved.batch, self.graph.tensor_bytes[moved.tensor], rows))
 
     def _energy(self, chips: IntArray, replicas: IntArray | None, hops: FloatArray) -> FloatArray:
         g, hw = self.graph, self.hardware

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
@@ -11,6 +11,7 @@ from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.instance import Instance
+from partition.objectives import Reached, parse_goals
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.result import Result
@@ -19,6 +20,10 @@ from partition.stopping import Stop
 
 if TYPE_CHECKING:
     from milp.advice import Advice
+
+
+PERIOD_SHARE = 0.6
+"""Share of the time for the period where other goals follow."""
 
 
 def partition(
@@ -30,6 +35,8 @@ def partition(
     seed: int = 0,
     warm_start: Placement | Mapping[str, int] | None = None,
     policy: str = "none",
+    objective: str | Sequence[str] = "period",
+    throughput: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -45,6 +52,9 @@ def partition(
     warm_start : a placement, or operation name -> chip, to start from; ignored if it breaks a rule.
     policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
         free where the quick ways fail (docs/learned.md). It never enters a bound.
+    objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
+        lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
+    throughput : required, in inputs per time unit: only periods up to its inverse count.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -57,17 +67,29 @@ def partition(
     InvalidInput : an argument cannot be used.
     NoSolutionInTime : time ran out before any valid placement was found.
     """
+    from milp.goals import ROUNDING, pursue
     from milp.kind_orders import search_orders
 
     validate_limits(time_limit, gap)
     stop = Stop(time_limit)
     start = _start(graph, hw, warm_start)
     guide = _guide(policy, seed)
+    goals = parse_goals(objective, graph, hw)
+    period_limit = _period_limit(throughput)
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
+    first = goals[0] == "period"
     outcome = search_orders(
-        graph, hw, gap=gap, stop=stop, seed=seed, starts=[start] if start else [], advice=guide, report=on_progress
+        graph,
+        hw,
+        gap=gap,
+        stop=stop.limited(PERIOD_SHARE * time_limit) if len(goals) > first else stop,
+        seed=seed,
+        starts=[start] if start else [],
+        advice=guide,
+        report=on_progress,
+        limit=None if first else period_limit,
     )
     incumbent = outcome.incumbent
     if outcome.interrupted and incumbent.placement is None:
@@ -81,19 +103,46 @@ def partition(
             f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {time_limit:g} s, and none was proved "
             "impossible; allow more time"
         )
+    if incumbent.period > period_limit * (1 + ROUNDING):
+        wanted = f"a throughput of {throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
+        if outcome.bound > period_limit:
+            proof = f"{wanted}, and every assignment takes at least {outcome.bound:.6g}"
+            return Result.infeasible(graph, hw, reason=proof, seconds=stop.seconds, seed=seed, history=history)
+        raise NoSolutionInTime(
+            f"{wanted}; the best found in {stop.seconds:.0f} s takes {incumbent.period:.6g}, and none below "
+            f"{outcome.bound:.6g} can exist; allow more time"
+        )
+    chosen, placement = incumbent.instance.hardware, incumbent.placement
+    reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
+    if len(goals) > first and not outcome.interrupted:
+        allowed = incumbent.period * (1 + ROUNDING) if first else period_limit
+        placement, more = pursue(graph, chosen, placement, goals[first:], allowed, gap=gap, stop=stop, seed=seed)
+        reached += more
+    cost = incumbent.model.evaluate_placement(placement)
+    closed = len(reached) == len(goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
     return Result(
         graph=graph,
-        hardware=incumbent.instance.hardware,
-        placement=incumbent.placement,
-        status="optimal" if outcome.closed else "feasible",
-        period=incumbent.period,
-        bound=outcome.bound,
+        hardware=chosen,
+        placement=placement,
+        status="optimal" if closed else "feasible",
+        period=float(cost.period[0]),
+        bound=min(outcome.bound, float(cost.period[0])),
         seconds=stop.seconds,
         seed=seed,
         history=history,
-        cost=incumbent.model.evaluate_placement(incumbent.placement),
+        cost=cost,
         interrupted=outcome.interrupted,
+        goals=tuple(reached),
     )
+
+
+def _period_limit(throughput: float | None) -> float:
+    if throughput is None:
+        return math.inf
+    number = isinstance(throughput, int | float) and not isinstance(throughput, bool)
+    if not number or not (math.isfinite(throughput) and throughput > 0):
+        raise InvalidInput(f"the throughput is {throughput!r}; give a number of inputs per time unit greater than 0")
+    return 1.0 / throughput
 
 
 def _guide(policy: str, seed: int) -> Callable[[Instance], Advice] | None:

@@ -91,6 +91,13 @@ class Instance:
         return np.asarray(np.where(self.supported, self.time, np.inf)[present].min(axis=0))
 
     @cached_property
+    def energy(self) -> FloatArray:
+        """(K, N) joules of each node on each chip kind."""
+        graph, kinds = self.graph, self.hardware.kinds
+        each = [graph.flops * k.flop_energy_j + graph.bytes_accessed * k.sram_energy_j_per_byte for k in kinds]
+        return np.stack([sums(self.node_of, row, self.nodes) for row in each])
+
+    @cached_property
     def triangle_by_relays(self) -> bool:
         """Whether relays satisfy the triangle rule at no cost to the period, so that the MILP may leave it out.
 

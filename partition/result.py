@@ -15,6 +15,7 @@ from partition.cost import Cost
 from partition.files import write_atomically
 from partition.graph import Graph
 from partition.hardware import Hardware
+from partition.objectives import UNITS, Reached
 from partition.placement import Placement
 from partition.progress import Progress
 
@@ -36,6 +37,7 @@ class Result:
     cost : cost of the placement, a batch of one.
     reason : why it is infeasible: the rule and the operations; otherwise empty.
     interrupted : the search was stopped by the user.
+    goals : what was reached for each goal asked for, in order, with its bound; ``optimal`` speaks of all of them.
     """
 
     graph: Graph
@@ -50,6 +52,7 @@ class Result:
     cost: Cost | None = field(default=None, repr=False)
     reason: str = ""
     interrupted: bool = False
+    goals: tuple[Reached, ...] = ()
 
     @staticmethod
     def infeasible(
@@ -105,6 +108,7 @@ class Result:
             "throughput": _finite(self.throughput) if self.placement is not None else None,
             "seconds": self.seconds,
             "seed": self.seed,
+            "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
             "assignment": self.assignment,
             "replicas": self.replicas,
@@ -128,11 +132,12 @@ class Result:
     def _figures(self) -> dict[str, Any]:
         cost = self.cost
         if cost is None:
-            return {"latency": None, "energy": None, "per_chip": [], "per_link": []}
+            return {"latency": None, "energy": None, "traffic": None, "per_chip": [], "per_link": []}
         names = ("compute", "receive", "send", "load", "sram")
         return {
             "latency": _finite(float(cost.latency[0])),
             "energy": _finite(float(cost.energy[0])),
+            "traffic": _finite(float(cost.traffic[0])),
             "per_chip": [
                 {"chip": c, **{name: float(getattr(cost, name)[0, c]) for name in names}}
                 for c in range(self.hardware.chips)
@@ -158,6 +163,8 @@ class Result:
             else f"at most {100 * self.gap:.3g}% above the best possible"
         )
         used = len(np.unique(self.placement.assignment))
+        if [r.goal for r in self.goals] not in ([], ["period"]):
+            proof = self._goals_in_words()
         return (
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
@@ -165,6 +172,13 @@ class Result:
         )
 
     __str__ = verdict
+
+    def _goals_in_words(self) -> str:
+        words = []
+        for r in self.goals:
+            shown = self._time(r.value) if r.goal in ("period", "latency") else f"{r.value:.6g} {UNITS[r.goal]}"
+            words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {100 * r.gap:.3g}%)"))
+        return f"minimised {', then '.join(words)}"
 
     def to_table(self) -> str:
         """The verdict, a row per chip, and what was replicated or relayed, as plain text."""

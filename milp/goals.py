@@ -1,0 +1,254 @@
+"""Goals other than the period: least traffic, energy, latency or number of chips, within a limit on the period.
+
+Each is a linear objective over the one formulation, within the windows of the period allowed. Several goals in a row
+are lexicographic: what an earlier goal reached becomes a row of the next model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from milp.formulation import Goal, ImpossibleRow, build, goal_unit
+from milp.highs import compile_model, solve
+from milp.incumbent import BOUND_SAFETY, Incumbent
+from milp.search import affordable, search
+from milp.solution import placement_of
+from milp.windows import WindowRules, Windows, propagate
+from partition.completion import close_gaps, satisfy_triangle
+from partition.cost import CostModel
+from partition.graph import FloatArray, Graph
+from partition.hardware import Hardware
+from partition.instance import Instance, contract
+from partition.objectives import Reached, value_of
+from partition.placement import Placement
+from partition.rules import check
+from partition.stopping import Stop
+
+ROUNDING = 1e-9
+"""Relative allowance when a placement is held against a limit that another placement set."""
+
+PROGRESS = 1e-6
+"""Least relative improvement that a model is asked for."""
+
+WIDTH = 3
+"""Adjacent chips solved again together."""
+
+STEP_SECONDS = 3.0
+"""For one neighbourhood."""
+
+WALK_SHARE = 0.4
+"""Largest share of the time for neighbourhoods; the rest is for the whole model and its bound."""
+
+
+class GoalSearch:
+    """Minimises one goal on one package from a placement that keeps all limits.
+
+    Parameters
+    ----------
+    limits : goal -> largest value allowed; ``period`` among them.
+    """
+
+    def __init__(
+        self, instance: Instance, placement: Placement, goal: Goal, limits: Mapping[Goal, float], stop: Stop, seed: int
+    ) -> None:
+        self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
+        self.graph, self.hw = instance.graph, instance.hardware
+        self.model = CostModel(self.graph, self.hw)
+        self.placement = placement
+        self.value = value_of(self.model.evaluate_placement(placement), goal)
+        self.bound = self._trivial_bound()
+        self.unit = self._factor(goal)
+        period = self.limits["period"] / instance.unit
+        self.period_limit = period if np.isfinite(period) else None
+        self.caps: dict[Goal, float] = {
+            g: v / self._factor(g) for g, v in limits.items() if g != "period" and np.isfinite(v)
+        }
+
+    def run(self, gap: float) -> Reached:
+        """Neighbourhoods, then the whole model; until the gap is closed or time is up."""
+        walk = self.stop.limited(WALK_SHARE * self.stop.remaining)
+        windows = WindowRules(self.instance).windows(
+            float("inf") if self.period_limit is None else self.period_limit * (1 + ROUNDING)
+        )
+        if windows.free and not self._closed(gap):
+            if not affordable(self.instance, windows, walk):
+                self._walk(windows, gap, walk)
+            if affordable(self.instance, windows, self.stop) and not self.stop():
+                self._solve(windows, self.stop.remaining, prove=True)
+                self._walk(windows, gap, walk)
+        elif not windows.free and not self.instance.replicable.any():
+            self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
+        return Reached(self.goal, self.value, min(self.bound, self.value))
+
+    def _factor(self, goal: Goal) -> float:
+        """What 1.0 of the model's objective stands for in the goal's own unit."""
+        bandwidth = self.hw.interconnect.link_bandwidth
+        return goal_unit(self.instance, goal) * (bandwidth if goal == "traffic" else 1.0)
+
+    def _trivial_bound(self) -> float:
+        inst = self.instance
+        if self.goal == "energy":
+            present = np.unique(self.hw.kind_array())
+            return float(np.where(inst.supported, inst.energy, np.inf)[present].min(axis=0).sum()) * (1 - ROUNDING)
+        if self.goal == "latency":
+            end = inst.fastest.copy()
+            for u, w in inst.edges[np.argsort(inst.edges[:, 1], kind="stable")].tolist():
+                end[w] = max(end[w], end[u] + inst.fastest[w])
+            return float(end.max()) * inst.unit * (1 - ROUNDING)
+        return 0.0
+
+    def _closed(self, gap: float) -> bool:
+        return self.value - self.bound <= gap * self.value
+
+    def _walk(self, windows: Windows, gap: float, stop: Stop) -> None:
+        """Solve a few adjacent chips again, from one end to the other, until nothing helps."""
+        chips = self.instance.chips
+        helped = True
+        while helped:
+            helped = False
+            for first in range(max(1, chips - WIDTH + 1)):
+                if stop() or self._closed(gap):
+                    return
+                chip = np.clip(self.instance.chip_of_nodes(self.placement), windows.lo, windows.hi)
+                inside = (chip >= first) & (chip < first + WIDTH)
+                lo = np.where(inside, np.maximum(first, windows.lo), chip)
+                hi = np.where(inside, np.minimum(first + WIDTH - 1, windows.hi), chip)
+                around = propagate(self.instance, Windows(lo, hi))
+                if not around.empty and around.free and affordable(self.instance, around, stop):
+                    helped |= self._solve(around, min(STEP_SECONDS, stop.remaining), prove=False)
+
+    def _solve(self, windows: Windows, seconds: float, *, prove: bool) -> bool:
+        """Solve the model over some windows; whether the placement got better. ``prove``: the windows lose nothing."""
+        before = self.value
+        cap = self.value / self.unit * (1 - PROGRESS)
+        try:
+            model = compile_model(
+                build(
+                    self.instance,
+                    windows,
+                    upper=None if self.period_limit is None else self.period_limit * (1 + ROUNDING),
+                    goal=self.goal,
+                    caps={**self.caps, self.goal: cap},
+                )
+            )
+        except ImpossibleRow:
+            if prove:
+                self._prove(cap)
+            return False
+
+        def found(x: FloatArray) -> None:
+            self._offer(placement_of(self.instance, windows, model, model.full(x)))
+
+        def proved(bound: float) -> None:
+            if np.isfinite(bound):
+                self._prove(min(bound, cap))
+
+        outcome = solve(
+            model,
+            time_limit=seconds,
+            stop=self.stop.flag,
+            seed=self.seed,
+            on_incumbent=found,
+            on_bound=proved if prove else None,
+        )
+        if outcome.x is not None:
+            found(outcome.x)
+        if prove and outcome.status == "infeasible":
+            self._prove(cap)
+        elif prove:
+            proved(outcome.bound)
+        return self.value < before
+
+    def _prove(self, bound: float) -> None:
+        """Raise the bound, given in the model's unit."""
+        self.bound = max(self.bound, min(bound * self.unit * (1 - BOUND_SAFETY), self.value))
+
+    def _offer(self, placement: Placement) -> None:
+        if self.hw.identical_chips and self.hw.rules.no_skipping:
+            placement = close_gaps(placement, self.hw.chips)
+        placement = satisfy_triangle(self.graph, self.hw, placement)
+        cost = self.model.evaluate_placement(placement)
+        kept = all(value_of(cost, goal) <= limit * (1 + ROUNDING) for goal, limit in self.limits.items())
+        value = value_of(cost, self.goal)
+        if kept and value < self.value and not check(self.graph, self.hw, placement):
+            self.placement, self.value = placement, value
+
+
+def pursue(
+    graph: Graph,
+    hardware: Hardware,
+    placement: Placement,
+    goals: Sequence[str],
+    period_limit: float,
+    *,
+    gap: float,
+    stop: Stop,
+    seed: int,
+) -> tuple[Placement, list[Reached]]:
+    """Minimise goals one after the other, each among the placements that are best for those before.
+
+    Parameters
+    ----------
+    placement : valid, with a period within ``period_limit`` (the hardware's time unit).
+    """
+    limits: dict[Goal, float] = {"period": period_limit}
+    reached = []
+    for i, goal in enumerate(goals):
+        part = stop.limited(stop.remaining / (len(goals) - i))
+        if goal == "chips":
+            hardware, placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
+        else:
+            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, part, seed)
+            found = search.run(gap)
+            placement = search.placement
+            limits[cast(Goal, goal)] = found.value
+        reached.append(found)
+    return placement, reached
+
+
+def fewest_chips(
+    graph: Graph,
+    hardware: Hardware,
+    placement: Placement,
+    period_limit: float,
+    *,
+    stop: Stop,
+    seed: int,
+) -> tuple[Hardware, Placement, Reached]:
+    """The least number of chips with a period within the limit: bisection, each number a question to the search.
+
+    Parameters
+    ----------
+    hardware : whose first chips are used (their number is what counts).
+    placement : within the limit.
+    """
+    used = int(placement.assignment.max()) + 1
+    instance = contract(graph, hardware)
+    low = max(1, int(np.ceil(instance.fastest.sum() * instance.unit / period_limit * (1 - ROUNDING))))
+    unresolved = False
+    best = _first_chips(hardware, used)
+    high = used
+    while low < high and not stop():
+        middle = (low + high) // 2 if not unresolved else high - 1
+        package = _first_chips(hardware, middle)
+        incumbent = Incumbent(contract(graph, package), 0.0, lambda: stop.seconds, None)
+        incumbent.limit = period_limit * (1 + ROUNDING)
+        part = stop.limited(stop.remaining / 2)
+        feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
+        if incumbent.placement is not None and incumbent.period <= incumbent.limit:
+            best, placement, high = package, incumbent.placement, middle
+        elif not feasible or incumbent.bound > incumbent.limit:
+            low = middle + 1
+        elif unresolved or middle == high - 1:
+            break
+        else:
+            unresolved = True
+    return best, placement, Reached("chips", float(high), float(low))
+
+
+def _first_chips(hardware: Hardware, count: int) -> Hardware:
+    return replace(hardware, kind_of_chip=hardware.kind_of_chip[:count])
