@@ -1,4 +1,4 @@
-"""The command line of mcm-partition: solve, inspect, check, export, models, hardware.
+"""The command line of mcm-partition: solve, bound, inspect, check, export, models, hardware, train, compare.
 
 Heavy imports stay inside the commands, so that --help answers at once.
 """
@@ -188,6 +188,50 @@ def solve(
     click.echo(result.to_json() if as_json else result.to_table())
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
+
+
+@main.command()
+@_model
+@_hw
+@_json
+@_dim
+@_format
+@_max_cpus
+@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="Stop proving after this long.")
+@click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop.")
+@click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@_one_sentence_errors
+def bound(
+    model: str,
+    hw: str | None,
+    as_json: bool,
+    dims: dict[str, int],
+    format_: str | None,
+    max_cpus: int | None,
+    time_limit: float,
+    gap: float,
+    seed: int,
+) -> None:
+    """Prove how short a period of MODEL on HW can be, and say which method proved what.
+
+    The methods are those of docs/proof.md, in the order in which they were better than all before them.
+    """
+    from partition.front import partition, validate_limits
+
+    validate_limits(time_limit, gap)
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    with _terminated_like_interrupted():
+        result = partition(graph, hardware, time_limit=time_limit, gap=gap, seed=seed)
+    if result.status == "infeasible":
+        _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
+    if as_json:
+        data = result.to_dict()
+        keys = ("model", "hardware", "bound", "period", "gap", "seconds", "time_unit", "proofs")
+        click.echo(json.dumps({key: data[key] for key in keys}))
+        return
+    for proof in result.proofs:
+        click.echo(f"{proof.phase:<14} {proof.bound:.9g} {hardware.time_unit} after {proof.seconds:.2f} s")
+    click.echo(result.verdict())
 
 
 @main.command()

@@ -235,7 +235,7 @@ def fewest_chips(
     while low < high and not stop():
         middle = (low + high) // 2 if not unresolved else high - 1
         package = _first_chips(hardware, middle)
-        incumbent = Incumbent(contract(graph, package), 0.0, lambda: stop.seconds, None)
+        incumbent = Incumbent(contract(graph, package.ports_only()), 0.0, lambda: stop.seconds, None, package)
         incumbent.limit = period_limit * (1 + ROUNDING)
         part = stop.limited(stop.remaining / 2)
         feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)

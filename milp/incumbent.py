@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
+from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.placement import Placement
 from partition.progress import Progress
@@ -27,15 +28,22 @@ class Incumbent:
 
     Attributes
     ----------
+    hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
     limit : stop looking once a period is within this, or none can be; None for the best period.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     """
 
     def __init__(
-        self, instance: Instance, gap: float, seconds: Callable[[], float], report: Callable[[Progress], None] | None
+        self,
+        instance: Instance,
+        gap: float,
+        seconds: Callable[[], float],
+        report: Callable[[Progress], None] | None,
+        hardware: Hardware | None = None,
     ) -> None:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
-        self.model = CostModel(instance.graph, instance.hardware)
+        self.hardware = hardware or instance.hardware
+        self.model = CostModel(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.period = self.rival = float("inf")
         self.limit: float | None = None
@@ -89,7 +97,7 @@ class Incumbent:
 
         Empty chips are closed up and tensors relayed where the rules ask for it.
         """
-        hw, graph = self.instance.hardware, self.instance.graph
+        hw, graph = self.hardware, self.instance.graph
         if hw.identical_chips and hw.rules.no_skipping:
             placement = close_gaps(placement, hw.chips)
         placement = satisfy_triangle(graph, hw, placement)
@@ -101,6 +109,14 @@ class Incumbent:
             self.bound = min(self.bound, period)  # rounding only: a bound never exceeds a checked period
         self._record()
         return True
+
+    def move_stages(self, hardware: Hardware) -> None:
+        """Score the placement on the package with its stages in other places, if that is better."""
+        assert self.placement is not None
+        model = CostModel(self.instance.graph, hardware)
+        period = float(model.evaluate_placement(self.placement).period[0])
+        if period <= self.period:
+            self.hardware, self.model, self.period = hardware, model, period
 
     def prove(self, bound: float, *, exact: bool = False) -> None:
         """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it."""

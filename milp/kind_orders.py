@@ -95,7 +95,7 @@ def search_orders(
     ``limit`` asks for a period within it, any will do, instead of the best.
     """
     packages = orders(hardware)
-    incumbents = [Incumbent(contract(graph, hw), gap, lambda: stop.seconds, report) for hw in packages]
+    incumbents = [Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.seconds, report, hw) for hw in packages]
     for incumbent in incumbents:
         incumbent.limit = limit
     outcome = Outcome(incumbents[0], 0.0, feasible=True)

@@ -89,6 +89,7 @@ def search(
     False if it is proved that no valid placement exists.
     """
     rng = np.random.default_rng(seed)
+    incumbent.enter("work")
     incumbent.prove(_trivial_bound(instance), exact=True)
     for placement in starts:
         incumbent.offer(placement)

@@ -13,6 +13,7 @@ from partition.errors import InvalidAssignment
 from partition.graph import BoolArray, FloatArray, Graph, IntArray
 from partition.hardware import Hardware
 from partition.placement import Placement
+from partition.routes import Routes, find_routes
 from partition.transfers import TransferModel, Transfers
 
 SLICE = 300_000
@@ -84,6 +85,7 @@ class CostModel:
         self.edge_tau = self.tau[graph.edge_tensor]
         self.transfers = TransferModel(graph, hardware)
         self.crossings = CrossingModel(graph, hardware)
+        self.routes = find_routes(hardware) if hardware.routed else None
 
     def evaluate(
         self, assignments: ArrayLike, replicas: ArrayLike | None = None, relays: ArrayLike | None = None
@@ -115,13 +117,15 @@ class CostModel:
     def loads(self, assignments: ArrayLike) -> Loads:
         """What chips and links have to do under assignments (B, n) without replicas and relays."""
         chips, _, _ = self._validated(assignments, None, None)
-        parts = [self._homes_only(part) for part, _, _ in self._slices(chips, None, None)]
+        score = self._homes_only if self.routes is None else self._routed_homes
+        parts = [score(part) for part, _, _ in self._slices(chips, None, None)]
         return Loads(*(np.concatenate([getattr(p, name) for p in parts]) for name in Loads.__dataclass_fields__))
 
     # --- parts ----------------------------------------------------------------------------------------------
 
     def _evaluate(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> Cost:
         loads, moved = self._loads(chips, replicas, relays)
+        through_memory = self.hardware.interconnect.topology == "memory"
         return Cost(
             compute=loads.compute,
             receive=loads.receive,
@@ -132,7 +136,7 @@ class CostModel:
             period=loads.period,
             latency=self._latency(loads, moved, len(chips)),
             energy=self._energy(chips, replicas, loads.hops),
-            traffic=loads.hops if self.hardware.links else self._received_bytes(moved, len(chips)),
+            traffic=self._received_bytes(moved, len(chips)) if through_memory else loads.hops,
         )
 
     def _loads(self, chips: IntArray, replicas: IntArray | None, relays: IntArray | None) -> tuple[Loads, Transfers]:
@@ -170,6 +174,9 @@ class CostModel:
             if hw.interconnect.topology == "chain":
                 unroutable = any_of(crossing.backward, 0)
         return self._joined(compute, receive, send, link, unroutable, np.zeros(rows))
+
+    def _routed_homes(self, chips: IntArray) -> Loads:
+        return self._loads(chips, None, None)[0]
 
     def _time_by_operation(self, crossing: Crossings) -> FloatArray:
         each = self.times[self.kind[crossing.by_operation], np.arange(self.graph.n)[:, None]]
@@ -209,6 +216,10 @@ class CostModel:
         """Load of every link, bytes times links crossed per row, and the rows with a tensor that cannot be routed."""
         hw, C = self.hardware, self.hardware.chips
         unroutable = np.zeros(rows, dtype=bool)
+        if self.routes is not None:
+            return *self._over_routes(moved, rows, self.routes), unroutable
+        if hw.interconnect.topology == "crossbar":
+            return np.zeros((rows, 0)), self._received_bytes(moved, rows), unroutable
         if not hw.links or not len(moved.tensor):
             return np.zeros((rows, hw.links)), np.zeros(rows), unroutable
         distance = (moved.chip - moved.home) % C
@@ -226,6 +237,18 @@ class CostModel:
         link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
         crossed = sums(batch, self.graph.tensor_bytes[moved.tensor[first]] * farthest, rows)
         return link, crossed, unroutable
+
+    def _over_routes(self, moved: Transfers, rows: int, routes: Routes) -> tuple[FloatArray, FloatArray]:
+        """Load of every link and bytes times links crossed per row: a tensor crosses the union of its routes once."""
+        links, pair = len(routes.ends), moved.home * self.hardware.chips + moved.chip
+        count = np.diff(routes.ptr)[pair]
+        which = np.repeat(np.arange(len(pair)), count)
+        offset = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+        link = routes.link[routes.ptr[pair[which]] + offset]
+        used = np.unique((moved.batch[which] * self.graph.m + moved.tensor[which]) * links + link)
+        batch, tensor, link = used // (self.graph.m * links), used // links % self.graph.m, used % links
+        load = sums(batch * links + link, self.tau[tensor], rows * links).reshape(rows, links)
+        return load, sums(batch, self.graph.tensor_bytes[tensor], rows)
 
     def sram(self, chips: IntArray, replicas: IntArray | None = None) -> FloatArray:
         """(B, C) bytes of resident weights; a shared weight counts once per chip."""
@@ -249,7 +272,10 @@ class CostModel:
         busy = loads.compute + loads.receive + loads.send
         edge = np.unique((moved.batch * C + moved.source) * C + moved.chip)
         batch, source, chip = edge // (C * C), edge // C % C, edge % C
-        delay = hop * ((chip - source) % C if self.hardware.links else np.ones(len(edge)))
+        if self.routes is not None:
+            delay = hop * self.routes.hops[source, chip]
+        else:
+            delay = hop * ((chip - source) % C if self.hardware.links else np.ones(len(edge)))
         finish = busy
         for _ in range(C + 1):
             arrival = np.zeros((rows, C))

@@ -10,6 +10,7 @@ import numpy as np
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.legalise import relayable, replicable
+from partition.routes import find_routes
 
 
 def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
@@ -74,6 +75,8 @@ def describe_hardware(hardware: Hardware) -> dict[str, Any]:
         "rules": asdict(hardware.rules),
         "time_unit": hardware.time_unit,
         "kind_order": hardware.kind_order,
+        "positions": list(hardware.stage_positions) if hardware.routed else [],
+        "link_ends": find_routes(hardware).ends.tolist() if hardware.routed else [],
     }
 
 

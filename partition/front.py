@@ -69,6 +69,7 @@ def partition(
     """
     from milp.goals import ROUNDING, pursue
     from milp.kind_orders import search_orders
+    from milp.stages import arrange
 
     validate_limits(time_limit, gap)
     stop = Stop(time_limit)
@@ -92,6 +93,10 @@ def partition(
         limit=None if first else period_limit,
     )
     incumbent = outcome.incumbent
+    chosen = incumbent.hardware
+    if chosen.routed and chosen.identical_chips and incumbent.placement is not None:
+        chosen = arrange(graph, chosen, incumbent.placement, stop=stop)
+        incumbent.move_stages(chosen)
     if outcome.interrupted and incumbent.placement is None:
         raise KeyboardInterrupt
     history = tuple(incumbent.history)
@@ -112,7 +117,7 @@ def partition(
             f"{wanted}; the best found in {stop.seconds:.0f} s takes {incumbent.period:.6g}, and none below "
             f"{outcome.bound:.6g} can exist; allow more time"
         )
-    chosen, placement = incumbent.instance.hardware, incumbent.placement
+    placement = incumbent.placement
     reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
     if len(goals) > first and not outcome.interrupted:
         allowed = incumbent.period * (1 + ROUNDING) if first else period_limit

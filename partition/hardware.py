@@ -13,7 +13,15 @@ from partition.errors import InvalidHardware
 if TYPE_CHECKING:
     from partition.graph import FloatArray, Graph, IntArray
 
-TOPOLOGIES = ("chain", "ring", "memory")
+IN_LINE = ("chain", "ring")
+"""Topologies with one link behind each chip, in one direction."""
+
+ROUTED = ("bichain", "biring", "mesh")
+"""Topologies with links in both directions and routes over several of them."""
+
+TOPOLOGIES = (*IN_LINE, *ROUTED, "crossbar", "memory")
+MOST_ROUTED = 256
+"""Most chips of a package with routes."""
 TRANSFERS = ("overlapped", "serial")
 KIND_ORDERS = ("fixed", "free")
 
@@ -65,12 +73,15 @@ class Interconnect:
     Attributes
     ----------
     topology : ``"chain"`` (links ``c -> c + 1``), ``"ring"`` (the same plus the last back to the first;
-        one-directional) or ``"memory"`` (through a main memory that is never the bottleneck: no links).
+        one-directional), ``"bichain"``, ``"biring"`` (links both ways; the shorter way round), ``"mesh"`` (links to
+        the four neighbours, routed along the row first), ``"crossbar"`` (any chip to any chip: ports are all there is)
+        or ``"memory"`` (through a main memory that is never the bottleneck: no links).
     link_bandwidth : bytes/s of one link, and of a chip's port for sending and for receiving.
     link_latency_s : seconds per hop; delays one input, takes no bandwidth.
     transfers : ``"overlapped"`` with compute (period = largest of compute, receive, send, link) or
         ``"serial"`` (a chip's load is compute + receive + send).
     link_energy_j_per_byte : joules per byte and hop.
+    rows, columns : of a mesh, 0 otherwise.
     """
 
     topology: str
@@ -78,8 +89,15 @@ class Interconnect:
     link_latency_s: float = 0.0
     transfers: str = "overlapped"
     link_energy_j_per_byte: float = 0.0
+    rows: int = 0
+    columns: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("rows", "columns"):
+            size = getattr(self, name)
+            if isinstance(size, bool) or not isinstance(size, int | float) or size != int(size) or size < 0:
+                raise InvalidHardware(f"interconnect.{name} is {size!r}; it must be a whole number")
+            object.__setattr__(self, name, int(size))
         if self.topology not in TOPOLOGIES:
             raise InvalidHardware(f"interconnect.topology is {self.topology!r}; choose one of {', '.join(TOPOLOGIES)}")
         if self.transfers not in TRANSFERS:
@@ -87,10 +105,14 @@ class Interconnect:
         _check_number(self, "interconnect", positive=("link_bandwidth",), infinite=("link_bandwidth",))
 
     def link_count(self, chips: int) -> int:
-        """Number of links of a package of ``chips`` chips; link ``l`` leaves chip ``l``."""
-        if chips < 2 or self.topology == "memory":
+        """Number of links of a package of ``chips`` chips; on a chain or ring link ``l`` leaves chip ``l``."""
+        if chips < 2 or self.topology in ("memory", "crossbar"):
             return 0
-        return chips - 1 if self.topology == "chain" else chips
+        if self.topology == "mesh":
+            return 2 * (self.rows * (self.columns - 1) + self.columns * (self.rows - 1))
+        open_ended = self.topology in ("chain", "bichain") or (chips == 2 and self.topology == "biring")
+        ends = chips - 1 if open_ended else chips
+        return 2 * ends if self.topology in ROUTED else ends
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,8 @@ class Hardware:
     time_unit : ``"s"``, or the unit that profiled times of a device-placement file are given in.
     kind_order : ``"fixed"``, or ``"free"`` where chips of different kinds may stand anywhere along the pipeline:
         the solver then chooses the order, and the hardware of its result has ``kind_of_chip`` in that order.
+    positions : on routed topologies the physical chip of each stage of the pipeline, a permutation; empty for the order
+        in which neighbours follow one another. The solver chooses; the hardware of its result has what it chose.
     """
 
     name: str
@@ -142,8 +166,10 @@ class Hardware:
     rules: Rules = field(default_factory=Rules)
     time_unit: str = "s"
     kind_order: str = "fixed"
+    positions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_places()
         if self.kind_order not in KIND_ORDERS:
             raise InvalidHardware(f"kind_order is {self.kind_order!r}; choose one of {', '.join(KIND_ORDERS)}")
         if not self.kind_of_chip:
@@ -157,6 +183,50 @@ class Hardware:
                 f"hardware {self.name!r}: a chain carries tensors forward only, so rule acyclic cannot be off; "
                 "use topology ring or memory"
             )
+
+    def _check_places(self) -> None:
+        link, count = self.interconnect, len(self.kind_of_chip)
+        if link.topology == "mesh" and link.rows * link.columns != count:
+            raise InvalidHardware(
+                f"hardware {self.name!r} has {count} chips, but its mesh has {link.rows} rows of {link.columns}; "
+                "rows times columns must be the number of chips"
+            )
+        if link.topology != "mesh" and (link.rows or link.columns):
+            raise InvalidHardware(f"hardware {self.name!r} gives rows or columns, which belong to topology mesh")
+        if link.topology in ROUTED and count > MOST_ROUTED:
+            raise InvalidHardware(
+                f"hardware {self.name!r} has {count} chips; a {link.topology} has at most {MOST_ROUTED}"
+            )
+        if self.positions and (link.topology not in ROUTED or sorted(self.positions) != list(range(count))):
+            raise InvalidHardware(
+                f"positions of {self.name!r} must be a permutation of 0..{count - 1}, on one of {', '.join(ROUTED)}"
+            )
+
+    @property
+    def routed(self) -> bool:
+        """Whether transfers take routes over several links, so that the places of the stages matter."""
+        return self.interconnect.topology in ROUTED and self.chips > 1
+
+    @property
+    def in_line(self) -> bool:
+        """Whether there is one link behind each chip, which carries all that the chip sends and more."""
+        return self.links > 0 and not self.routed
+
+    @property
+    def stage_positions(self) -> tuple[int, ...]:
+        """Physical chip of every stage; by default neighbours follow one another (to and fro on a mesh)."""
+        if self.positions or self.interconnect.topology != "mesh":
+            return self.positions or tuple(range(self.chips))
+        columns = self.interconnect.columns
+        rows = (range(r * columns, (r + 1) * columns) for r in range(self.interconnect.rows))
+        return tuple(chip for r, row in enumerate(rows) for chip in (reversed(row) if r % 2 else row))
+
+    def ports_only(self) -> Hardware:
+        """The same package if its links were never the bottleneck: a relaxation."""
+        if not self.routed:
+            return self
+        link = replace(self.interconnect, topology="crossbar", rows=0, columns=0)
+        return replace(self, interconnect=link, positions=())
 
     @property
     def chips(self) -> int:
@@ -180,8 +250,8 @@ class Hardware:
 
     @property
     def relays_allowed(self) -> bool:
-        """Relays forward along the pipeline: they need links and the acyclic rule."""
-        return self.rules.relays and self.rules.acyclic and self.interconnect.topology != "memory"
+        """Relays forward along a chain or ring: they need its links and the acyclic rule."""
+        return self.rules.relays and self.rules.acyclic and self.interconnect.topology in IN_LINE
 
     @property
     def replication_allowed(self) -> bool:

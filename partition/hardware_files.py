@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidHardware
-from partition.hardware import ChipKind, Hardware, Interconnect, Rules, override
+from partition.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
 
 MOST_CHIPS = 4096
 
@@ -33,9 +33,29 @@ LINK = {
     "transfers": "overlapped",  # TPUs move data by DMA engines beside the arithmetic
     "link_energy_j_per_byte": 10e-12,  # 1.2 pJ/bit, Simba's ground-referenced signalling [Poulton et al., JSSC 2019]
 }
+SIMBA_CHIP = ChipKind(
+    name="simba",
+    peak_flops=4e12,  # 128 TOPS in all at 36 chiplets, 4 TOPS each at most [Shao et al., MICRO 2019]
+    sram_bytes=144 * 2**20,  # as EDGE_CHIP: Simba's own 0.75 MiB per chiplet streams weights, which we do not model
+    sram_bandwidth=5e11,  # as EDGE_CHIP
+    op_overhead_s=2e-7,  # as EDGE_CHIP
+    flop_energy_j=0.055e-12,  # 0.11 pJ per 8-bit operation at its most efficient voltage, two FLOPs a multiply-add
+    sram_energy_j_per_byte=1.25e-12,  # as EDGE_CHIP
+)
+SIMBA_MESH = Interconnect(
+    "mesh",
+    link_bandwidth=100e9,  # 100 GB/s per chiplet [Shao et al., MICRO 2019]
+    link_latency_s=20e-9,  # 20 ns per hop [Shao et al., MICRO 2019]
+    link_energy_j_per_byte=8 * 1.17e-12,  # 1.17 pJ per bit [Poulton et al., JSSC 2019]
+    rows=6,
+    columns=6,
+)
 TOPOLOGY_NOTES = {
     "ring": "one-directional ring of identical chips, all rules on",
     "chain": "chain of identical chips, all rules on",
+    "biring": "bidirectional ring, the shorter way round; without the triangle rule",
+    "bichain": "bidirectional chain; without the triangle rule",
+    "crossbar": "any chip to any chip, ports alone limit; without the triangle rule",
 }
 
 
@@ -43,7 +63,9 @@ def presets() -> list[tuple[str, str]]:
     """(name, description) of the presets; ``N`` stands for any number of chips."""
     return [
         ("ring36", "the paper's package: 36 chips on a one-directional ring, all rules on (Xie et al., MLSys 2022)"),
+        ("simba36", "a 6 x 6 mesh after Simba (Shao et al., MICRO 2019); without the triangle rule"),
         *((f"{topology}N", note) for topology, note in TOPOLOGY_NOTES.items()),
+        ("meshRxC", "mesh of R rows and C columns, routed along the row first; without the triangle rule"),
     ]
 
 
@@ -64,17 +86,30 @@ def load_hardware(spec: str) -> Hardware:
 
 
 def _preset(name: str) -> Hardware:
-    match = re.fullmatch(r"(ring|chain)(-?[0-9]+)", name)
+    mesh = re.fullmatch(r"mesh([0-9]{1,4})x([0-9]{1,4})", name)
+    if name == "simba36":
+        return replace(_mesh(name, 6, 6), kinds=(SIMBA_CHIP,), interconnect=SIMBA_MESH)
+    if mesh is not None:
+        return _mesh(name, int(mesh[1]), int(mesh[2]))
+    match = re.fullmatch(r"(ring|chain|biring|bichain|crossbar)(-?[0-9]+)", name)
     if match is None:
         raise InvalidHardware(
-            f"unknown hardware {name[:60]!r}; give ringN, chainN (ring36 is the paper's) or a TOML file"
+            f"unknown hardware {name[:60]!r}; give ringN (ring36 is the paper's), chainN, biringN, bichainN, "
+            "crossbarN, meshRxC, simba36 or a TOML file"
         )
     topology, digits = match[1], match[2]
     if len(digits) > 12 or not 1 <= int(digits) <= MOST_CHIPS:
         raise InvalidHardware(f"hardware {name[:60]!r} has {digits[:20]} chips; a package has 1 to {MOST_CHIPS}")
     chips = int(digits)
     interconnect = Interconnect(topology=topology, **LINK)  # type: ignore[arg-type]
-    return Hardware(name=name, kinds=(EDGE_CHIP,), kind_of_chip=(0,) * chips, interconnect=interconnect)
+    rules = Rules() if topology in IN_LINE else Rules(triangle=False)
+    return Hardware(name=name, kinds=(EDGE_CHIP,), kind_of_chip=(0,) * chips, interconnect=interconnect, rules=rules)
+
+
+def _mesh(name: str, rows: int, columns: int) -> Hardware:
+    link = Interconnect(topology="mesh", rows=rows, columns=columns, **LINK)  # type: ignore[arg-type]
+    kind_of_chip = (0,) * (rows * columns)
+    return Hardware(name, (EDGE_CHIP,), kind_of_chip, link, Rules(triangle=False))
 
 
 def _setting(text: str) -> tuple[str, object]:
@@ -98,7 +133,10 @@ def to_toml(hardware: Hardware) -> str:
         else:
             runs.append([kind, 1])
     lines = [f"name = {_quoted(hardware.name)}", f"time_unit = {_quoted(hardware.time_unit)}"]
-    lines += [f"kind_order = {_quoted(hardware.kind_order)}", ""]
+    lines += [f"kind_order = {_quoted(hardware.kind_order)}"]
+    if hardware.positions:
+        lines.append(f"positions = [{', '.join(map(str, hardware.positions))}]")
+    lines.append("")
     for kind, count in runs:
         lines += ["[[chips]]", f"kind = {_quoted(hardware.kinds[kind].name)}", f"count = {count}", ""]
     for chip_kind in hardware.kinds:
@@ -115,6 +153,8 @@ def _toml_lines(table: Mapping[str, Any]) -> list[str]:
             return str(v).lower()
         if isinstance(v, tuple):
             return f"[{', '.join(map(value, v))}]"
+        if isinstance(v, int):
+            return str(v)
         return _quoted(v) if isinstance(v, str) else repr(float(v))
 
     return [f"{key} = {value(v)}" for key, v in table.items()]
@@ -138,7 +178,7 @@ def _read_toml(path: Path) -> Hardware:
 
 
 def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
-    _only(data, "", {"name", "time_unit", "kind_order", "chips", "chip_kinds", "interconnect", "rules"})
+    _only(data, "", {"name", "time_unit", "kind_order", "positions", "chips", "chip_kinds", "interconnect", "rules"})
     described = _table(data, "chip_kinds")
     kinds = tuple(_record(ChipKind, table, f"chip_kinds.{name}", name=name) for name, table in described.items())
     for key in ("name", "time_unit"):
@@ -152,7 +192,14 @@ def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
         rules=_record(Rules, data.get("rules", {}), "rules"),
         time_unit=data.get("time_unit", "s"),
         kind_order=data.get("kind_order", "fixed"),
+        positions=_positions(data.get("positions", [])),
     )
+
+
+def _positions(given: Any) -> tuple[int, ...]:
+    if not isinstance(given, list) or any(isinstance(q, bool) or not isinstance(q, int) for q in given):
+        raise InvalidHardware(f"positions is {given!r}; it must be a list of chip numbers")
+    return tuple(given)
 
 
 def _kind_of_chip(data: Mapping[str, Any], kinds: list[str]) -> tuple[int, ...]:

@@ -106,7 +106,7 @@ class Instance:
         chip by chip joins neighbours only, and the period stays as it is.
         """
         hw = self.hardware
-        return hw.rules.triangle and not hw.serial and hw.links > 0 and self.forward_only and bool(self.relayable.all())
+        return hw.rules.triangle and not hw.serial and hw.in_line and self.forward_only and bool(self.relayable.all())
 
     @cached_property
     def representatives(self) -> IntArray:

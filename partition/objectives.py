@@ -74,6 +74,11 @@ def _check_figures(goals: tuple[str, ...], graph: Graph, hardware: Hardware) -> 
         raise InvalidInput(
             f"the objective traffic needs a finite link_bandwidth, and {hardware.name!r} has an infinite one"
         )
+    if hardware.routed and goals != ("period",):
+        raise InvalidInput(
+            f"the objective {','.join(goals)!r} is not offered on a {link.topology}, where it depends on the places of "
+            "the stages; choose period"
+        )
     flows_back = not hardware.rules.acyclic or (not graph.edge_constrains.all() and link.topology != "chain")
     if "latency" in goals and flows_back:
         raise InvalidInput(

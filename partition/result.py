@@ -13,11 +13,12 @@ import numpy as np
 
 from partition.cost import Cost
 from partition.files import write_atomically
-from partition.graph import Graph
+from partition.graph import FloatArray, Graph
 from partition.hardware import Hardware
 from partition.objectives import UNITS, Reached
 from partition.placement import Placement
 from partition.progress import Progress
+from partition.routes import find_routes
 
 Status = Literal["optimal", "feasible", "infeasible"]
 
@@ -68,6 +69,18 @@ class Result:
             return math.nan
         return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
 
+    @cached_property
+    def proofs(self) -> tuple[Progress, ...]:
+        """The best bound of each phase of the search that proved a better one than all before it; the last one won."""
+        best: dict[str, Progress] = {}
+        bound = 0.0
+        for entry in self.history:
+            if entry.bound > bound:
+                bound = entry.bound
+                best.pop(entry.phase, None)
+                best[entry.phase] = entry
+        return tuple(best.values())
+
     @property
     def throughput(self) -> float:
         """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
@@ -110,6 +123,7 @@ class Result:
             "seed": self.seed,
             "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
+            "positions": list(self.hardware.stage_positions) if self.hardware.routed else [],
             "assignment": self.assignment,
             "replicas": self.replicas,
             "relays": [list(pair) for pair in self.relays],
@@ -117,6 +131,7 @@ class Result:
             "interrupted": self.interrupted,
             "reason": self.reason,
             **self._figures(),
+            "proofs": [{"phase": p.phase, "bound": _finite(p.bound), "seconds": p.seconds} for p in self.proofs],
             "history": [
                 {
                     "seconds": p.seconds,
@@ -186,8 +201,7 @@ class Result:
             return self.verdict()
         cost, chips = self.cost, self.hardware.chips
         count = np.bincount(self.placement.assignment, minlength=chips)
-        link = np.zeros(chips)
-        link[: cost.link.shape[1]] = cost.link[0]
+        link = self._links_behind()
         largest = np.maximum(cost.load[0], link)
         lines = [self.verdict(), ""]
         lines.append(
@@ -216,6 +230,18 @@ class Result:
         throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
         lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")
         return "\n".join(lines)
+
+    def _links_behind(self) -> FloatArray:
+        """(C,) the most loaded of the links that leave each stage."""
+        assert self.cost is not None
+        hw, load = self.hardware, self.cost.link[0]
+        behind = np.zeros(hw.chips)
+        if hw.routed:
+            stage = np.argsort(hw.stage_positions)
+            np.maximum.at(behind, stage[find_routes(hw).ends[:, 0]], load)
+        else:
+            behind[: len(load)] = load
+        return behind
 
     def _time(self, value: float) -> str:
         if self.hardware.time_unit != "s":

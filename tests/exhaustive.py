@@ -30,9 +30,11 @@ def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[flo
     if given.hw["kind_order"] == "free":
         orders = set(itertools.permutations(given.hw["kind_of_chip"]))
     best: tuple[float | None, dict[str, Any] | None] = (None, None)
-    for order in sorted(orders):
+    places = itertools.permutations(range(given.C)) if given.routed else [()]
+    for order, positions in itertools.product(sorted(orders), places):
         kinds = [names[k] for k in order]
         p = given.with_kinds(kinds)
+        p.positions = list(positions)
         search = _Exhaustive(p, limit)
         search.place(0)
         if search.best is None:
@@ -41,7 +43,7 @@ def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[flo
         assert not broken, f"brute force found an invalid placement: {broken}"
         period = cost_of(p, search.best)["period"]
         if best[0] is None or period < best[0]:
-            best = period, search.best | {"kinds": kinds}
+            best = period, search.best | {"kinds": kinds, "positions": list(positions)}
     return best
 
 
@@ -63,7 +65,10 @@ class _Exhaustive:
         self.home: dict[str, int] = {}
         self.on: dict[str, tuple[int, ...]] = {}
         # compute, receive, send, SRAM, links
-        self.loads = [[0.0] * p.C for _ in range(4)] + [[0.0] * p.links]
+        self.loads = [[0.0] * p.C for _ in range(4)] + [[0.0] * 0]
+        everywhere = {link for a in range(p.C) for b in range(p.C) if a != b for link in p.crossed(a, {b})}
+        self.link_at = {link: i for i, link in enumerate(sorted(everywhere))}
+        self.loads[4] = [0.0] * len(self.link_at)
         self.got: dict[str, dict[int, bool]] = {t: {} for t in p.tensors}
         self.relays: list[list[Any]] = []
         self.least = math.inf
@@ -125,9 +130,8 @@ class _Exhaustive:
                 if c not in got:
                     receive[c] += self.paid(c) * tau
                     send[home] += 0.0 if got else self.paid(home) * tau
-                    reached = max([(b - home) % p.C for b in got], default=0)
-                    for step in range(reached, (c - home) % p.C if p.links else 0):
-                        link[(home + step) % p.C] += tau
+                    for crossed in p.crossed(home, {*got, c}) - p.crossed(home, set(got)):
+                        link[self.link_at[crossed]] += tau
                 got[c] = got.get(c, False) or p.constrains(u, v)
             self.got[t] = got
 

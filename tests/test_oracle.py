@@ -315,6 +315,7 @@ def test_certify_refuses_optimal_beyond_the_gap_asked_for() -> None:
     graph, hardware = diamond(), package(3)
     answer = answer_of(partition(graph, hardware))
     answer |= {"bound": answer["period"] / 2, "gap": 0.5}
+    answer["goals"] = [{"goal": "period", "value": answer["period"], "bound": answer["bound"], "gap": 0.5}]
     with pytest.raises(AssertionError, match="optimal"):
         certify(describe(graph, hardware), answer)
 

@@ -77,7 +77,7 @@ def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch
 
 def test_neighbourhoods_alone_improve_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_affordable", lambda *_: False)
+    monkeypatch.setattr(milp.search, "affordable", lambda *_: False)
     monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
     graph, hardware = chain_of([1.0] * 12), package(4)
     start = dict(zip(graph.names, [0] * 9 + [1, 2, 3], strict=True))

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from partition.errors import InvalidHardware
 from partition.graph import GraphBuilder
-from partition.hardware import TOPOLOGIES, TRANSFERS, ChipKind, Hardware, Interconnect, Rules, override
+from partition.hardware import (
+    KIND_ORDERS,
+    ROUTED,
+    TOPOLOGIES,
+    TRANSFERS,
+    ChipKind,
+    Hardware,
+    Interconnect,
+    Rules,
+    override,
+)
 from partition.hardware_files import load_hardware, presets, to_toml
 
 PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
@@ -74,9 +84,9 @@ def test_one_operation_of_bert_large_fits_a_chip() -> None:
 
 
 def test_every_preset_that_is_listed_can_be_loaded() -> None:
-    names = [name.replace("N", "7") for name, _ in presets()]
-    assert {"ring36", "ring7", "chain7"} == set(names)
-    assert all(load_hardware(name).chips in (36, 7) for name in names)
+    names = [name.replace("RxC", "3x7").replace("N", "7") for name, _ in presets()]
+    assert {"ring36", "ring7", "chain7", "mesh3x7"} <= set(names)
+    assert all(load_hardware(name).chips in (36, 7, 21) for name in names)
     assert all(description for _, description in presets())
 
 
@@ -125,7 +135,7 @@ def test_settings_follow_a_colon_and_change_nothing_else() -> None:
         ("ring4:triangle", "setting 'triangle' is not of the form name=value"),
         ("ring4:colour=red", "unknown hardware setting 'colour'; choose from acyclic"),
         ("ring4:transfers=fast", "interconnect.transfers is 'fast'; choose one of overlapped, serial"),
-        ("ring4:topology=mesh", "interconnect.topology is 'mesh'"),
+        ("ring4:topology=torus", "interconnect.topology is 'torus'"),
         ("ring4:triangle=maybe", "rules.triangle is 'maybe'; it must be true or false"),
         ("ring4:link_bandwidth=0", "interconnect.link_bandwidth is 0.0; it must be positive"),
         ("ring4:link_bandwidth=nan", "interconnect.link_bandwidth is nan"),
@@ -194,10 +204,16 @@ def packages(draw: st.DrawFn) -> Hardware:
         draw(st.sampled_from(TRANSFERS)),
         draw(amounts),
     )
+    kind_of_chip = tuple(draw(st.lists(st.integers(0, len(kinds) - 1), min_size=1, max_size=8)))
+    positions: tuple[int, ...] = ()
+    if interconnect.topology == "mesh":
+        interconnect = dataclasses.replace(interconnect, rows=1, columns=len(kind_of_chip))
+    if interconnect.topology in ROUTED and draw(st.booleans()):
+        positions = tuple(draw(st.permutations(range(len(kind_of_chip)))))
     switches = {f.name: draw(st.booleans()) for f in dataclasses.fields(Rules)}
     switches["acyclic"] |= interconnect.topology == "chain"
-    kind_of_chip = tuple(draw(st.lists(st.integers(0, len(kinds) - 1), min_size=1, max_size=8)))
-    return Hardware(draw(texts), kinds, kind_of_chip, interconnect, Rules(**switches), draw(texts))
+    rules, order = Rules(**switches), draw(st.sampled_from(KIND_ORDERS))
+    return Hardware(draw(texts), kinds, kind_of_chip, interconnect, rules, draw(texts), order, positions)
 
 
 @given(packages())
@@ -250,7 +266,7 @@ def instead(old: str, new: str) -> Callable[[str], str]:
         (instead("1e9", "1" + "0" * 400 + "\nlink_latency_s = 1" + "0" * 400), "interconnect.link_latency_s is inf"),
         (instead("1e9", "1e9\nlink_latency_s = inf"), "interconnect.link_latency_s is inf.*finite"),
         (instead('"serial"', "3"), "interconnect.transfers is 3; choose one of"),
-        (instead('"chain"', '"mesh"'), "interconnect.topology is 'mesh'"),
+        (instead('"chain"', '"torus"'), "interconnect.topology is 'torus'"),
         (instead("triangle = false", 'triangle = "off"'), "rules.triangle is 'off'; it must be true or false"),
         (instead("triangle = false", "acyclic = false"), "a chain carries tensors forward only"),
         (instead('name = "two kinds"', "name = 3"), "name is 3; it must be text"),

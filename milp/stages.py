@@ -1,0 +1,147 @@
+"""Where the stages of a pipeline stand in a package with routes: the order of least link contention for a partition.
+
+Local search over swaps of two stages, then, on small packages, an exact model: p[s,q] = 1 iff stage s stands on
+physical chip q, g[k,l] = 1 if the transfers of kind k cross link l. Nothing is gained below the heaviest chip, so both
+stop there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyomo.environ as pyo
+
+from milp.highs import compile_model, solve
+from partition.cost import CostModel
+from partition.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.hardware import Hardware
+from partition.placement import Placement
+from partition.routes import find_routes
+from partition.stopping import Stop
+
+EXACT_CHIPS = 9
+"""Most chips for which the exact model is built."""
+
+ENOUGH = 1e-9
+"""Relative distance from the heaviest chip at which the links are no bottleneck."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Demand:
+    """Transfers of ``K`` kinds (same home, same receivers), their time, and what they cross.
+
+    Attributes
+    ----------
+    home : (K,) stage; ptr, receiver : CSR of the stages that receive it; tau : (K,) time.
+    crosses : (C, C, L) bool, whether the route between two physical chips takes a link.
+    """
+
+    home: IntArray
+    ptr: IntArray
+    receiver: IntArray
+    tau: FloatArray
+    crosses: BoolArray
+
+    def link_loads(self, positions: IntArray) -> FloatArray:
+        """(L,) load of every link with the stages on ``positions``."""
+        owner = np.repeat(np.arange(len(self.home)), np.diff(self.ptr))
+        each = self.crosses[positions[self.home[owner]], positions[self.receiver]]
+        return np.asarray(self.tau @ np.logical_or.reduceat(each, self.ptr[:-1], axis=0))
+
+
+def arrange(graph: Graph, hardware: Hardware, placement: Placement, *, stop: Stop) -> Hardware:
+    """The package with the stages of a placement where the largest link load is least, as far as found in time.
+
+    Parameters
+    ----------
+    hardware : routed, of identical chips; its own positions are where the search begins.
+    """
+    model = CostModel(graph, hardware)
+    cost = model.evaluate_placement(placement)
+    heaviest = float(cost.load.max())
+    demand = _demand(graph, hardware, model, placement)
+    if demand is None or float(cost.link.max(initial=0.0)) <= heaviest * (1 + ENOUGH):
+        return hardware
+    positions = _swaps(demand, np.array(hardware.stage_positions), heaviest, stop)
+    if hardware.chips <= EXACT_CHIPS and demand.link_loads(positions).max() > heaviest * (1 + ENOUGH) and not stop():
+        positions = _exactly(demand, positions, heaviest, stop)
+    return replace(hardware, positions=tuple(positions.tolist()))
+
+
+def _demand(graph: Graph, hardware: Hardware, model: CostModel, placement: Placement) -> _Demand | None:
+    moved = model.transfers.find(placement.assignment[None], placement.replica_rows)
+    if not len(moved.tensor):
+        return None
+    kinds: dict[tuple[int, tuple[int, ...]], float] = {}
+    cuts = np.flatnonzero(np.diff(moved.tensor)) + 1
+    for tensor, home, chips in zip(
+        np.split(moved.tensor, cuts), np.split(moved.home, cuts), np.split(moved.chip, cuts), strict=True
+    ):
+        key = (int(home[0]), tuple(chips.tolist()))
+        kinds[key] = kinds.get(key, 0.0) + float(model.tau[tensor[0]])
+    physical = find_routes(replace(hardware, positions=tuple(range(hardware.chips))))
+    C = hardware.chips
+    crosses = np.zeros((C * C, len(physical.ends)), dtype=bool)
+    crosses[np.repeat(np.arange(C * C), np.diff(physical.ptr)), physical.link] = True
+    counts = [len(chips) for _, chips in kinds]
+    return _Demand(
+        home=np.array([home for home, _ in kinds]),
+        ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        receiver=np.array([c for _, chips in kinds for c in chips]),
+        tau=np.array(list(kinds.values())),
+        crosses=crosses.reshape(C, C, -1),
+    )
+
+
+def _swaps(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
+    """The best swap of two stages again and again; ties of the largest load by the sum of squares."""
+
+    def score(at: IntArray) -> tuple[float, float]:
+        loads = demand.link_loads(at)
+        return float(max(loads.max(), enough)), float(loads @ loads)
+
+    best = score(positions)
+    improved = True
+    while improved and best[0] > enough * (1 + ENOUGH):
+        improved = False
+        for a in range(len(positions)):
+            for b in range(a):
+                if stop():
+                    return positions
+                other = positions.copy()
+                other[[a, b]] = other[[b, a]]
+                found = score(other)
+                if found < best:
+                    positions, best, improved = other, found, True
+    return positions
+
+
+def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
+    """The positions of least largest link load by the MILP; the given ones if none better is found in time."""
+    C, links = len(positions), demand.crosses.shape[2]
+    unit = float(demand.link_loads(positions).max())
+    m = pyo.ConcreteModel()
+    m.T = pyo.Var(bounds=(enough / unit, 1.0))
+    m.p = pyo.Var(range(C), range(C), domain=pyo.Binary)
+    m.g = pyo.Var(range(len(demand.home)), range(links), bounds=(0, 1))
+    m.stage = pyo.Constraint(range(C), rule=lambda m, s: sum(m.p[s, q] for q in range(C)) == 1)
+    m.chip = pyo.Constraint(range(C), rule=lambda m, q: sum(m.p[s, q] for s in range(C)) == 1)
+    m.route = pyo.ConstraintList()
+    for k, home in enumerate(demand.home.tolist()):
+        for receiver in demand.receiver[demand.ptr[k] : demand.ptr[k + 1]].tolist():
+            for q in range(C):
+                for link in np.flatnonzero(demand.crosses[q].any(axis=0)).tolist():
+                    beyond = sum(m.p[receiver, r] for r in np.flatnonzero(demand.crosses[q, :, link]).tolist())
+                    m.route.add(m.p[home, q] + beyond - 1 <= m.g[k, link])
+    tau = (demand.tau / unit).tolist()
+    m.load = pyo.Constraint(range(links), rule=lambda m, link: sum(t * m.g[k, link] for k, t in enumerate(tau)) <= m.T)
+    m.least = pyo.Objective(expr=m.T)
+    compiled = compile_model(m)
+    outcome = solve(compiled, time_limit=stop.remaining, stop=stop.flag)
+    if outcome.x is None:
+        return positions
+    chosen = (compiled.family == "p") & (outcome.x > 0.5)
+    found = np.empty(C, dtype=np.int64)
+    found[compiled.node[chosen]] = compiled.chip[chosen]
+    return found if demand.link_loads(found).max() < unit else positions
