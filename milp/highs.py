@@ -173,6 +173,7 @@ def solve(
     seed: int = 0,
     node_limit: int | None = None,
     solution_limit: int | None = None,
+    threads: int = 1,
 ) -> Outcome:
     """Solve in a worker thread, so that the caller can be interrupted while HiGHS runs.
 
@@ -184,6 +185,7 @@ def solve(
     on_incumbent, on_bound : called from the worker thread with each better solution and with bounds.
     minimise : False asks for any feasible solution.
     solution_limit : stop after this many improving solutions.
+    threads : of HiGHS; other than 1 only in a process of its own (its scheduler is set up once).
 
     Raises
     ------
@@ -191,6 +193,7 @@ def solve(
     """
     run = _Run(model, minimise, stop, on_incumbent, on_bound)
     run.options(
+        threads=threads,
         time_limit=max(time_limit, 0.01),
         random_seed=seed,
         mip_max_nodes=node_limit,

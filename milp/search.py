@@ -13,7 +13,7 @@ from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
 from milp.highs import MatrixModel, compile_model, solve
-from milp.ideals import best_chain
+from milp.ideals import IDEAL_LIMIT, best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
@@ -50,6 +50,9 @@ WINDOW_PRECISION = 1e-3
 
 GUESSES = (0.75, 0.5, 0.25, 0.1)
 """Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
+
+FEW_IDEALS = 4_000
+"""Ideals so few that the exact program over them comes first."""
 
 SMALL_MODEL = 5_000
 """Most binaries for which minimising the period directly is tried before thresholds."""
@@ -110,6 +113,7 @@ def search(
 
         phases: tuple[Callable[[], None], ...] = (
             lambda: _separations(tightening, incumbent, stop, rng),
+            lambda: _ideals(better(), incumbent, stop, FEW_IDEALS),
             thresholds.minimise,
             lambda: _ideals(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
@@ -186,11 +190,11 @@ def _separations(tightening: Tightening, incumbent: Incumbent, stop: Stop, rng: 
             incumbent.enter("separations")
 
 
-def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
+def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = IDEAL_LIMIT) -> None:
     """The exact dynamic program: a bound always, and its blocks completed with what it left out."""
     incumbent.enter("ideals")
     threshold = incumbent.upper * (1 - EXACTNESS)  # exact: nothing strictly better, not just nothing much better
-    chain = best_chain(instance, threshold, stop=stop)
+    chain = best_chain(instance, threshold, stop=stop, ideal_limit=limit)
     if chain is None:
         return
     incumbent.prove(min(chain.period, threshold), exact=True)
