@@ -5,8 +5,8 @@
     benchmarks/run --report                                        # tables and pictures of what has been run
 
 Results are kept, a line each, in benchmarks/results/run.jsonl; what is there already is not run again (--fresh begins
-anew). Our answers are recomputed by tests/oracle.py. Every run is a process of its own, killed when it overruns or grows
-too large.
+anew). Our answers are recomputed by tests/oracle.py. Every run is a process of its own, killed when it overruns or
+grows too large.
 """
 
 from __future__ import annotations
@@ -79,8 +79,11 @@ def quality(rows: list[dict[str, Any]]) -> str:
 def duel(rows: list[dict[str, Any]]) -> str:
     """How our period and bound compare with each rival's, where both ran under the same limit."""
     by_key = {(r["case"], r["limit"], r["method"]): r for r in rows}
-    lines = ["| rival | instances | period better / equal / worse | bound better / equal / worse | period ratio | gap ours | gap theirs |",
-             "| --- | ---: | --- | --- | ---: | ---: | ---: |"]  # fmt: skip
+    columns = (
+        "rival", "instances", "period better / equal / worse", "bound better / equal / worse", "their period / ours",
+        "our mean gap", "theirs",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for rival in ("highs", "cp-sat"):
         pairs = [
             (by_key[case, limit, "ours"], row)

@@ -3,7 +3,7 @@
     python benchmarks/rivals.py METHOD MODEL HARDWARE SECONDS      # prints one JSON object
 
 Rivals get the same formulation over whole windows (every node on every chip), the period as objective, and the same
-time, model building included. CP-SAT wants integers: rows are scaled by 2^20 and rounded so that they only become looser
+time, model building included. CP-SAT wants integers: rows are scaled by 2^20 and rounded so that they only get looser
 (coefficients of "<=" rows down, right-hand sides up), so its bound stays a bound; what it finds is scored again by our
 cost model. Variables that come out integral on their own are declared integral for it.
 """

@@ -44,6 +44,31 @@ class BlockCapacity:
         self._known.append((threshold, at_most))
         return at_most
 
+    def least_load(self, node: int, *, upper: float, time_limit: float, stop: Stop, seed: int = 0) -> float:
+        """Lower bound on the load of any valid block that holds ``node``, transfers and links beside it included.
+
+        It bounds the period of every placement better than ``upper`` (units of the instance).
+        """
+        model = self._period_model()
+        if model is None:
+            return 0.0
+        values = np.full(model.columns, np.nan)
+        own = (model.family == "y") & (model.node == node)
+        values[own] = model.chip[own]  # not before the block, and not after it
+        fixed = model.reduced(values)
+        if fixed is None:
+            return upper
+        fixed = replace(fixed, upper=np.where(fixed.family == "T", upper, fixed.upper))
+        outcome = solve(fixed, time_limit=min(time_limit, stop.remaining), stop=stop.flag, seed=seed)
+        if outcome.status == "infeasible":
+            return upper
+        return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0
+
+    def _period_model(self) -> MatrixModel | None:
+        """The three-chip model with the period as objective."""
+        compiled = self._compiled()
+        return None if compiled is None else replace(compiled, cost=np.where(compiled.family == "T", 1.0, 0.0))
+
     def _compiled(self) -> MatrixModel | None:
         """The three-chip model with the block's compute as objective (negated: HiGHS minimises)."""
         if self._model is None:

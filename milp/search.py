@@ -54,6 +54,12 @@ GUESSES = (0.75, 0.5, 0.25, 0.1)
 FEW_IDEALS = 4_000
 """Ideals so few that the exact program over them comes first."""
 
+BLOCK_SHARE = 0.1
+"""Largest share of the time left for the cheapest blocks around heavy nodes."""
+
+BLOCK_PATIENCE = 8
+"""Nodes in a row that do not raise the bound before that ends."""
+
 SMALL_MODEL = 5_000
 """Most binaries for which minimising the period directly is tried before thresholds."""
 
@@ -114,6 +120,7 @@ def search(
         phases: tuple[Callable[[], None], ...] = (
             lambda: _separations(tightening, incumbent, stop, rng),
             lambda: _ideals(better(), incumbent, stop, FEW_IDEALS),
+            thresholds.blocks,
             thresholds.minimise,
             lambda: _ideals(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
@@ -329,6 +336,31 @@ class Thresholds:
                 self._improve(self.slice)
             elif not self._ask(threshold):
                 self.unresolved.append(threshold)
+
+    def blocks(self) -> None:
+        """The cheapest valid block around the heaviest nodes, one after the other, while that raises the bound."""
+        if self.capacity is None:
+            return
+        self.incumbent.enter("blocks")
+        until = self.stop.seconds + BLOCK_SHARE * self.stop.remaining
+        inst = self.instance
+        sent = np.bincount(inst.source, weights=inst.tau, minlength=inst.nodes)
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        got = np.bincount(inst.readers, weights=inst.tau[tensor], minlength=inst.nodes)
+        alone = np.where(inst.replicable, 0.0, inst.fastest + sent + got)  # what the node costs with a chip to itself
+        fruitless = 0
+        for node in np.argsort(-alone, kind="stable").tolist():
+            if alone[node] <= self.incumbent.lower or fruitless >= BLOCK_PATIENCE:
+                break
+            if self.stop() or self.incumbent.closed or self.stop.seconds > until:
+                break
+            before = self.incumbent.lower
+            upper = self.incumbent.upper * (1 - MARGIN)
+            bound = self.capacity.least_load(
+                node, upper=upper, time_limit=min(self.slice, until - self.stop.seconds), stop=self.stop, seed=self.seed
+            )
+            self.incumbent.prove(bound)
+            fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
         """Bisect for the largest threshold that the windows disprove without the full model."""
