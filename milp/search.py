@@ -182,6 +182,8 @@ def _separations(tightening: Tightening, incumbent: Incumbent, stop: Stop, rng: 
         return
     incumbent.enter("separations")
     low, high = incumbent.lower, incumbent.upper
+    if tightening.at(low * (1 + WINDOW_PRECISION)).instance is tightening.original:
+        return  # larger thresholds separate more
     while high - low > WINDOW_PRECISION * high and not stop():
         middle = low + SPLIT * (high - low)
         tight = tightening.at(middle)
