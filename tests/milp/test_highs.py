@@ -10,8 +10,12 @@ import time
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from instances import diamond, package
 
+from milp.formulation import build
 from milp.highs import compile_model, solve
+from milp.windows import Windows
+from partition.instance import contract
 
 
 def knapsack(size: int = 6, capacity: float = 7.0) -> pyo.ConcreteModel:
@@ -167,3 +171,19 @@ def test_a_cut_off_just_below_an_attainable_value_does_not_hide_a_better_one() -
     m.period = pyo.Objective(expr=m.T)
     outcome = solve(compile_model(m), time_limit=10)
     assert outcome.objective == pytest.approx(1.3274404304381244)
+
+
+def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS 1.16.0 has been seen to stay in a heuristic for minutes beyond its limit."""
+    import milp.highs as highs
+
+    release = threading.Event()
+    monkeypatch.setattr(highs._SilentHighs, "run", lambda self: release.wait(30))
+    monkeypatch.setattr(highs, "OVERRUN", 0.2)
+    instance = contract(diamond(), package(2))
+    model = compile_model(build(instance, Windows(np.zeros(4, dtype=np.int64), np.ones(4, dtype=np.int64))))
+    begun = time.perf_counter()
+    outcome = solve(model, time_limit=0.1)
+    release.set()
+    assert time.perf_counter() - begun < 5
+    assert (outcome.status, outcome.x, outcome.bound) == ("limit", None, -np.inf)
