@@ -133,7 +133,7 @@ def test_two_threads_solve_at_the_same_time() -> None:
 
 
 def test_nothing_is_printed() -> None:
-    code = "import sys; sys.path[:0] = ['.', 'tests/milp']; from test_highs import *; "
+    code = "import sys; sys.path[:0] = ['.', 'tests', 'tests/milp']; from test_highs import *; "
     code += "solve(compile_model(knapsack()), time_limit=5)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "" and done.stderr == ""
