@@ -138,6 +138,7 @@ def main() -> None:
     metavar="GOALS",
     help="period, chips, traffic, energy or latency; several with commas, best first: period,traffic.",
 )
+@click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
 @_one_sentence_errors
@@ -155,6 +156,7 @@ def solve(
     warm_start: str | None,
     policy: str,
     objective: str,
+    workers: int,
     throughput: float | None,
     output: str | None,
 ) -> None:
@@ -181,6 +183,7 @@ def solve(
             policy=policy,
             objective=objective,
             throughput=throughput,
+            workers=workers,
             on_progress=display,
         )
     if output:

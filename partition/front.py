@@ -13,6 +13,7 @@ from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.objectives import Reached, parse_goals
 from partition.placement import Placement
+from partition.portfolio import solve_side_by_side
 from partition.progress import Progress
 from partition.result import Result
 from partition.rules import check
@@ -37,6 +38,7 @@ def partition(
     policy: str = "none",
     objective: str | Sequence[str] = "period",
     throughput: float | None = None,
+    workers: int = 1,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -55,6 +57,8 @@ def partition(
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.
+    workers : searches side by side, each in a process of its own (:mod:`partition.portfolio`); the best answer and the
+        best bound win. Progress is not reported then, and Ctrl-C ends without an answer.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -77,6 +81,19 @@ def partition(
     guide = _guide(policy, seed)
     goals = parse_goals(objective, graph, hw)
     period_limit = _period_limit(throughput)
+    if workers != 1:
+        return solve_side_by_side(
+            graph,
+            hw,
+            workers=workers,
+            time_limit=time_limit,
+            gap=gap,
+            seed=seed,
+            warm_start=start,
+            policy=policy,
+            objective=goals,
+            throughput=throughput,
+        )
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)

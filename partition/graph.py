@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -120,6 +120,10 @@ class Graph:
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
         return _frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = [getattr(self, f.name) for f in fields(self)]
+        return Graph, tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, operations={self.n}, tensors={self.m})"
