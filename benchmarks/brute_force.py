@@ -21,7 +21,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import click
 import numpy as np
 from exhaustive import brute_force
-from instances import RULES, answer_of, random_instance, random_mixed_instance, random_training_instance
+from instances import (
+    RULES,
+    answer_of,
+    random_instance,
+    random_mixed_instance,
+    random_tight_instance,
+    random_training_instance,
+)
 from oracle import certify
 
 import milp.search
@@ -36,6 +43,8 @@ def compare(seed: int, unit: float) -> str | None:
         graph, hardware = random_training_instance(rng)
     elif seed % 5 == 1:
         graph, hardware = random_mixed_instance(rng)
+    elif seed % 5 == 2:
+        graph, hardware = random_tight_instance(rng)
     else:
         graph, hardware = random_instance(rng, unit=unit)
     problem = describe(graph, hardware)
@@ -52,6 +61,7 @@ def compare(seed: int, unit: float) -> str | None:
         assert best * (1 - 1e-9) <= result.period <= best * (1 + 1.01e-4), f"{result.period} against {best}"
     on = "+".join(name for name in RULES if getattr(hardware.rules, name)) or "none"
     kind = "training" if graph.backward.any() else "inference"
+    kind += " scheduled" if hardware.rules.dynamic_memory else ""
     kind += "" if hardware.identical_chips else f" {hardware.kind_order} kinds"
     return f"{hardware.interconnect.topology:<6} {hardware.interconnect.transfers:<10} {kind:<21} {on}"
 

@@ -82,7 +82,7 @@ def _solve_around(
         return False
     before = incumbent.period
     try:
-        model = compile_model(build(instance, windows, upper=upper))
+        model = compile_model(build(instance, windows, upper=upper, cuts=incumbent.cuts.known))
     except ImpossibleRow:
         return False
 

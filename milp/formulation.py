@@ -25,9 +25,10 @@ from typing import Any, Literal
 import numpy as np
 import pyomo.environ as pyo
 
+from milp.memory_cuts import MemoryCut
+from milp.memory_rows import memory_rows
 from milp.windows import Windows
 from partition.instance import Instance
-from partition.rules import MEMORY_SLACK
 
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""
@@ -80,6 +81,7 @@ def build(
     limited: Sequence[int] | None = None,
     goal: Goal = "period",
     caps: Mapping[Goal, float] | None = None,
+    cuts: Sequence[MemoryCut] = (),
 ) -> pyo.ConcreteModel:
     """The model over given windows, minimising the period ``T`` or, within its bounds, another goal.
 
@@ -91,6 +93,7 @@ def build(
     limited : chips whose load, memory and links (into and out of them) are limited; all by default.
     goal : what to minimise, in :func:`goal_unit`.
     caps : goal -> most of it, in its unit.
+    cuts : what dynamic memory is known to exclude.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def build(
     if choices is None:
         timed = goal == "latency" or "latency" in (caps or {})
         choices = Choices.complete(instance) if timed else Choices.lossless(instance)
-    return _Model(instance, windows, choices, lower, upper, limited, goal, caps or {}).model
+    return ModelBuilder(instance, windows, choices, lower, upper, limited, goal, caps or {}, cuts).model
 
 
 def goal_unit(instance: Instance, goal: Goal) -> float:
@@ -110,7 +113,7 @@ def goal_unit(instance: Instance, goal: Goal) -> float:
     return float(instance.energy.min(axis=0).sum()) + moving or 1.0
 
 
-class _Model:
+class ModelBuilder:
     """Builds the rows family by family; ``x``, ``y``, ``X`` fold constants."""
 
     def __init__(
@@ -123,6 +126,7 @@ class _Model:
         limited: Sequence[int] | None,
         goal: Goal,
         caps: Mapping[Goal, float],
+        cuts: Sequence[MemoryCut],
     ) -> None:
         self.goals = {goal, *caps}
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
@@ -132,7 +136,8 @@ class _Model:
         self.source = inst.source.tolist()
         self.tau = inst.tau.tolist()
         self.readers = [inst.tensor_readers(t).tolist() for t in range(inst.tensors)]
-        self.loads_transfers = self.hw.serial or self.hw.links == 0 or "latency" in self.goals
+        timed = self.hw.serial or self.hw.links == 0 or "latency" in self.goals
+        self.loads_transfers = timed or self.hw.rules.dynamic_memory
         self.receives_matter = self.loads_transfers or choices.triangle or not inst.forward_only
         self.reach = self._reach_of_replicas()
         self.model = m = pyo.ConcreteModel(name=inst.graph.name)
@@ -143,7 +148,7 @@ class _Model:
         self._relays()
         self._links()
         self._loads()
-        self._memory()
+        self._memory(cuts)
         if choices.triangle:
             self._triangle()
         if choices.no_skipping:
@@ -221,20 +226,24 @@ class _Model:
         """Whether the tensor can leave its producer's chip at all."""
         u = self.source[t]
         return any(
-            self.lo[u] != end for w in self.readers[t] for end in (self.lo[w], self.hi[w], self.hi[u], self._last(w))
+            self.lo[u] != end for w in self.readers[t] for end in (self.lo[w], self.hi[w], self.hi[u], self.last(w))
         )
 
-    def _last(self, w: int) -> int:
+    def last(self, w: int) -> int:
         """Last chip on which an instance of ``w`` can be."""
         return int(max(self.hi[w], self.reach[w]))
 
     def _chips_of_readers(self, t: int) -> range:
         first = min(self.lo[w] for w in self.readers[t])
-        return range(first, max(self._last(w) for w in self.readers[t]) + 1)
+        return range(first, max(self.last(w) for w in self.readers[t]) + 1)
 
     def r(self, t: int, c: int) -> Expression:
         """1 iff chip ``c`` receives tensor ``t``."""
         return self.model.r[t, c] if (t, c) in self.model.r else 0
+
+    def s(self, t: int, c: int) -> Expression:
+        """1 iff chip ``c``, the home of its producer, sends tensor ``t``."""
+        return self.model.s[t, c] if (t, c) in self.model.s else 0
 
     def R(self, t: int, c: int) -> Expression:
         """1 iff chip ``c`` relays tensor ``t``."""
@@ -258,7 +267,7 @@ class _Model:
             self.X(w, c) - self.X(self.source[t], c) <= m.r[t, c]
             for t, c in received
             for w in self.readers[t]
-            if self.lo[w] <= c <= self._last(w)
+            if self.lo[w] <= c <= self.last(w)
         )
         sent = [
             (t, c)
@@ -277,7 +286,7 @@ class _Model:
 
     def _relay_chips(self, t: int) -> range:
         """Chips strictly between a possible home and the last possible reader."""
-        return range(self.lo[self.source[t]] + 1, max(self._last(w) for w in self.readers[t]))
+        return range(self.lo[self.source[t]] + 1, max(self.last(w) for w in self.readers[t]))
 
     def _relays(self) -> None:
         m = self.model
@@ -334,7 +343,7 @@ class _Model:
         m.z = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
         m.ends = pyo.ConstraintList()
         m.link = pyo.ConstraintList()
-        last_needed = {t: max(self._last(w) for w in self.readers[t]) for t in self.moving}
+        last_needed = {t: max(self.last(w) for w in self.readers[t]) for t in self.moving}
         wanted_links = range(self.inst.chips - 1)
         if self.hw.links == 0:
             wanted: dict[int, range] = {}
@@ -377,7 +386,7 @@ class _Model:
         m.chip_load = pyo.ConstraintList()
         on_chip: list[list[int]] = [[] for _ in self.chips]
         for v in range(inst.nodes):
-            for c in range(self.lo[v], self._last(v) + 1):
+            for c in range(self.lo[v], self.last(v) + 1):
                 on_chip[c].append(v)
         receives: list[list[Expression]] = [[] for _ in self.chips]
         sends: list[list[Expression]] = [[] for _ in self.chips]
@@ -400,32 +409,10 @@ class _Model:
             for terms in parts:
                 _add(m.chip_load, pyo.quicksum(terms) <= m.T if terms else True)
 
-    def _memory(self) -> None:
-        m, inst = self.model, self.inst
+    def _memory(self, cuts: Sequence[MemoryCut]) -> None:
+        m = self.model
         m.h = pyo.Var(pyo.Any, dense=False, bounds=(0, 1))
-        m.holds = pyo.ConstraintList()
-        m.memory = pyo.ConstraintList()
-        if not self.hw.rules.memory:
-            return
-        users = np.split(inst.shared_nodes, inst.shared_ptr[1:-1]) if len(inst.shared_bytes) else []
-        for c, capacity in enumerate(self.hw.sram_bytes.tolist()):
-            if not np.isfinite(capacity) or c not in self.limited:
-                continue
-            # Bytes are scaled to the capacity, so that the solver's tolerance means the same on every chip.
-            unit = capacity or 1.0
-            private = [
-                (v, w / unit) for v, w in enumerate(inst.weights.tolist()) if w and self.lo[v] <= c <= self._last(v)
-            ]
-            held = [(i, b / unit) for i, b in enumerate(inst.shared_bytes.tolist()) if b]
-            held = [(i, b) for i, b in held if any(self.lo[v] <= c <= self.hi[v] for v in users[i])]
-            if sum(b for _, b in private) + sum(b for _, b in held) <= capacity / unit * (1 + MEMORY_SLACK):
-                continue
-            for i, _ in held:
-                for v in users[i]:
-                    if self.lo[v] <= c <= self.hi[v]:
-                        _add(m.holds, self.x(int(v), c) <= m.h[i, c])
-            terms = [b * self.X(v, c) for v, b in private] + [b * m.h[i, c] for i, b in held]
-            _add(m.memory, pyo.quicksum(terms) <= capacity / unit * (1 + MEMORY_SLACK))
+        m.memory = _rows(memory_rows(self, cuts))
 
     # --- goals other than the period -------------------------------------------------------------------------
 
@@ -448,7 +435,7 @@ class _Model:
         terms = [
             energy[kind[c]][v] * self.X(v, c)
             for v in range(self.inst.nodes)
-            for c in range(self.lo[v], self._last(v) + 1)
+            for c in range(self.lo[v], self.last(v) + 1)
         ]
         link = self.hw.interconnect
         joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit if self.hw.links else 0.0

@@ -15,6 +15,7 @@ import numpy as np
 from milp.formulation import Goal, ImpossibleRow, build, goal_unit
 from milp.highs import compile_model, solve
 from milp.incumbent import BOUND_SAFETY, Incumbent
+from milp.memory_cuts import MemoryCuts
 from milp.search import affordable, search
 from milp.solution import placement_of
 from milp.windows import WindowRules, Windows, propagate
@@ -58,6 +59,7 @@ class GoalSearch:
         self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
         self.graph, self.hw = instance.graph, instance.hardware
         self.model = CostModel(self.graph, self.hw)
+        self.cuts = MemoryCuts(self.graph, self.hw)
         self.placement = placement
         self.value = value_of(self.model.evaluate_placement(placement), goal)
         self.bound = self._trivial_bound()
@@ -78,7 +80,10 @@ class GoalSearch:
             if not affordable(self.instance, windows, walk):
                 self._walk(windows, gap, walk)
             if affordable(self.instance, windows, self.stop) and not self.stop():
-                self._solve(windows, self.stop.remaining, prove=True)
+                learned = -1
+                while learned < len(self.cuts) and not (self._closed(gap) or self.stop()):
+                    learned = len(self.cuts)
+                    self._solve(windows, self.stop.remaining, prove=True)
                 self._walk(windows, gap, walk)
         elif not windows.free and not self.instance.replicable.any():
             self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
@@ -133,6 +138,7 @@ class GoalSearch:
                     upper=None if self.period_limit is None else self.period_limit * (1 + ROUNDING),
                     goal=self.goal,
                     caps={**self.caps, self.goal: cap},
+                    cuts=self.cuts.known,
                 )
             )
         except ImpossibleRow:
@@ -174,8 +180,13 @@ class GoalSearch:
         cost = self.model.evaluate_placement(placement)
         kept = all(value_of(cost, goal) <= limit * (1 + ROUNDING) for goal, limit in self.limits.items())
         value = value_of(cost, self.goal)
-        if kept and value < self.value and not check(self.graph, self.hw, placement):
+        if not (kept and value < self.value):
+            return
+        broken = check(self.graph, self.hw, placement)
+        if not broken:
             self.placement, self.value = placement, value
+        elif all(violation.rule == "dynamic_memory" for violation in broken):
+            self.cuts.learn(placement)
 
 
 def pursue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from milp.memory_cuts import MemoryCuts
 from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
 from partition.hardware import Hardware
@@ -30,6 +31,7 @@ class Incumbent:
     ----------
     hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
     limit : stop looking once a period is within this, or none can be; None for the best period.
+    cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     """
 
@@ -44,6 +46,7 @@ class Incumbent:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.hardware = hardware or instance.hardware
         self.model = CostModel(instance.graph, self.hardware)
+        self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.period = self.rival = float("inf")
         self.limit: float | None = None
@@ -102,7 +105,12 @@ class Incumbent:
             placement = close_gaps(placement, hw.chips)
         placement = satisfy_triangle(graph, hw, placement)
         period = float(self.model.evaluate_placement(placement).period[0])
-        if not period < self.period or check(graph, hw, placement):
+        if not period < self.period:
+            return False
+        broken = check(graph, hw, placement)
+        if broken:
+            if all(violation.rule == "dynamic_memory" for violation in broken):
+                self.cuts.learn(placement)
             return False
         with self._lock:
             self.placement, self.period = placement, period

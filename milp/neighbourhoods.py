@@ -7,12 +7,14 @@ import numpy as np
 from milp.formulation import ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.incumbent import Incumbent
+from milp.memory_cuts import MemoryCuts
 from milp.solution import placement_of
 from milp.windows import Windows
 from partition.cost import evaluate_placement
 from partition.graph import FloatArray
 from partition.instance import Instance
 from partition.placement import Placement
+from partition.rules import check
 from partition.stopping import Stop
 
 STEP_LIMIT = 3.0
@@ -42,9 +44,13 @@ def improve(
         if choice is None:
             return
         first, last = choice
-        better = _resolve(instance, current, load, first, last, stop, seed)
+        better = _resolve(instance, incumbent.cuts, current, load, first, last, stop, seed)
         if better is None:
             tried.add(choice)
+            continue
+        if incumbent.cuts.active and check(instance.graph, incumbent.hardware, better):
+            if not incumbent.cuts.learn(better):
+                tried.add(choice)
             continue
         current = better
         tried = {(a, b) for a, b in tried if b < first or a > last}
@@ -78,7 +84,14 @@ def _around_a_bottleneck(
 
 
 def _resolve(
-    instance: Instance, current: Placement, load: FloatArray, first: int, last: int, stop: Stop, seed: int
+    instance: Instance,
+    cuts: MemoryCuts,
+    current: Placement,
+    load: FloatArray,
+    first: int,
+    last: int,
+    stop: Stop,
+    seed: int,
 ) -> Placement | None:
     """The best placement of what runs on chips ``first..last``, if it lowers their heaviest load."""
     chip = instance.chip_of_nodes(current)
@@ -86,7 +99,8 @@ def _resolve(
     windows = Windows(np.where(inside, first, chip), np.where(inside, last, chip))
     heaviest = float(load[first : last + 1].max())
     try:
-        model = compile_model(build(instance, windows, upper=heaviest * (1 - PROGRESS), limited=range(first, last + 1)))
+        upper, limited = heaviest * (1 - PROGRESS), range(first, last + 1)
+        model = compile_model(build(instance, windows, upper=upper, limited=limited, cuts=cuts.known))
     except ImpossibleRow:
         return None
     outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop.flag, seed=seed)

@@ -20,7 +20,7 @@ from milp.solution import placement_of
 from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
 from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
+from partition.instance import Instance, contract
 from partition.orders import diverse_orders
 from partition.placement import Placement
 from partition.repair import Repair
@@ -35,6 +35,9 @@ BUILD_SECONDS = 1e-4, 6e-4
 
 BUILD_SHARE = 0.4
 """Largest share of the time left that building a model may take."""
+
+STATIC_SHARE = 0.3
+"""Largest share of the time left for the problem without dynamic memory, whose answer may fit as it is."""
 
 SAMPLES = 64
 """Random placements that are repaired where nothing else gives a first one."""
@@ -102,6 +105,10 @@ def search(
     incumbent.prove(_trivial_bound(instance), exact=True)
     for placement in starts:
         incumbent.offer(placement)
+    if instance.hardware.rules.dynamic_memory and not _without_schedules(instance, incumbent, stop, seed):
+        return False
+    if incumbent.known and incumbent.closed:
+        return True
     slice_orders(instance, incumbent, stop, rng)
     if instance.nodes > PACKED_LIMIT:
         advice = None
@@ -121,7 +128,7 @@ def search(
             lambda: _separations(tightening, incumbent, stop, rng),
             lambda: _ideals(better(), incumbent, stop, FEW_IDEALS),
             thresholds.blocks,
-            thresholds.minimise,
+            thresholds.minimise_with_cuts,
             lambda: _ideals(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
@@ -131,6 +138,19 @@ def search(
             if not (incumbent.closed or stop()):
                 phase()
     return True
+
+
+def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, seed: int) -> bool:
+    """Search without dynamic memory first: its bound holds, and its placement may fit; False if it has none."""
+    incumbent.enter("static memory")
+    relaxed = contract(instance.graph, instance.hardware.with_rules(dynamic_memory=False), unit=instance.unit)
+    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.seconds, None)
+    outcome.limit, outcome.rival = incumbent.limit, incumbent.best
+    feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)
+    incumbent.prove(outcome.lower, exact=True)
+    if outcome.placement is not None:
+        incumbent.offer(outcome.placement)
+    return feasible
 
 
 def _trivial_bound(instance: Instance) -> float:
@@ -258,7 +278,7 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
         incumbent.offer(instance.lift(chip, [], []))
         return
     try:
-        model = compile_model(build(instance, windows, upper=incumbent.upper))
+        model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known))
     except ImpossibleRow:
         return
     outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop.flag)
@@ -279,24 +299,30 @@ def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
     windows = WindowRules(instance).windows(float("inf"))
     if windows.empty:
         return False
-    try:
-        model = compile_model(build(instance, windows))
-    except ImpossibleRow:
-        return False
-    outcome = solve(model, time_limit=stop.remaining, stop=stop.flag, minimise=False)
-    if outcome.x is not None:
-        incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
-    return outcome.status != "infeasible"
+    learned = -1
+    while learned < len(incumbent.cuts) and not (incumbent.known or stop()):
+        learned = len(incumbent.cuts)
+        try:
+            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known))
+        except ImpossibleRow:
+            return False
+        outcome = solve(model, time_limit=stop.remaining, stop=stop.flag, minimise=False)
+        if outcome.status == "infeasible":
+            return False
+        if outcome.x is not None:
+            incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
+    return True
 
 
 @dataclass(frozen=True, eq=False)
 class _Compiled:
-    """A model over the windows of some threshold; it serves every smaller one."""
+    """A model over the windows of some threshold; it serves every smaller one, until there are more ``cuts``."""
 
     threshold: float
     instance: Instance
     windows: Windows
     model: MatrixModel
+    cuts: int
 
 
 class Thresholds:
@@ -394,6 +420,13 @@ class Thresholds:
         """Seconds in a part of the time that is left."""
         return part * self.stop.remaining
 
+    def minimise_with_cuts(self) -> None:
+        """:meth:`minimise`, again while placements found that way break dynamic memory and teach cuts."""
+        learned = -1
+        while learned < len(self.incumbent.cuts) and not (self.incumbent.closed or self.stop()):
+            learned = len(self.incumbent.cuts)
+            self.minimise()
+
     def minimise(self) -> None:
         """One attempt at the model as it is, period as objective: the quickest way where it is small."""
         self.incumbent.enter("milp")
@@ -478,7 +511,8 @@ class Thresholds:
         if outcome.x is None:
             return False
         placement = placement_of(compiled.instance, compiled.windows, compiled.model, model.full(outcome.x))
-        return self.incumbent.offer(placement)
+        known = len(self.incumbent.cuts)
+        return self.incumbent.offer(placement) or len(self.incumbent.cuts) > known  # then it is asked again
 
     def _windows(self, threshold: float) -> Windows:
         most = threshold
@@ -493,9 +527,12 @@ class Thresholds:
 
     def _model_for(self, threshold: float, instance: Instance, windows: Windows) -> _Compiled:
         """The smallest model that covers the threshold, built anew where that saves much."""
+        cuts = self.incumbent.cuts.known
+        self.compiled = [c for c in self.compiled if c.cuts == len(cuts)]
         covering = [c for c in self.compiled if c.threshold >= threshold and c.instance is instance]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            best = _Compiled(threshold, instance, windows, compile_model(build(instance, windows)))
+            model = compile_model(build(instance, windows, cuts=cuts))
+            best = _Compiled(threshold, instance, windows, model, len(cuts))
             self.compiled.append(best)
         return best

@@ -127,6 +127,8 @@ class Rules:
     memory : resident weights fit the SRAM of their chip.
     replication : cheap operations whose inputs are small may run on several chips.
     relays : a tensor may be forwarded by chips between its producer and its consumer.
+    dynamic_memory : weights, transfer buffers and live tensors fit the SRAM at every moment of some schedule of the
+        chip. Off by default; it builds on ``memory``.
     """
 
     acyclic: bool = True
@@ -135,11 +137,14 @@ class Rules:
     memory: bool = True
     replication: bool = True
     relays: bool = True
+    dynamic_memory: bool = False
 
     def __post_init__(self) -> None:
         for f in fields(self):
             if not isinstance(getattr(self, f.name), bool):
                 raise InvalidHardware(f"rules.{f.name} is {getattr(self, f.name)!r}; it must be true or false")
+        if self.dynamic_memory and not self.memory:
+            raise InvalidHardware("rules.dynamic_memory builds on rules.memory; switch both on, or both off")
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ class Instance:
         chip by chip joins neighbours only, and the period stays as it is.
         """
         hw = self.hardware
-        return hw.rules.triangle and not hw.serial and hw.in_line and self.forward_only and bool(self.relayable.all())
+        free = not (hw.serial or hw.rules.dynamic_memory)  # buffers of a relay take room
+        return hw.rules.triangle and free and hw.in_line and self.forward_only and bool(self.relayable.all())
 
     @cached_property
     def representatives(self) -> IntArray:
@@ -120,6 +121,35 @@ class Instance:
         """(N,) bytes of the private and shared weights that each node uses."""
         weight = np.repeat(np.arange(len(self.shared_bytes)), np.diff(self.shared_ptr))
         return self.weights + sums(self.shared_nodes, self.shared_bytes[weight], self.nodes)
+
+    @cached_property
+    def moved_bytes(self) -> FloatArray:
+        """(M,) bytes of the graph tensors that each row stands for."""
+        inside = self.members >= 0
+        return sums(self.members[inside], self.graph.tensor_bytes[inside], self.tensors)
+
+    @cached_property
+    def footprints(self) -> FloatArray:
+        """(N,) most bytes of tensors that one operation of each node reads and writes."""
+        found = np.zeros(self.nodes)
+        np.maximum.at(found, self.node_of, self._touched_bytes)
+        return found
+
+    @cached_property
+    def _touched_bytes(self) -> FloatArray:
+        graph = self.graph
+        reads = np.unique(np.stack([graph.consumers, graph.edge_tensor]), axis=1)
+        read = np.bincount(reads[0], weights=graph.tensor_bytes[reads[1]], minlength=graph.n)
+        return np.asarray(read + np.bincount(graph.producer, weights=graph.tensor_bytes, minlength=graph.n))
+
+    def touched_tensors(self, node: int) -> list[tuple[int, float]]:
+        """(graph tensor, bytes) that the operation of largest footprint of a node reads or writes."""
+        graph = self.graph
+        members = np.flatnonzero(self.node_of == node)
+        v = members[np.argmax(self._touched_bytes[members])]
+        touched = np.concatenate([graph.edge_tensor[graph.consumers == v], np.flatnonzero(graph.producer == v)])
+        touched = np.unique(touched)
+        return list(zip(touched.tolist(), graph.tensor_bytes[touched].tolist(), strict=True))
 
     def tensor_readers(self, t: int) -> IntArray:
         """Nodes that read tensor ``t``."""
@@ -205,7 +235,7 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     """(n,) node of each operation, numbered along a topological order of the nodes."""
     links = [_group_links(graph)]
     if _free_sources_may_move(graph, hardware):
-        links.append(_free_source_links(graph, times))
+        links.append(_free_source_links(graph, times, memory_matters=hardware.rules.dynamic_memory))
     label = components(graph.n, np.concatenate(links, axis=1), "weak")
     if hardware.rules.acyclic:
         bound = _bound(hardware, graph.edge_constrains)
@@ -221,7 +251,8 @@ def _free_sources_may_move(graph: Graph, hardware: Hardware) -> bool:
     rules = hardware.rules
     if not rules.no_skipping:
         return True
-    relays_matter = rules.triangle and hardware.relays_allowed and (hardware.serial or bool(graph.backward.any()))
+    costly = hardware.serial or rules.dynamic_memory or bool(graph.backward.any())
+    relays_matter = rules.triangle and hardware.relays_allowed and costly
     return hardware.identical_chips and not relays_matter
 
 
@@ -232,8 +263,11 @@ def _group_links(graph: Graph) -> IntArray:
     return np.stack([grouped, grouped[first[inverse]]])
 
 
-def _free_source_links(graph: Graph, times: FloatArray) -> IntArray:
-    """Pairs that tie operations without inputs, time or weights to their only consumer (or, unread, to anything)."""
+def _free_source_links(graph: Graph, times: FloatArray, *, memory_matters: bool) -> IntArray:
+    """Pairs that tie operations without inputs, time or weights to their only consumer (or, unread, to anything).
+
+    Where live tensors count, only those whose tensors are all read: beside their reader they take least.
+    """
     pairs = np.unique(np.stack([graph.edge_source, graph.consumers]), axis=1)
     count = np.bincount(pairs[0], minlength=graph.n)
     target = np.full(graph.n, -1)
@@ -241,6 +275,8 @@ def _free_source_links(graph: Graph, times: FloatArray) -> IntArray:
     free = (np.bincount(graph.consumers, minlength=graph.n) == 0) & (times.max(axis=0) == 0) & (graph.weights == 0)
     free &= graph.group < 0
     free[graph.shared_users] = False
+    if memory_matters:
+        free[graph.producer[np.diff(graph.consumer_ptr) == 0]] = False
     unread = np.flatnonzero(free & (count == 0))
     target[unread] = graph.topological_order[-1]
     joined = np.flatnonzero(free & (count <= 1))
@@ -282,7 +318,8 @@ def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: Float
     outside = source_of_edge != reader_of_edge
     may_relay = relayable(graph, hardware)
     # Relays of equal tensors may differ where they cost time and the triangle rule gives a reason to.
-    merge = not (hardware.relays_allowed and hardware.rules.triangle and hardware.serial)
+    costly = hardware.serial or hardware.rules.dynamic_memory
+    merge = not (hardware.relays_allowed and hardware.rules.triangle and costly)
     readers_of: dict[int, dict[int, bool]] = {}
     for t, w, constrains in zip(
         graph.edge_tensor[outside].tolist(),

@@ -19,8 +19,23 @@ from partition.objectives import UNITS, Reached
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.routes import find_routes
+from partition.schedules import WorkModel, schedule
 
 Status = Literal["optimal", "feasible", "infeasible"]
+
+
+@dataclass(frozen=True)
+class ChipSchedule:
+    """The order in which a chip runs its operations.
+
+    Attributes
+    ----------
+    order : names of the operations. peak : bytes of weights, transfer buffers and live tensors at the worst moment.
+    """
+
+    chip: int
+    order: tuple[str, ...]
+    peak: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +122,19 @@ class Result:
         pairs = self.placement.relays.tolist() if self.placement is not None else []
         return [(self.graph.tensor_names[t], chip) for t, chip in pairs]
 
+    @cached_property
+    def schedules(self) -> tuple[ChipSchedule, ...]:
+        """For every chip the order of its operations and the bytes held at once at most (docs/problem.md)."""
+        if self.placement is None:
+            return ()
+        capacity = self.hardware.sram_bytes.tolist()
+        found = []
+        for c, work in enumerate(WorkModel(self.graph, self.hardware).chips(self.placement)):
+            best = schedule(work, capacity[c])
+            names = tuple(self.graph.names[work.operations[i]] for i in best.order)
+            found.append(ChipSchedule(c, names, best.peak))
+        return tuple(found)
+
     def to_dict(self) -> dict[str, Any]:
         """The command line's JSON object; numbers that do not exist are None."""
         return {
@@ -127,6 +155,10 @@ class Result:
             "assignment": self.assignment,
             "replicas": self.replicas,
             "relays": [list(pair) for pair in self.relays],
+            "schedules": [
+                {"chip": s.chip, "order": list(s.order), "peak": s.peak}
+                for s in (self.schedules if self.hardware.rules.dynamic_memory else ())
+            ],
             "time_unit": self.hardware.time_unit,
             "interrupted": self.interrupted,
             "reason": self.reason,

@@ -14,6 +14,7 @@ from partition.graph import BoolArray, Graph, IntArray
 from partition.hardware import Hardware, Rules
 from partition.legalise import relayable, replicable
 from partition.placement import Placement
+from partition.schedules import ChipWork, Schedule, WorkModel, schedule
 from partition.transfers import TransferModel, Transfers
 
 MEMORY_SLACK = 1e-9
@@ -26,8 +27,8 @@ class Violation:
 
     Attributes
     ----------
-    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``colocation``, ``replication``, ``relays`` or
-        ``support``.
+    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``dynamic_memory``, ``colocation``,
+        ``replication``, ``relays`` or ``support``.
     message : one sentence.
     operations, tensors : names involved; chips : chip numbers involved.
     """
@@ -67,6 +68,8 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
         found += _memory(graph, hardware, placement)
     if hardware.rules.triangle:
         found += _triangle(graph, hardware, placement)
+    if hardware.rules.dynamic_memory and not any(violation.rule == "memory" for violation in found):
+        found += _dynamic_memory(graph, hardware, placement)
     return found
 
 
@@ -117,6 +120,14 @@ def violated(
     if rules.triangle:
         moved = model.transfers.find(chips, replicas, relays)
         broken["triangle"] = any_of(beside_a_longer_path(chip_graphs(moved, len(chips), hardware.chips)), (1, 2))
+    if rules.dynamic_memory:
+        work = WorkModel(graph, hardware)  # a search for each row that is valid so far: schedules are no vector matter
+        tall = np.any(np.stack(list(broken.values())), axis=0)
+        none = np.zeros((0, 2), dtype=np.int64)
+        for row in np.flatnonzero(~tall).tolist():
+            copies, forwards = (none if x is None else x[x[:, 0] == row, 1:] for x in (replicas, relays))
+            tall[row] = bool(_too_tall(work, Placement(chips[row], copies, forwards)))
+        broken["dynamic_memory"] = tall
     return broken
 
 
@@ -198,6 +209,30 @@ def _memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Viol
         message = f"chip {c} holds {sram[c]:.0f} bytes of weights, more than its {capacity[c]:.0f} bytes of SRAM"
         found.append(Violation("memory", message, names, (c,)))
     return found
+
+
+def _dynamic_memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+    found = []
+    for c, work, best in _too_tall(WorkModel(graph, hardware), placement):
+        capacity = hardware.sram_bytes[c]
+        names = tuple(graph.names[v] for v in work.operations)
+        if best.fits is None:
+            message = (
+                f"no schedule of chip {c} within its {capacity:.0f} bytes of SRAM was found, nor proved impossible"
+            )
+        else:
+            message = f"every schedule of chip {c} takes more than its {capacity:.0f} bytes of SRAM at some moment"
+        message += f"; the best one found takes {best.peak:.0f}"
+        found.append(Violation("dynamic_memory", message, names, (c,)))
+    return found
+
+
+def _too_tall(model: WorkModel, placement: Placement) -> list[tuple[int, ChipWork, Schedule]]:
+    """The chips for which no schedule within their SRAM was found."""
+    capacity = model.hardware.sram_bytes.tolist()
+    works = ((c, work) for c, work in enumerate(model.chips(placement)) if capacity[c] < float("inf"))
+    found = ((c, work, schedule(work, capacity[c])) for c, work in works)
+    return [(c, work, best) for c, work, best in found if not best.fits]
 
 
 def _triangle(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:

@@ -137,7 +137,7 @@ class _Slicer:
         end = np.minimum(np.arange(self.size)[:, None] + np.arange(self.band + 1)[None, :], self.size)
         return np.asarray(prefix[end] - prefix[:-1][:, None])
 
-    def _memory(self) -> FloatArray:
+    def _memory(self, mode: Mode) -> FloatArray:
         inst = self.inst
         plain = ~inst.replicable
         at = np.bincount(self.position[plain], weights=inst.weights[plain], minlength=self.size)
@@ -149,11 +149,36 @@ class _Slicer:
             owner = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
             shared = self._once_per_block(owner, self.position[inst.shared_nodes], inst.shared_bytes)
             memory = memory + self._sum(shared)
+        if inst.hardware.rules.dynamic_memory:
+            memory = memory + self._buffers_and_live(mode)
         return memory
 
-    def _receive(self) -> FloatArray:
-        """Received by a block: read in it, produced outside of it; counted at its first reader there."""
-        tau = self.inst.tau[self.read_tensor]
+    def _buffers_and_live(self, mode: Mode) -> FloatArray:
+        """An estimate of a block's transfer buffers and live tensors, on the safe side where ``order`` is its schedule.
+
+        Live are the tensors that span a position of the block (some only pass over it) and those of one operation.
+        """
+        inst, amount = self.inst, self.inst.moved_bytes
+        cut = self._cut(amount)
+        begin = np.arange(self.size)[:, None]
+        end = np.minimum(begin + np.arange(self.band + 1)[None, :], self.size)
+        if mode == "relayed":
+            receive, send = cut[begin], cut[end]
+        else:
+            receive, send = self._receive(amount), self._send(amount)
+        plain = np.flatnonzero(~inst.replicable)
+        held = np.zeros(self.size + 1)
+        np.maximum.at(held, self.position[plain], inst.footprints[plain])
+        held[:-1] += cut[:-1]
+        live = np.maximum.accumulate(held[np.minimum(begin + np.arange(self.band + 1) - 1, self.size)], axis=1)
+        return np.asarray(live + (receive + send) * (1.0 if inst.hardware.serial else 2.0))
+
+    def _receive(self, amount: FloatArray) -> FloatArray:
+        """Received by a block: read in it, produced outside of it; counted at its first reader there.
+
+        ``amount`` (M,) is the time or the bytes of each tensor, here and below.
+        """
+        tau = amount[self.read_tensor]
         again = np.concatenate([[False], self.read_tensor[1:] == self.read_tensor[:-1]])
         previous = np.where(again, np.concatenate([[-1], self.read_at[:-1]]), -1) + 1
         forward = self.made_at < self.read_at
@@ -165,19 +190,19 @@ class _Slicer:
             received -= self._sum(_Rectangles(begin[back], self.read_at[back], self.made_at[back] + 1, tau[back]))
         return received
 
-    def _send(self) -> FloatArray:
+    def _send(self, amount: FloatArray) -> FloatArray:
         """Sent by a block: produced in it, unless all readers are in it as well."""
-        tau, zero = self.inst.tau[self.sent], np.zeros_like(self.sent)
+        tau, zero = amount[self.sent], np.zeros_like(self.sent)
         first, last = np.minimum(self.sent_at, self.first_read), np.maximum(self.sent_at, self.last_read)
         produced = self._sum(_Rectangles(zero, self.sent_at, self.sent_at + 1, tau))
         return produced - self._sum(_Rectangles(zero, first, last + 1, tau))
 
-    def _cut(self) -> FloatArray:
-        """(size + 1,) time of the tensors alive between positions ``i - 1`` and ``i``."""
+    def _cut(self, amount: FloatArray) -> FloatArray:
+        """(size + 1,) amount of the tensors alive between positions ``i - 1`` and ``i``."""
         steps = np.zeros(self.size + 2)
         forward = self.last_read > self.sent_at
-        np.add.at(steps, self.sent_at[forward] + 1, self.inst.tau[self.sent[forward]])
-        np.add.at(steps, self.last_read[forward] + 1, -self.inst.tau[self.sent[forward]])
+        np.add.at(steps, self.sent_at[forward] + 1, amount[self.sent[forward]])
+        np.add.at(steps, self.last_read[forward] + 1, -amount[self.sent[forward]])
         return np.asarray(np.maximum(steps.cumsum()[: self.size + 1], 0.0), dtype=np.float64)
 
     # --- the dynamic program -------------------------------------------------------------------------------
@@ -200,15 +225,15 @@ class _Slicer:
         end = begin + np.arange(self.band + 1)[None, :]
         outside = end > self.size
         end = np.minimum(end, self.size)
-        cut = self._cut()
+        cut = self._cut(self.inst.tau)
         if mode == "relayed":
             receive, send = cut[begin], cut[end]
         elif hw.serial or hw.links == 0:
-            receive, send = self._receive(), self._send()
+            receive, send = self._receive(self.inst.tau), self._send(self.inst.tau)
         else:
             receive, send = np.zeros((1, 1)), np.zeros((1, 1))  # never more than the links beside the chip
         barred = ~self.inst.supported & ~self.inst.replicable
-        memory = self._memory() if hw.rules.memory and np.isfinite(hw.sram_bytes).any() else None
+        memory = self._memory(mode) if hw.rules.memory and np.isfinite(hw.sram_bytes).any() else None
         loads = []
         for k, kind in enumerate(hw.kinds):
             compute = self._compute(k)

@@ -9,7 +9,7 @@ import itertools
 import math
 from typing import Any
 
-from oracle import TOLERANCE, Problem, broken_rules, cost_of, topological, triangles
+from oracle import TOLERANCE, Problem, broken_rules, cost_of, peak_of, topological, triangles
 
 
 def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[float | None, dict[str, Any] | None]:
@@ -205,12 +205,34 @@ class _Exhaustive:
             self.loads = loads
 
     def keep(self) -> None:
-        self.least = self.period()
-        self.best = {
+        answer: dict[str, Any] = {
             "assignment": dict(self.home),
             "replicas": {v: list(chips[1:]) for v, chips in self.on.items() if len(chips) > 1},
             "relays": [[t, c] for t, chips in self.relays for c in chips],
         }
+        if self.p.rules["dynamic_memory"]:
+            answer["schedules"] = [self.scheduled(answer, c) for c in range(self.p.C)]
+            if any(row["peak"] > most for row, most in zip(answer["schedules"], self.capacity, strict=True)):
+                return
+        self.least, self.best = self.period(), answer
+
+    def scheduled(self, answer: dict[str, Any], chip: int) -> dict[str, Any]:
+        """The schedule of least peak of one chip, all orders tried."""
+        here = [v for v in self.order if chip in self.on[v]]
+        best: tuple[float, list[str]] = (math.inf, [])
+
+        def extend(order: list[str]) -> None:
+            nonlocal best
+            if len(order) == len(here):
+                self.spend()
+                best = min(best, (peak_of(self.p, answer, chip, order), order))
+            for v in here:
+                before = {self.p.tensors[t]["producer"] for t in self.p.reads[v]} & set(here)
+                if v not in order and before <= set(order):
+                    extend([*order, v])
+
+        extend([])
+        return {"chip": chip, "order": best[1], "peak": best[0]}
 
 
 def _subsets(items: list[int]) -> list[tuple[int, ...]]:

@@ -215,6 +215,18 @@ def random_training_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]
     return b.build(), package(int(rng.integers(2, 5)), topology=topology, transfers=transfers, **switches)
 
 
+def random_tight_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
+    """Live tensors and transfer buffers count, on chips that hold little more than what is needed."""
+    graph, hardware = random_instance(rng, n=int(rng.integers(2, 6)), chips=int(rng.integers(1, 4)))
+    weights = float(graph.weights.sum() + graph.shared_bytes.sum())
+    tensors = float(graph.tensor_bytes.sum())
+    graph = replace(graph, weights=graph.weights * tensors / (weights or 1.0), shared_bytes=graph.shared_bytes * 1e-3)
+    weights = float(graph.weights.sum() + graph.shared_bytes.sum())
+    sram = (0.2 + 0.8 * rng.random()) * (weights + 1.5 * tensors) + 0.5
+    kinds = tuple(replace(kind, sram_bytes=sram * (1.0 if i == 0 else 1.3)) for i, kind in enumerate(hardware.kinds))
+    return graph, replace(hardware, kinds=kinds).with_rules(memory=True, dynamic_memory=True)
+
+
 def answer_of(result: Any) -> dict[str, Any]:
     """A result as the independent checker reads it: through its JSON."""
     data: dict[str, Any] = json.loads(result.to_json())

@@ -331,6 +331,8 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
         for c, capacity in enumerate(p.hw["sram_bytes"]):
             if capacity is not None and sram[c] > capacity * (1 + TOLERANCE):
                 found.append(f"memory: chip {c}")
+    if p.rules["dynamic_memory"]:
+        found += [f"dynamic_memory: {problem}" for problem in schedule_faults(p, answer)]
     for v, chips in answer["replicas"].items():
         allowed = p.rules["replication"] and p.rules["acyclic"] and p.operations[v]["replicable"]
         found += [f"replication: {v} on {c}" for c in chips if not allowed or c <= f[v]]
@@ -342,6 +344,52 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
         counted = {(source, chip) for (_, chip), (source, counts) in _receives(p, answer).items() if counts}
         found += triangles(p.C, counted)
     return found
+
+
+def schedule_faults(p: Problem, answer: dict[str, Any]) -> list[str]:
+    """What is wrong with the schedules of an answer: not the chip's operations, out of order, or too much held."""
+    found = []
+    instances = _instances(p, answer)
+    for c, capacity in enumerate(p.hw["sram_bytes"]):
+        (row,) = [row for row in answer["schedules"] if row["chip"] == c]
+        here = {v for v, chips in instances.items() if c in chips}
+        if sorted(row["order"]) != sorted(here):
+            found.append(f"the schedule of chip {c} is not of its operations")
+            continue
+        place = {v: i for i, v in enumerate(row["order"])}
+        for w in row["order"]:
+            producers = {p.tensors[t]["producer"] for t in p.reads[w]} & here
+            found += [f"{w} runs before {u} on chip {c}" for u in producers if place[u] > place[w]]
+        peak = peak_of(p, answer, c, row["order"])
+        if not math.isclose(peak, row["peak"], rel_tol=1e-9, abs_tol=1e-9):
+            found.append(f"chip {c} holds {peak} bytes, said to be {row['peak']}")
+        if capacity is not None and peak > capacity * (1 + TOLERANCE):
+            found.append(f"chip {c} holds {peak} bytes")
+    return found
+
+
+def peak_of(p: Problem, answer: dict[str, Any], c: int, order: list[str]) -> float:
+    """Most bytes that chip ``c`` holds at once when it runs its operations in ``order``."""
+    received = _receives(p, answer)
+    arriving = {t for t, chip in received if chip == c}
+    leaving = {t for (t, _), (source, _) in received.items() if source == c}
+    resident = cost_of(p, answer)["sram"][c]
+    overlapped = p.hw["transfers"] != "serial"
+    if overlapped:
+        resident += sum(2 * p.tensors[t]["bytes"] for t in arriving | leaving)
+    place = {v: i for i, v in enumerate(order)}
+    moments = [resident] * (len(order) + 2)  # before, each operation, after
+    for name, tensor in p.tensors.items():
+        users = [place[v] + 1 for v in (tensor["producer"], *tensor["consumers"]) if v in place]
+        if overlapped and name in arriving | leaving:
+            continue
+        if not users and name not in arriving:
+            continue
+        first = 0 if name in arriving else min(users)
+        last = len(order) + 1 if name in leaving else max(users)
+        for moment in range(first, last + 1):
+            moments[moment] += tensor["bytes"]
+    return max(moments)
 
 
 def triangles(chips: int, edges: set[tuple[int, int]]) -> list[str]:

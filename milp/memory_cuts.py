@@ -1,0 +1,118 @@
+"""Dynamic memory by combinatorial cuts: what no schedule of a chip can hold is kept off every chip from then on.
+
+A placement found without regard to schedules may not fit. For a chip that it overfills, a set ``on`` of nodes and a
+set ``off`` are sought such that no schedule fits with all of ``on`` on the chip and none of ``off``, whatever else is
+there: then ``sum of X over on - sum of X over off <= |on| - 1`` holds on every chip no larger. Both sets are made small
+by trial, each trial a proof by search over the schedules (partition/schedules.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from partition.graph import Graph, IntArray
+from partition.hardware import Hardware
+from partition.placement import Placement
+from partition.schedules import WorkModel, schedule
+
+TRIAL_STATES = 500
+"""Down-sets looked at before a trial counts as failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryCut:
+    """Not all of ``on`` and of ``relays`` together with none of ``off``, on any chip of at most ``capacity`` bytes.
+
+    Attributes
+    ----------
+    on, off : operations of the graph. relays : tensors of the graph that the chip relays.
+    """
+
+    on: IntArray
+    off: IntArray
+    relays: IntArray
+    capacity: float
+
+
+class MemoryCuts:
+    """All cuts found so far for one graph on one package; nothing to do while the rule is off."""
+
+    def __init__(self, graph: Graph, hardware: Hardware) -> None:
+        self.graph, self.hardware = graph, hardware
+        self.active = hardware.rules.dynamic_memory
+        self.known: list[MemoryCut] = []
+        self._model: WorkModel | None = None
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def learn(self, placement: Placement) -> bool:
+        """Cut off a placement that breaks the rule; True if there is a new cut."""
+        if not self.active:
+            return False
+        self._model = self._model or WorkModel(self.graph, self.hardware)
+        before = len(self.known)
+        capacity = self.hardware.sram_bytes.tolist()
+        for c, work in enumerate(self._model.chips(placement)):
+            if np.isfinite(capacity[c]) and schedule(work, capacity[c]).fits is False:
+                relays = placement.relays[placement.relays[:, 1] == c, 0].tolist()
+                cut = _Shrink(self._model, list(work.operations), relays, capacity[c]).run()
+                if cut is not None:
+                    self.known.append(cut)
+        return len(self.known) > before
+
+
+class _Shrink:
+    """Makes the sets of one cut small."""
+
+    def __init__(self, model: WorkModel, operations: list[int], relays: list[int], capacity: float) -> None:
+        self.model, self.capacity, self.operations = model, capacity, operations
+        self.all_relays = set(relays)
+        self.single = {v for v in operations if not model.replicable[v]}  # on their chip, at home
+
+    def run(self) -> MemoryCut | None:
+        """The cut, or None where no proof was found."""
+        neighbours = self.model.neighbours(self.operations) - set(self.operations)
+        on, off = self.operations, sorted(neighbours)
+        relays = [] if self._impossible(on, off, []) else sorted(self.all_relays)
+        if relays and not self._impossible(on, off, relays):
+            return None
+        off = _shortened(off, lambda kept: self._impossible(on, kept, relays))
+        on = _shortened(on, lambda kept: self._impossible(kept, off, relays))
+        off = _shortened(off, lambda kept: self._impossible(on, kept, relays))
+        return MemoryCut(_integers(on), _integers(off), _integers(relays), self.capacity)
+
+    def _impossible(self, on: list[int], off: list[int], relays: list[int]) -> bool:
+        """Whether it is proved that no chip of this capacity runs all of ``on`` without ``off``.
+
+        Of operations in neither set nothing is assumed: a tensor shared with them is held at least while operations of
+        ``on`` touch it, wherever they are.
+        """
+        model, away, here = self.model, set(off), set(on)
+        received = {t for v in on for t in model.reads[v] if model.producer[t] in away} | set(relays)
+        made = [t for v in on if v in self.single for t in model.writes[v]]
+        sent = {t for t in made if not away.isdisjoint(model.readers[t])}
+        work = model.work(sorted(here), received, sent, set(relays))
+        return schedule(work, self.capacity, states=TRIAL_STATES).fits is False
+
+
+def _integers(items: list[int]) -> IntArray:
+    return np.array(items, dtype=np.int64)
+
+
+def _shortened(items: list[int], enough: Callable[[list[int]], bool]) -> list[int]:
+    """``items`` without as many of them as can go, in ever smaller stretches, while ``enough`` holds."""
+    size = len(items)
+    while size:
+        first = 0
+        while first < len(items):
+            kept = items[:first] + items[first + size :]
+            if (kept or not items) and enough(kept):
+                items = kept
+            else:
+                first += size
+        size //= 2
+    return items
