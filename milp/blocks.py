@@ -1,0 +1,306 @@
+"""Blocks of a chain of ideals: what a chip between two of them computes, receives, sends and holds.
+
+Only nodes in which the ideals of a window differ are tabulated; all others lie before every block, or behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from partition.graph import BoolArray, FloatArray, IntArray
+from partition.instance import Instance
+
+TABLE_LIMIT = 80_000_000
+"""Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
+
+CHUNK = 2048
+"""Ideals unpacked from bits to numbers at a time."""
+
+WORK_SLACK = 1e-9
+"""Relative rounding allowance when a block's compute is compared with the threshold."""
+
+
+class TableTooLarge(Exception):
+    """A window of ideals differs in too many nodes."""
+
+
+class Kept:
+    """The nodes that make up ideals, and the order among them, also through nodes left out.
+
+    Attributes
+    ----------
+    node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits.
+    producers, consumers : per node, its nearest kept ancestors and descendants, as bits.
+    """
+
+    def __init__(self, instance: Instance, node: BoolArray) -> None:
+        self.node, self.nodes = node, np.flatnonzero(node)
+        place = np.full(instance.nodes, -1)
+        place[self.nodes] = np.arange(len(self.nodes))
+        at = place.tolist()
+        self.producers = [0] * instance.nodes
+        self.consumers = [0] * instance.nodes
+        edges = instance.edges  # nodes are numbered topologically
+        for u, w in edges[np.argsort(edges[:, 1], kind="stable")].tolist():
+            self.producers[w] |= (1 << at[u]) if at[u] >= 0 else self.producers[u]
+        for u, w in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
+            self.consumers[u] |= (1 << at[w]) if at[w] >= 0 else self.consumers[w]
+
+    def enumerate(self, limit: int, stop: Callable[[], bool]) -> list[int] | None:
+        """Every ideal as a bit mask over positions, smaller ones first; None if there are more than ``limit``."""
+        producers = [self.producers[v] for v in self.nodes.tolist()]
+        successors = [bits(self.consumers[v]) for v in self.nodes.tolist()]
+        level = {0: [i for i, before in enumerate(producers) if not before]}
+        masks = [0]
+        while level:
+            following: dict[int, list[int]] = {}
+            for mask, ready in level.items():
+                for i in ready:
+                    child = mask | (1 << i)
+                    if child not in following:
+                        freed = [j for j in successors[i] if producers[j] & child == producers[j]]
+                        following[child] = [j for j in ready if j != i] + freed
+            masks.extend(following)
+            if len(masks) > limit or stop():
+                return None
+            level = following
+        return masks
+
+    def sums(self, words: NDArray[np.uint64], amounts: FloatArray) -> FloatArray:
+        """(I, ...) sum of ``amounts`` (kept nodes, ...) over each ideal."""
+        parts = [
+            member(words[begin : begin + CHUNK])[:, : len(self.nodes)].astype(np.float64) @ amounts
+            for begin in range(0, len(words), CHUNK)
+        ]
+        return np.concatenate(parts)
+
+
+def bits(mask: int) -> list[int]:
+    """Positions of the bits that are set."""
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return found
+
+
+def member(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """(I, 64 x words) 0 or 1 for every bit."""
+    return np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+
+
+class BlockData:
+    """What all windows share: which tensors, replicable nodes and nodes left out concern which kept nodes.
+
+    Pairs are (row, node): readers of tensors, users of shared weights, readers of replicable nodes, kept neighbours of
+    nodes left out.
+    """
+
+    def __init__(self, inst: Instance, kept: Kept) -> None:
+        self.inst, self.kept, self.hw = inst, kept, inst.hardware
+        self._tensors()
+        self._replicable()
+        self._left_out()
+        row = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
+        plain = kept.node[inst.shared_nodes]
+        self.users = row[plain], inst.shared_nodes[plain]
+        self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
+
+    def _tensors(self) -> None:
+        inst, node = self.inst, self.kept.node
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        plain = node[inst.source[tensor]] & node[inst.readers]
+        rows, tensor = np.unique(tensor[plain], return_inverse=True)
+        self.tau, self.source = inst.tau[rows], inst.source[rows]
+        self.readers = tensor, inst.readers[plain]
+        self.degree = np.bincount(tensor, minlength=len(rows)).astype(np.int16)
+        self.both_ways = np.zeros(len(rows), dtype=bool)
+        self.both_ways[tensor[~inst.reader_constrains[plain]]] = True
+        self.both_ways |= not self.hw.rules.acyclic
+
+    def _replicable(self) -> None:
+        """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
+        inst = self.inst
+        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+        wanted = inst.replicable[inst.source[tensor]]
+        pairs = np.stack([inst.source[tensor], inst.readers, tensor])[:, wanted]
+        cost: dict[int, float] = {}
+        for v in np.flatnonzero(inst.replicable).tolist():  # nodes are numbered topologically
+            needs = max((cost[int(u)] for u in pairs[0][pairs[1] == v]), default=0.0)
+            received = inst.tau[pairs[2][pairs[0] == v]].min(initial=np.inf)
+            cost[v] = min(float(received), float(inst.fastest[v]) + needs)
+        plain = self.kept.node[pairs[1]]
+        nodes, row = np.unique(pairs[0][plain], return_inverse=True)
+        self.presence_cost = np.array([cost[int(v)] for v in nodes])
+        self.presence_readers = row, pairs[1][plain]
+
+    def _left_out(self) -> None:
+        """Nodes left out (not replicable) that lie between kept ones."""
+        inst, kept = self.inst, self.kept
+        rows = np.flatnonzero(~kept.node & ~inst.replicable).tolist()
+        rows = [v for v in rows if kept.producers[v] and kept.consumers[v]]
+        self.left_out_time = inst.time[:, rows]
+        before = [(i, u) for i, v in enumerate(rows) for u in bits(kept.producers[v])]
+        after = [(i, w) for i, v in enumerate(rows) for w in bits(kept.consumers[v])]
+        first, second = (np.array(p, dtype=np.int64).reshape(-1, 2).T for p in (before, after))
+        self.before, self.after = (first[0], kept.nodes[first[1]]), (second[0], kept.nodes[second[1]])
+        self.wanted = np.bincount(first[0], minlength=len(rows))
+
+
+class Blocks:
+    """Tables over a window of ideals: ``[i]`` counts what ideal ``i`` holds.
+
+    Parameters
+    ----------
+    words : (I, words) the ideals as bits, by work. work : (I,). threshold : blocks of more work are not looked at.
+
+    Raises
+    ------
+    TableTooLarge : the ideals differ in too many nodes.
+    """
+
+    def __init__(self, data: BlockData, words: NDArray[np.uint64], work: FloatArray, threshold: float) -> None:
+        self.data, self.inst, self.hw = data, data.inst, data.hw
+        self.words, self.work, self.threshold = words, work, threshold
+        common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
+        self.varying = np.flatnonzero(common != some)
+        nodes = data.kept.nodes
+        place = np.flatnonzero(member((some & ~common)[None])[0][: len(nodes)])
+        self.active = np.zeros(self.inst.nodes, dtype=bool)
+        self.active[nodes[place]] = True
+        self.common = np.zeros(self.inst.nodes, dtype=bool)
+        self.common[nodes[np.flatnonzero(member(common[None])[0][: len(nodes)])]] = True
+        self._column = np.full(self.inst.nodes, -1)
+        self._column[nodes[place]] = np.arange(len(place))
+        tensors, readers = data.readers
+        touched = self.active[data.source]
+        touched[tensors[self.active[readers]]] = True
+        if len(words) * (len(place) + int(touched.sum())) > TABLE_LIMIT:
+            raise TableTooLarge
+        narrow = member(words[:, self.varying])
+        inside = np.zeros(len(common) * 64, dtype=bool)
+        inside[place] = True
+        self.member = narrow[:, inside.reshape(-1, 64)[self.varying].reshape(-1)]
+        self._tensors(np.flatnonzero(touched))
+        active = nodes[place]
+        self.time = self._sums(self.inst.time[:, active].T)
+        self.barred = self._sums((~self.inst.supported)[:, active].astype(float).T)
+        self.private = self._sums(self.inst.weights[active])
+        self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
+        self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
+        self._between()
+
+    def _sums(self, amounts: FloatArray) -> FloatArray:
+        """(I, ...) sum of ``amounts`` over the active nodes of each ideal."""
+        step = CHUNK
+        parts = [self.member[b : b + step].astype(np.float64) @ amounts for b in range(0, len(self.member), step)]
+        return np.concatenate(parts)
+
+    def _counts(self, pairs: tuple[IntArray, IntArray], rows: IntArray, count: int) -> NDArray[np.int16]:
+        """(I, rows) how many of the nodes paired with each of ``rows`` (of ``count``) an ideal holds."""
+        number = np.full(count, -1)
+        number[rows] = np.arange(len(rows))
+        row, node = pairs
+        row, node = number[row[number[row] >= 0]], node[number[row] >= 0]
+        base = np.bincount(row[self.common[node]], minlength=len(rows)).astype(np.int16)
+        here = self.active[node]
+        matrix = sp.csr_array(
+            (np.ones(int(here.sum()), np.float32), (self._column[node[here]], row[here])),
+            shape=(self.member.shape[1], len(rows)),
+        )
+        step = CHUNK
+        parts = [self.member[b : b + step].astype(np.float32) @ matrix for b in range(0, len(self.member), step)]
+        return np.asarray(np.concatenate(parts).astype(np.int16) + base)
+
+    def _active_rows(self, pairs: tuple[IntArray, IntArray], count: int) -> tuple[IntArray, NDArray[np.int16]]:
+        """Rows paired with an active node, and their counts."""
+        rows = np.unique(pairs[0][self.active[pairs[1]]])
+        return rows, self._counts(pairs, rows, count)
+
+    def _tensors(self, rows: IntArray) -> None:
+        """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
+        data = self.data
+        self.tau, self.degree, self.both_ways = data.tau[rows], data.degree[rows], data.both_ways[rows]
+        self.count = self._counts(data.readers, rows, len(data.tau))
+        self.made = self._counts((np.arange(len(data.source)), data.source), rows, len(data.tau)) > 0
+        live = self.made & (self.count < self.degree)
+        tensor, reader = data.readers
+        passing = self.common[data.source]  # made before every block, wanted behind every block
+        passing[rows] = False
+        passing &= np.bincount(tensor[self.common[reader]], minlength=len(passing)) < data.degree
+        self.passing = float(data.tau[passing].sum())
+        self.cut = live @ self.tau + self.passing
+        ideal, row = np.nonzero(live & ~self.both_ways)
+        self.live = np.split(row, np.searchsorted(ideal, np.arange(1, len(live))))
+        self.back = np.flatnonzero(self.both_ways)
+
+    def _between(self) -> None:
+        """Nodes left out that lie between kept ones: their kept neighbours inside each ideal."""
+        data = self.data
+        count = len(data.wanted)
+        rows, read = self._active_rows(data.after, count)
+        self.read = read > 0
+        self.left_out_time = data.left_out_time[:, rows]
+        fed = self._counts(data.before, rows, count) == data.wanted[rows]
+        self.time = self.time + self.read @ self.left_out_time.T
+        ideal, row = np.nonzero(fed & ~self.read)
+        self.open = np.split(row, np.searchsorted(ideal, np.arange(1, len(self.words))))
+
+    def beginning_at(self, i: int) -> tuple[IntArray, list[FloatArray]]:
+        """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
+        reach = self.work[i] + self.threshold * (1 + WORK_SLACK)
+        last = int(np.searchsorted(self.work, reach, side="right"))
+        begin = self.words[i]
+        later = np.arange(i + 1, last)
+        # Word by word: most candidates drop out at the first words that differ.
+        for word in self.varying[begin[self.varying] != 0][::-1]:
+            later = later[(self.words[later, word] & begin[word]) == begin[word]]
+        receive, send = self._transfers(i, later)
+        if self.hw.serial and len(self.present):
+            present = self.presence_readers[later] > self.presence_readers[i]
+            receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
+        over = self._too_heavy(i, later)
+        loads = []
+        for k, kind in enumerate(self.hw.kinds):
+            compute = self.time[later, k] - self.time[i, k]
+            if len(self.open[i]):  # could have been done before this block
+                compute = compute - self.read[later[:, None], self.open[i]] @ self.left_out_time[k, self.open[i]]
+            paid = 0.0 if kind.free_transfers else 1.0
+            moved = paid * receive, paid * send
+            load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
+            load = np.where(self.barred[later, k] > self.barred[i, k], np.inf, load)
+            if self.hw.links:
+                load = np.maximum(load, self.cut[later])
+            loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.data.limited else load)
+        return later, loads
+
+    def _transfers(self, i: int, later: IntArray) -> tuple[FloatArray, FloatArray]:
+        if not self.hw.serial and self.hw.links:
+            return np.zeros(1), np.zeros(1)  # never more than the links beside the chip
+        live = self.live[i]
+        inside = self.count[later[:, None], live]
+        receive = (inside > self.count[i, live]) @ self.tau[live]
+        through = (inside < self.degree[live]) @ self.tau[live]
+        if not len(self.back):
+            return receive, np.maximum(self.cut[later] - self.passing - through, 0.0)
+        back = self.back
+        cut_forward = (self.made[later] & (self.count[later] < self.degree))[:, ~self.both_ways] @ self.tau[
+            ~self.both_ways
+        ]
+        own = self.made[later[:, None], back] & ~self.made[i, back]
+        got = self.count[later[:, None], back] - self.count[i, back]
+        receive = receive + (~own & (got > 0)) @ self.tau[back]
+        send = cut_forward - through + (own & (got < self.degree[back])) @ self.tau[back]
+        return receive, np.maximum(send, 0.0)
+
+    def _too_heavy(self, i: int, later: IntArray) -> FloatArray:
+        """Resident weights of each block, less a rounding allowance."""
+        held = self.private[later] - self.private[i]
+        if len(self.weights):
+            held = held + (self.shared_users[later] > self.shared_users[i]) @ self.inst.shared_bytes[self.weights]
+        return np.asarray(held * (1 - 1e-9))
