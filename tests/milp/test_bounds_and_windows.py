@@ -136,3 +136,23 @@ def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> Non
     """Found by a graph of 100,000 operations: with every node left out, any answer looked proved."""
     graph = chain_of([1.0] * 3000, size=0.0)
     assert best_chain(contract(graph, package(2)), 1.5, ideal_limit=100) is None
+
+
+@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
+def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of a few ideals at a time, also with nodes left out, shared weights, replicas and tensors both ways."""
+    compared = 0
+    for seed in range(120):
+        graph, hardware = random_instance(np.random.default_rng(seed), n=9, chips=4, transfers=transfers)
+        instance = contract(graph, hardware)
+        for tiny in (0.0, 0.3):
+            monkeypatch.setattr(milp.ideals, "TINY", (tiny,))
+            monkeypatch.setattr(milp.ideals, "WINDOW", 100_000)
+            whole = best_chain(instance, 2.5)
+            monkeypatch.setattr(milp.ideals, "WINDOW", 1)
+            parts = best_chain(instance, 2.5)
+            assert (whole is None) == (parts is None)
+            if whole is not None and parts is not None:
+                assert parts.period == pytest.approx(whole.period)
+                compared += whole.chip is not None
+    assert compared > 40
