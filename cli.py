@@ -410,5 +410,17 @@ for _command in (train, compare):
     main.add_command(_command)
 
 
+def run() -> None:
+    """The command line as a program: its exit code tells the truth even if a HiGHS run had to be left behind."""
+    from milp.highs import leave
+
+    code: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    leave(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +28,9 @@ PRESOLVE_FROM = 5_000
 OVERRUN = 2.0
 """Seconds beyond its limit after which a run is interrupted, and again after which it is left behind (HiGHS 1.16.0 can
 stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
+
+LAST_WAIT = 60.0
+"""Seconds that a program waits at its end for runs left behind."""
 
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
@@ -212,6 +218,31 @@ def solve(
     return run.outcome()
 
 
+_left_behind: list[threading.Thread] = []
+
+
+def still_running() -> bool:
+    """Whether a run that was left behind has not ended: the process would be aborted at its end (see ``leave``)."""
+    return any(thread.is_alive() for thread in _left_behind)
+
+
+def leave(code: int) -> None:
+    """End the process with this exit code, at once if a run left behind still works (HiGHS would abort it)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if still_running():
+        os._exit(code)
+    sys.exit(code)
+
+
+@atexit.register
+def _wait_for_left_behind() -> None:
+    """Programs that do not end by :func:`leave` wait for such runs; they were told to stop."""
+    until = time.monotonic() + LAST_WAIT
+    for thread in _left_behind:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
 class _SilentHighs(highspy.Highs):
     """HiGHS prints its banner when callbacks are first enabled; silence it before that."""
 
@@ -283,13 +314,16 @@ class _Run:
             finally:
                 self.done.set()
 
-        threading.Thread(target=work, daemon=True, name="highs").start()
+        thread = threading.Thread(target=work, daemon=True, name="highs")
+        thread.start()
         due = time.perf_counter() + seconds + OVERRUN
         try:
             while not self.done.wait(0.1):
                 if time.perf_counter() > due:
                     self.cancelled.set()
                     self.abandoned = not self.done.wait(OVERRUN)
+                    if self.abandoned:
+                        _left_behind.append(thread)
                     return
         except BaseException:
             self.cancelled.set()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pyomo.environ as pyo
@@ -187,3 +188,15 @@ def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatc
     release.set()
     assert time.perf_counter() - begun < 5
     assert (outcome.status, outcome.x, outcome.bound) == ("limit", None, -np.inf)
+
+
+def test_a_program_with_a_run_left_behind_ends_at_once_with_its_exit_code() -> None:
+    program = (
+        "import threading, milp.highs as h\n"
+        "t = threading.Thread(target=threading.Event().wait, daemon=True); t.start(); h._left_behind.append(t)\n"
+        "assert h.still_running(); print('answer'); h.leave(3)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd=Path(__file__).parents[2]
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "answer\n", "")
