@@ -298,6 +298,58 @@ def check(
 
 @main.command()
 @_model
+@click.argument("answer", type=click.Path())
+@click.option("--output", "-o", "folder", required=True, type=click.Path(), help="Folder for the parts; new or empty.")
+@click.option("--verify", is_flag=True, help="Run the parts and the whole with onnxruntime and compare all outputs.")
+@click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+@click.option("--optimised", is_flag=True, help="Let onnxruntime fuse operators when it verifies.")
+@click.option("--force", is_flag=True, help="Replace the folder if it is there.")
+@_json
+@_dim
+@_one_sentence_errors
+def split(
+    model: str,
+    answer: str,
+    folder: str,
+    verify: bool,
+    seed: int,
+    optimised: bool,
+    force: bool,
+    as_json: bool,
+    dims: dict[str, int],
+) -> None:
+    """Cut the ONNX file MODEL into one ONNX model per chip, as ANSWER (JSON of a solve) says.
+
+    Exit codes: 0 done, 1 the parts do not compute what the model does, 2 bad input.
+
+    \b
+    Example:
+      python cli.py solve model.onnx --hw ring4 -o result.json
+      python cli.py split model.onnx result.json -o parts --verify
+    """
+    from partition.readers.json_fields import parse_file
+    from partition.split import split_model, verify_parts
+
+    manifest = split_model(model, parse_file(Path(answer)), folder, dims=dims, force=force)
+    compared = verify_parts(model, folder, seed=seed, optimised=optimised) if verify else []
+    if as_json:
+        rows = [{**vars(c), "equal": c.equal} for c in compared]
+        click.echo(json.dumps({"parts": [part.file for part in manifest.parts], "compared": rows}))
+    else:
+        for part in manifest.parts:
+            moved = sum(port.bytes for port in part.outputs if port.chips)
+            click.echo(
+                f"{part.file}: {part.operations} operations, {part.weight_bytes / 2**20:.1f} MB of weights, "
+                f"{len(part.inputs)} inputs, {len(part.outputs)} outputs, sends {moved / 2**20:.2f} MB"
+            )
+        for row in compared:
+            how = "bit for bit" if row.identical else f"largest relative difference {row.difference:.2g}"
+            click.echo(f"output {row.output}: {'equal' if row.equal else 'DIFFERENT'}, {how}")
+    sys.exit(0 if all(row.equal for row in compared) else EXIT_RULE_BROKEN)
+
+
+@main.command()
+@_model
 @_hw
 @_dim
 @_format
@@ -371,19 +423,10 @@ def _load(
 
 def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
     """A placement from the JSON of a solve, or from a bare map of names to chips."""
-    from partition.errors import InvalidAssignment
     from partition.placement import Placement
     from partition.readers.json_fields import parse_file
 
-    data = parse_file(Path(path))
-    if "assignment" not in data or not isinstance(data["assignment"], dict):
-        data = {"assignment": data}
-    try:
-        relays = [(tensor, chip) for tensor, chip in data.get("relays") or []]
-        replicas = {name: list(chips) for name, chips in (data.get("replicas") or {}).items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InvalidAssignment(f"{path!r}: replicas or relays are not of the form a solve writes") from error
-    return Placement.from_names(graph, data["assignment"], replicas, relays, chips=hardware.chips)
+    return Placement.from_answer(graph, parse_file(Path(path)), chips=hardware.chips)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def satisfy_triangle(graph: Graph, hardware: Hardware, placement: Placement) -> 
     if not (hardware.rules.triangle and hardware.relays_allowed):
         return placement
     relays = relays_for_triangle(
-        TransferModel(graph, hardware),
+        TransferModel(graph, hardware.chips),
         hardware,
         placement.assignment[None],
         placement.replica_rows,
@@ -74,7 +74,7 @@ def relays_for_triangle(
 def prune(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
     """The placement without replicas that nobody reads on their chip and relays beyond which nobody reads."""
     bare = Placement(placement.assignment, _read_replicas(graph, placement))
-    moved = _transfers(TransferModel(graph, hardware), bare)
+    moved = _transfers(TransferModel(graph, hardware.chips), bare)
     last = np.full(graph.m, -1)
     np.maximum.at(last, moved.tensor, moved.chip)
     held = set(map(tuple, bare.replicas.tolist()))

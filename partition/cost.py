@@ -83,7 +83,7 @@ class CostModel:
         self.charged = hardware.transfers_charged
         self.free_transfers = bool((self.charged == 0).any())
         self.edge_tau = self.tau[graph.edge_tensor]
-        self.transfers = TransferModel(graph, hardware)
+        self.transfers = TransferModel(graph, hardware.chips)
         self.crossings = CrossingModel(graph, hardware)
         self.routes = find_routes(hardware) if hardware.routed else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -120,6 +121,20 @@ class Graph:
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
         return _frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything but the name: it tells whether an answer belongs to this version of the model."""
+        digest = hashlib.sha256()
+        for f in fields(self):
+            if f.name == "name":
+                continue
+            value = getattr(self, f.name)
+            parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
+            for key, part in parts:
+                digest.update(f"{f.name}/{key}:".encode())
+                digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        return digest.hexdigest()[:32]
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, f.name) for f in fields(self)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from partition.errors import InvalidAssignment
 from partition.graph import Graph, IntArray
+
+MOST_CHIPS = 4096
 
 
 def _no_pairs() -> IntArray:
@@ -90,6 +93,34 @@ class Placement:
                 -1, 2
             ),
         )
+
+    @staticmethod
+    def from_answer(graph: Graph, answer: Mapping[str, Any], *, chips: int | None = None) -> Placement:
+        """From the JSON object of a solve, or from a bare map of operation names to chips.
+
+        Parameters
+        ----------
+        chips : of the package; by default what the answer says.
+
+        Raises
+        ------
+        InvalidAssignment : the answer is for another model or another version of it, or not of the form a solve writes.
+        """
+        if not isinstance(answer.get("assignment"), Mapping):
+            answer = {"assignment": answer}
+        told = answer.get("fingerprint")
+        if told is not None and told != graph.fingerprint:
+            raise InvalidAssignment(
+                f"the answer is for {answer.get('model', 'another model')!r} with fingerprint {told}, but "
+                f"{graph.name!r} has {graph.fingerprint}: another model, version or dimensions; solve again"
+            )
+        count = chips if chips is not None else answer.get("chips", MOST_CHIPS)
+        try:
+            relays = [(tensor, chip) for tensor, chip in answer.get("relays") or []]
+            replicas = {name: list(further) for name, further in (answer.get("replicas") or {}).items()}
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InvalidAssignment("replicas or relays of the answer are not of the form a solve writes") from error
+        return Placement.from_names(graph, answer["assignment"], replicas, relays, chips=int(count))
 
 
 def _chip(name: str, chip: object, chips: int) -> int:

@@ -139,6 +139,7 @@ class Result:
         """The command line's JSON object; numbers that do not exist are None."""
         return {
             "model": self.graph.name,
+            "fingerprint": self.graph.fingerprint,
             "hardware": self.hardware.name,
             "operations": self.graph.n,
             "chips": self.hardware.chips,

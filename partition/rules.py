@@ -236,7 +236,7 @@ def _too_tall(model: WorkModel, placement: Placement) -> list[tuple[int, ChipWor
 
 
 def _triangle(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
-    moved = TransferModel(graph, hardware).find(
+    moved = TransferModel(graph, hardware.chips).find(
         placement.assignment[None], placement.replica_rows, placement.relay_rows
     )
     direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)

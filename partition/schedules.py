@@ -214,7 +214,7 @@ class WorkModel:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.serial = graph, hardware.serial
-        self.transfers = TransferModel(graph, hardware)
+        self.transfers = TransferModel(graph, hardware.chips)
         self.hardware = hardware
         rank = np.empty(graph.n, dtype=np.int64)
         rank[graph.topological_order] = np.arange(graph.n)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partition.graph import BoolArray, Graph, IntArray
-from partition.hardware import Hardware
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +34,9 @@ class Transfers:
 class TransferModel:
     """Finds the transfers of assignments of one graph; precomputes what does not depend on them."""
 
-    def __init__(self, graph: Graph, hardware: Hardware) -> None:
-        self.graph, self.chips = graph, hardware.chips
-        self.chip_type: Any = np.int8 if hardware.chips <= 127 else np.int32
+    def __init__(self, graph: Graph, chips: int) -> None:
+        self.graph, self.chips = graph, chips
+        self.chip_type: Any = np.int8 if chips <= 127 else np.int32
         self.edge_constrains = graph.edge_constrains
 
     @cached_property

@@ -44,7 +44,7 @@ def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
     lengths: dict[Path, int] = {}
     for tensor in _tensors(model):
         _check_tensor(tensor, where, folder, lengths)
-    return _inlined(_without_data(model), where)
+    return inlined(_without_data(model), where)
 
 
 def tensor_spec(tensor: TensorProto) -> TensorSpec:
@@ -236,7 +236,8 @@ def stored_bytes(tensor: TensorProto) -> float:
     return tensor_spec(tensor).bytes
 
 
-def _inlined(model: ModelProto, where: str) -> ModelProto:
+def inlined(model: ModelProto, where: str) -> ModelProto:
+    """The model with the calls of its own functions replaced by their bodies."""
     if not model.functions:
         return model
     try:

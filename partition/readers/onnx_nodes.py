@@ -59,7 +59,7 @@ class NodeReader:
     def operations(self) -> Iterator[Operation]:
         for tensor in self.graph.initializer:
             self._add_constant(tensor.name, stored_bytes(tensor))
-        names = iter(_unique_names(self.graph, self.taken))
+        names = iter(unique_names(self.graph, self.taken))
         for node in self.graph.node:
             name = next(names)
             if not self._is_constant(node):
@@ -258,7 +258,7 @@ def _constant_tensor(node: NodeProto) -> TensorProto:
     raise InvalidModelFile(f"Constant node {node.name or node.output[0]!r} has no value; export the model again")
 
 
-def _unique_names(graph: GraphProto, taken: list[str]) -> list[str]:
+def unique_names(graph: GraphProto, taken: list[str]) -> list[str]:
     """A name for every node: its own, a suffix where that repeats, ``MatMul_17`` (its position) where it has none."""
     used = set(taken) | {node.name for node in graph.node if node.name}
     seen = set(taken)

@@ -1,0 +1,260 @@
+"""Cut an ONNX model into one model per chip, replicas and relays in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
+from partition.placement import Placement
+from partition.result import Result
+from partition.split.manifest import FILE, Manifest, Part, Port
+from partition.transfers import TransferModel
+
+LARGE = 2**29
+"""Bytes of weights from which a part keeps them in a file of its own (a protobuf ends at 2 GiB)."""
+
+SMALL = 1024
+"""Bytes up to which a weight stays inside the model in any case."""
+
+
+def split_model(
+    model: str | os.PathLike[str],
+    answer: Result | Placement | Mapping[str, Any],
+    folder: str | os.PathLike[str],
+    *,
+    dims: Mapping[str, int] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Write ``chip_00.onnx``, ``chip_01.onnx``, ... and ``manifest.json`` into a folder.
+
+    Every part is a valid ONNX model of fixed shapes with the weights it needs. Constants are repeated where they are
+    read; a tensor that a chip hands on without having made it leaves the part under a name of its own.
+
+    Parameters
+    ----------
+    answer : a result, a placement, or the JSON object of a solve.
+    folder : must not exist, or be empty, unless ``force``.
+    dims : values of symbolic dimensions, as for the solve.
+
+    Raises
+    ------
+    InvalidInput : the folder is in use or cannot be written; nothing is left half-written.
+    InvalidAssignment : the answer is for another model or another version of it, or its chips feed one another in a
+        circle.
+    InvalidModelFile : the model cannot be read or cut, or onnx is not installed.
+    """
+    try:
+        from partition.split.source import open_whole
+    except ImportError as error:
+        raise InvalidModelFile(
+            "splitting ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"
+        ) from error
+    target = Path(folder)
+    _check_free(target, force)
+    whole = open_whole(model, dims)
+    placement = _placement(whole.graph, answer)
+    cut = _Cut(whole, placement)
+    parts = tuple(cut.part(chip) for chip in cut.order)
+    whole.learn_types({port.tensor for part in parts for port in (*part.inputs, *part.outputs)})
+    manifest = Manifest(
+        model=whole.graph.name,
+        fingerprint=whole.graph.fingerprint,
+        dims=dict(dims or {}),
+        inputs=tuple(value.name for value in whole.proto.graph.input),
+        outputs=tuple(value.name for value in whole.proto.graph.output),
+        parts=parts,
+    )
+    _write(target, manifest, cut)
+    return manifest
+
+
+def _check_free(target: Path, force: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise InvalidInput(f"{str(target)!r} is a file; give a folder for the parts")
+    if not force and target.is_dir() and any(target.iterdir()):
+        raise InvalidInput(f"the folder {str(target)!r} is not empty; give another one, or --force to replace it")
+
+
+def _placement(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> Placement:
+    if isinstance(answer, Result):
+        if answer.graph.fingerprint != graph.fingerprint:
+            raise InvalidAssignment(_OTHER.format(graph.name))
+        if answer.placement is None:
+            raise InvalidAssignment("the result is infeasible: there is nothing to split")
+        return answer.placement
+    if isinstance(answer, Placement):
+        if len(answer.assignment) != graph.n:
+            raise InvalidAssignment(_OTHER.format(graph.name))
+        return answer
+    return Placement.from_answer(graph, answer)
+
+
+_OTHER = "the answer is for another model than {!r}, or for another version of it; solve again"
+
+
+class _Cut:
+    """What every part holds, reads and hands on."""
+
+    def __init__(self, whole: Any, placement: Placement) -> None:
+        self.whole, self.graph, self.placement = whole, whole.graph, placement
+        graph = self.graph
+        self.chips = int(max([placement.assignment.max(), *placement.replicas[:, 1], *placement.relays[:, 1]])) + 1
+        self.here: list[set[int]] = [set() for _ in range(self.chips)]
+        for v, c in [*enumerate(placement.assignment.tolist()), *placement.replicas.tolist()]:
+            self.here[c].add(v)
+        moved = TransferModel(graph, self.chips).find(
+            placement.assignment[None], placement.replica_rows, placement.relay_rows
+        )
+        self.sent: dict[tuple[int, int], list[int]] = defaultdict(list)  # (tensor, source) -> chips
+        self.source: dict[tuple[int, int], int] = {}  # (tensor, chip) -> source
+        for t, c, a in zip(moved.tensor.tolist(), moved.chip.tolist(), moved.source.tolist(), strict=True):
+            self.sent[t, a].append(c)
+            self.source[t, c] = a
+        self.tensor = {name: t for t, name in enumerate(graph.tensor_names)}
+        self.inputs = {value.name for value in whole.proto.graph.input}
+        self.order = self._order()
+        self.wanted = self._wanted_by_host()
+
+    def _order(self) -> list[int]:
+        """The chips that do anything, sources before receivers."""
+        active = [c for c in range(self.chips) if self.here[c] or any(chip == c for _, chip in self.source)]
+        before = {c: {a for (_, chip), a in self.source.items() if chip == c} for c in active}
+        order: list[int] = []
+        while len(order) < len(active):
+            ready = [c for c in active if c not in order and before[c] <= set(order)]
+            if not ready:
+                raise InvalidAssignment(
+                    "the chips feed one another in a circle, so the parts cannot run one after the other; "
+                    "partition with the acyclic rule"
+                )
+            order += ready
+        return [c for c in order if self._works(c)]
+
+    def _works(self, chip: int) -> bool:
+        """Whether the chip runs or hands on anything but inputs that it alone would read."""
+        return bool(self.here[chip] - set(np.flatnonzero(self.graph.is_input))) or any(a == chip for _, a in self.sent)
+
+    def _wanted_by_host(self) -> dict[int, list[str]]:
+        """Chip -> outputs of the model that it delivers; constants and inputs by the first part."""
+        wanted: dict[int, list[str]] = defaultdict(list)
+        for value in self.whole.proto.graph.output:
+            t = self.tensor.get(value.name)
+            home = None if t is None else int(self.placement.assignment[self.graph.producer[t]])
+            wanted[home if home in self.order else self.order[0]].append(value.name)
+        return wanted
+
+    def nodes(self, chip: int) -> list[int]:
+        """Nodes of the part in the model's order: its operations and the constants they read."""
+        whole = self.whole
+        chosen = {i for i, v in enumerate(whole.operation) if v is not None and v in self.here[chip]}
+        stack = [tensor for i in chosen for tensor in whole.reads[i]] + self.wanted[chip]
+        while stack:
+            i = whole.maker.get(stack.pop())
+            if i is not None and i not in chosen and whole.operation[i] is None:
+                chosen.add(i)
+                stack += whole.reads[i]
+        return sorted(chosen)
+
+    def part(self, chip: int) -> Part:
+        """The ports of one part."""
+        nodes = self.nodes(chip)
+        made = {tensor for i in nodes for tensor in self.whole.proto.graph.node[i].output}
+        leaving = [t for t, a in self.sent if a == chip]
+        read = [tensor for i in nodes for tensor in self.whole.reads[i]]
+        read += [self.graph.tensor_names[t] for t in leaving] + self.wanted[chip]
+        outer = [t for t in dict.fromkeys(read) if t not in made and t not in self.whole.weights]
+        inputs = tuple(self._input(tensor, chip) for tensor in outer)
+        outputs = []
+        for t in sorted(leaving):
+            tensor = self.graph.tensor_names[t]
+            host = tensor in self.wanted[chip]
+            outputs.append(self._output(tensor, made, tuple(sorted(self.sent[t, chip])), host=host))
+        done = {port.tensor for port in outputs}
+        outputs += [self._output(tensor, made, (), host=True) for tensor in self.wanted[chip] if tensor not in done]
+        weights = [self.whole.weights[t] for t in dict.fromkeys(read) if t in self.whole.weights]
+        copies = self.placement.replicas[self.placement.replicas[:, 1] == chip, 0]
+        relays = self.placement.relays[self.placement.relays[:, 1] == chip, 0]
+        return Part(
+            chip=chip,
+            file=f"chip_{chip:0{len(str(self.chips - 1))}d}.onnx",
+            operations=sum(self.whole.operation[i] is not None for i in nodes),
+            weight_bytes=sum(weight.ByteSize() for weight in weights),
+            inputs=inputs,
+            outputs=tuple(outputs),
+            replicas=tuple(self.graph.names[v] for v in copies.tolist()),
+            relays=tuple(self.graph.tensor_names[t] for t in relays.tolist()),
+        )
+
+    def _bytes(self, tensor: str) -> float:
+        t = self.tensor.get(tensor)
+        return 0.0 if t is None else float(self.graph.tensor_bytes[t])
+
+    def _input(self, tensor: str, chip: int) -> Port:
+        source = self.source.get((self.tensor[tensor], chip))
+        if source is not None and source in self.order:
+            return Port(tensor, tensor, self._bytes(tensor), (source,), host=False)
+        return Port(tensor, tensor, self._bytes(tensor), (), host=True)
+
+    def _output(self, tensor: str, made: set[str], chips: tuple[int, ...], *, host: bool) -> Port:
+        name = tensor if tensor in made else f"{tensor}/handed_on"
+        return Port(tensor, name, self._bytes(tensor), chips, host)
+
+    def model(self, part: Part) -> Any:
+        """The ONNX model of one part."""
+        from onnx import helper
+
+        whole, proto = self.whole, self.whole.proto
+        nodes = [proto.graph.node[i] for i in self.nodes(part.chip)]
+        nodes += [
+            helper.make_node("Identity", [port.tensor], [port.name], name=port.name)
+            for port in part.outputs
+            if port.name != port.tensor
+        ]
+        read = {tensor for i in self.nodes(part.chip) for tensor in whole.reads[i]} | {p.tensor for p in part.outputs}
+        graph = helper.make_graph(
+            nodes,
+            f"{proto.graph.name or self.graph.name} on chip {part.chip}",
+            [whole.value_info(port.tensor, port.name) for port in part.inputs],
+            [whole.value_info(port.tensor, port.name) for port in part.outputs],
+            [tensor for tensor in proto.graph.initializer if tensor.name in read],
+            sparse_initializer=[tensor for tensor in proto.graph.sparse_initializer if tensor.values.name in read],
+        )
+        return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=max(proto.ir_version, 4))
+
+
+def _write(target: Path, manifest: Manifest, cut: _Cut) -> None:
+    """All files in a folder beside the target, moved into place at the end."""
+    import onnx
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise InvalidInput(f"cannot write to {str(target)!r}: {error.strerror or error}") from error
+    try:
+        for part in manifest.parts:
+            model, path = cut.model(part), work / part.file
+            beside = f"{part.file}.data" if part.weight_bytes >= LARGE else None
+            apart = beside is not None
+            onnx.save_model(model, str(path), save_as_external_data=apart, location=beside, size_threshold=SMALL)
+            onnx.checker.check_model(str(path))
+        (work / FILE).write_text(manifest.to_json() + "\n", encoding="utf-8")
+        work.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        work.rename(target)
+    except OSError as error:
+        raise InvalidInput(f"cannot write to {str(target)!r}: {error.strerror or error}") from error
+    except onnx.checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InvalidModelFile(f"part {part.file} of {manifest.model!r} is not valid ONNX: {reason}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

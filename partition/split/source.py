@@ -1,0 +1,116 @@
+"""The whole ONNX model with its weights, its nodes matched with the operations of the graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
+
+from partition.graph import Graph
+from partition.readers import onnx_dims, onnx_file, onnx_nodes, onnx_shapes
+from partition.readers.onnx_file import subgraphs
+from partition.readers.onnx_model import read_onnx
+from partition.split.running import observed_types
+
+
+@dataclass(frozen=True, eq=False)
+class WholeModel:
+    """An ONNX model ready to be cut.
+
+    Attributes
+    ----------
+    proto : with weights, functions inlined, symbolic dimensions bound.
+    graph : the same model as the partitioner sees it.
+    operation : per node its operation, None for nodes that state constants.
+    reads : per node the tensors it reads, those of its bodies included.
+    maker : tensor -> the node that makes it. weights : name -> initializer, dense or sparse.
+    types : of tensors, as far as inferred.
+    """
+
+    proto: ModelProto
+    graph: Graph
+    operation: list[int | None]
+    reads: list[list[str]]
+    maker: dict[str, int]
+    weights: dict[str, TensorProto | onnx.SparseTensorProto]
+    types: dict[str, TypeProto]
+
+    def learn_types(self, tensors: Collection[str]) -> None:
+        """Run the model once to see the types of tensors that inference leaves open.
+
+        Raises
+        ------
+        InvalidModelFile : onnxruntime is not there, or cannot run the model.
+        """
+        unknown = sorted(set(tensors) - self.types.keys())
+        if unknown:
+            self.types.update(observed_types(self.proto, unknown))
+
+    def value_info(self, tensor: str, name: str) -> ValueInfoProto:
+        """What a part declares of a tensor under a name of its own."""
+        return helper.make_value_info(name, self.types[tensor])
+
+
+def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> WholeModel:
+    """Read a model with its weights.
+
+    Raises
+    ------
+    InvalidModelFile, InvalidInput : as :func:`~partition.readers.onnx_model.read_onnx`.
+    """
+    graph = read_onnx(path, dims=dims)  # checks the file, external data included
+    proto = onnx.load_model(str(path), load_external_data=False)
+    onnx.load_external_data_for_model(proto, str(Path(path).parent))
+    proto = onnx_file.inlined(proto, onnx_file.described(path))
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    constants |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    onnx_dims.bind_dimensions(proto.graph, dims or {})
+    names = onnx_nodes.unique_names(proto.graph, [value.name for value in inputs])
+    weights: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in proto.graph.initializer}
+    weights |= {t.values.name: t for t in proto.graph.sparse_initializer}
+    return WholeModel(
+        proto=proto,
+        graph=graph,
+        operation=[graph.index.get(name) for name in names],
+        reads=[list(dict.fromkeys(_reads(node))) for node in proto.graph.node],
+        maker={tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor},
+        weights=weights,
+        types=_types(path, dims),
+    )
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    yield from (tensor for tensor in node.input if tensor)
+    for body in subgraphs(node):
+        yield from _captured(body)
+
+
+def _captured(body: GraphProto) -> Iterator[str]:
+    """Tensors of outer graphs that a body uses."""
+    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
+    own |= {tensor.values.name for tensor in body.sparse_initializer}
+    own |= {tensor for node in body.node for tensor in node.output}
+    for node in body.node:
+        yield from (tensor for tensor in _reads(node) if tensor not in own)
+    yield from (value.name for value in body.output if value.name not in own)
+
+
+def _complete(found: TypeProto | None) -> bool:
+    """Whether a type says what a part has to declare: for tensors, at least their number of axes."""
+    return found is not None and (not found.HasField("tensor_type") or found.tensor_type.HasField("shape"))
+
+
+def _types(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> dict[str, TypeProto]:
+    """What inference finds, and nothing that it had to assume."""
+    lean = onnx_file.open_model(path)
+    onnx_dims.bind_dimensions(lean.graph, dims or {})
+    lean = onnx_shapes.infer_shapes(lean)
+    found = {value.name: value.type for value in (*lean.graph.input, *lean.graph.value_info, *lean.graph.output)}
+    return {tensor: type_ for tensor, type_ in found.items() if _complete(type_)}
