@@ -29,7 +29,7 @@ OVERRUN = 2.0
 """Seconds beyond its limit after which a run is interrupted, and again after which it is left behind (HiGHS 1.16.0 can
 stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
 
-LAST_WAIT = 60.0
+LAST_WAIT = 3.0
 """Seconds that a program waits at its end for runs left behind."""
 
 PROBING_OFF = 32768
@@ -237,10 +237,17 @@ def leave(code: int) -> None:
 
 @atexit.register
 def _wait_for_left_behind() -> None:
-    """Programs that do not end by :func:`leave` wait for such runs; they were told to stop."""
+    """Programs that do not end by :func:`leave` wait a little for such runs; they were told to stop.
+
+    After that the process ends here, as failed if an exception brought it down: HiGHS would abort it otherwise.
+    """
     until = time.monotonic() + LAST_WAIT
     for thread in _left_behind:
         thread.join(max(0.0, until - time.monotonic()))
+    if still_running():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1 if hasattr(sys, "last_value") else 0)
 
 
 class _SilentHighs(highspy.Highs):

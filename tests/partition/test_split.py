@@ -51,7 +51,7 @@ def small_model(path: Path, *, apart: bool = False) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save_model(
-        model, str(path), save_as_external_data=apart, location="w.bin" if apart else None, size_threshold=0
+        model, str(path), save_as_external_data=apart, location="w.bin" if apart else None, size_threshold=32
     )
     return path
 
