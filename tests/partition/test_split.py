@@ -51,7 +51,7 @@ def small_model(path: Path, *, apart: bool = False) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save_model(
-        model, str(path), save_as_external_data=apart, location="w.bin" if apart else None, size_threshold=32
+        model, str(path), save_as_external_data=apart, location="w.bin" if apart else None, size_threshold=64
     )
     return path
 
@@ -119,7 +119,7 @@ def test_weights_beside_the_model_are_found_and_large_parts_keep_theirs_apart(
     path = small_model(tmp_path / "apart.onnx", apart=True)
     assert (tmp_path / "w.bin").is_file() and LARGE > 2**20
     monkeypatch.setattr("partition.split.parts.LARGE", 1)
-    monkeypatch.setattr("partition.split.parts.SMALL", 32)
+    monkeypatch.setattr("partition.split.parts.SMALL", 64)
     graph = Graph.from_onnx(str(path), dims=DIMS)
     split_model(path, random_placement(graph, 2, np.random.default_rng(2)), tmp_path / "parts", dims=DIMS)
     assert list((tmp_path / "parts").glob("*.data"))
