@@ -1,4 +1,4 @@
-"""The command line of mcm-partition: solve, bound, inspect, check, export, models, hardware, train, compare.
+"""The command line of mcm-partition: solve, bound, inspect, check, split, simulate, export, train, compare, ...
 
 Heavy imports stay inside the commands, so that --help answers at once.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -299,6 +301,69 @@ def check(
 @main.command()
 @_model
 @click.argument("answer", type=click.Path())
+@_hw
+@click.option("--inputs", default=100, show_default=True, help="Length of the stream.")
+@click.option(
+    "--buffers", type=float, default=math.inf, help="Inputs for which a chip can hold a tensor; all by default."
+)
+@click.option("--record", default=8, show_default=True, help="Inputs shown in the trace and the picture.")
+@click.option("--trace", type=click.Path(), help="Write a timeline for chrome://tracing or ui.perfetto.dev.")
+@click.option("--plot", type=click.Path(), help="Write a Gantt picture (PNG, SVG or PDF).")
+@_json
+@_dim
+@_format
+@_max_cpus
+@_one_sentence_errors
+def simulate(
+    model: str,
+    answer: str,
+    hw: str | None,
+    inputs: int,
+    buffers: float,
+    record: int,
+    trace: str | None,
+    plot: str | None,
+    as_json: bool,
+    dims: dict[str, int],
+    format_: str | None,
+    max_cpus: int | None,
+) -> None:
+    """Play out a stream of inputs on the package, placed as ANSWER (JSON of a solve) says, event by event.
+
+    \b
+    Example:
+      python cli.py solve resnet50 --hw ring8 -o result.json
+      python cli.py simulate resnet50 result.json --hw ring8 --trace trace.json --plot gantt.png
+    """
+    from partition.simulate import gantt, to_chrome_trace
+    from partition.simulate import simulate as play
+
+    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    placement, hardware = _read_answer(answer, graph, hardware)
+    drawn = record if trace or plot else 0
+    found = play(graph, hardware, placement, inputs=inputs, buffers=buffers, record=drawn)
+    if trace:
+        to_chrome_trace(found, trace)
+    if plot:
+        _save_figure(lambda: gantt(found), plot)
+    import numpy as np
+
+    unit = hardware.time_unit
+    if as_json:
+        told = {name: getattr(found, name) for name in ("predicted", "period", "error", "inputs")}
+        told |= {"buffers": buffers if math.isfinite(buffers) else None, "latency": float(np.median(found.latencies))}
+        click.echo(json.dumps(told | {"chip_busy": found.chip_busy.tolist(), "link_busy": found.link_busy.tolist()}))
+    else:
+        click.echo(
+            f"period {found.period:.6g} {unit} over {inputs} inputs, {found.predicted:.6g} predicted "
+            f"({100 * found.error:+.2f}%); median latency {np.median(found.latencies):.6g} {unit}; "
+            f"busiest chip {100 * found.chip_busy.max():.1f}%"
+        )
+
+
+@main.command()
+@_model
+@click.argument("answer", type=click.Path())
 @click.option("--output", "-o", "folder", required=True, type=click.Path(), help="Folder for the parts; new or empty.")
 @click.option("--verify", is_flag=True, help="Run the parts and the whole with onnxruntime and compare all outputs.")
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
@@ -427,6 +492,40 @@ def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
     from partition.readers.json_fields import parse_file
 
     return Placement.from_answer(graph, parse_file(Path(path)), chips=hardware.chips)
+
+
+def _read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
+    """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
+    from partition.errors import InvalidAssignment
+    from partition.readers.json_fields import parse_file
+
+    data = parse_file(Path(path))
+    placement = _read_placement(path, graph, hardware)
+    names = [kind.name for kind in hardware.kinds]
+    kinds, positions = data.get("kinds"), data.get("positions")
+    try:
+        if kinds:
+            hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in kinds))
+        if positions:
+            hardware = replace(hardware, positions=tuple(positions))
+    except (TypeError, ValueError) as error:
+        raise InvalidAssignment(f"{path!r} is an answer for another package than {hardware.name!r}") from error
+    return placement, hardware
+
+
+def _save_figure(draw: Callable[[], Any], path: str) -> None:
+    """Draw with matplotlib, without a screen, and write the picture."""
+    from partition.errors import InvalidInput
+
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InvalidInput("pictures need matplotlib; pip install 'mcm-partition[plot]'") from error
+    matplotlib.use("Agg")
+    try:
+        draw().figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"cannot write {path!r}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,216 @@
+"""The simulation itself, on SimPy: chips, ports and links are resources, every tensor of every input a process."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+from partition.cost import evaluate_placement
+from partition.errors import InvalidInput
+from partition.graph import FloatArray, Graph
+from partition.hardware import Hardware
+from partition.placement import Placement
+from partition.simulate.outcome import Simulation, Span
+from partition.simulate.tasks import Hop, Plan, Task, plan
+
+Steps = Generator[Any, Any, None]
+
+
+def simulate(
+    graph: Graph,
+    hardware: Hardware,
+    placement: Placement,
+    *,
+    inputs: int = 100,
+    buffers: float = math.inf,
+    record: int = 0,
+) -> Simulation:
+    """Play out a stream of inputs that are all there from the start.
+
+    A chip runs a task once the tensors it needs have arrived, for the earliest input first. A tensor leaves through the
+    sender's port, crosses one link after the other and enters through the receiver's port, and occupies each for its
+    transfer time. With serial transfers, ports and compute of a chip are one resource.
+
+    Parameters
+    ----------
+    inputs : length of the stream. buffers : for how many inputs a chip can hold a tensor that it receives, and one
+        that it sends, at the same time; a sender waits while a receiver is full.
+    record : inputs, from the first, of which all spans are kept.
+
+    Raises
+    ------
+    InvalidInput : simpy is not installed, or a number does not make sense.
+    InvalidAssignment : a tensor cannot be routed.
+    """
+    try:
+        import simpy
+    except ImportError as error:
+        raise InvalidInput("simulating needs simpy; pip install 'mcm-partition[simulate]'") from error
+    if isinstance(inputs, bool) or not isinstance(inputs, int) or inputs < 4:
+        raise InvalidInput(f"inputs is {inputs!r}; give a whole number from 4")
+    if not (buffers == math.inf or (buffers == int(buffers) and buffers >= 1)):
+        raise InvalidInput(f"buffers is {buffers!r}; give a whole number from 1, or inf")
+    return _Package(simpy, graph, hardware, placement, inputs, buffers, record).run()
+
+
+class _Package:
+    """Resources, and the processes that use them."""
+
+    def __init__(
+        self,
+        simpy: Any,
+        graph: Graph,
+        hardware: Hardware,
+        placement: Placement,
+        inputs: int,
+        buffers: float,
+        record: int,
+    ) -> None:
+        self.simpy, self.graph, self.hw, self.inputs, self.buffers = simpy, graph, hardware, inputs, buffers
+        self.record = record
+        self.plan: Plan = plan(graph, hardware, placement)
+        self.predicted = float(evaluate_placement(graph, hardware, placement).period[0])
+        self.env = simpy.Environment()
+        chips, charged = range(hardware.chips), hardware.transfers_charged
+        self.charged = [bool(c) for c in charged]
+        self.chip = [simpy.PriorityResource(self.env) for _ in chips]
+        ports = self.chip if hardware.serial else None
+        self.into = ports or [simpy.PriorityResource(self.env) for _ in chips]
+        self.out = ports or [simpy.PriorityResource(self.env) for _ in chips]
+        self.link = [simpy.PriorityResource(self.env) for _ in range(hardware.links)]
+        self.arrived: dict[tuple[int, int, int], Any] = defaultdict(self.env.event)  # (tensor, chip, input)
+        self.done: dict[tuple[int, int], Any] = defaultdict(self.env.event)  # (task, input)
+        self.made: dict[tuple[int, int, int], Any] = defaultdict(self.env.event)  # (tensor, source, input)
+        self.room: dict[tuple[str, int, int], Any] = {}
+        self.readers: dict[tuple[int, int], int] = defaultdict(int)  # (tensor, chip) -> tasks and relays there
+        self.left: dict[tuple[int, int, int], int] = {}
+        self.spans: list[Span] = []
+        self.busy: dict[tuple[str, int], float] = defaultdict(float)
+        self.begun, self.ended = np.full(inputs, np.inf), np.zeros(inputs)
+        self.half = inputs // 2
+        self.open = [0] * inputs
+
+    def run(self) -> Simulation:
+        for task in self.plan.tasks:
+            for tensor in task.needs:
+                self.readers[tensor, task.chip] += 1
+        for hop in self.plan.hops:
+            if hop.relayed:
+                self.readers[hop.tensor, hop.source] += 1
+        for number, task in enumerate(self.plan.tasks):
+            self.env.process(self._computing(number, task))
+        for hop in self.plan.hops:
+            self.env.process(self._sending(hop))
+        self.env.run()
+        if self.ended.min() <= 0 and self.predicted > 0:
+            raise InvalidInput("the simulated package came to a standstill: the chips wait for one another")
+        finish = np.maximum.accumulate(self.ended)
+        spread = float(finish[-1] - finish[self.half - 1])
+        period = spread / (self.inputs - self.half)
+        share = {key: seconds / spread if spread > 0 else 0.0 for key, seconds in self.busy.items()}
+        return Simulation(
+            predicted=self.predicted,
+            period=period,
+            latencies=self.ended - np.minimum(self.begun, self.ended),
+            chip_busy=self._shares(share, "chip", self.hw.chips),
+            link_busy=self._shares(share, "link", self.hw.links),
+            inputs=self.inputs,
+            buffers=self.buffers,
+            time_unit=self.hw.time_unit,
+            spans=tuple(self.spans),
+        )
+
+    def _shares(self, share: dict[tuple[str, int], float], kind: str, count: int) -> FloatArray:
+        return np.array([share.get((kind, i), 0.0) for i in range(count)])
+
+    # --- processes ------------------------------------------------------------------------------------------
+
+    def _computing(self, number: int, task: Task) -> Steps:
+        """One task, input by input."""
+        for i in range(self.inputs):
+            waits = [self.arrived[t, task.chip, i] for t in task.needs] + [self.done[j, i] for j in task.after]
+            if waits:
+                yield self.env.all_of(waits)
+            for tensor in task.makes:
+                yield from self._take("sent", tensor, task.chip)
+            yield from self._hold(self.chip[task.chip], ("chip", task.chip), "compute", i, task.seconds)
+            for tensor in task.needs:
+                self._read(tensor, task.chip, i)
+            for tensor in task.makes:
+                self.made[tensor, task.chip, i].succeed()
+            self.done[number, i].succeed()
+            yield self.env.timeout(0)  # what this input asks for next goes before the next input
+
+    def _sending(self, hop: Hop) -> Steps:
+        """One tensor from one source, input by input."""
+        tau, name = self.plan.tau[hop.tensor], self.graph.tensor_names[hop.tensor]
+        for i in range(self.inputs):
+            key = hop.tensor, hop.source, i
+            yield (self.arrived if hop.relayed else self.made)[key]
+            for chip in hop.receivers:
+                yield from self._take("received", hop.tensor, chip)
+            paid = tau if self.charged[hop.source] else 0.0
+            yield from self._hold(self.out[hop.source], ("send", hop.source), name, i, paid)
+            if hop.relayed:
+                self._read(hop.tensor, hop.source, i)
+            else:
+                self._give("sent", hop.tensor, hop.source)
+            for leg in hop.legs:
+                self.env.process(self._travelling(hop, leg, i))
+
+    def _travelling(self, hop: Hop, leg: tuple[tuple[int, int], ...], i: int) -> Steps:
+        """Along the links of one branch, a copy left with every receiver on the way."""
+        tau, name = self.plan.tau[hop.tensor], self.graph.tensor_names[hop.tensor]
+        for link, chip in leg:
+            if link >= 0:
+                yield from self._hold(self.link[link], ("link", link), name, i, tau)
+            if self.hw.interconnect.link_latency_s:
+                yield self.env.timeout(self.hw.interconnect.link_latency_s)
+            if chip >= 0:
+                self.env.process(self._receiving(hop.tensor, chip, i))
+
+    def _receiving(self, tensor: int, chip: int, i: int) -> Steps:
+        paid = self.plan.tau[tensor] if self.charged[chip] else 0.0
+        yield from self._hold(self.into[chip], ("receive", chip), self.graph.tensor_names[tensor], i, paid)
+        self.arrived[tensor, chip, i].succeed()
+
+    # --- resources ------------------------------------------------------------------------------------------
+
+    def _hold(self, resource: Any, where: tuple[str, int], what: str, i: int, seconds: float) -> Steps:
+        """Occupy a resource; earlier inputs go first."""
+        with resource.request(priority=i) as turn:
+            yield turn
+            begin = self.env.now
+            yield self.env.timeout(seconds)
+        end = self.env.now
+        self.begun[i] = min(self.begun[i], begin)
+        self.ended[i] = max(self.ended[i], end)
+        if i >= self.half:
+            self.busy[where] += seconds
+        if i < self.record and seconds:
+            self.spans.append(Span(where, what, i, begin, end))
+
+    def _take(self, kind: str, tensor: int, chip: int) -> Steps:
+        """Wait for a free buffer."""
+        if self.buffers == math.inf:
+            return
+        key = kind, tensor, chip
+        if key not in self.room:
+            self.room[key] = self.simpy.Container(self.env, init=int(self.buffers), capacity=int(self.buffers))
+        yield self.room[key].get(1)
+
+    def _give(self, kind: str, tensor: int, chip: int) -> None:
+        if self.buffers != math.inf:
+            self.room[kind, tensor, chip].put(1)
+
+    def _read(self, tensor: int, chip: int, i: int) -> None:
+        """A reader is done with a received tensor; the last one frees its buffer."""
+        left = self.left.get((tensor, chip, i), self.readers[tensor, chip]) - 1
+        self.left[tensor, chip, i] = left
+        if not left:
+            del self.left[tensor, chip, i]
+            self._give("received", tensor, chip)
