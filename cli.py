@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -143,6 +144,7 @@ def main() -> None:
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
+@click.option("--report", type=click.Path(), help="Also write a self-contained HTML page about the result.")
 @_one_sentence_errors
 def solve(
     model: str,
@@ -161,6 +163,7 @@ def solve(
     workers: int,
     throughput: float | None,
     output: str | None,
+    report: str | None,
 ) -> None:
     """Partition MODEL over the chips of HW.
 
@@ -190,6 +193,8 @@ def solve(
         )
     if output:
         result.to_json(output)
+    if report:
+        result.to_html(report, command=shlex.join(["python", "cli.py", *sys.argv[1:]]))
     click.echo(result.to_json() if as_json else result.to_table())
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)

@@ -58,8 +58,8 @@ def main(only: str, seconds: float, inputs: int) -> None:
             if abs(ample.error) >= worst:
                 worst, where = abs(ample.error), f"{model} on {spec}"
             print(
-                f"| {model} | {spec} | {1e3 * ample.predicted:.4f} | {100 * ample.error:+.3f}% | {100 * two.error:+.2f}% "
-                f"| {enough:g} | {passed:.1f} |",
+                f"| {model} | {spec} | {1e3 * ample.predicted:.4f} | {100 * ample.error:+.3f}% "
+                f"| {100 * two.error:+.2f}% | {enough:g} | {passed:.1f} |",
                 flush=True,
             )
     print(f"\n{count} instances; worst error with ample buffers {100 * worst:.2f}%, {where}")

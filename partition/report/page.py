@@ -1,0 +1,46 @@
+"""The page: one HTML file with data, style and program inside, no network."""
+
+from __future__ import annotations
+
+import html
+import json
+from importlib import resources
+from os import PathLike
+from string import Template
+from typing import TYPE_CHECKING
+
+from partition.files import write_atomically
+from partition.report.data import report_data
+
+if TYPE_CHECKING:
+    from partition.result import Result
+
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""Characters that could end the element in which the data sits; JSON has them as escapes too."""
+
+
+def to_html(result: Result, path: str | PathLike[str] | None = None, *, command: str = "") -> str:
+    """The page as text, also written to ``path`` if given (atomically).
+
+    Parameters
+    ----------
+    command : how to get the same result again, shown on the page.
+
+    Raises
+    ------
+    InvalidInput : the file cannot be written.
+    """
+    data = json.dumps(report_data(result, command), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for character, escape in _UNSAFE.items():
+        data = data.replace(character, escape)
+    folder = resources.files("partition.report")
+    parts = {name: folder.joinpath(f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
+    text = Template(parts["html"]).substitute(
+        title=html.escape(f"{result.graph.name} on {result.hardware.name}"),
+        style=parts["css"],
+        program=parts["js"],
+        data=data,
+    )
+    if path is not None:
+        write_atomically(path, text)
+    return text
