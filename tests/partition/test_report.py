@@ -1,0 +1,167 @@
+"""The report: self-contained, small, safe whatever names say, and alive in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from instances import chain_of, package
+
+from cli import main
+from partition import GraphBuilder, InvalidInput, Result, load_hardware, load_model, partition
+from partition.report import convergence, loads, sram, traffic
+from partition.report.data import MOST_GROUPS, layers
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+in_browser = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
+
+
+@pytest.fixture(scope="module")
+def bert() -> Result:
+    return partition(load_model("bert-large").graph, load_hardware("ring36"), time_limit=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER or ""
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+                 "disable-background-networking", "disable-component-update", "disable-dev-shm-usage"):  # fmt: skip
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.set_script_timeout(10)
+    yield driver
+    driver.quit()
+
+
+def opened(browser: Any, path: Path, width: int, height: int) -> Any:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes"
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    return browser
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
+def test_bert_large_opens_at_once_on_a_laptop_and_a_phone(
+    bert: Result, browser: Any, tmp_path: Path, width: int, height: int
+) -> None:
+    path = tmp_path / "report.html"
+    assert len(bert.to_html(path)) < 3_000_000
+    page = opened(browser, path, width, height)
+    seconds = page.execute_script(
+        "const t = performance.getEntriesByType('navigation')[0]; return (t.domComplete - t.startTime) / 1000"
+    )
+    assert seconds < 2
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    assert page.execute_script("return document.querySelectorAll('#load rect').length") == 36
+    boxes = page.execute_script("return document.querySelectorAll('#canvas rect').length")
+    assert 36 <= boxes <= MOST_GROUPS
+    assert bert.verdict() in page.execute_script("return document.getElementById('verdict').textContent")
+
+
+@in_browser
+def test_a_box_opens_into_its_operations_and_operations_are_found(bert: Result, browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    bert.to_html(path)
+    page = opened(browser, path, 1366, 900)
+    inside = page.execute_script(
+        "const rects = [...document.querySelectorAll('#canvas rect')];"
+        "const sizes = data.graph.boxes.map((b) => b[2]); const most = sizes.indexOf(Math.max(...sizes));"
+        "rects[most].dispatchEvent(new MouseEvent('click', {bubbles: true}));"
+        "return [sizes[most], document.querySelectorAll('#canvas rect').length]"
+    )
+    assert inside[0] == inside[1] > 10
+    page.execute_script("document.getElementById('back').click()")
+    name = bert.graph.names[1000]
+    page.execute_script("const f = document.getElementById('find'); f.value = arguments[0];"
+                        "f.dispatchEvent(new Event('input'))", name)  # fmt: skip
+    told = page.execute_script("return document.getElementById('told').textContent")
+    assert told.startswith(f"{name}: ") and f"chip {bert.assignment[name]}," in told
+    assert page.execute_script("return document.querySelectorAll('#canvas .found').length") == 1
+    before = page.execute_script("return document.getElementById('canvas').getAttribute('viewBox')")
+    page.execute_script(
+        "const wheel = new WheelEvent('wheel', {deltaY: -200, clientX: 300, clientY: 500});"
+        "document.getElementById('canvas').dispatchEvent(wheel)"
+    )
+    assert page.execute_script("return document.getElementById('canvas').getAttribute('viewBox')") != before
+
+
+def hostile() -> Result:
+    b = GraphBuilder("</script><script>document.title='owned'</script>")
+    b.operation("<img src=x onerror=alert(1)>", "Op</script>", outputs={"a\u2028&amp;": 1}, flops=1, bytes_accessed=0)
+    b.operation("b\x00\x1b[31m", "Op", inputs=["a\u2028&amp;"], flops=1, bytes_accessed=0)
+    return partition(b.build(), package(2))
+
+
+def test_names_cannot_leave_their_place(tmp_path: Path) -> None:
+    text = hostile().to_html(command="<script>")
+    assert text.count("<script") == 2 and text.count("</script>") == 2 and "<img" not in text
+
+
+@in_browser
+def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.html"
+    hostile().to_html(path, command="<script>")
+    page = opened(browser, path, 1000, 800)
+    assert page.title.startswith("</script>") and page.execute_script("return document.images.length") == 0
+
+
+def test_the_page_needs_no_network(bert: Result) -> None:
+    text = bert.to_html()
+    assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in text
+
+
+@in_browser
+def test_infeasible_and_empty_results_have_a_page_too(browser: Any, tmp_path: Path) -> None:
+    b = GraphBuilder("heavy")
+    b.operation("v", "Op", flops=1, bytes_accessed=0, weights=10)
+    result = partition(b.build(), package(1, sram=1))
+    assert result.status == "infeasible"
+    result.to_html(tmp_path / "no.html")
+    page = opened(browser, tmp_path / "no.html", 800, 600)
+    assert "infeasible" in page.execute_script("return document.getElementById('verdict').textContent")
+    partition(chain_of([0.0]), package(1)).to_html(tmp_path / "zero.html")
+    opened(browser, tmp_path / "zero.html", 800, 600)
+
+
+def test_layers_are_few_and_never_span_chips() -> None:
+    for spec, hardware in (("bert-base", "ring16"), ("resnet50", "ring4"), ("rnn", "ring8:memory=off")):
+        result = partition(load_model(spec).graph, load_hardware(hardware), time_limit=5)
+        assert result.placement is not None
+        found = layers(result.graph, result.placement.assignment)
+        assert len({*zip(result.placement.assignment.tolist(), found, strict=True)}) <= MOST_GROUPS
+
+
+def test_figures_are_axes() -> None:
+    result = partition(load_model("resnet50").graph, load_hardware("ring4:dynamic_memory=on"))
+    for draw in (loads, traffic, sram, convergence):
+        ax = draw(result)
+        assert ax.get_ylabel() and (ax.patches or ax.lines)
+        assert draw(result, ax) is ax
+    assert "<svg" in result._repr_html_() and result.verdict().split(":")[0] in result._repr_html_()
+    with pytest.raises(InvalidInput, match="nothing to draw"):
+        loads(Result.infeasible(result.graph, result.hardware, reason="", seconds=0, seed=0))
+
+
+def test_the_command_line_writes_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "out.html"
+    done = CliRunner().invoke(main, ["solve", "resnet50", "--hw", "ring4", "--report", str(path)])
+    assert done.exit_code == 0 and path.read_text().startswith("<!doctype html>")
+    done = CliRunner().invoke(
+        main, ["solve", "resnet50", "--hw", "ring4", "--report", str(tmp_path / "no" / "out.html")]
+    )
+    assert done.exit_code == 2 and "cannot write" in done.stderr
