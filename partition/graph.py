@@ -166,6 +166,20 @@ class Graph:
 
         return from_networkx(digraph, **options)  # type: ignore[arg-type]
 
+    @staticmethod
+    def from_torch(program: Any, **options: Any) -> Graph:
+        """Convert a program of ``torch.export``; see :func:`partition.readers.torch_export.from_torch`."""
+        from partition.readers.torch_export import from_torch
+
+        return from_torch(program, **options)
+
+    @staticmethod
+    def from_jax(function: Any, *args: Any, **options: Any) -> Graph:
+        """Trace a JAX function; see :func:`partition.readers.jax_program.from_jax`."""
+        from partition.readers.jax_program import from_jax
+
+        return from_jax(function, *args, **options)
+
     def to_json(self, path: str | None = None) -> str:
         """The project's own JSON as text, also written to ``path`` if given (atomically)."""
         from partition.readers.native_json import write_json
