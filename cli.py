@@ -12,7 +12,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,9 +95,76 @@ _max_cpus = click.option(
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
+_times = click.option("--times", type=click.Path(), help="CSV or JSON of measured times of operations.")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the model and the package come from: the options that most commands share."""
+
+    hw: str | None
+    dims: dict[str, int]
+    format: str | None
+    max_cpus: int | None
+    times: str | None
+
+
+def _source(command: Callable[..., None]) -> Callable[..., None]:
+    """Add those options and hand them over as ``origin``."""
+
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        hw: str | None,
+        dims: dict[str, int],
+        format_: str | None,
+        max_cpus: int | None,
+        times: str | None,
+        **kwargs: Any,
+    ) -> None:
+        command(*args, origin=_Origin(hw, dims, format_, max_cpus, times), **kwargs)
+
+    for option in (_times, _max_cpus, _format, _dim, _hw):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _read_config(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Defaults of options from a TOML file: a table per command, ``[solve]`` ``time_limit = 30``."""
+    import tomllib
+
+    chosen = Path(path or CONFIG)
+    if path is None and not chosen.is_file():
+        return
+    try:
+        data = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"cannot read {str(chosen)!r}: {error}") from error
+    group = context.command
+    assert isinstance(group, click.Group)
+    for command, values in data.items():
+        if command not in group.commands or not isinstance(values, dict):
+            raise click.BadParameter(f"{str(chosen)!r} has a section {command!r}, which is no command")
+        known = {option.name for option in group.commands[command].params if isinstance(option, click.Option)}
+        strange = sorted(set(values) - known)
+        if strange:
+            raise click.BadParameter(f"{str(chosen)!r}: {command} has no option {strange[0]!r}")
+    context.default_map = data
+
+
+CONFIG = "mcm-partition.toml"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MCM_PARTITION"})
 @click.version_option(package_name="mcm-partition", prog_name="mcm-partition")
+@click.option(
+    "--config",
+    type=click.Path(),
+    callback=_read_config,
+    is_eager=True,
+    expose_value=False,
+    help=f"TOML file with defaults, a table per command; {CONFIG} in this folder by default.",
+)
 def main() -> None:
     """Decide which chip of a Multi-Chip-Module runs which operation of an ML model, with a proof of how good it is.
 
@@ -108,16 +175,14 @@ def main() -> None:
       python cli.py solve bert-large --hw ring36
       python cli.py solve model.onnx --hw ring8 --dim batch=1 --dim seq=128 --json
       python cli.py inspect resnet50 --hw ring4
+
+    Every option also has an environment variable: MCM_PARTITION_SOLVE_TIME_LIMIT=30.
     """
 
 
 @main.command()
 @_model
-@_hw
 @_json
-@_dim
-@_format
-@_max_cpus
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 @click.option(
     "--time-limit",
@@ -145,14 +210,11 @@ def main() -> None:
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
 @click.option("--report", type=click.Path(), help="Also write a self-contained HTML page about the result.")
+@_source
 @_one_sentence_errors
 def solve(
     model: str,
-    hw: str | None,
     as_json: bool,
-    dims: dict[str, int],
-    format_: str | None,
-    max_cpus: int | None,
     quiet: bool,
     time_limit: float,
     gap: float,
@@ -164,6 +226,7 @@ def solve(
     throughput: float | None,
     output: str | None,
     report: str | None,
+    origin: _Origin,
 ) -> None:
     """Partition MODEL over the chips of HW.
 
@@ -174,7 +237,7 @@ def solve(
     from partition.front import partition, validate_limits
 
     validate_limits(time_limit, gap)
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     start = _read_placement(warm_start, graph, hardware) if warm_start else None
     with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
         display = None if quiet else stack.enter_context(Display(unit=hardware.time_unit))
@@ -202,26 +265,13 @@ def solve(
 
 @main.command()
 @_model
-@_hw
 @_json
-@_dim
-@_format
-@_max_cpus
 @click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="Stop proving after this long.")
 @click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop.")
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@_source
 @_one_sentence_errors
-def bound(
-    model: str,
-    hw: str | None,
-    as_json: bool,
-    dims: dict[str, int],
-    format_: str | None,
-    max_cpus: int | None,
-    time_limit: float,
-    gap: float,
-    seed: int,
-) -> None:
+def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, origin: _Origin) -> None:
     """Prove how short a period of MODEL on HW can be, and say which method proved what.
 
     The methods are those of docs/proof.md, in the order in which they were better than all before them.
@@ -229,7 +279,7 @@ def bound(
     from partition.front import partition, validate_limits
 
     validate_limits(time_limit, gap)
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     with _terminated_like_interrupted():
         result = partition(graph, hardware, time_limit=time_limit, gap=gap, seed=seed)
     if result.status == "infeasible":
@@ -246,40 +296,24 @@ def bound(
 
 @main.command()
 @_model
-@_hw
 @_json
-@_dim
-@_format
-@_max_cpus
+@_source
 @_one_sentence_errors
-def inspect(
-    model: str, hw: str | None, as_json: bool, dims: dict[str, int], format_: str | None, max_cpus: int | None
-) -> None:
+def inspect(model: str, as_json: bool, origin: _Origin) -> None:
     """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure."""
     from partition.description import describe, summary
 
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     click.echo(json.dumps(describe(graph, hardware)) if as_json else summary(graph, hardware))
 
 
 @main.command()
 @_model
 @click.argument("assignment", type=click.Path())
-@_hw
 @_json
-@_dim
-@_format
-@_max_cpus
+@_source
 @_one_sentence_errors
-def check(
-    model: str,
-    assignment: str,
-    hw: str | None,
-    as_json: bool,
-    dims: dict[str, int],
-    format_: str | None,
-    max_cpus: int | None,
-) -> None:
+def check(model: str, assignment: str, as_json: bool, origin: _Origin) -> None:
     """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
 
     Exit codes: 0 valid, 1 a rule is broken, 2 bad input.
@@ -287,7 +321,7 @@ def check(
     from partition import rules
     from partition.cost import evaluate_placement
 
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     placement = _read_placement(assignment, graph, hardware)
     violations = rules.check(graph, hardware, placement)
     period = float(evaluate_placement(graph, hardware, placement).period[0])
@@ -306,7 +340,6 @@ def check(
 @main.command()
 @_model
 @click.argument("answer", type=click.Path())
-@_hw
 @click.option("--inputs", default=100, show_default=True, help="Length of the stream.")
 @click.option(
     "--buffers", type=float, default=math.inf, help="Inputs for which a chip can hold a tensor; all by default."
@@ -315,23 +348,18 @@ def check(
 @click.option("--trace", type=click.Path(), help="Write a timeline for chrome://tracing or ui.perfetto.dev.")
 @click.option("--plot", type=click.Path(), help="Write a Gantt picture (PNG, SVG or PDF).")
 @_json
-@_dim
-@_format
-@_max_cpus
+@_source
 @_one_sentence_errors
 def simulate(
     model: str,
     answer: str,
-    hw: str | None,
     inputs: int,
     buffers: float,
     record: int,
     trace: str | None,
     plot: str | None,
     as_json: bool,
-    dims: dict[str, int],
-    format_: str | None,
-    max_cpus: int | None,
+    origin: _Origin,
 ) -> None:
     """Play out a stream of inputs on the package, placed as ANSWER (JSON of a solve) says, event by event.
 
@@ -343,7 +371,7 @@ def simulate(
     from partition.simulate import gantt, to_chrome_trace
     from partition.simulate import simulate as play
 
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     placement, hardware = _read_answer(answer, graph, hardware)
     drawn = record if trace or plot else 0
     found = play(graph, hardware, placement, inputs=inputs, buffers=buffers, record=drawn)
@@ -420,26 +448,15 @@ def split(
 
 @main.command()
 @_model
-@_hw
-@_dim
-@_format
-@_max_cpus
 @click.option("--output", "-o", required=True, type=click.Path(), help="File to write, ending in .lp or .mps.")
 @click.option("--threshold", type=float, help="Only placements with a period up to this; makes the model much smaller.")
+@_source
 @_one_sentence_errors
-def export(
-    model: str,
-    hw: str | None,
-    dims: dict[str, int],
-    format_: str | None,
-    max_cpus: int | None,
-    output: str,
-    threshold: float | None,
-) -> None:
+def export(model: str, output: str, threshold: float | None, origin: _Origin) -> None:
     """Write the MILP of MODEL on HW as LP or MPS for another solver."""
     from milp.export import write_model
 
-    graph, hardware = _load(model, hw, format_, dims, max_cpus)
+    graph, hardware = _load(model, origin)
     write_model(graph, hardware, output, threshold=threshold)
 
 
@@ -476,19 +493,27 @@ def hardware(name: str | None, as_json: bool) -> None:
     click.echo(json.dumps(describe_hardware(loaded)) if as_json else to_toml(loaded).rstrip())
 
 
-def _load(
-    model: str, hw: str | None, format_: str | None, dims: dict[str, int], max_cpus: int | None
-) -> tuple[Graph, Hardware]:
+def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
     from partition.errors import InvalidInput
     from partition.hardware_files import load_hardware
     from partition.readers.sources import load_model
 
-    hardware = load_hardware(hw) if hw is not None else None
-    source = load_model(model, format=format_, dims=dims, max_cpus=max_cpus)
+    hardware = load_hardware(origin.hw) if origin.hw is not None else None
+    source = load_model(model, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus)
     hardware = hardware or source.hardware
     if hardware is None:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")
-    return source.graph, hardware
+    if origin.times is None:
+        return source.graph, hardware
+    from partition.readers.measured import read_times, with_times
+
+    graph, missing = with_times(source.graph, read_times(origin.times), [kind.name for kind in hardware.kinds])
+    if missing:
+        listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        click.echo(
+            f"{len(missing)} of {graph.n} operations have no measured time and keep their roofline: {listed}", err=True
+        )
+    return graph, hardware
 
 
 def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:

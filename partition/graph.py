@@ -124,10 +124,10 @@ class Graph:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything but the name: it tells whether an answer belongs to this version of the model."""
+        """A hash of all but the name and measured times: whether an answer belongs to this version of the model."""
         digest = hashlib.sha256()
         for f in fields(self):
-            if f.name == "name":
+            if f.name in ("name", "profiled_times"):
                 continue
             value = getattr(self, f.name)
             parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
@@ -142,6 +142,12 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, operations={self.n}, tensors={self.m})"
+
+    def with_times(self, times: Mapping[str, Any], kinds: Sequence[str]) -> tuple[Graph, list[str]]:
+        """Measured times instead of the roofline; see :func:`partition.readers.measured.with_times`."""
+        from partition.readers.measured import with_times
+
+        return with_times(self, times, kinds)
 
     # Readers live in partition.readers; these are their front doors.
 

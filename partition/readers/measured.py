@@ -1,0 +1,107 @@
+"""Measured times of operations, from a CSV or JSON file, instead of the roofline."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from partition.errors import InvalidInput
+from partition.graph import FloatArray, Graph
+from partition.readers.json_fields import parse_file, shown
+
+ALL_KINDS = "seconds"
+"""Name of the column that holds for chips of every kind."""
+
+
+def read_times(path: str | PathLike[str]) -> dict[str, dict[str, float]]:
+    """Operation -> kind of chip (or ``seconds`` for all) -> time, from a ``.json`` file or else CSV.
+
+    Raises
+    ------
+    InvalidInput : the file cannot be read, or a line is not of the documented form; file and line are named.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        return {name: _row(name, entry, path) for name, entry in parse_file(path).items()}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read the times file {shown(str(path), 300)}: {error}") from error
+    rows = csv.DictReader(text.splitlines())
+    if not rows.fieldnames or "operation" not in rows.fieldnames or len(rows.fieldnames) < 2:
+        raise InvalidInput(
+            f"{shown(str(path), 300)} needs a first line such as operation,seconds (or operation and kinds of chips)"
+        )
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        name = row.pop("operation", None)
+        where = f"line {rows.line_num}"
+        if not name:
+            raise InvalidInput(f"{shown(str(path), 300)}, {where}: no operation is named")
+        if name in found:
+            raise InvalidInput(f"{shown(str(path), 300)}, {where}: operation {shown(name)} comes twice")
+        found[name] = {
+            str(column): _seconds(value, name, f"{shown(str(path), 300)}, {where}")
+            for column, value in row.items()
+            if value not in (None, "")
+        }
+    return found
+
+
+def _row(name: str, entry: Any, path: Path) -> dict[str, float]:
+    where = shown(str(path), 300)
+    if isinstance(entry, Mapping):
+        return {str(kind): _seconds(value, name, where) for kind, value in entry.items()}
+    return {ALL_KINDS: _seconds(entry, name, where)}
+
+
+def _seconds(value: Any, name: str, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not (math.isfinite(number) and number >= 0):
+        raise InvalidInput(f"{where}: the time of operation {shown(name)} is {value!r}; give seconds from 0")
+    return number
+
+
+def with_times(
+    graph: Graph, times: Mapping[str, Mapping[str, float] | float], kinds: Sequence[str]
+) -> tuple[Graph, list[str]]:
+    """The graph with measured times, and the operations (inputs aside) that have none and keep their roofline.
+
+    Parameters
+    ----------
+    times : operation -> seconds, or -> kind of chip -> seconds. kinds : names of the package's kinds of chips.
+
+    Raises
+    ------
+    InvalidInput : an operation or a kind does not exist.
+    """
+    strange = [name for name in times if name not in graph.index]
+    if strange:
+        raise InvalidInput(
+            f"the times name operation {shown(strange[0])}, which graph {graph.name!r} does not have "
+            f"({len(strange)} of {len(times)} are unknown); measure this version of the model"
+        )
+    arrays: dict[str, FloatArray] = {
+        kind: np.array(graph.profiled_times.get(kind, np.full(graph.n, np.nan))) for kind in kinds
+    }
+    for name, entry in times.items():
+        given = entry if isinstance(entry, Mapping) else {ALL_KINDS: entry}
+        for kind, seconds in given.items():
+            if kind != ALL_KINDS and kind not in arrays:
+                raise InvalidInput(
+                    f"the times name {shown(kind)} as a kind of chip; the package has {', '.join(sorted(arrays))}"
+                )
+            for each in arrays if kind == ALL_KINDS else (kind,):
+                arrays[each][graph.index[name]] = seconds
+    missing = np.flatnonzero(np.any([np.isnan(row) for row in arrays.values()], axis=0) & ~graph.is_input)
+    return replace(graph, profiled_times=arrays), [graph.names[v] for v in missing.tolist()]
