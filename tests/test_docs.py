@@ -1,0 +1,102 @@
+"""The documentation: every Python block runs, every command line parses, the site builds without a warning."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+NOT_RUN = {"learned.md": "needs a Dask scheduler"}
+NEEDS = {"frameworks.md": ("torch", "jax")}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def small_onnx(path: Path) -> None:
+    """The model.onnx that pages speak of."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    rng = np.random.default_rng(0)
+    weights = [numpy_helper.from_array(rng.standard_normal((64, 64)).astype(np.float32), f"w{i}") for i in range(6)]
+    nodes = [helper.make_node("MatMul", [f"h{i}", f"w{i}"], [f"h{i + 1}"], name=f"layer{i}") for i in range(6)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 64]) for name in ("h0", "h6")]
+    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], weights)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    """All blocks of a page one after the other, in a folder with a model.onnx."""
+    if page.name in NOT_RUN:
+        pytest.skip(NOT_RUN[page.name])
+    for library in NEEDS.get(page.name, ()):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"needs {library}")
+    small_onnx(tmp_path / "model.onnx")
+    program = tmp_path / "page.py"
+    program.write_text("import matplotlib\nmatplotlib.use('Agg')\n" + "\n".join(blocks(page, "python")))
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """(page, command) for every use of the command line in a shell block."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                for match in re.finditer(r"(?:cli\.py|mcm-partition) (.*?)(?=$|&&|\s#|>| \|)", line):
+                    if "COMPLETE" not in line:
+                        found.append((page.name, match.group(1)))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_command_lines_parse(page: str, line: str) -> None:
+    words = shlex.split(line)
+    command = main.commands[words[0]]
+    try:
+        command.make_context(words[0], words[1:])
+    except click.UsageError as error:
+        pytest.fail(f"{page}: {line}: {error.format_message()}")
+
+
+def test_pages_speak_of_files_that_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(
+            r"`((?:partition|milp|learned|tests|benchmarks|examples|docs)/[\w/.-]+\.\w+)`", page.read_text()
+        ):
+            assert (ROOT / name).exists() or name.startswith("benchmarks/results/"), f"{page.name} names {name}"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the docs extra")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "site" / "api" / "index.html").read_text().count("doc-heading") > 20
