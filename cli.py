@@ -563,7 +563,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM ends a solve as Ctrl-C does: with the best answer so far."""
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     try:
         previous = signal.signal(signal.SIGTERM, interrupt)

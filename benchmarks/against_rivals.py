@@ -133,7 +133,8 @@ def pictures(rows: list[dict[str, Any]]) -> list[Path]:
     for method, found in sorted(by_method.items()):
         gaps = np.ones((len(common), len(times)))
         for i, case in enumerate(sorted(common)):
-            for seconds, period, bound in found[case].get("history", []):
+            row = found[case]
+            for seconds, period, bound in [*row.get("history", []), [row["seconds"], row["period"], row["bound"]]]:
                 if period:
                     gaps[i, times >= seconds] = max(0.0, 1 - (bound or 0.0) / period)
         axes[0].plot(times, 100 * gaps.mean(axis=0), label=method)

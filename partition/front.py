@@ -17,7 +17,7 @@ from partition.portfolio import solve_side_by_side
 from partition.progress import Progress
 from partition.result import Result
 from partition.rules import check
-from partition.stopping import Stop
+from partition.stopping import Stop, interruptible
 
 if TYPE_CHECKING:
     from milp.advice import Advice
@@ -71,10 +71,6 @@ def partition(
     InvalidInput : an argument cannot be used.
     NoSolutionInTime : time ran out before any valid placement was found.
     """
-    from milp.goals import ROUNDING, pursue
-    from milp.kind_orders import search_orders
-    from milp.stages import arrange
-
     validate_limits(time_limit, gap)
     stop = Stop(time_limit)
     start = _start(graph, hw, warm_start)
@@ -94,6 +90,28 @@ def partition(
             objective=goals,
             throughput=throughput,
         )
+    with interruptible(stop):
+        return _solve(graph, hw, start, guide, goals, period_limit, throughput, gap, seed, stop, on_progress)
+
+
+def _solve(
+    graph: Graph,
+    hw: Hardware,
+    start: Placement | None,
+    guide: Callable[[Instance], Advice] | None,
+    goals: Sequence[str],
+    period_limit: float,
+    throughput: float | None,
+    gap: float,
+    seed: int,
+    stop: Stop,
+    on_progress: Callable[[Progress], None] | None,
+) -> Result:
+    """The solve itself, every argument checked."""
+    from milp.goals import ROUNDING, pursue
+    from milp.kind_orders import search_orders
+    from milp.stages import arrange
+
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
@@ -102,7 +120,7 @@ def partition(
         graph,
         hw,
         gap=gap,
-        stop=stop.limited(PERIOD_SHARE * time_limit) if len(goals) > first else stop,
+        stop=stop.limited(PERIOD_SHARE * stop.time_limit) if len(goals) > first else stop,
         seed=seed,
         starts=[start] if start else [],
         advice=guide,
@@ -114,7 +132,8 @@ def partition(
     if chosen.routed and chosen.identical_chips and incumbent.placement is not None:
         chosen = arrange(graph, chosen, incumbent.placement, stop=stop)
         incumbent.move_stages(chosen)
-    if outcome.interrupted and incumbent.placement is None:
+    interrupted = outcome.interrupted or stop.flag.is_set()
+    if interrupted and incumbent.placement is None:
         raise KeyboardInterrupt
     history = tuple(incumbent.history)
     if not outcome.feasible:
@@ -122,8 +141,8 @@ def partition(
         return Result.infeasible(graph, hw, reason=why, seconds=stop.seconds, seed=seed, history=history)
     if incumbent.placement is None:
         raise NoSolutionInTime(
-            f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {time_limit:g} s, and none was proved "
-            "impossible; allow more time"
+            f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {stop.time_limit:g} s, and none was "
+            "proved impossible; allow more time"
         )
     if incumbent.period > period_limit * (1 + ROUNDING):
         wanted = f"a throughput of {throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
@@ -136,7 +155,7 @@ def partition(
         )
     placement = incumbent.placement
     reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
-    if len(goals) > first and not outcome.interrupted:
+    if len(goals) > first and not interrupted:
         allowed = incumbent.period * (1 + ROUNDING) if first else period_limit
         placement, more = pursue(graph, chosen, placement, goals[first:], allowed, gap=gap, stop=stop, seed=seed)
         reached += more
@@ -153,7 +172,7 @@ def partition(
         seed=seed,
         history=history,
         cost=cost,
-        interrupted=outcome.interrupted,
+        interrupted=interrupted or stop.flag.is_set(),
         goals=tuple(reached),
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 import time
+from collections.abc import Iterator
 
 
 class Stop:
@@ -33,3 +36,27 @@ class Stop:
     def __call__(self) -> bool:
         """Whether to stop now."""
         return self.flag.is_set() or self.remaining <= 0.0
+
+
+@contextlib.contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Within, the first Ctrl-C sets the flag of ``stop`` and the second raises ``KeyboardInterrupt``.
+
+    An exception raised by a signal is lost where it happens to strike inside a callback of the garbage collector, say;
+    a flag is not. Handlers of the application's own, and other threads than the main one, are left alone.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.flag.is_set():
+            raise KeyboardInterrupt
+        stop.flag.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
