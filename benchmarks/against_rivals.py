@@ -58,9 +58,9 @@ def run_one(case: Case, method: str, seconds: float) -> dict[str, Any]:
 
 
 def quality(rows: list[dict[str, Any]]) -> str:
-    """Geometric mean of bound / period by regime and number of chips."""
+    """Geometric mean of bound / period by regime and number of chips; what is proved infeasible has neither."""
     groups: dict[tuple[str, str, float], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
+    for row in (row for row in rows if row["status"] != "infeasible"):
         ratio = row["bound"] / row["period"] if row["period"] and row["bound"] else 0.0
         groups[row["regime"], row["method"], row["limit"]][row["chips"]].append(max(ratio, 1e-3))
     lines = []

@@ -39,7 +39,7 @@ def test_a_chain_on_two_chips_by_hand() -> None:
 @pytest.mark.parametrize("topology", ["ring", "chain", "biring", "mesh", "crossbar", "memory"])
 def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: str, transfers: str) -> None:
     compared = 0
-    for seed in range(40):
+    for seed in range(14):
         rng = np.random.default_rng(seed)
         drawn = "memory" if topology == "memory" else "ring"
         graph, hardware = random_instance(rng, n=8, chips=4, topology=drawn, transfers=transfers)
@@ -53,11 +53,11 @@ def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: 
         assignment[graph.topological_order] = np.sort(rng.integers(0, 4, graph.n))
         if not np.isfinite(evaluate_placement(graph, hardware, Placement(assignment)).period).all():
             continue
-        found = simulate(graph, hardware, Placement(assignment), inputs=200)
+        found = simulate(graph, hardware, Placement(assignment), inputs=120)
         if found.predicted > 0:
             assert found.period == pytest.approx(found.predicted, rel=0.03)
             compared += 1
-    assert compared > 20
+    assert compared > 6
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: 
 )
 def test_real_models_run_at_the_predicted_throughput(model: str, spec: str) -> None:
     graph = load_model(model).graph
-    result = partition(graph, load_hardware(spec), time_limit=10)
+    result = partition(graph, load_hardware(spec), time_limit=3)
     assert result.placement is not None
     found = simulate(graph, result.hardware, result.placement, inputs=60)
     assert abs(found.error) < 0.01
