@@ -13,6 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed
+from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky import get_reusable_executor
+from joblib.parallel import get_active_backend
 
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.graph import Graph
@@ -67,10 +70,18 @@ def solve_side_by_side(
             answers.append(answer)
             if answer.status != "feasible":
                 running.close()
+                _end_local_workers()
                 break
     if not answers:
         raise NoSolutionInTime(missed)
     return _joined(answers)
+
+
+def _end_local_workers() -> None:
+    """End joblib's own processes, in which members may go on for as long as their time limit."""
+    backend, _ = get_active_backend()
+    if isinstance(backend, LokyBackend):
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _member(

@@ -20,6 +20,18 @@ def test_two_workers_agree_with_one() -> None:
     assert (both.status, both.period) == (alone.status, pytest.approx(alone.period))
 
 
+def test_a_dask_cluster_serves_as_well() -> None:
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    graph, hardware = load_model("unet").graph, load_hardware("ring8")
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
+        both = partition(graph, hardware, workers=2)
+    certify(describe(graph, hardware), answer_of(both))
+    assert both.status == "optimal"
+
+
 def test_out_of_time_the_best_answer_and_the_best_bound_are_joined() -> None:
     graph, hardware = load_model("randwire").graph, load_hardware("ring8")
     both = partition(graph, hardware, workers=2, time_limit=3)
