@@ -20,9 +20,6 @@ TABLE_LIMIT = 80_000_000
 CHUNK = 2048
 """Ideals unpacked from bits to numbers at a time."""
 
-WORK_SLACK = 1e-9
-"""Relative rounding allowance when a block's compute is compared with the threshold."""
-
 
 class TableTooLarge(Exception):
     """A window of ideals differs in too many nodes."""
@@ -157,16 +154,16 @@ class Blocks:
 
     Parameters
     ----------
-    words : (I, words) the ideals as bits, by work. work : (I,). threshold : blocks of more work are not looked at.
+    words : (I, words) the ideals as bits, by work. work : (I,). longest : blocks of more work are not looked at.
 
     Raises
     ------
     TableTooLarge : the ideals differ in too many nodes.
     """
 
-    def __init__(self, data: BlockData, words: NDArray[np.uint64], work: FloatArray, threshold: float) -> None:
+    def __init__(self, data: BlockData, words: NDArray[np.uint64], work: FloatArray, longest: float) -> None:
         self.data, self.inst, self.hw = data, data.inst, data.hw
-        self.words, self.work, self.threshold = words, work, threshold
+        self.words, self.work, self.longest = words, work, longest
         common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
         self.varying = np.flatnonzero(common != some)
         nodes = data.kept.nodes
@@ -253,8 +250,7 @@ class Blocks:
 
     def beginning_at(self, i: int) -> tuple[IntArray, list[FloatArray]]:
         """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
-        reach = self.work[i] + self.threshold * (1 + WORK_SLACK)
-        last = int(np.searchsorted(self.work, reach, side="right"))
+        last = int(np.searchsorted(self.work, self.work[i] + self.longest, side="right"))
         begin = self.words[i]
         later = np.arange(i + 1, last)
         # Word by word: most candidates drop out at the first words that differ.

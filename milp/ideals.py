@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.blocks import WORK_SLACK, BlockData, Blocks, Kept, TableTooLarge
+from milp.blocks import BlockData, Blocks, Kept, TableTooLarge
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 
@@ -34,6 +34,9 @@ WINDOW = 1024
 
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
+
+TRIFLE = 1e-11
+"""What a node weighs besides its time, relative to all work: more than rounding can be, less than matters."""
 
 Used = tuple[int, ...]
 """Chips of each kind."""
@@ -92,6 +95,10 @@ def tiny_nodes(instance: Instance, limit: float) -> BoolArray:
     return np.asarray((instance.time.max(axis=0) + sent < limit) & light)
 
 
+WORK_SLACK = 1e-9
+"""Relative rounding allowance when a block's compute is compared with the threshold."""
+
+
 class _Chains:
     """Scores the blocks between ideals, window by window, and finds the best chain."""
 
@@ -103,13 +110,20 @@ class _Chains:
         raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
         words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
         work = kept.sums(words, inst.fastest[kept.nodes])
-        by_work = np.argsort(work, kind="stable")  # stable: among equal work, subsets stay first
+        # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
+        # different orders), so every node weighs a little more than any rounding.
+        trifle = TRIFLE * float(work.max())
+        size = np.array([mask.bit_count() for mask in masks])
+        work = work + trifle * size
+        by_work = np.argsort(work, kind="stable")
         self.words, self.work = np.ascontiguousarray(words[by_work]), work[by_work]
+        assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
+        self.longest = threshold * (1 + WORK_SLACK) + trifle * len(kept.nodes)
         self.data = BlockData(inst, kept)
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""
-        return np.searchsorted(self.work, self.work[first] + self.threshold * (1 + WORK_SLACK), side="right")
+        return np.searchsorted(self.work, self.work[first] + self.longest, side="right")
 
     def _windows(self) -> Iterator[tuple[int, int, int]]:
         """(first, last, end): blocks that begin at ``first..last - 1`` end before ``end``."""
@@ -129,7 +143,7 @@ class _Chains:
         pairs = 0
         for first, last, end in self._windows():
             try:
-                blocks = Blocks(self.data, self.words[first:end], self.work[first:end], self.threshold)
+                blocks = Blocks(self.data, self.words[first:end], self.work[first:end], self.longest)
             except TableTooLarge:
                 return None
             for i in range(last - first):

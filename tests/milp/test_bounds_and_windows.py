@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from exhaustive import brute_force
-from instances import chain_of, package, random_instance, random_training_instance
+from instances import chain_of, package, random_instance, random_tight_instance, random_training_instance
 
 import milp.ideals
 from milp.capacity import BlockCapacity
@@ -156,3 +156,28 @@ def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, mo
                 assert parts.period == pytest.approx(whole.period)
                 compared += whole.chip is not None
     assert compared > 40
+
+
+@pytest.mark.parametrize("seed", [101867, 101872, 101877])
+def test_the_ideal_of_all_nodes_comes_last_whatever_rounding_does(seed: int) -> None:
+    """Found by brute force: BLAS sums rows of equal work in different orders, and a bound lay 27% above the optimum."""
+    graph, hardware = random_tight_instance(np.random.default_rng(seed))
+    hardware = hardware.with_rules(dynamic_memory=False)
+    best, _ = brute_force(describe(graph, hardware), limit=200_000)
+    result = partition(graph, hardware, time_limit=30)
+    assert (best is None) == (result.status == "infeasible")
+    if best is not None:
+        assert result.bound <= best * (1 + 1e-9) and result.period <= best * (1 + 1e-4)
+
+
+def test_ideals_are_ordered_by_inclusion_where_many_nodes_take_no_time() -> None:
+    """Random graphs in which most nodes are free, in units that round badly; the exact program against brute force."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        graph, hardware = random_instance(rng, n=7, chips=3, topology="memory", unit=float(rng.random()))
+        hardware = hardware.with_rules(triangle=False, replication=False, memory=False)
+        best, _ = brute_force(describe(graph, hardware), limit=200_000)
+        instance = contract(graph, hardware)
+        chain = best_chain(instance, 10.0 + 2 * (best or 0.0) / instance.unit)
+        if chain is not None and best is not None:
+            assert chain.period * instance.unit <= best * (1 + 1e-9)
