@@ -26,7 +26,7 @@ from partition.instance import Instance
 IDEAL_LIMIT = 60_000
 """Most ideals worth enumerating."""
 
-BITS_LIMIT = 4_000_000_000
+BITS_LIMIT = 1_000_000_000
 """Most bits (ideals x nodes) worth keeping."""
 
 WINDOW = 1024
