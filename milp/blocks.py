@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from milp.coarsening import transfers
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 
@@ -107,18 +108,15 @@ class BlockData:
         plain = kept.node[inst.shared_nodes]
         self.users = row[plain], inst.shared_nodes[plain]
         self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
+        # Where tensors also go back, round a ring, what a link carries depends on all blocks.
+        self.links = self.hw.links > 0 and inst.forward_only
+        self.round_ring = self.hw.links > 0 and not inst.forward_only and self.hw.interconnect.topology == "ring"
 
     def _tensors(self) -> None:
-        inst, node = self.inst, self.kept.node
-        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-        plain = node[inst.source[tensor]] & node[inst.readers]
-        rows, tensor = np.unique(tensor[plain], return_inverse=True)
-        self.tau, self.source = inst.tau[rows], inst.source[rows]
-        self.readers = tensor, inst.readers[plain]
-        self.degree = np.bincount(tensor, minlength=len(rows)).astype(np.int16)
-        self.both_ways = np.zeros(len(rows), dtype=bool)
-        self.both_ways[tensor[~inst.reader_constrains[plain]]] = True
-        self.both_ways |= not self.hw.rules.acyclic
+        moved = transfers(self.inst, self.kept.node)
+        self.tau, self.source, self.both_ways = moved.tau, moved.source, moved.both_ways
+        self.readers = moved.row, moved.reader
+        self.degree = np.bincount(moved.row, minlength=len(moved.tau)).astype(np.int16)
 
     def _replicable(self) -> None:
         """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
@@ -248,11 +246,16 @@ class Blocks:
         ideal, row = np.nonzero(fed & ~self.read)
         self.open = np.split(row, np.searchsorted(ideal, np.arange(1, len(self.words))))
 
-    def beginning_at(self, i: int) -> tuple[IntArray, list[FloatArray]]:
-        """Ideals ``j`` that contain ideal ``i`` and, per chip kind, the load of the block between them."""
+    def beginning_at(self, i: int, wanted: BoolArray) -> tuple[IntArray, list[FloatArray], FloatArray]:
+        """Those ideals ``j`` of ``wanted`` that contain ideal ``i`` and what the block between costs.
+
+        Returns
+        -------
+        The ideals (J,), per chip kind the load (J,), and what the block sends back round the ring (J,).
+        """
         last = int(np.searchsorted(self.work, self.work[i] + self.longest, side="right"))
         begin = self.words[i]
-        later = np.arange(i + 1, last)
+        later = i + 1 + np.flatnonzero(wanted[i + 1 : last])
         # Word by word: most candidates drop out at the first words that differ.
         for word in self.varying[begin[self.varying] != 0][::-1]:
             later = later[(self.words[later, word] & begin[word]) == begin[word]]
@@ -270,13 +273,20 @@ class Blocks:
             moved = paid * receive, paid * send
             load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
             load = np.where(self.barred[later, k] > self.barred[i, k], np.inf, load)
-            if self.hw.links:
+            if self.data.links:
                 load = np.maximum(load, self.cut[later])
             loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.data.limited else load)
-        return later, loads
+        return later, loads, self._returned(i, later)
+
+    def _returned(self, i: int, later: IntArray) -> FloatArray:
+        """Transfer time of the tensors made in a block and read before it."""
+        if not self.data.round_ring:
+            return np.zeros(len(later))
+        back = self.back[self.count[i, self.back] > 0]
+        return np.asarray((self.made[later[:, None], back] & ~self.made[i, back]) @ self.tau[back])
 
     def _transfers(self, i: int, later: IntArray) -> tuple[FloatArray, FloatArray]:
-        if not self.hw.serial and self.hw.links:
+        if not self.hw.serial and self.data.links:
             return np.zeros(1), np.zeros(1)  # never more than the links beside the chip
         live = self.live[i]
         inside = self.count[later[:, None], live]

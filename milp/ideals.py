@@ -3,11 +3,16 @@
 Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs
 of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once (milp/blocks.py),
 on tables of the ideals within reach alone, so that long graphs cost little more than short ones. Replicable nodes are
-left out and the triangle rule is ignored: the result is a bound, and its blocks a placement to complete.
+left out and the triangle rule is ignored. Of the links of a ring on which tensors also go back, the one that all of
+those cross is kept. So the result is a bound, and its blocks a placement to complete.
 
 Tiny nodes (the shape computations of an exporter, say) multiply the ideals without weighing anything. Where there
 are too many ideals, tiny nodes are left out as well; a block is then charged for those that lie between two of its
 own nodes and so cannot be elsewhere, which keeps the bound close.
+
+Where there are still many, levels with fewer nodes come first. The chain of a placement has an image on every level, so
+what the image of an ideal needs in chips before and behind it, the ideal needs too: a finer level looks only at ideals
+that leave enough chips.
 """
 
 from __future__ import annotations
@@ -19,8 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.blocks import BlockData, Blocks, Kept, TableTooLarge
-from partition.graph import BoolArray, FloatArray, IntArray
+from milp.blocks import CHUNK, BlockData, Blocks, Kept, TableTooLarge, member
+from milp.chains import Pairs, Path, best_path
+from milp.coarsening import kept_nodes
+from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 
 IDEAL_LIMIT = 60_000
@@ -38,11 +45,14 @@ PAIR_LIMIT = 30_000_000
 TRIFLE = 1e-11
 """What a node weighs besides its time, relative to all work: more than rounding can be, less than matters."""
 
-Used = tuple[int, ...]
-"""Chips of each kind."""
+FEW, COARSER = 3_000, 4
+"""From so many ideals on, a level with this many times fewer comes first."""
 
 TINY = (0.0, 5e-4, 2e-3, 1e-2)
-"""Nodes whose time and outgoing transfers stay below this (units of the instance) are tiny; tried in turn."""
+"""Nodes of less time than this (units of the instance) are left out where they can be; tried in turn."""
+
+COARSE = (*TINY, 2e-2, 5e-2, 0.1, 0.2)
+"""The same for levels that only prepare finer ones."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +85,65 @@ def best_chain(
     threshold : only blocks with a smaller load are looked at, in units of the instance.
     stop : asked now and then; True gives up (None).
     """
-    if instance.hardware.links and not instance.forward_only:
-        return None
-    for tiny in TINY:
-        kept = Kept(instance, ~instance.replicable & ~tiny_nodes(instance, tiny))
+    levels: list[tuple[Kept, list[int]]] = []
+    for tiny in COARSE:
+        if not levels and tiny > TINY[-1]:
+            return None
+        kept = Kept(instance, kept_nodes(instance, tiny))
         if not kept.node.any():
-            return None  # every node is tiny: nothing is left to bound
-        masks = kept.enumerate(min(ideal_limit, BITS_LIMIT // len(kept.nodes)), stop)
+            break  # every node is tiny: nothing is left to bound
+        most = len(levels[-1][1]) // COARSER if levels else min(ideal_limit, BITS_LIMIT // len(kept.nodes))
+        if levels and len(levels[-1][1]) < FEW:
+            break
+        masks = kept.enumerate(most, stop)
         if masks is not None:
-            return _Chains(instance, kept, masks, threshold, stop).solve()
-    return None
+            levels.append((kept, masks))
+    chain, reach = None, None
+    for kept, masks in reversed(levels):
+        chains = _Chains(instance, kept, masks, threshold, stop, reach)
+        finer = chains.solve()
+        if finer is None:
+            break
+        chain, reach = finer, chains.reach()
+        if chain.chip is None:
+            break  # none exists
+    return chain
 
 
-def tiny_nodes(instance: Instance, limit: float) -> BoolArray:
-    """(N,) nodes whose time and outgoing transfers stay below ``limit`` and whose weights hardly matter."""
-    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
-    light = instance.weights <= 1e-3 * float(instance.hardware.sram_bytes.min())
-    light[instance.shared_nodes] = False
-    return np.asarray((instance.time.max(axis=0) + sent < limit) & light)
+@dataclass(frozen=True, eq=False)
+class _Reach:
+    """Fewest chips before and behind each ideal of a level.
+
+    Attributes
+    ----------
+    kept : the nodes of the level. words : (I, words) its ideals as bits. before, behind : (I,); many: not at all.
+    """
+
+    kept: Kept
+    words: NDArray[np.uint64]
+    before: IntArray
+    behind: IntArray
+
+    def of_finer(self, kept: Kept, words: NDArray[np.uint64]) -> tuple[IntArray, IntArray]:
+        """(I,) and (I,) what the images of a finer level's ideals need before and behind them."""
+        place = np.searchsorted(kept.nodes, self.kept.nodes)
+        width = words.shape[1]
+        shared = np.zeros(64 * width, dtype=np.uint8)
+        shared[place] = 1
+        image = words & np.packbits(shared, bitorder="little").view(np.uint64)
+        row_of: dict[bytes, int] = {}
+        for begin in range(0, len(self.words), CHUNK):
+            wide = np.zeros((min(CHUNK, len(self.words) - begin), 64 * width), dtype=np.uint8)
+            wide[:, place] = member(self.words[begin : begin + CHUNK])[:, : len(place)]
+            for i, row in enumerate(np.packbits(wide, axis=1, bitorder="little")):
+                row_of[row.tobytes()] = begin + i
+        row = np.fromiter((row_of.get(each.tobytes(), -1) for each in image), np.int64, len(image))
+        before, behind = (np.where(row < 0, MANY, found[row]) for found in (self.before, self.behind))
+        return before, behind
+
+
+MANY = 1 << 30
+"""Chips to an ideal that cannot be reached."""
 
 
 WORK_SLACK = 1e-9
@@ -103,7 +154,13 @@ class _Chains:
     """Scores the blocks between ideals, window by window, and finds the best chain."""
 
     def __init__(
-        self, inst: Instance, kept: Kept, masks: list[int], threshold: float, stop: Callable[[], bool]
+        self,
+        inst: Instance,
+        kept: Kept,
+        masks: list[int],
+        threshold: float,
+        stop: Callable[[], bool],
+        coarser: _Reach | None,
     ) -> None:
         self.inst, self.kept, self.hw, self.threshold, self.stop = inst, kept, inst.hardware, threshold, stop
         width = (len(kept.nodes) + 63) // 64
@@ -120,6 +177,18 @@ class _Chains:
         assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
         self.longest = threshold * (1 + WORK_SLACK) + trifle * len(kept.nodes)
         self.data = BlockData(inst, kept)
+        self.before = np.zeros(len(self.work), dtype=np.int64)
+        self.behind = np.ceil((self.work[-1] - self.work) / self.longest * (1 - WORK_SLACK)).astype(np.int64)
+        if coarser is not None:
+            self._leave_out(*coarser.of_finer(kept, self.words))
+
+    def _leave_out(self, before: IntArray, behind: IntArray) -> None:
+        """Forget ideals that leave too few chips to the rest."""
+        alive = before + behind <= self.inst.chips
+        alive[[0, -1]] = True
+        self.words, self.work = np.ascontiguousarray(self.words[alive]), self.work[alive]
+        self.before = before[alive]
+        self.behind = np.maximum(self.behind[alive], behind[alive])
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""
@@ -136,90 +205,69 @@ class _Chains:
             yield first, last, int(reach[last - 1])
 
     def solve(self) -> Chain | None:
-        """Bellman over numbers of chips; blocks at or above the threshold are never kept."""
-        starts: list[IntArray] = []
-        ends: list[IntArray] = []
+        """Bellman over numbers of chips; blocks at or above the threshold, or in no chain, are never kept."""
+        chips, count = self.inst.chips, len(self.work)
+        self.starts: list[int] = []
+        self.ends: list[IntArray] = []
         loads: list[list[FloatArray]] = []
+        returned: list[FloatArray] = []
         pairs = 0
+        reached = np.full(count, MANY)  # fewest chips before each ideal
+        reached[0] = 0
         for first, last, end in self._windows():
+            if (np.maximum(reached, self.before) + self.behind)[first:last].min() > chips:
+                continue
             try:
                 blocks = Blocks(self.data, self.words[first:end], self.work[first:end], self.longest)
             except TableTooLarge:
                 return None
             for i in range(last - first):
-                if self.hw.links and blocks.cut[i] >= self.threshold:
+                used = max(int(reached[first + i]), int(self.before[first + i]))
+                if used + self.behind[first + i] > chips or (self.data.links and blocks.cut[i] >= self.threshold):
                     continue
-                later, per_kind = blocks.beginning_at(i)
+                wanted = np.maximum(used + 1, self.before[first:end]) + self.behind[first:end] <= chips
+                later, per_kind, back = blocks.beginning_at(i, wanted)
                 good = np.min(per_kind, axis=0) < self.threshold
                 pairs += int(good.sum())
                 if pairs > PAIR_LIMIT or (i % 64 == 0 and self.stop()):
                     return None
-                starts.append(np.full(int(good.sum()), first + i, dtype=np.int32))
-                ends.append((first + later[good]).astype(np.int32))
+                ends = first + later[good]
+                reached[ends] = np.minimum(reached[ends], used + 1)
+                self.starts.append(first + i)
+                self.ends.append(ends.astype(np.int32))
                 loads.append([load[good] for load in per_kind])
-        if not pairs:
+                returned.append(back[good])
+        self.before = np.maximum(reached, self.before)
+        if reached[-1] > chips:
             return Chain(float("inf"), None)
-        return self._shortest(
-            np.concatenate(starts), np.concatenate(ends), [np.concatenate(k) for k in zip(*loads, strict=True)]
+        path = best_path(self.hw, self._pairs(loads, returned), count, self.threshold)
+        return Chain(float("inf"), None) if path is None else self._chain(path)
+
+    def _pairs(self, loads: list[list[FloatArray]], returned: list[FloatArray]) -> Pairs:
+        start = np.repeat(np.array(self.starts, dtype=np.int32), [len(ends) for ends in self.ends])
+        end = np.concatenate(self.ends).astype(np.int32)
+        by_end = np.argsort(end, kind="stable")
+        return Pairs(
+            start=start[by_end],
+            end=end[by_end],
+            loads=[np.concatenate(kind)[by_end] for kind in zip(*loads, strict=True)],
+            returned=np.concatenate(returned)[by_end] if self.data.round_ring else None,
         )
 
-    def _shortest(self, start: NDArray[np.int32], end: NDArray[np.int32], loads: list[FloatArray]) -> Chain:
-        """Bellman over the chips used so far: how many of the package, or of each kind where their order is free."""
-        by_end = np.argsort(end, kind="stable")
-        start, end, loads = start[by_end], end[by_end], [load[by_end] for load in loads]
-        targets, begin = np.unique(end, return_index=True)
-        count = len(self.work)
-        may_be_empty = not self.hw.identical_chips  # or hold nothing but what was left out
-        first = np.full(count, np.inf)
-        first[0] = 0.0
-        layers: dict[Used, FloatArray] = {(0,) * len(self.hw.kinds): first}
-        for used in self._ways():
-            best = np.full(count, np.inf)
-            for k, before in self._steps_to(used):
-                previous = layers[before]
-                moved = np.minimum.reduceat(np.maximum(previous[start], loads[k]), begin)
-                best[targets] = np.minimum(best[targets], moved)
-                if may_be_empty:
-                    best = np.minimum(best, previous)
-            layers[used] = best
-        used = min(layers, key=lambda way: (layers[way][-1], sum(way)))
-        period = float(layers[used][-1])
-        if not period < self.threshold:
-            return Chain(float("inf"), None)
-        chip, kinds = np.full(self.inst.nodes, -1), []
-        at = count - 1
-        while any(used):
-            steps = list(self._steps_to(used))
-            idle = [(k, before) for k, before in steps if may_be_empty and layers[before][at] == layers[used][at]]
-            if idle:
-                kinds.append(idle[0][0])
-                used = idle[0][1]
-                continue
-            span = slice(*np.searchsorted(end, [at, at + 1]))
-            through = [np.maximum(layers[before][start[span]], loads[k][span]) for k, before in steps]
-            k, before = steps[int(np.argmin([t.min() for t in through]))]
-            origin = int(start[span][int(np.argmin(np.maximum(layers[before][start[span]], loads[k][span])))])
-            block = np.unpackbits((self.words[at] & ~self.words[origin]).view(np.uint8), bitorder="little")
-            chip[self.kept.nodes[np.flatnonzero(block)]] = sum(used) - 1
-            kinds.append(k)
-            at, used = origin, before
-        return Chain(period, chip, self._completed(kinds[::-1]))
+    def _chain(self, path: Path) -> Chain:
+        chip = np.full(self.inst.nodes, -1)
+        for c, (first, last) in enumerate(itertools.pairwise(path.ideals)):
+            block = member((self.words[last] & ~self.words[first])[None])[0]
+            chip[self.kept.nodes[np.flatnonzero(block)]] = c
+        return Chain(path.period, chip, self._completed(path.kinds))
 
-    def _ways(self) -> Iterator[Used]:
-        """Numbers of chips of each kind, fewer first: prefixes of the package, or all there are."""
-        kinds, order = len(self.hw.kinds), self.hw.kind_of_chip
-        if self.hw.kind_order == "fixed":
-            yield from (tuple(order[: c + 1].count(k) for k in range(kinds)) for c in range(len(order)))
-            return
-        ways = itertools.product(*(range(order.count(k) + 1) for k in range(kinds)))
-        yield from sorted((way for way in ways if any(way)), key=sum)
-
-    def _steps_to(self, used: Used) -> Iterator[tuple[int, Used]]:
-        """The kind of the last chip and what is used before it."""
-        last = self.hw.kind_of_chip[sum(used) - 1]
-        for k, number in enumerate(used):
-            if number and (self.hw.kind_order == "free" or k == last):
-                yield k, (*used[:k], number - 1, *used[k + 1 :])
+    def reach(self) -> _Reach:
+        """What this level, once solved, says to finer ones."""
+        behind = np.full(len(self.work), MANY)
+        behind[-1] = 0
+        for i, ends in zip(reversed(self.starts), reversed(self.ends), strict=True):
+            behind[i] = 1 + behind[ends].min(initial=MANY)
+        return _Reach(self.kept, self.words, self.before, np.maximum(behind, self.behind))
 
     def _completed(self, kinds: list[int]) -> tuple[int, ...]:
         """The order with the chips that are not used at its end."""
