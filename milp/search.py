@@ -17,6 +17,7 @@ from milp.ideals import IDEAL_LIMIT, best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
 from milp.solution import placement_of
+from milp.tabu import Tabu
 from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
 from partition.graph import FloatArray, IntArray
@@ -342,6 +343,7 @@ class Thresholds:
         self.incumbent, self.stop, self.rng, self.seed = incumbent, stop, rng, seed
         hw = instance.hardware
         self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
+        self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -402,7 +404,17 @@ class Thresholds:
                 high = middle
 
     def _improve(self, seconds: float) -> None:
-        """Look around the incumbent: chips near the bottleneck, and nodes that the adviser doubts."""
+        """Look around the incumbent: single nodes, chips near the bottleneck, nodes that the adviser doubts."""
+        if self.tabu is not None and self.incumbent.placement is not None:
+            self.incumbent.enter("tabu")
+            until = self.stop.seconds + seconds
+            self.tabu.run(
+                self.instance.chip_of_nodes(self.incumbent.placement),
+                lambda chip: self.incumbent.offer(self.instance.lift(chip, [], [])),
+                lambda: self.stop() or self.incumbent.closed or self.stop.seconds > until,
+            )
+        if self.incumbent.closed or self.stop():
+            return
         improve(self.instance, self.incumbent, self.stop, self.rng, seconds=seconds, seed=self.seed)
         if self.advice is not None and not self.incumbent.closed:
             release_by_doubt(

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.graph import FloatArray, IntArray
+from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 
 SLACK = 1e-9
@@ -72,6 +72,10 @@ class WindowRules:
         for u, v in self._edges_by_reader:
             bits[v] |= bits[u]
         return bits.view(np.uint8)
+
+    def ancestors(self) -> BoolArray:
+        """(N, N) at [v, u] whether u is v or an ancestor of it."""
+        return np.concatenate(list(self._unpacked())).astype(bool)
 
     def _over_ancestors(self, amounts: FloatArray) -> FloatArray:
         """(N, C) sum of ``amounts`` of shape (N, C) over each node and its ancestors."""
