@@ -26,6 +26,7 @@ from instances import (
     answer_of,
     random_instance,
     random_mixed_instance,
+    random_passing_instance,
     random_tight_instance,
     random_training_instance,
 )
@@ -45,6 +46,8 @@ def compare(seed: int, unit: float) -> str | None:
         graph, hardware = random_mixed_instance(rng)
     elif seed % 5 == 2:
         graph, hardware = random_tight_instance(rng)
+    elif seed % 10 == 3:
+        graph, hardware = random_passing_instance(rng)
     else:
         graph, hardware = random_instance(rng, unit=unit)
     problem = describe(graph, hardware)

@@ -51,8 +51,8 @@ FEW, COARSER = 3_000, 4
 TINY = (0.0, 1e-9, 1e-4, 5e-4, 2e-3, 1e-2)
 """Nodes of less time than this (units of the instance) are left out where they can be; tried in turn."""
 
-COARSE = (*TINY, 2e-2, 5e-2, 0.1, 0.2)
-"""The same for levels that only prepare finer ones."""
+COARSE = (2e-2, 5e-2, 0.1, 0.2)
+"""The same for levels that can only prepare finer ones."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def best_chain(
     stop : asked now and then; True gives up (None).
     """
     levels: list[tuple[Kept, list[int]]] = []
-    for tiny in COARSE:
+    for tiny in (*TINY, *COARSE):
         if not levels and tiny > TINY[-1]:
             return None
         kept = Kept(instance, kept_nodes(instance, tiny))

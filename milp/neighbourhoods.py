@@ -8,8 +8,9 @@ from milp.formulation import ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.incumbent import Incumbent
 from milp.memory_cuts import MemoryCuts
-from milp.solution import placement_of
-from milp.windows import Windows
+from milp.restriction import restrict
+from milp.solution import choices_of
+from partition.completion import prune
 from partition.cost import evaluate_placement
 from partition.graph import FloatArray
 from partition.instance import Instance
@@ -95,18 +96,19 @@ def _resolve(
 ) -> Placement | None:
     """The best placement of what runs on chips ``first..last``, if it lowers their heaviest load."""
     chip = instance.chip_of_nodes(current)
-    inside = (chip >= first) & (chip <= last)
-    windows = Windows(np.where(inside, first, chip), np.where(inside, last, chip))
+    part = restrict(instance, chip, first, last)
     heaviest = float(load[first : last + 1].max())
     try:
         upper, limited = heaviest * (1 - PROGRESS), range(first, last + 1)
-        model = compile_model(build(instance, windows, upper=upper, limited=limited, cuts=cuts.known))
+        model = compile_model(build(part.instance, part.windows, upper=upper, limited=limited, cuts=cuts.known))
     except ImpossibleRow:
         return None
     outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop.flag, seed=seed)
     if outcome.x is None:
         return None
-    moved = placement_of(instance, windows, model, model.full(outcome.x))
+    homes, replicas, relays = choices_of(part.windows, model, model.full(outcome.x))
+    replicas = [(int(part.node[v]), c) for v, c in replicas]
+    moved = prune(instance.graph, instance.hardware, instance.lift(part.homes(chip, homes), replicas, relays))
     after = _loads(instance, moved)
     lower = after[first : last + 1].max() < heaviest * (1 - PROGRESS / 2)
     return moved if lower and after.max() <= load.max() * (1 + 1e-9) else None

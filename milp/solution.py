@@ -7,7 +7,7 @@ import numpy as np
 from milp.highs import MatrixModel
 from milp.windows import Windows
 from partition.completion import prune
-from partition.graph import FloatArray
+from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.placement import Placement
 
@@ -20,13 +20,20 @@ def placement_of(instance: Instance, windows: Windows, model: MatrixModel, value
     windows, model : as first built and compiled.
     values : (columns,) of that model, see :meth:`MatrixModel.full`.
     """
+    return prune(instance.graph, instance.hardware, instance.lift(*choices_of(windows, model, values)))
+
+
+Pairs = list[tuple[int, int]]
+
+
+def choices_of(windows: Windows, model: MatrixModel, values: FloatArray) -> tuple[IntArray, Pairs, Pairs]:
+    """(N,) homes, then (node, chip) of replicas and (tensor, chip) of relays, as the model numbers them."""
     chip = windows.lo.copy()
     y = model.family == "y"
     np.add.at(chip, model.node[y], (np.round(values[y]) == 0).astype(np.int64))
-    placement = instance.lift(chip, _pairs(model, values, "p"), _pairs(model, values, "R"))
-    return prune(instance.graph, instance.hardware, placement)
+    return chip, _pairs(model, values, "p"), _pairs(model, values, "R")
 
 
-def _pairs(model: MatrixModel, values: FloatArray, family: str) -> list[tuple[int, int]]:
+def _pairs(model: MatrixModel, values: FloatArray, family: str) -> Pairs:
     chosen = np.flatnonzero((model.family == family) & (np.round(values) == 1))
     return list(zip(model.node[chosen].tolist(), model.chip[chosen].tolist(), strict=True))

@@ -215,6 +215,27 @@ def random_training_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]
     return b.build(), package(int(rng.integers(2, 5)), topology=topology, transfers=transfers, **switches)
 
 
+def random_passing_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
+    """A random graph, forward or with a mirrored backward pass, in which most operations take next to no time."""
+    n, training = int(rng.integers(3, 7)), bool(rng.random() < 0.5)
+    b = GraphBuilder("passing")
+    reads: list[list[int]] = []
+    time = np.where(rng.random(n) < 0.5, rng.integers(1, 9, n), 1e-3 * rng.integers(0, 9, n)).astype(float)
+    size = rng.integers(0, 6, (2, n)).astype(float)
+    for i in range(n):
+        reads.append([j for j in range(max(0, i - 3), i) if rng.random() < 0.5 or (j == i - 1 and rng.random() < 0.7)])
+        b.operation(f"v{i}", "Op", inputs=[f"t{j}" for j in reads[i]], outputs={f"t{i}": size[0, i]},
+                    flops=time[i], bytes_accessed=0, group=i if training else None)  # fmt: skip
+    for i in reversed(range(n)) if training else ():
+        readers = [k for k in range(n) if i in reads[k]]
+        b.operation(f"w{i}", "Op", inputs=[f"g{k}" for k in readers] or [f"t{i}"], outputs={f"g{i}": size[1, i]},
+                    flops=time[i], bytes_accessed=0, group=i, backward=True)  # fmt: skip
+    topology = str(rng.choice(["ring", "memory"] if training else ["ring", "memory", "chain", "crossbar"]))
+    transfers = str(rng.choice(["serial", "overlapped"]))
+    switches = {name: bool(rng.random() < 0.3) for name in RULES} | {"acyclic": True, "memory": False}
+    return b.build(), package(int(rng.integers(2, 5)), topology=topology, transfers=transfers, **switches)
+
+
 def random_tight_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     """Live tensors and transfer buffers count, on chips that hold little more than what is needed."""
     graph, hardware = random_instance(rng, n=int(rng.integers(2, 6)), chips=int(rng.integers(1, 4)))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from exhaustive import brute_force
-from instances import chain_of, package, random_instance, random_tight_instance, random_training_instance
+from instances import (
+    chain_of,
+    package,
+    random_instance,
+    random_passing_instance,
+    random_tight_instance,
+    random_training_instance,
+)
 
 import milp.ideals
 from milp.capacity import BlockCapacity
@@ -121,7 +128,7 @@ def test_tiny_operations_do_not_stop_the_ideals() -> None:
 @pytest.mark.parametrize("tiny", [0.1, 0.3, 1.0, 10.0])
 def test_ideals_stay_a_bound_whatever_is_left_out(tiny: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calling large nodes tiny weakens the bound; it must not break it, not even where nothing is left."""
-    monkeypatch.setattr(milp.ideals, "TINY", (tiny,))
+    levels(monkeypatch, tiny)
     bounds = 0
     for graph, hardware, best, _ in CASES:
         instance = contract(graph, hardware)
@@ -130,6 +137,55 @@ def test_ideals_stay_a_bound_whatever_is_left_out(tiny: float, monkeypatch: pyte
             assert chain.period <= best / instance.unit * (1 + 1e-6) + 1e-9
             bounds += 1
     assert bounds > 20 or tiny >= 1.0
+
+
+def levels(monkeypatch: pytest.MonkeyPatch, finest: float, *coarser: float) -> None:
+    """The program over ideals on these levels, however small the graph."""
+    monkeypatch.setattr(milp.ideals, "TINY", (finest,))
+    monkeypatch.setattr(milp.ideals, "COARSE", coarser)
+    monkeypatch.setattr(milp.ideals, "FEW", 2)
+    monkeypatch.setattr(milp.ideals, "COARSER", 1)
+
+
+def test_paths_through_what_is_left_out_cost_no_more_than_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Light operations between heavy ones, forward, joined, and back round a ring: a bound, and above that of work."""
+    above = tried = 0
+    for seed in range(120):
+        graph, hardware = random_passing_instance(np.random.default_rng(seed))
+        try:
+            best, _ = brute_force(describe(graph, hardware), limit=3_000)
+        except OverflowError:
+            continue
+        instance = contract(graph, hardware)
+        if not best:
+            continue
+        for limit in (0.05, 1.0):
+            levels(monkeypatch, limit)
+            chain = best_chain(instance, best / instance.unit * (1 + 1e-6) + 1e-9)
+            if chain is not None:
+                assert chain.period * instance.unit <= best * (1 + 1e-6)
+                trivial = max(instance.fastest.sum() / instance.chips, instance.fastest.max())
+                above += chain.period > trivial * 1.01
+                tried += 1
+    assert tried > 70 and above > 20
+
+
+def test_coarser_levels_first_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they leave out cannot be part of a chain below the threshold."""
+    compared = 0
+    for seed in range(150):
+        graph, hardware = random_passing_instance(np.random.default_rng(seed))
+        instance = contract(graph, hardware)
+        for threshold in (1.2, 1.6, 2.5):
+            levels(monkeypatch, 0.0)
+            alone = best_chain(instance, threshold)
+            levels(monkeypatch, 0.0, 0.05, 0.5, 1.0)
+            after = best_chain(instance, threshold)
+            if alone is None or after is None:
+                continue
+            compared += 1
+            assert after.period == pytest.approx(alone.period, rel=1e-5)
+    assert compared > 100
 
 
 def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> None:
