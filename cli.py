@@ -22,6 +22,7 @@ import click
 from learned.commands import compare, train
 
 if TYPE_CHECKING:
+    from partition.bench import BenchRow
     from partition.graph import Graph
     from partition.hardware import Hardware
     from partition.placement import Placement
@@ -292,6 +293,47 @@ def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, o
     for proof in result.proofs:
         click.echo(f"{proof.phase:<14} {proof.bound:.9g} {hardware.time_unit} after {proof.seconds:.2f} s")
     click.echo(result.verdict())
+
+
+@main.command("bench")
+@click.argument("names", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--hw", "packages", multiple=True, required=True, metavar="HW", help="Package; repeatable.")
+@click.option(
+    "--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="For each model on each package."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--jobs", default=1, show_default=True, help="Solves side by side, a process each.")
+@_json
+@_one_sentence_errors
+def bench_command(
+    names: tuple[str, ...], packages: tuple[str, ...], time_limit: float, seed: int, jobs: int, as_json: bool
+) -> None:
+    """Solve every MODEL on every package and print a table.
+
+    \b
+    Examples:
+      python cli.py bench bert-large resnet50 unet --hw ring16 --hw ring36 --time-limit 20 --jobs 2
+    """
+    from dataclasses import asdict
+
+    from partition.bench import bench, geometric_mean_quality
+
+    rows: list[BenchRow] = []
+    line = "{:<28} {:<28} {:>7} {:>10} {:>12} {:>12} {:>8} {:>8}"
+    for row in bench(names, packages, time_limit=time_limit, seed=seed, jobs=jobs):
+        if not (as_json or rows):
+            click.echo(line.format("model", "package", "ops", "status", "period", "bound", "gap", "s"))
+        rows.append(row)
+        if not as_json:
+            gap = "-" if row.quality is None else f"{100 * (1 - row.quality):.3f}%"
+            period, bound = ("-" if x is None else f"{x:.6g}" for x in (row.period, row.bound))
+            seconds = f"{row.seconds:.1f}"
+            click.echo(line.format(row.model, row.hardware, row.operations, row.status, period, bound, gap, seconds))
+    mean = geometric_mean_quality(rows)
+    if as_json:
+        click.echo(json.dumps({"rows": [asdict(row) for row in rows], "geometric_mean_quality": mean}))
+    elif mean is not None:
+        click.echo(f"geometric mean of bound / period: {mean:.4f}")
 
 
 @main.command()

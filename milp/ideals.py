@@ -178,7 +178,9 @@ class _Chains:
         self.longest = threshold * (1 + WORK_SLACK) + trifle * len(kept.nodes)
         self.data = BlockData(inst, kept)
         self.before = np.zeros(len(self.work), dtype=np.int64)
-        self.behind = np.ceil((self.work[-1] - self.work) / self.longest * (1 - WORK_SLACK)).astype(np.int64)
+        rest = self.work[-1] - self.work
+        blocks = rest / self.longest if self.longest > 0 else np.where(rest > 0, MANY, 0.0)
+        self.behind = np.ceil(np.minimum(blocks, MANY) * (1 - WORK_SLACK)).astype(np.int64)
         if coarser is not None:
             self._leave_out(*coarser.of_finer(kept, self.words))
 

@@ -1,0 +1,93 @@
+"""Many models on many packages, side by side over joblib: ``cli.py bench`` and :func:`bench`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from partition.errors import InvalidInput, NoSolutionInTime
+from partition.front import partition, validate_limits
+from partition.hardware_files import load_hardware
+from partition.readers.sources import load_model
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """One model on one package.
+
+    Attributes
+    ----------
+    status : ``optimal``, ``feasible``, ``infeasible``, or ``none`` where time ran out before any valid placement.
+    period, bound : in the hardware's time unit; None where there is no placement.
+    seconds : of the solve alone. loading_seconds : of reading the model.
+    """
+
+    model: str
+    hardware: str
+    operations: int
+    chips: int
+    status: str
+    period: float | None
+    bound: float | None
+    seconds: float
+    loading_seconds: float
+
+    @property
+    def quality(self) -> float | None:
+        """Bound / period; None where either is missing."""
+        if self.period is None or self.bound is None:
+            return None
+        return self.bound / self.period if self.period > 0 else 1.0
+
+
+def bench(
+    models: Sequence[str], packages: Sequence[str], *, time_limit: float = 60.0, seed: int = 0, jobs: int = 1
+) -> Iterator[BenchRow]:
+    """Solve every model on every package, ``jobs`` at a time; rows come in the order of models, then packages.
+
+    Each solve is a task of joblib, in a process of its own where ``jobs`` is not 1, so that a Dask cluster serves as
+    well (``with joblib.parallel_config(backend="dask")``).
+
+    Raises
+    ------
+    InvalidInput : a model or package cannot be read, or a limit makes no sense; before anything is solved.
+    """
+    validate_limits(time_limit, 0.0)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise InvalidInput(f"jobs is {jobs!r}; give a whole number from 1 up")
+    if not models or not packages:
+        raise InvalidInput("there is nothing to run: name at least one model and one package")
+    for name in models:
+        load_model(name)
+    for name in packages:
+        load_hardware(name)
+    tasks = (delayed(_solve)(model, package, time_limit, seed) for model in models for package in packages)
+    yield from Parallel(n_jobs=jobs, return_as="generator")(tasks)
+
+
+def _solve(model: str, package: str, time_limit: float, seed: int) -> BenchRow:
+    begun = time.perf_counter()
+    graph, hw = load_model(model).graph, load_hardware(package)
+    loaded = time.perf_counter()
+    status, period, bound = "none", None, None
+    try:
+        result = partition(graph, hw, time_limit=time_limit, seed=seed)
+    except NoSolutionInTime:
+        pass
+    else:
+        status = result.status
+        if status != "infeasible":
+            period, bound = result.period, result.bound
+    seconds = time.perf_counter() - loaded
+    return BenchRow(model, package, graph.n, hw.chips, status, period, bound, seconds, loaded - begun)
+
+
+def geometric_mean_quality(rows: Sequence[BenchRow]) -> float | None:
+    """Geometric mean of bound / period over the rows that have both; None where none has (or a bound is 0)."""
+    found = [row.quality for row in rows if row.quality]
+    return math.exp(float(np.mean(np.log(found)))) if found else None
