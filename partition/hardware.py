@@ -221,7 +221,7 @@ class Hardware:
             raise InvalidHardware(
                 f"hardware {self.name!r} has {count} chips; a {link.topology} has at most {MOST_ROUTED}"
             )
-        whole = all(isinstance(q, int) and not isinstance(q, bool) for q in self.positions)
+        whole = all(isinstance(q, int | np.integer) and not isinstance(q, bool) for q in self.positions)
         permuted = whole and link.topology in ROUTED and sorted(self.positions) == list(range(count))
         if self.positions and not permuted:
             raise InvalidHardware(
