@@ -82,12 +82,18 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
     names = onnx_nodes.unique_names(proto.graph, [value.name for value in inputs])
     weights: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in proto.graph.initializer}
     weights |= {t.values.name: t for t in proto.graph.sparse_initializer}
+    maker = {tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor}
+    for value in proto.graph.output:
+        if value.name not in maker and value.name not in weights and value.name not in {v.name for v in inputs}:
+            raise InvalidModelFile(
+                f"output {value.name!r} of {onnx_file.described(path)} is produced by nothing; export it again"
+            )
     return WholeModel(
         proto=proto,
         graph=graph,
         operation=[graph.index.get(name) for name in names],
         reads=[list(dict.fromkeys(_reads(node))) for node in proto.graph.node],
-        maker={tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor},
+        maker=maker,
         weights=weights,
         types=_types(path, dims),
     )
