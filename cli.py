@@ -59,8 +59,15 @@ def _one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _fail(error: object, code: int) -> None:
-    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    _say(f"error: {' '.join(str(error).split())}", err=True)
     sys.exit(code)
+
+
+def _say(line: str, *, err: bool = False) -> None:
+    """One line for people: names in it come from files, and a terminal must not obey them."""
+    from partition.printable import printable
+
+    click.echo(printable(line), err=err)
 
 
 def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
@@ -137,23 +144,34 @@ def _read_config(context: click.Context, _: click.Parameter, path: str | None) -
     chosen = Path(path or CONFIG)
     if path is None and not chosen.is_file():
         return
+    from partition.files import LARGEST_TOML, read_bounded
+
     try:
-        data = tomllib.loads(chosen.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = tomllib.loads(read_bounded(chosen, LARGEST_TOML).decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"cannot read {str(chosen)!r}: {error}") from error
     group = context.command
     assert isinstance(group, click.Group)
     for command, values in data.items():
         if command not in group.commands or not isinstance(values, dict):
             raise click.BadParameter(f"{str(chosen)!r} has a section {command!r}, which is no command")
-        known = {option.name for option in group.commands[command].params if isinstance(option, click.Option)}
-        strange = sorted(set(values) - known)
-        if strange:
-            raise click.BadParameter(f"{str(chosen)!r}: {command} has no option {strange[0]!r}")
+        known = {option.name: option for option in group.commands[command].params if isinstance(option, click.Option)}
+        for name, value in values.items():
+            if name not in known:
+                raise click.BadParameter(f"{str(chosen)!r}: {command} has no option {name!r}")
+            if path is None and name in WRITING:  # the folder may hold someone else's files
+                raise click.BadParameter(
+                    f"{str(chosen)!r}: {command}.{name} says where to write; use --config to allow"
+                )
+            items = value if known[name].multiple and isinstance(value, list) else [value]
+            if not all(isinstance(item, str | int | float) for item in items):
+                raise click.BadParameter(f"{str(chosen)!r}: {command}.{name} is not of the form of that option")
     context.default_map = data
 
 
 CONFIG = "mcm-partition.toml"
+WRITING = frozenset({"output", "folder", "force", "report", "trace", "plot", "checkpoint", "curve"})
+"""Options that name files to write; a configuration that merely lies in the folder may not set them."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MCM_PARTITION"})
@@ -291,7 +309,7 @@ def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, o
         click.echo(json.dumps({key: data[key] for key in keys}))
         return
     for proof in result.proofs:
-        click.echo(f"{proof.phase:<14} {proof.bound:.9g} {hardware.time_unit} after {proof.seconds:.2f} s")
+        _say(f"{proof.phase:<14} {proof.bound:.9g} {hardware.time_unit} after {proof.seconds:.2f} s")
     click.echo(result.verdict())
 
 
@@ -373,9 +391,9 @@ def check(model: str, assignment: str, as_json: bool, origin: _Origin) -> None:
         click.echo(json.dumps({"valid": not violations, "period": finite, "violations": rows}))
     else:
         for violation in violations:
-            click.echo(f"{violation.rule}: {violation.message}")
+            _say(f"{violation.rule}: {violation.message}")
         verdict = "valid" if not violations else f"{len(violations)} violations"
-        click.echo(f"{verdict}; period {period:.6g} {hardware.time_unit}")
+        _say(f"{verdict}; period {period:.6g} {hardware.time_unit}")
     sys.exit(EXIT_RULE_BROKEN if violations else 0)
 
 
@@ -429,7 +447,7 @@ def simulate(
         told |= {"buffers": buffers if math.isfinite(buffers) else None, "latency": float(np.median(found.latencies))}
         click.echo(json.dumps(told | {"chip_busy": found.chip_busy.tolist(), "link_busy": found.link_busy.tolist()}))
     else:
-        click.echo(
+        _say(
             f"period {found.period:.6g} {unit} over {inputs} inputs, {found.predicted:.6g} predicted "
             f"({100 * found.error:+.2f}%); median latency {np.median(found.latencies):.6g} {unit}; "
             f"busiest chip {100 * found.chip_busy.max():.1f}%"
@@ -484,7 +502,7 @@ def split(
             )
         for row in compared:
             how = "bit for bit" if row.identical else f"largest relative difference {row.difference:.2g}"
-            click.echo(f"output {row.output}: {'equal' if row.equal else 'DIFFERENT'}, {how}")
+            _say(f"output {row.output}: {'equal' if row.equal else 'DIFFERENT'}, {how}")
     sys.exit(0 if all(row.equal for row in compared) else EXIT_RULE_BROKEN)
 
 
@@ -552,7 +570,7 @@ def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
     graph, missing = with_times(source.graph, read_times(origin.times), [kind.name for kind in hardware.kinds])
     if missing:
         listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        click.echo(
+        _say(
             f"{len(missing)} of {graph.n} operations have no measured time and keep their roofline: {listed}", err=True
         )
     return graph, hardware
@@ -569,14 +587,17 @@ def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
 def _read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
     """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
     from partition.errors import InvalidAssignment
+    from partition.placement import Placement
     from partition.readers.json_fields import parse_file
 
     data = parse_file(Path(path))
-    placement = _read_placement(path, graph, hardware)
+    placement = Placement.from_answer(graph, data, chips=hardware.chips)
     names = [kind.name for kind in hardware.kinds]
     kinds, positions = data.get("kinds"), data.get("positions")
     try:
         if kinds:
+            if len(kinds) != hardware.chips:
+                raise ValueError("another number of chips")
             hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in kinds))
         if positions:
             hardware = replace(hardware, positions=tuple(positions))

@@ -67,10 +67,11 @@ def train(
     from learned.pretraining import train as run_training
     from learned.training import Settings
     from partition.files import write_atomically
+    from partition.printable import printable
 
     def say(text: str) -> None:
         if not quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def report(p: Progress) -> None:
         if p.iteration == 1 or p.iteration % 10 == 0 or p.validation is not None:
@@ -154,11 +155,12 @@ def compare(
     from partition.files import write_atomically
     from partition.front import partition
     from partition.hardware_files import load_hardware
+    from partition.printable import printable
     from partition.readers.sources import load_model
 
     def say(text: str) -> None:
         if not quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     graph, hardware = load_model(model).graph, load_hardware(hw)
     chosen = tuple(methods.split(",")) if methods else METHODS

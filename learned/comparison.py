@@ -18,6 +18,7 @@ from partition.errors import InvalidInput
 from partition.graph import FloatArray, Graph
 from partition.hardware import Hardware
 from partition.instance import contract
+from partition.printable import printable
 from partition.result import Result
 from partition.rules import violated
 
@@ -144,7 +145,7 @@ class Comparison:
             )
         for method, share in self.raw_valid.items():
             lines.append(f"without the repair, {share:.2%} of {RAW} samples of {method} keep the rules")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def sample_marks(samples: int) -> list[int]:

@@ -7,6 +7,7 @@ second round on the network sees what it proposed before and what that cost.
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, field, replace
 from os import PathLike
 
@@ -35,6 +36,15 @@ LOG_SCALE = (-2.5, 1.5)
 
 LEAST_SPREAD = 1e-4
 """Standard deviation below which a feature counts as constant over the training graphs."""
+
+MOST_LAYERS, MOST_HIDDEN = 16, 4096
+"""Of a network that is read; and units of its layers."""
+
+LARGEST_WEIGHT = 1e6
+"""In size, of a network that is read: outputs stay finite."""
+
+LARGEST_POLICY = 2**26
+"""Bytes of a policy file, unpacked."""
 
 SPREAD = 5.0
 """Scaled features are clipped to this many standard deviations: unknown graphs must not throw the network off."""
@@ -156,7 +166,7 @@ class Policy:
     @staticmethod
     def from_arrays(arrays: dict[str, Array], path: str) -> Policy:
         """From named arrays, checked."""
-        names = [str(name) for name in arrays.get("columns", [])]
+        names = [str(name) for name in np.ravel(arrays.get("columns", np.array([])))]
         if names != [*FIXED_NAMES, *SEEN_NAMES]:
             raise InvalidInput(f"{path}: trained on other features than this version computes; train a new policy")
         parameters = {name.removeprefix("parameter "): a for name, a in arrays.items() if name.startswith("parameter ")}
@@ -172,21 +182,40 @@ class Policy:
         found = {name: np.shape(value) for name, value in parameters.items()}
         found |= {name: np.shape(arrays.get(name, 0)) for name in ("mean", "scale")}
         expected |= {name: (len(FIXED_NAMES),) for name in ("mean", "scale")}
+        if layers > MOST_LAYERS or width_of(parameters) > MOST_HIDDEN:
+            raise InvalidInput(
+                f"{path}: the network has {layers} layers of up to {width_of(parameters)} units; at most {MOST_LAYERS} "
+                f"of {MOST_HIDDEN} are read"
+            )
         for name, shape in expected.items():
             if found.get(name) != shape:
                 raise InvalidInput(
                     f"{path}: array {name!r} has shape {found.get(name)}, not {shape}; the file is damaged"
                 )
-        if layers == 0 or not all(np.isfinite(a).all() for a in parameters.values()):
-            raise InvalidInput(f"{path}: the network is empty or not finite; the file is damaged")
+        for name, array in {**parameters, "mean": arrays["mean"], "scale": arrays["scale"]}.items():
+            if array.dtype not in (np.float32, np.float64):
+                raise InvalidInput(f"{path}: array {name!r} holds {array.dtype}, not floats; the file is damaged")
+            if not np.isfinite(array).all():
+                raise InvalidInput(f"{path}: array {name!r} is not finite; the file is damaged")
+        if layers == 0 or any(np.abs(a).max(initial=0.0) > LARGEST_WEIGHT for a in parameters.values()):
+            raise InvalidInput(
+                f"{path}: the network is empty or has weights above {LARGEST_WEIGHT:g}; the file is damaged"
+            )
         calibration = arrays.get("calibration", np.zeros((2, 0)))
-        if calibration.ndim != 2 or calibration.shape[0] != 2:
+        if calibration.ndim != 2 or calibration.shape[0] != 2 or calibration.dtype.kind != "f":
             raise InvalidInput(
                 f"{path}: the calibration has shape {calibration.shape}, not (2, K); the file is damaged"
             )
+        if not ((calibration >= 0) & (calibration <= 1)).all() or (np.diff(calibration[0]) < 0).any():
+            raise InvalidInput(f"{path}: the calibration does not hold ascending probabilities; the file is damaged")
         note = str(arrays["note"]) if "note" in arrays else ""
         scale = np.maximum(arrays["scale"], LEAST_SPREAD)
         return Policy(parameters, arrays["mean"], scale, note, calibration.astype(np.float32))
+
+
+def width_of(parameters: Parameters) -> int:
+    """Most units of a hidden layer."""
+    return max((np.size(value) for name, value in parameters.items() if name.startswith("b")), default=0)
 
 
 def _header(note: str) -> dict[str, Array]:
@@ -204,16 +233,26 @@ def save_arrays(path: str | PathLike[str], arrays: dict[str, Array]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load_arrays(path: str | PathLike[str]) -> dict[str, Array]:
-    """Read an ``.npz`` of this format version; nothing in it is ever executed (no pickles)."""
+def load_arrays(path: str | PathLike[str], at_most: int = LARGEST_POLICY) -> dict[str, Array]:
+    """Read an ``.npz`` of this format version, of at most so many bytes unpacked.
+
+    Nothing in it is ever executed (no pickles). Compressed, a gigabyte of zeros is a megabyte: sizes are looked at
+    first, and no more than a member's stated size is ever unpacked.
+    """
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > at_most:
+            raise InvalidInput(f"{path}: unpacked it takes {size} bytes, a policy file at most {at_most}")
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: np.asanyarray(file[name]) for name in file.files}
     except FileNotFoundError:
         raise InvalidInput(f"there is no policy file {str(path)!r}") from None
+    except InvalidInput:
+        raise
     except Exception as error:
         raise InvalidInput(f"{path}: not a policy file ({error})") from None
     version = arrays.get("format")
-    if version is None or np.shape(version) != () or int(version) != FORMAT:
+    if version is None or np.shape(version) != () or version.dtype.kind not in "iu" or int(version) != FORMAT:
         raise InvalidInput(f"{path}: a policy file of format {version}, but this version reads format {FORMAT}")
     return arrays

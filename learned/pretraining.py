@@ -26,6 +26,9 @@ from partition.hardware import Hardware
 from partition.hardware_files import load_hardware
 from partition.readers.sources import load_model
 
+LARGEST_CHECKPOINT = 2**32
+"""Bytes of a checkpoint, unpacked: it holds placements of every task."""
+
 ATTEMPTS = 3
 """Times the rollouts of an iteration are begun when worker processes die."""
 
@@ -156,7 +159,11 @@ def train(
 
 def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | None) -> Run:
     if checkpoint is not None and Path(checkpoint).exists():
-        return _resume(plan, load_arrays(checkpoint), str(checkpoint))
+        arrays = load_arrays(checkpoint, LARGEST_CHECKPOINT)
+        try:
+            return _resume(plan, arrays, str(checkpoint))
+        except (KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
+            raise InvalidInput(f"{checkpoint}: not a checkpoint ({error}); choose another file") from error
     if start is None:
         features: list[NodeFeatures] = [environment_of(task).features for task in plan.tasks]
         start = Policy.new(features, np.random.default_rng((plan.seed, 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, thr
         if windows.empty:
             raise InvalidInput(f"no placement has a period of {threshold:g} or less; give a larger threshold")
     model = build(instance, windows, choices=Choices.complete(instance), upper=upper)
+    model.name = re.sub(r"[^\w.:=,-]+", "_", graph.name)[:200]  # stands in a comment, which other names could end
     handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     try:

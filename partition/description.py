@@ -10,6 +10,7 @@ import numpy as np
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.legalise import relayable, replicable
+from partition.printable import printable
 from partition.routes import find_routes
 
 
@@ -111,4 +112,4 @@ def summary(graph: Graph, hardware: Hardware) -> str:
         + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),
         "unknown    " + (", ".join(graph.unknown_operators) or "none: every operator has a cost of its own"),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import Any, TextIO
 
+from partition.printable import printable
 from partition.progress import Progress
 
 LINE_INTERVAL = 1.0
@@ -29,7 +30,9 @@ class Display:
                 from rich.live import Live
             except ImportError:
                 return self
-            self._live = Live(console=Console(file=self.stream), transient=True, refresh_per_second=8)
+            self._live = Live(
+                console=Console(file=self.stream, markup=False, emoji=False), transient=True, refresh_per_second=8
+            )
             self._live.__enter__()
         return self
 
@@ -54,4 +57,4 @@ class Display:
         period = "none yet" if progress.period is None else f"{progress.period:.6g} {self.unit}"
         gap = "" if progress.gap is None else f"  gap {100 * progress.gap:.3f}%"
         bound = f"{progress.bound:.6g} {self.unit}"
-        return f"{progress.seconds:7.2f} s  {progress.phase:<14}  period {period}  bound {bound}{gap}"
+        return printable(f"{progress.seconds:7.2f} s  {progress.phase:<14}  period {period}  bound {bound}{gap}")

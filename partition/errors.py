@@ -1,8 +1,19 @@
 """The exceptions of the library: each carries one sentence that says what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+from partition.printable import printable
+
 
 class PartitionError(Exception):
-    """Base of every error the library raises on purpose."""
+    """Base of every error the library raises on purpose.
+
+    Messages quote names and values from files, and other libraries' errors about them: all are made printable here, so
+    that no file can write to a terminal or forge a second line of a log.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InvalidInput(PartitionError, ValueError):

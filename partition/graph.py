@@ -193,6 +193,9 @@ class Graph:
         return write_json(self, path)
 
 
+LARGEST = 1e30
+"""Largest FLOPs, bytes or seconds of anything: sums over a whole model and products with rates stay within a float."""
+
 SOURCE_KINDS = frozenset({"Input", "Constant"})
 
 _ARRAYS: dict[str, type] = {
@@ -440,10 +443,12 @@ def _check_unique(what: str, names: Sequence[str]) -> None:
 
 
 def _check_amounts(field_name: str, values: FloatArray, what: str, names: Sequence[str]) -> None:
-    bad = ~(np.isfinite(values) & (values >= 0))
+    bad = ~((values >= 0) & (values <= LARGEST))
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise InvalidGraph(f"{what} {names[i]!r} has {field_name} = {values[i]}; it must be a finite number >= 0")
+        raise InvalidGraph(
+            f"{what} {names[i]!r} has {field_name} = {values[i]}; it must be a finite number >= 0, at most {LARGEST:g}"
+        )
 
 
 def _check_csr(field_name: str, ptr: IntArray, columns: IntArray, rows: int, n: int) -> None:

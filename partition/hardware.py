@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.errors import InvalidHardware
+from partition.graph import LARGEST
+from partition.printable import shown
 
 if TYPE_CHECKING:
     from partition.graph import FloatArray, Graph, IntArray
@@ -22,6 +25,10 @@ ROUTED = ("bichain", "biring", "mesh")
 TOPOLOGIES = (*IN_LINE, *ROUTED, "crossbar", "memory")
 MOST_ROUTED = 256
 """Most chips of a package with routes."""
+
+MOST_KINDS = 64
+"""Most kinds of chips in a package; times are kept for every operation on every kind."""
+
 TRANSFERS = ("overlapped", "serial")
 KIND_ORDERS = ("fixed", "free")
 
@@ -54,9 +61,11 @@ class ChipKind:
     def __post_init__(self) -> None:
         where = f"chip_kinds.{self.name}"
         if not isinstance(self.unsupported, list | tuple) or not all(isinstance(k, str) for k in self.unsupported):
-            raise InvalidHardware(f"{where}.unsupported is {self.unsupported!r}; it must be a list of operator kinds")
+            raise InvalidHardware(
+                f"{where}.unsupported is {shown(self.unsupported)}; it must be a list of operator kinds"
+            )
         if not isinstance(self.free_transfers, bool):
-            raise InvalidHardware(f"{where}.free_transfers is {self.free_transfers!r}; it must be true or false")
+            raise InvalidHardware(f"{where}.free_transfers is {shown(self.free_transfers)}; it must be true or false")
         object.__setattr__(self, "unsupported", tuple(self.unsupported))
         _check_number(
             self,
@@ -95,13 +104,19 @@ class Interconnect:
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):
             size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int | float) or size != int(size) or size < 0:
-                raise InvalidHardware(f"interconnect.{name} is {size!r}; it must be a whole number")
+            if isinstance(size, bool) or not isinstance(size, int | float) or not 0 <= size <= MOST_ROUTED or size % 1:
+                raise InvalidHardware(
+                    f"interconnect.{name} is {shown(size)}; it must be a whole number from 0 to {MOST_ROUTED}"
+                )
             object.__setattr__(self, name, int(size))
         if self.topology not in TOPOLOGIES:
-            raise InvalidHardware(f"interconnect.topology is {self.topology!r}; choose one of {', '.join(TOPOLOGIES)}")
+            raise InvalidHardware(
+                f"interconnect.topology is {shown(self.topology)}; choose one of {', '.join(TOPOLOGIES)}"
+            )
         if self.transfers not in TRANSFERS:
-            raise InvalidHardware(f"interconnect.transfers is {self.transfers!r}; choose one of {', '.join(TRANSFERS)}")
+            raise InvalidHardware(
+                f"interconnect.transfers is {shown(self.transfers)}; choose one of {', '.join(TRANSFERS)}"
+            )
         _check_number(self, "interconnect", positive=("link_bandwidth",), infinite=("link_bandwidth",))
 
     def link_count(self, chips: int) -> int:
@@ -142,7 +157,7 @@ class Rules:
     def __post_init__(self) -> None:
         for f in fields(self):
             if not isinstance(getattr(self, f.name), bool):
-                raise InvalidHardware(f"rules.{f.name} is {getattr(self, f.name)!r}; it must be true or false")
+                raise InvalidHardware(f"rules.{f.name} is {shown(getattr(self, f.name))}; it must be true or false")
         if self.dynamic_memory and not self.memory:
             raise InvalidHardware("rules.dynamic_memory builds on rules.memory; switch both on, or both off")
 
@@ -176,11 +191,15 @@ class Hardware:
     def __post_init__(self) -> None:
         self._check_places()
         if self.kind_order not in KIND_ORDERS:
-            raise InvalidHardware(f"kind_order is {self.kind_order!r}; choose one of {', '.join(KIND_ORDERS)}")
+            raise InvalidHardware(f"kind_order is {shown(self.kind_order)}; choose one of {', '.join(KIND_ORDERS)}")
         if not self.kind_of_chip:
             raise InvalidHardware(f"hardware {self.name!r} has no chips; give at least one")
         if any(not 0 <= k < len(self.kinds) for k in self.kind_of_chip):
             raise InvalidHardware(f"hardware {self.name!r} has a chip of a kind that is not described")
+        if len(self.kinds) > MOST_KINDS:
+            raise InvalidHardware(
+                f"hardware {self.name!r} describes {len(self.kinds)} kinds of chips; a package has at most {MOST_KINDS}"
+            )
         if len({kind.name for kind in self.kinds}) != len(self.kinds):
             raise InvalidHardware(f"hardware {self.name!r} describes two chip kinds of the same name")
         if not self.rules.acyclic and self.interconnect.topology == "chain" and self.chips > 1:
@@ -202,7 +221,9 @@ class Hardware:
             raise InvalidHardware(
                 f"hardware {self.name!r} has {count} chips; a {link.topology} has at most {MOST_ROUTED}"
             )
-        if self.positions and (link.topology not in ROUTED or sorted(self.positions) != list(range(count))):
+        whole = all(isinstance(q, int | np.integer) and not isinstance(q, bool) for q in self.positions)
+        permuted = whole and link.topology in ROUTED and sorted(self.positions) == list(range(count))
+        if self.positions and not permuted:
             raise InvalidHardware(
                 f"positions of {self.name!r} must be a permutation of 0..{count - 1}, on one of {', '.join(ROUTED)}"
             )
@@ -316,12 +337,14 @@ def _check_number(owner: object, path: str, *, positive: tuple[str, ...], infini
             continue
         where = f"{path}.{f.name}"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidHardware(f"{where} is {value!r}; it must be a number")
-        floor_ok = value > 0 if f.name in positive else value >= 0
-        if not floor_ok or (np.isinf(value) and f.name not in infinite):
+            raise InvalidHardware(f"{where} is {shown(value)}; it must be a number")
+        least = 1 / LARGEST if f.name in positive else 0.0
+        if not (least <= value <= LARGEST or (value == math.inf and f.name in infinite)):
             wanted = "positive" if f.name in positive else "zero or more"
             raise InvalidHardware(
-                f"{where} is {value!r}; it must be {wanted}" + ("" if f.name in infinite else " and finite")
+                f"{where} is {shown(value)}; it must be {wanted}"
+                + ("" if f.name in infinite else " and finite")
+                + (f" (from {1 / LARGEST:g} to {LARGEST:g})" if 0 < value < math.inf else "")
             )
 
 

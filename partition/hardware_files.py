@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidHardware
+from partition.files import LARGEST_TOML, read_bounded
 from partition.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
+from partition.printable import shown
 
 MOST_CHIPS = 4096
 
@@ -161,16 +163,17 @@ def _toml_lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    # A JSON string is a TOML string, but for DEL, which TOML wants escaped.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A JSON string is a TOML string, but TOML wants DEL escaped, and a terminal all that it would act on.
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
 def _read_toml(path: Path) -> Hardware:
     try:
-        with path.open("rb") as file:
-            data = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidHardware(f"cannot read hardware file {str(path)!r}: {error}") from error
+        data = tomllib.loads(read_bounded(path, LARGEST_TOML).decode())
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: of TOML, of UTF-8, of endless digits
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidHardware(f"cannot read hardware file {str(path)!r}: {reason}") from error
     try:
         return _from_tables(data, path.stem)
     except InvalidHardware as error:
@@ -183,7 +186,7 @@ def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
     kinds = tuple(_record(ChipKind, table, f"chip_kinds.{name}", name=name) for name, table in described.items())
     for key in ("name", "time_unit"):
         if not isinstance(data.get(key, ""), str):
-            raise InvalidHardware(f"{key} is {data[key]!r}; it must be text")
+            raise InvalidHardware(f"{key} is {shown(data[key])}; it must be text")
     return Hardware(
         name=data.get("name", default_name),
         kinds=kinds,
@@ -198,7 +201,7 @@ def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
 
 def _positions(given: Any) -> tuple[int, ...]:
     if not isinstance(given, list) or any(isinstance(q, bool) or not isinstance(q, int) for q in given):
-        raise InvalidHardware(f"positions is {given!r}; it must be a list of chip numbers")
+        raise InvalidHardware(f"positions is {shown(given)}; it must be a list of chip numbers")
     return tuple(given)
 
 
@@ -211,16 +214,17 @@ def _kind_of_chip(data: Mapping[str, Any], kinds: list[str]) -> tuple[int, ...]:
     for i, row in enumerate(rows):
         where = f"chips[{i}]"
         if not isinstance(row, dict):
-            raise InvalidHardware(f"{where} is {row!r}; it must be a table with kind and count")
+            raise InvalidHardware(f"{where} is {shown(row)}; it must be a table with kind and count")
         _only(row, where, {"kind", "count"})
         if "kind" not in row:
             raise InvalidHardware(f"{where} lacks kind; name one that is described under [chip_kinds]")
         kind, count = row["kind"], row.get("count", 1)
         if kind not in kinds:
-            raise InvalidHardware(f"{where}.kind is {kind!r}; describe it under [chip_kinds.{kind}]")
+            raise InvalidHardware(f"{where}.kind is {shown(kind)}; describe it under [chip_kinds]")
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_CHIPS - len(chips):
             raise InvalidHardware(
-                f"{where}.count is {count!r}; it must be a whole number >= 1, and all together at most {MOST_CHIPS}"
+                f"{where}.count is {shown(count)}; it must be a whole number >= 1, "
+                f"and all together at most {MOST_CHIPS}"
             )
         chips += [kinds.index(kind)] * count
     return tuple(chips)
@@ -236,7 +240,7 @@ def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _record(kind: type, table: Any, where: str, **given: Any) -> Any:
     """A ``kind`` from a table; its own checks name the field in the same form."""
     if not isinstance(table, dict):
-        raise InvalidHardware(f"{where} is {table!r}; it must be a table")
+        raise InvalidHardware(f"{where} is {shown(table)}; it must be a table")
     wanted = {f.name: f for f in fields(kind) if f.name not in given}
     _only(table, where, set(wanted))
     missing = [name for name, f in wanted.items() if name not in table and not _has_default(f)]

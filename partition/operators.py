@@ -79,7 +79,7 @@ def operator_cost(
     if flops is not None:
         try:
             return OperatorCost(float(flops(call)), float(TRAFFIC.get(op_type, _everything)(call)), True)
-        except (LookupError, ValueError, TypeError, ZeroDivisionError):
+        except (ArithmeticError, LookupError, ValueError, TypeError):
             pass  # the operands do not fit the operator: a reader's guess at an unknown shape, or a malformed node
     return OperatorCost(float(sum(t.size for t in call.outputs if t)), _everything(call), False)
 
@@ -225,6 +225,8 @@ def _einsum(call: _Call) -> float:
         labels = [*before, *(f"...{broadcast - j}" for j in range(broadcast)), *after]
         for label, length in zip(labels, shape, strict=True):
             extent[label] = max(extent.get(label, 1), length)
+    if len(extent) > 64:
+        raise ValueError("the equation has more indices than numpy could run")
     letters = [label for label in terms if label.isalpha()]
     contracted = any(label not in result if arrow else letters.count(label) > 1 for label in letters)
     return float(math.prod(extent.values()) * (len(operands) - 1 + contracted))
@@ -293,7 +295,13 @@ def _recurrent(element_steps: int) -> Formula:
 
 
 def _pool(count: float) -> Formula:
-    return lambda call: count * call.output().size * math.prod(call.attributes["kernel_shape"])
+    def flops(call: _Call) -> float:
+        kernel = call.attributes["kernel_shape"]
+        if len(kernel) >= len(call.input().shape):
+            raise ValueError("the kernel has more dimensions than what it slides over")
+        return count * call.output().size * float(math.prod(kernel))
+
+    return flops
 
 
 def _local_response(call: _Call) -> float:

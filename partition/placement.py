@@ -10,6 +10,7 @@ import numpy as np
 
 from partition.errors import InvalidAssignment
 from partition.graph import Graph, IntArray
+from partition.printable import shown
 
 MOST_CHIPS = 4096
 
@@ -111,23 +112,25 @@ class Placement:
         told = answer.get("fingerprint")
         if told is not None and told != graph.fingerprint:
             raise InvalidAssignment(
-                f"the answer is for {answer.get('model', 'another model')!r} with fingerprint {told}, but "
+                f"the answer is for {shown(answer.get('model', 'another model'))} with fingerprint {shown(told)}, but "
                 f"{graph.name!r} has {graph.fingerprint}: another model, version or dimensions; solve again"
             )
         count = chips if chips is not None else answer.get("chips", MOST_CHIPS)
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_CHIPS:
+            raise InvalidAssignment(f"the answer is for {shown(count)} chips; a package has 1 to {MOST_CHIPS}")
         try:
-            relays = [(tensor, chip) for tensor, chip in answer.get("relays") or []]
+            relays = [(str(tensor), chip) for tensor, chip in answer.get("relays") or []]
             replicas = {name: list(further) for name, further in (answer.get("replicas") or {}).items()}
         except (TypeError, ValueError, AttributeError) as error:
             raise InvalidAssignment("replicas or relays of the answer are not of the form a solve writes") from error
-        return Placement.from_names(graph, answer["assignment"], replicas, relays, chips=int(count))
+        return Placement.from_names(graph, answer["assignment"], replicas, relays, chips=count)
 
 
 def _chip(name: str, chip: object, chips: int) -> int:
     if isinstance(chip, bool) or not isinstance(chip, int | np.integer):
-        raise InvalidAssignment(f"{name!r} is assigned to {chip!r}; a chip is an integer 0..{chips - 1}")
+        raise InvalidAssignment(f"{name!r} is assigned to {shown(chip)}; a chip is an integer 0..{chips - 1}")
     if not 0 <= chip < chips:
-        raise InvalidAssignment(f"{name!r} is assigned to chip {chip}, but the package has chips 0..{chips - 1}")
+        raise InvalidAssignment(f"{name!r} is assigned to chip {shown(chip)}, but the package has chips 0..{chips - 1}")
     return int(chip)
 
 

@@ -17,6 +17,7 @@ from partition.graph import FloatArray, Graph
 from partition.hardware import Hardware
 from partition.objectives import UNITS, Reached
 from partition.placement import Placement
+from partition.printable import printable
 from partition.progress import Progress
 from partition.routes import find_routes
 from partition.schedules import WorkModel, schedule
@@ -224,7 +225,7 @@ class Result:
         """The answer in one sentence."""
         what = f"{self.graph.name} on {self.hardware.name}"
         if self.placement is None:
-            return f"{what}: infeasible, {self.reason}"
+            return printable(f"{what}: infeasible, {self.reason}")
         proof = (
             f"proved optimal (gap {100 * self.gap:.3g}%)"
             if self.status == "optimal"
@@ -233,7 +234,7 @@ class Result:
         used = len(np.unique(self.placement.assignment))
         if [r.goal for r in self.goals] not in ([], ["period"]):
             proof = self._goals_in_words()
-        return (
+        return printable(
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
             + (" (interrupted)" if self.interrupted else "")
@@ -282,7 +283,7 @@ class Result:
             )
         throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
         lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def _links_behind(self) -> FloatArray:
         """(C,) the most loaded of the links that leave each stage."""

@@ -10,6 +10,7 @@ from typing import Any
 from partition.errors import Infeasible, InvalidInput, InvalidModelFile
 from partition.graph import Graph, GraphBuilder
 from partition.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.printable import shown
 from partition.readers import json_fields as field
 
 ACCELERATOR, CPU = "accelerator", "cpu"
@@ -67,7 +68,7 @@ def _read(data: Mapping[str, Any], name: str, max_cpus: int | None) -> tuple[Gra
         where, identity = f"nodes[{i}]", node["id"]
         color = node.get("colorClass")
         if color is not None and (isinstance(color, bool) or not isinstance(color, int | str)):
-            raise InvalidModelFile(f"{where}.colorClass is {field.shown(color)}; it must be a whole number")
+            raise InvalidModelFile(f"{where}.colorClass is {shown(color)}; it must be a whole number")
         builder.operation(
             names[identity],
             "Op",
@@ -118,7 +119,7 @@ def _names(nodes: list[dict[str, Any]]) -> dict[int | str, str]:
         identity = _identity(node, "id", f"nodes[{i}]")
         if position.setdefault(identity, i) != i:
             raise InvalidModelFile(
-                f"nodes[{i}].id is {identity!r}, as nodes[{position[identity]}].id is; ids must be unique"
+                f"nodes[{i}].id is {shown(identity)}, as nodes[{position[identity]}].id is; ids must be unique"
             )
     own = [field.text(node, "name", f"nodes[{i}]", "") for i, node in enumerate(nodes)]
     unique = len(set(own)) == len(own) and all(own)
@@ -130,7 +131,7 @@ def _identity(row: Mapping[str, Any], key: str, where: str) -> int | str:
         raise InvalidModelFile(f"{where}.{key} is missing; give it")
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise InvalidModelFile(f"{where}.{key} is {field.shown(value)}; it must be a whole number")
+        raise InvalidModelFile(f"{where}.{key} is {shown(value)}; it must be a whole number")
     return value
 
 
@@ -159,7 +160,7 @@ def _tensors(
         source, target = _identity(edge, "sourceId", where), _identity(edge, "destId", where)
         for key, end in (("sourceId", source), ("destId", target)):
             if end not in names:
-                raise InvalidModelFile(f"{where}.{key} names node {end!r}, which does not exist; add it to nodes")
+                raise InvalidModelFile(f"{where}.{key} names node {shown(end)}, which does not exist; add it to nodes")
         tensors = by_cost[source]
         name = names[source] if not tensors else f"{names[source]}:{len(tensors)}"
         inputs[target].append(tensors.setdefault(field.amount(edge, "cost", where), name))

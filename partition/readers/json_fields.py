@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidGraph, InvalidModelFile
+from partition.files import LARGEST_JSON, read_bounded
 from partition.graph import FloatArray
+from partition.printable import shown
 
 
 def parse_file(path: Path) -> dict[str, Any]:
     """The JSON object that a file holds; raises InvalidModelFile."""
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = read_bounded(path, LARGEST_JSON).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidModelFile(f"cannot read {shown(str(path), 300)} as JSON: {reason}") from error
@@ -37,6 +40,8 @@ def parse_text(content: str, what: str) -> dict[str, Any]:
         raise InvalidModelFile(f"cannot read {what} as JSON: {error}") from error
     if not isinstance(data, dict):
         raise InvalidModelFile(f"{what} holds a JSON {type(data).__name__}; it must hold an object")
+    if re.search(r"\\u[dD][89a-fA-F]", content) and (broken := _lone_surrogate(data)) is not None:
+        raise InvalidModelFile(f"{what} holds the text {shown(broken)}, half of a character; give whole characters")
     return data
 
 
@@ -48,6 +53,21 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise InvalidModelFile(f"an object gives field {shown(twice)} twice; give it once")
     return row
+
+
+def _lone_surrogate(data: dict[str, Any]) -> str | None:
+    """A text that no file or terminal can take: JSON may escape one half of a character alone."""
+    stack: list[Any] = [data]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                return value
+        elif isinstance(value, dict):
+            stack += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            stack += value
+    return None
 
 
 def text(row: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
@@ -114,12 +134,6 @@ def only(row: Mapping[str, Any], where: str, known: frozenset[str]) -> None:
 def at(where: str, key: str) -> str:
     """Path of a field."""
     return f"{where}.{key}" if where else key
-
-
-def shown(value: object, at_most: int = 60) -> str:
-    """The value as it may stand in a sentence, cut where it is long."""
-    written = repr(value)
-    return written if len(written) <= at_most else f"{written[: at_most - 3]}..."
 
 
 def _value(row: Mapping[str, Any], key: str, where: str, default: Any) -> Any:

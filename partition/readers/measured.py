@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidInput
+from partition.files import LARGEST_JSON, read_bounded
 from partition.graph import FloatArray, Graph
-from partition.readers.json_fields import parse_file, shown
+from partition.printable import shown
+from partition.readers.json_fields import parse_file
 
 ALL_KINDS = "seconds"
 """Name of the column that holds for chips of every kind."""
@@ -31,10 +34,15 @@ def read_times(path: str | PathLike[str]) -> dict[str, dict[str, float]]:
     if path.suffix.lower() == ".json":
         return {name: _row(name, entry, path) for name, entry in parse_file(path).items()}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"cannot read the times file {shown(str(path), 300)}: {error}") from error
-    rows = csv.DictReader(text.splitlines())
+        text = read_bounded(path, LARGEST_JSON).decode("utf-8-sig")
+        return _from_csv(text, path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"cannot read the times file {shown(str(path), 300)}: {reason}") from error
+
+
+def _from_csv(text: str, path: Path) -> dict[str, dict[str, float]]:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     if not rows.fieldnames or "operation" not in rows.fieldnames or len(rows.fieldnames) < 2:
         raise InvalidInput(
             f"{shown(str(path), 300)} needs a first line such as operation,seconds (or operation and kinds of chips)"
@@ -65,10 +73,10 @@ def _row(name: str, entry: Any, path: Path) -> dict[str, float]:
 def _seconds(value: Any, name: str, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not (math.isfinite(number) and number >= 0):
-        raise InvalidInput(f"{where}: the time of operation {shown(name)} is {value!r}; give seconds from 0")
+        raise InvalidInput(f"{where}: the time of operation {shown(name)} is {shown(value)}; give seconds from 0")
     return number
 
 

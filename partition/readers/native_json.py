@@ -14,6 +14,8 @@ import numpy as np
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
 from partition.graph import SOURCE_KINDS, FloatArray, Graph, IntArray
+from partition.hardware import MOST_KINDS
+from partition.printable import shown
 from partition.readers import json_fields as field
 
 FORMAT = "mcm-partition-graph"
@@ -45,10 +47,9 @@ def read_json(source: str | PathLike[str]) -> Graph:
 def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
     """Build the graph of a parsed file; raises as :func:`read_json`."""
     field.only(data, "", _TOP)
-    if data.get("format", FORMAT) != FORMAT or data.get("version", VERSION) != VERSION:
-        raise InvalidModelFile(
-            f"format {data.get('format')!r} version {data.get('version')!r} is not {FORMAT!r} version {VERSION}"
-        )
+    told, version = data.get("format", FORMAT), data.get("version", VERSION)
+    if told != FORMAT or version != VERSION:
+        raise InvalidModelFile(f"format {shown(told)} version {shown(version)} is not {FORMAT!r} version {VERSION}")
     operations = field.objects(data, "operations", required=True)
     tensors, shared = field.objects(data, "tensors"), field.objects(data, "shared_weights")
     for key, rows, known in (
@@ -132,10 +133,12 @@ def _references(rows: list[dict[str, Any]], what: str, key: str, index: Mapping[
     for i, row in enumerate(rows):
         named = field.texts(row, key, f"{what}[{i}]")
         positions = [_position(name, index, f"{what}[{i}].{key}[{k}]") for k, name in enumerate(named)]
-        if len(set(positions)) < len(positions):
-            twice = next(name for name in named if named.count(name) > 1)
-            raise InvalidGraph(f"{what}[{i}].{key} names operation {twice!r} twice; name it once")
-        lists.append(sorted(positions))
+        positions.sort()
+        twice = next((v for v, w in pairwise(positions) if v == w), None)
+        if twice is not None:
+            name = next(name for name in named if index[name] == twice)
+            raise InvalidGraph(f"{what}[{i}].{key} names operation {name!r} twice; name it once")
+        lists.append(positions)
     ptr = np.concatenate([[0], np.cumsum([len(positions) for positions in lists])]).astype(np.int64)
     return ptr, np.array([v for positions in lists for v in positions], dtype=np.int64)
 
@@ -152,7 +155,7 @@ def _groups(rows: list[dict[str, Any]]) -> IntArray:
     for v, group in enumerate(given):
         number = isinstance(group, int) and not isinstance(group, bool) and 0 <= group < 2**31
         if group is not None and not number and not isinstance(group, str):
-            raise InvalidModelFile(f"operations[{v}].group is {group!r}; it must be a whole number >= 0 or text")
+            raise InvalidModelFile(f"operations[{v}].group is {shown(group)}; it must be a whole number >= 0 or text")
     following = 1 + max((group for group in given if isinstance(group, int)), default=-1)
     named = dict.fromkeys(group for group in given if isinstance(group, str))
     number_of: dict[Any, int] = {None: -1, **{name: following + k for k, name in enumerate(named)}}
@@ -166,10 +169,17 @@ def _times(rows: list[dict[str, Any]]) -> dict[str, FloatArray]:
         profile = row.get("times", {})
         if not isinstance(profile, dict):
             raise InvalidModelFile(
-                f"operations[{v}].times is {profile!r}; it must be an object of chip kind -> seconds"
+                f"operations[{v}].times is {shown(profile)}; it must be an object of chip kind -> seconds"
             )
         for kind in profile:
-            seconds = times.setdefault(kind, np.full(len(rows), np.nan))
+            if kind not in times:
+                if len(times) == MOST_KINDS:
+                    raise InvalidModelFile(
+                        f"operations[{v}].times names {shown(kind)} after {MOST_KINDS} other kinds of chips; a package "
+                        f"has at most {MOST_KINDS} kinds"
+                    )
+                times[kind] = np.full(len(rows), np.nan)
+            seconds = times[kind]
             cannot = profile[kind] is None
             seconds[v] = np.inf if cannot else field.amount(profile, kind, f"operations[{v}].times")
     return times

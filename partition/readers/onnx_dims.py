@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from onnx import GraphProto, TensorShapeProto, ValueInfoProto
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.readers.onnx_file import subgraphs
+from partition.readers.onnx_walk import subgraphs
 
 _LARGEST = 2**31 - 1
+_LONGEST = 200  # characters of arithmetic over dimensions
+_LISTED = 8  # dimensions in a message
 
 _ARITHMETIC = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
@@ -73,26 +75,31 @@ def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: It
 
 
 def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:
-    named = ", ".join(f"{label!r} of input {inputs[label]!r}" for label in missing)
-    how = " ".join(f"--dim {label}={1 if i == 0 and len(missing) > 1 else 128}" for i, label in enumerate(missing))
+    named = ", ".join(f"{label!r} of input {inputs[label]!r}" for label in missing[:_LISTED])
+    how = " ".join(
+        f"--dim {label}={1 if i == 0 and len(missing) > 1 else 128}" for i, label in enumerate(missing[:_LISTED])
+    )
     if len(missing) == 1:
         return f"dimension {named} has no value; set it, for instance with {how}"
-    return f"dimensions {named} have no value; set them, for instance with {how}"
+    more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
+    return f"dimensions {named}{more} have no value; set them, for instance with {how}"
 
 
-def _is_arithmetic(label: str, labels: Iterable[str]) -> bool:
+def _is_arithmetic(label: str, labels: Set[str]) -> bool:
     """Whether the name is an expression over other names of the model ("batch-size" is not, nor is "batch")."""
     tree = _parsed(label)
     if tree is None or isinstance(tree, ast.Name):
         return False
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return names <= set(labels)
+    return names <= labels
 
 
 def _parsed(label: str) -> ast.expr | None:
+    if len(label) > _LONGEST:
+        return None
     try:
         tree = ast.parse(label.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the last two: nested too deeply
         return None
     allowed = (ast.BinOp, ast.Name, ast.Load, ast.Constant, *_ARITHMETIC)
     return tree if all(isinstance(node, allowed) for node in ast.walk(tree)) else None
@@ -109,7 +116,7 @@ def _derived_value(label: str, owner: str, values: Mapping[str, int]) -> int:
         value = evaluate(tree) if tree is not None else -1
     except (ZeroDivisionError, KeyError, TypeError, ValueError):
         value = -1
-    if value < 0:
+    if not 0 <= value <= _LARGEST:
         raise InvalidInput(f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim '{label}=128'")
     return value
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from partition.errors import InvalidModelFile
 from partition.operators import TensorSpec
+from partition.readers.onnx_size import MOST_FIELDS, check_fields, check_inlined, count_fields
+from partition.readers.onnx_walk import all_graphs, all_tensors
 
 KEPT_ELEMENTS = 1024  # constants up to this size keep their values: shapes are computed from them
+MOST_AXES = 64  # of a tensor; numpy's limit
+MOST_ELEMENTS = 2**62  # of a tensor; dimensions are 64-bit numbers, and so are products of them wherever models run
+LARGEST_TEXT = 2**24  # bytes of a model in one of onnx's text formats
 _PROTOBUF_LIMIT = 2**31 - 1
+_AS_TEXT = frozenset({".json", ".onnxjson", ".onnxtext", ".onnxtxt", ".pbtxt", ".prototxt", ".textproto", ".txtpb"})
 
 _BITS = {
     "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "COMPLEX64": 64, "COMPLEX128": 128, "BOOL": 8,
@@ -40,24 +46,19 @@ def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
         raise InvalidModelFile(f"{where} holds no operations; it is not an ONNX model, or it was cut short")
     if not model.opset_import:
         raise InvalidModelFile(f"{where} names no operator set (opset_import); export it again")
-    _check_names(model.graph, where)
+    for graph in all_graphs(model):
+        _check_graph(graph, where)
     lengths: dict[Path, int] = {}
-    for tensor in _tensors(model):
-        _check_tensor(tensor, where, folder, lengths)
+    for tensor in all_tensors(model):
+        _check_shape(tensor, where)
+        if isinstance(tensor, TensorProto):
+            _check_data(tensor, where, folder, lengths)
     return inlined(_without_data(model), where)
 
 
 def tensor_spec(tensor: TensorProto) -> TensorSpec:
     """Shape and type of a constant, without touching its data."""
     return TensorSpec(tuple(tensor.dims), ITEMSIZE[tensor.data_type])
-
-
-def subgraphs(node: NodeProto) -> list[GraphProto]:
-    """The bodies of If, Loop, Scan and their like."""
-    bodies = [attribute.g for attribute in node.attribute if attribute.type == AttributeProto.GRAPH]
-    for attribute in node.attribute:
-        bodies.extend(attribute.graphs)
-    return bodies
 
 
 def described(source: str | os.PathLike[str] | bytes | ModelProto) -> str:
@@ -74,6 +75,8 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> t
     if isinstance(source, ModelProto):
         return source, None
     if isinstance(source, bytes):
+        if len(source) > 2 * MOST_FIELDS:
+            count_fields(source, where)
         try:
             return onnx.load_model_from_string(source), None
         except Exception as error:
@@ -87,6 +90,13 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> t
             raise InvalidModelFile(f"{where} is empty; export it again")
         if size > _PROTOBUF_LIMIT:
             raise InvalidModelFile(f"{where} exceeds the 2 GB an ONNX file can have; save its weights as external data")
+        if path.suffix.lower() in _AS_TEXT:
+            if size > LARGEST_TEXT:
+                raise InvalidModelFile(
+                    f"{where} is text of over {LARGEST_TEXT >> 20} MB; save it as a binary .onnx file"
+                )
+        else:
+            check_fields(path, where)
         return onnx.load_model(str(path), load_external_data=False), path.parent
     except InvalidModelFile:
         raise
@@ -101,47 +111,41 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> t
 # --- Is everything there? ---------------------------------------------------------------------------------------
 
 
-def _check_names(graph: GraphProto, where: str) -> None:
-    """Names that are not UTF-8 come out of the parser as bytes."""
+def _check_graph(graph: GraphProto, where: str) -> None:
+    """Names that are not UTF-8 come out of the parser as bytes; shapes of endless length would multiply."""
     for node in graph.node:
         if not all(isinstance(text, str) for text in (node.op_type, node.domain, node.name, *node.input, *node.output)):
             raise InvalidModelFile(f"{where} has an operation whose names are not text; it is corrupt, export it again")
-        for body in subgraphs(node):
-            _check_names(body, where)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if not isinstance(value.name, str):
+            raise InvalidModelFile(f"{where} has a tensor whose name is not text; it is corrupt, export it again")
+        _check_axes(f"tensor {value.name!r}", len(value.type.tensor_type.shape.dim), where)
 
 
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from _tensors_of_graph(model.graph)
-    for function in model.functions:
-        yield from _tensors_of_nodes(function.node)
+def _check_axes(what: str, axes: int, where: str) -> None:
+    if axes > MOST_AXES:
+        raise InvalidModelFile(f"{what} in {where} has {axes} axes, at most {MOST_AXES} are possible; export it again")
 
 
-def _tensors_of_graph(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _tensors_of_nodes(graph.node)
+def _check_shape(tensor: TensorProto | SparseTensorProto, where: str) -> None:
+    name = tensor.name if isinstance(tensor, TensorProto) else tensor.values.name
+    if not isinstance(name, str):
+        raise InvalidModelFile(f"{where} has a weight whose name is not text; it is corrupt, export it again")
+    _check_axes(f"weight {name!r}", len(tensor.dims), where)
+    if any(extent < 0 for extent in tensor.dims):
+        raise InvalidModelFile(f"weight {name!r} in {where} has a negative dimension; export the model again")
+    if math.prod(tensor.dims) > MOST_ELEMENTS:
+        raise InvalidModelFile(f"weight {name!r} in {where} has over 2**62 elements; export the model again")
 
 
-def _tensors_of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.TENSOR:
-                yield attribute.t
-            elif attribute.type == AttributeProto.SPARSE_TENSOR:
-                yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-        for body in subgraphs(node):
-            yield from _tensors_of_graph(body)
-
-
-def _check_tensor(tensor: TensorProto, where: str, folder: Path | None, lengths: dict[Path, int]) -> None:
+def _check_data(tensor: TensorProto, where: str, folder: Path | None, lengths: dict[Path, int]) -> None:
     if tensor.data_type not in ITEMSIZE:
         raise InvalidModelFile(
             f"weight {tensor.name!r} in {where} has unknown data type {tensor.data_type}; export the model again"
         )
-    if any(extent < 0 for extent in tensor.dims):
-        raise InvalidModelFile(f"weight {tensor.name!r} in {where} has a negative dimension; export the model again")
     if tensor.data_location == TensorProto.EXTERNAL:
+        if tensor.HasField("raw_data"):  # whoever saves the model would write these bytes to the file it names
+            raise InvalidModelFile(f"weight {tensor.name!r} in {where} is both inside and outside; export it again")
         if folder is not None:
             _check_external(tensor, where, folder, lengths)
         return
@@ -166,14 +170,14 @@ def _check_external(tensor: TensorProto, where: str, folder: Path, lengths: dict
         offset = int(entries.get("offset") or 0)
         length = int(entries.get("length") or tensor_spec(tensor).bytes)
     except ValueError:
-        offset = length = -1
+        offset = length = -1  # also for endless digits
     if offset < 0 or length < tensor_spec(tensor).bytes:
         raise InvalidModelFile(
             f"weight {tensor.name!r} in {where} has an offset or length that does not fit its shape; export it again"
         )
     path = folder / pure
     if path not in lengths:
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path's, False for names that no file can have
             raise InvalidModelFile(
                 f"weights file {location!r} of {where} is missing; put it into the folder {str(folder)!r}"
             )
@@ -240,6 +244,7 @@ def inlined(model: ModelProto, where: str) -> ModelProto:
     """The model with the calls of its own functions replaced by their bodies."""
     if not model.functions:
         return model
+    check_inlined(model, where)
     try:
         from onnx import inliner
     except ImportError:  # before onnx 1.15: its calls then fall to the default cost

@@ -44,13 +44,12 @@ def read_onnx(
     try:
         model = onnx_file.open_model(source)
         onnx_dims.bind_dimensions(model.graph, dims or {})
-        model = onnx_shapes.infer_shapes(model)
         scope = onnx_shapes.Scope(model)
         inputs = [value.name for value in model.graph.input]
         operations = list(onnx_nodes.NodeReader(scope, model.graph, taken=inputs).operations())
     except InvalidInput:
         raise
-    except (LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
         where, what = onnx_file.described(source), type(error).__name__
         raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,8 +12,9 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, 
 
 from partition.errors import InvalidModelFile
 from partition.operators import OperatorCost, operator_cost
-from partition.readers.onnx_file import stored_bytes, subgraphs
+from partition.readers.onnx_file import stored_bytes
 from partition.readers.onnx_shapes import STANDARD_DOMAINS, Scope
+from partition.readers.onnx_walk import subgraphs
 
 _VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})  # the same bytes under another shape
 _COSTED_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
@@ -53,7 +55,7 @@ class NodeReader:
     scope: Scope
     graph: GraphProto
     taken: list[str] = field(default_factory=list)
-    constants: dict[str, _Constant] = field(default_factory=dict)
+    constants: ChainMap[str, _Constant] = field(default_factory=ChainMap)
     prefix: str = ""
 
     def operations(self) -> Iterator[Operation]:
@@ -150,7 +152,7 @@ class _Control:
             scope = outer.scope.body(body, self._body_inputs(body))
             self.scopes.append(scope)
             prefix = f"{outer.prefix}{name}/{i}/" if len(self.bodies) > 1 else f"{outer.prefix}{name}/"
-            reader = NodeReader(scope, body, constants=dict(outer.constants), prefix=prefix)
+            reader = NodeReader(scope, body, constants=outer.constants.new_child(), prefix=prefix)
             local = {value.name for value in body.input} | {tensor for n in body.node for tensor in n.output}
             flops, traffic, known = 0.0, 0.0, True
             for operation in reader.operations():
@@ -160,8 +162,8 @@ class _Control:
                 self.weights.update(operation.weights)
                 self.captured += [tensor for tensor in operation.inputs if tensor not in local]
             # A body may hand an outer tensor on without any node that reads it.
-            made = local | reader.constants.keys()
-            self.captured += [value.name for value in body.output if value.name not in made]
+            handed = [value.name for value in body.output if value.name not in local]
+            self.captured += [tensor for tensor in handed if tensor not in reader.constants]
             costs.append(OperatorCost(flops * self.trips, traffic * self.trips, known))
         known = all(cost.known for cost in costs) and node.op_type in ("If", "Loop", "Scan")
         dearest = max(costs, key=lambda cost: (cost.flops, cost.bytes_accessed))
@@ -169,7 +171,8 @@ class _Control:
 
     def results(self) -> list[TypeProto | None]:
         """Types of the node's outputs, from those of the body's."""
-        types = [self.scopes[0].type(value.name) for value in self.bodies[0].output]
+        taken = self._taken()
+        types = [self.scopes[taken].type(value.name) for value in self.bodies[taken].output]
         if self.node.op_type == "If":
             return types
         carried = len(self.node.input) - (2 if self.node.op_type == "Loop" else self._scanned())
@@ -178,6 +181,17 @@ class _Control:
         if not self.trips_known:
             return list(states)
         return [*states, *(_stacked(found, self.trips) for found in stacked)]
+
+    def _taken(self) -> int:
+        """The body whose results count: of an If whose condition is known the branch taken, else the first."""
+        if self.node.op_type != "If" or not self.node.input:
+            return 0
+        condition = self.outer.scope.value(self.node.input[0])
+        if condition is None or condition.size != 1:
+            return 0
+        branch = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+        names = [a.name for a in self.node.attribute if a.type == AttributeProto.GRAPH]
+        return names.index(branch) if branch in names else 0
 
     def _scanned(self) -> int:
         return int(_attributes(self.node).get("num_scan_inputs", 0))
@@ -225,6 +239,8 @@ def _sliced(found: TypeProto | None, axis: int) -> TypeProto | None:
     if found is None or not found.tensor_type.HasField("shape"):
         return None
     extents = [dim.dim_value if dim.HasField("dim_value") else None for dim in found.tensor_type.shape.dim]
+    if not -len(extents) <= axis < len(extents):
+        return None
     del extents[axis]
     return helper.make_tensor_type_proto(found.tensor_type.elem_type, extents)
 
@@ -249,9 +265,9 @@ def _constant_tensor(node: NodeProto) -> TensorProto:
             )
         value = helper.get_attribute_value(attribute)
         if attribute.name in ("value_string", "value_strings"):
-            strings = [value] if attribute.name == "value_string" else list(value)
-            shape = [] if attribute.name == "value_string" else [len(strings)]
-            return helper.make_tensor("", TensorProto.STRING, shape, strings)
+            # Without the strings: no shape is computed from them, and numpy would make all as long as the longest.
+            shape = [] if attribute.name == "value_string" else [len(value)]
+            return TensorProto(dims=shape, data_type=TensorProto.STRING)
         if attribute.name.startswith("value_"):
             kind = np.float32 if "float" in attribute.name else np.int64
             return numpy_helper.from_array(np.array(value, dtype=kind))
@@ -262,13 +278,15 @@ def unique_names(graph: GraphProto, taken: list[str]) -> list[str]:
     """A name for every node: its own, a suffix where that repeats, ``MatMul_17`` (its position) where it has none."""
     used = set(taken) | {node.name for node in graph.node if node.name}
     seen = set(taken)
+    tried: dict[str, int] = {}
     names = []
     for i, node in enumerate(graph.node):
         name = node.name or f"{node.op_type}_{i}"
         repeats = name in seen or (not node.name and name in used)
-        suffix = 1
+        suffix = tried.get(name, 1)
         while repeats and f"{name}_{suffix}" in used:
             suffix += 1
+        tried[name] = suffix
         name = f"{name}_{suffix}" if repeats else name
         used.add(name)
         seen.add(name)

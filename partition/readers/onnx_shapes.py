@@ -1,4 +1,8 @@
-"""The shape of every tensor of an ONNX model: inference over the whole, then node by node for what it leaves open."""
+"""The shape of every tensor of an ONNX model, node by node.
+
+Not by onnx's inference over the whole model: there a file of 1 kB can grow without bound (each Gather or Concat of a
+tensor with itself doubles its axes or its values). Here every step is checked before the next.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ from onnx import (
 from partition.errors import InvalidModelFile
 from partition.operators import TensorSpec
 from partition.readers.onnx_contrib import contributed_shapes
-from partition.readers.onnx_file import ITEMSIZE, KEPT_ELEMENTS
+from partition.readers.onnx_file import ITEMSIZE, KEPT_ELEMENTS, MOST_AXES, MOST_ELEMENTS
+from partition.readers.onnx_walk import subgraphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
@@ -39,28 +44,29 @@ _FOLDED = frozenset({
     "Unsqueeze", "Where",
 })  # fmt: skip
 
+_ELEMENTWISE = frozenset({
+    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod", "Mul", "Or",
+    "Pow", "Sub", "Where",
+})  # fmt: skip
 
-def infer_shapes(model: ModelProto) -> ModelProto:
-    """The model with the types that ONNX's own inference finds, values of shape computations propagated.
-
-    Raises
-    ------
-    InvalidModelFile : the model contradicts itself so that inference gives up.
-    """
-    try:
-        return shape_inference.infer_shapes(model, data_prop=True, strict_mode=False)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidModelFile(f"the model's shapes cannot be inferred ({reason}); check or re-export it") from error
+_SHAPED_BY_VALUES = frozenset({
+    "AffineGrid", "CenterCropPad", "Col2Im", "ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice",
+    "Squeeze", "Tile", "Unsqueeze", "Upsample",
+})  # fmt: skip
 
 
 class Scope:
     """The types and small constant values known in a graph, or in the body of an If, Loop or Scan inside it.
 
     Call :meth:`resolve` on the nodes in order; afterwards :meth:`spec` answers for each of their outputs.
+
+    Parameters
+    ----------
+    assume : guess the shapes that cannot be known; without it they stay open.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, *, assume: bool = True) -> None:
+        self._assume = assume
         self._opsets: list[OperatorSetIdProto] = list(model.opset_import)
         self._versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
         self._ir_version = model.ir_version
@@ -101,7 +107,9 @@ class Scope:
         if name in self._values:
             return self._values[name]
         tensor = self._tensors.get(name)
-        if tensor is None or tensor.data_location == TensorProto.EXTERNAL or math.prod(tensor.dims) > KEPT_ELEMENTS:
+        if tensor is None or tensor.data_location == TensorProto.EXTERNAL or tensor.data_type == TensorProto.STRING:
+            return None
+        if math.prod(tensor.dims) > KEPT_ELEMENTS:
             return None
         try:
             self._values[name] = numpy_helper.to_array(tensor)
@@ -135,12 +143,13 @@ class Scope:
             for name, found in zip(node.output, results, strict=False):
                 if name in open_outputs and found is not None:
                     self._declare(name, found)
-            for name, found in self._infer(node).items():
+            for name, found in ({} if subgraphs(node) else self._infer(node)).items():
                 if name in open_outputs and name not in self._specs:
                     self._declare(name, found)
             for name in open_outputs:
                 if name not in self._specs:
-                    self._guess(name, node)
+                    if self._assume:
+                        self._guess(name, node)
                     known &= node.op_type == "Dropout"  # the mask of old operator sets: as large as the input indeed
         return known
 
@@ -154,7 +163,14 @@ class Scope:
 
     def _declare(self, name: str, found: TypeProto) -> None:
         """Note a type; one that is fully known is never replaced by one that is not."""
+        axes = len(found.tensor_type.shape.dim)
+        if axes > MOST_AXES:
+            raise InvalidModelFile(
+                f"tensor {name!r} has {axes} axes, at most {MOST_AXES} are possible; export the model again"
+            )
         spec = _static_spec(found)
+        if spec is not None and spec.size > MOST_ELEMENTS:
+            raise InvalidModelFile(f"tensor {name!r} has over 2**62 elements; export the model again")
         if spec is not None:
             self._types[name] = found
             self._specs[name] = spec
@@ -174,6 +190,10 @@ class Scope:
             schema = defs.get_schema(node.op_type, self._versions.get("", 1), "")
         except defs.SchemaError:
             return self._contributed(node)
+        if node.op_type in _SHAPED_BY_VALUES:
+            operands = node.input if node.op_type == "ConstantOfShape" else node.input[1:]
+            if any((spec := self.spec(name)) is not None and spec.size > KEPT_ELEMENTS for name in operands):
+                return {}  # onnx would make room for an axis per element
         types = {name: self._types[name] for name in node.input if name in self._types}
         values = {name: self.value(name) for name in node.input if name}
         data = {name: numpy_helper.from_array(v) for name, v in values.items() if v is not None}
@@ -215,6 +235,8 @@ class Scope:
         """Compute what the node yields if it is a small computation on known shapes and constants."""
         if node.domain not in STANDARD_DOMAINS or node.op_type not in _FOLDED:
             return
+        if any(a.HasField("t") and a.t.data_location == TensorProto.EXTERNAL for a in node.attribute):
+            return  # onnx would read the file that it names
         if node.op_type == "Shape":
             spec = self.spec(node.input[0])
             if spec is not None:
@@ -250,9 +272,18 @@ class Scope:
                 counts = operands[-1]
                 base = 1 if counts is operands[0] or operands[0] is None else max(1, operands[0].size)
                 return counts is None or abs(float(np.prod(counts.astype(np.float64)))) * base > KEPT_ELEMENTS
+            case "Concat":
+                return sum(v.size for v in operands if v is not None) > KEPT_ELEMENTS
+            case "Split":
+                return any(a.name == "num_outputs" and a.i > len(node.output) for a in node.attribute)
             case "Range":
                 start, limit, delta = (float(np.ravel(v)[0]) if v is not None else 0.0 for v in operands)
                 return delta == 0.0 or (limit - start) / delta > KEPT_ELEMENTS
+            case op_type if op_type in _ELEMENTWISE:
+                try:
+                    return math.prod(np.broadcast_shapes(*(v.shape for v in operands if v is not None))) > KEPT_ELEMENTS
+                except ValueError:
+                    return True
         return False
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.graph import Graph
 from partition.hardware import Hardware
-from partition.readers.json_fields import parse_file, shown
+from partition.printable import shown
+from partition.readers.json_fields import parse_file
 from partition.readers.native_json import from_dict
 
 FORMATS = ("builtin", "onnx", "json", "device-placement")

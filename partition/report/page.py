@@ -10,12 +10,13 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from partition.files import write_atomically
+from partition.printable import printable
 from partition.report.data import report_data
 
 if TYPE_CHECKING:
     from partition.result import Result
 
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 """Characters that could end the element in which the data sits; JSON has them as escapes too."""
 
 
@@ -30,13 +31,13 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
     ------
     InvalidInput : the file cannot be written.
     """
-    data = json.dumps(report_data(result, command), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    data = json.dumps(report_data(result, command), allow_nan=False, separators=(",", ":"))
     for character, escape in _UNSAFE.items():
         data = data.replace(character, escape)
     folder = resources.files("partition.report")
     parts = {name: folder.joinpath(f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
     text = Template(parts["html"]).substitute(
-        title=html.escape(f"{result.graph.name} on {result.hardware.name}"),
+        title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
         style=parts["css"],
         program=parts["js"],
         data=data,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidInput
+from partition.printable import shown
+from partition.readers.json_fields import parse_file
 
 FILE = "manifest.json"
+FORMAT = "mcm-partition parts"
 VERSION = 1
+_PART = re.compile(r"chip_[0-9]{1,9}\.onnx")
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """As text."""
-        return json.dumps({"format": "mcm-partition parts", "version": VERSION, **asdict(self)}, indent=1)
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=1)
 
     @staticmethod
     def read(folder: Path) -> Manifest:
@@ -78,29 +83,48 @@ class Manifest:
         InvalidInput : there is none, or it is not of this version.
         """
         path = folder / FILE
+        if not path.is_file():
+            raise InvalidInput(f"there is no {str(path)!r}; give a folder that split wrote")
+        data = parse_file(path)
+        if data.get("format") != FORMAT:
+            raise InvalidInput(f"{str(path)!r} is not a manifest of split; give a folder that split wrote")
+        if data.get("version") != VERSION:
+            raise InvalidInput(f"{str(path)!r} is of version {shown(data.get('version'))}, not {VERSION}; split again")
         try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if data["version"] != VERSION:
-                raise InvalidInput(f"{str(path)!r} is of version {data['version']!r}, not {VERSION}; split again")
             parts = tuple(
                 Part(**{**row, "inputs": _ports(row["inputs"]), "outputs": _ports(row["outputs"]),
-                        "replicas": tuple(row["replicas"]), "relays": tuple(row["relays"])})
+                        "replicas": _texts(row["replicas"]), "relays": _texts(row["relays"])})
                 for row in data["parts"]
             )  # fmt: skip
-            names = ("model", "fingerprint", "dims")
+            for part in parts:
+                if not _PART.fullmatch(part.file):  # it is opened: no way out of the folder
+                    raise ValueError(f"a part is called {shown(part.file)}, not chip_<number>.onnx")
+                _whole(part.chip)
             return Manifest(
-                **{name: data[name] for name in names},
-                inputs=tuple(data["inputs"]),
-                outputs=tuple(data["outputs"]),
+                model=str(data["model"]),
+                fingerprint=str(data["fingerprint"]),
+                dims={name: _whole(size) for name, size in data["dims"].items()},
+                inputs=_texts(data["inputs"]),
+                outputs=_texts(data["outputs"]),
                 parts=parts,
             )
-        except OSError as error:
-            raise InvalidInput(
-                f"cannot read {str(path)!r} ({error.strerror}); give a folder that split wrote"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"{str(path)!r} is not a manifest of split ({error}); split again") from error
 
 
 def _ports(rows: list[dict[str, Any]]) -> tuple[Port, ...]:
-    return tuple(Port(**{**row, "chips": tuple(row["chips"])}) for row in rows)
+    for row in rows:
+        _texts([row["tensor"], row["name"]])
+    return tuple(Port(**{**row, "chips": tuple(map(_whole, row["chips"]))}) for row in rows)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{shown(values)} is no list of names")
+    return tuple(values)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{shown(value)} is no whole number")
+    return value

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +126,20 @@ class _Cut:
 
     def _order(self) -> list[int]:
         """The chips that do anything, sources before receivers."""
-        active = [c for c in range(self.chips) if self.here[c] or any(chip == c for _, chip in self.source)]
-        before = {c: {a for (_, chip), a in self.source.items() if chip == c} for c in active}
+        sorter: TopologicalSorter[int] = TopologicalSorter({c: () for c in range(self.chips) if self.here[c]})
+        for (_, chip), source in self.source.items():
+            sorter.add(chip, source)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            raise InvalidAssignment(
+                "the chips feed one another in a circle, so the parts cannot run one after the other; "
+                "partition with the acyclic rule"
+            ) from error
         order: list[int] = []
-        while len(order) < len(active):
-            ready = [c for c in active if c not in order and before[c] <= set(order)]
-            if not ready:
-                raise InvalidAssignment(
-                    "the chips feed one another in a circle, so the parts cannot run one after the other; "
-                    "partition with the acyclic rule"
-                )
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            sorter.done(*ready)
             order += ready
         return [c for c in order if self._works(c)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,9 @@ def _first_line(error: Exception) -> str:
     return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:300]
 
 
+MOST_DRAWN = 2**28
+"""Elements of an input for which random values are drawn."""
+
 _TYPES: dict[str, Any] = {
     "float": np.float32, "float16": np.float16, "double": np.float64, "int8": np.int8, "int16": np.int16,
     "int32": np.int32, "int64": np.int64, "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32,
@@ -67,13 +71,15 @@ def random_inputs(session: Any, dims: Mapping[str, int], seed: int) -> dict[str,
         if kind is None:
             raise InvalidInput(f"input {value.name!r} is of type {value.type}; give its values, none can be drawn")
         shape = [_extent(value.name, axis, extent, dims) for axis, extent in enumerate(value.shape)]
+        if math.prod(shape) > MOST_DRAWN:
+            raise InvalidInput(f"input {value.name!r} has over {MOST_DRAWN} elements; give its values, none are drawn")
         drawn = rng.standard_normal(shape) if np.issubdtype(kind, np.floating) else rng.integers(0, 2, shape)
         feeds[value.name] = np.asarray(drawn).astype(kind)
     return feeds
 
 
 def _extent(name: str, axis: int, extent: Any, dims: Mapping[str, int]) -> int:
-    if isinstance(extent, int):
+    if isinstance(extent, int) and extent >= 0:
         return extent
     for label in (extent, f"{name}.{axis}"):
         if label in dims:
@@ -96,7 +102,12 @@ def observed_types(model: ModelProto, tensors: Collection[str]) -> dict[str, Typ
     open_ended.CopyFrom(model)
     known = {value.name for value in model.graph.output}
     open_ended.graph.output.extend(helper.make_empty_tensor_value_info(t) for t in tensors if t not in known)
-    whole = open_ended.SerializeToString()
+    try:
+        whole = open_ended.SerializeToString()
+    except Exception as error:  # protobuf's own: beyond 2 GB
+        raise InvalidModelFile(
+            f"the model cannot be run to see its types ({_first_line(error)}); export it with the shapes of all tensors"
+        ) from error
     session = open_session(whole)
     found = run_session(session, list(tensors), random_inputs(session, {}, 0), whole)
     return {

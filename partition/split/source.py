@@ -10,10 +10,11 @@ from pathlib import Path
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
+from partition.errors import InvalidModelFile
 from partition.graph import Graph
 from partition.readers import onnx_dims, onnx_file, onnx_nodes, onnx_shapes
-from partition.readers.onnx_file import subgraphs
 from partition.readers.onnx_model import read_onnx
+from partition.readers.onnx_walk import subgraphs
 from partition.split.running import observed_types
 
 
@@ -64,7 +65,13 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
     """
     graph = read_onnx(path, dims=dims)  # checks the file, external data included
     proto = onnx.load_model(str(path), load_external_data=False)
-    onnx.load_external_data_for_model(proto, str(Path(path).parent))
+    try:
+        onnx.load_external_data_for_model(proto, str(Path(path).parent))
+    except Exception as error:  # a link, say, which onnx does not follow
+        where, reason = onnx_file.described(path), " ".join(str(error).split())
+        raise InvalidModelFile(
+            f"the weights beside {where} cannot be loaded ({reason}); save the model anew"
+        ) from error
     proto = onnx_file.inlined(proto, onnx_file.described(path))
     constants = {tensor.name for tensor in proto.graph.initializer}
     constants |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
@@ -75,12 +82,18 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
     names = onnx_nodes.unique_names(proto.graph, [value.name for value in inputs])
     weights: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in proto.graph.initializer}
     weights |= {t.values.name: t for t in proto.graph.sparse_initializer}
+    maker = {tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor}
+    for value in proto.graph.output:
+        if value.name not in maker and value.name not in weights and value.name not in {v.name for v in inputs}:
+            raise InvalidModelFile(
+                f"output {value.name!r} of {onnx_file.described(path)} is produced by nothing; export it again"
+            )
     return WholeModel(
         proto=proto,
         graph=graph,
         operation=[graph.index.get(name) for name in names],
         reads=[list(dict.fromkeys(_reads(node))) for node in proto.graph.node],
-        maker={tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor},
+        maker=maker,
         weights=weights,
         types=_types(path, dims),
     )
@@ -102,15 +115,18 @@ def _captured(body: GraphProto) -> Iterator[str]:
     yield from (value.name for value in body.output if value.name not in own)
 
 
-def _complete(found: TypeProto | None) -> bool:
+def _complete(found: TypeProto) -> bool:
     """Whether a type says what a part has to declare: for tensors, at least their number of axes."""
-    return found is not None and (not found.HasField("tensor_type") or found.tensor_type.HasField("shape"))
+    return not found.HasField("tensor_type") or bool(found.tensor_type.HasField("shape"))
 
 
 def _types(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> dict[str, TypeProto]:
     """What inference finds, and nothing that it had to assume."""
     lean = onnx_file.open_model(path)
     onnx_dims.bind_dimensions(lean.graph, dims or {})
-    lean = onnx_shapes.infer_shapes(lean)
-    found = {value.name: value.type for value in (*lean.graph.input, *lean.graph.value_info, *lean.graph.output)}
-    return {tensor: type_ for tensor, type_ in found.items() if _complete(type_)}
+    scope = onnx_shapes.Scope(lean, assume=False)
+    for _ in onnx_nodes.NodeReader(scope, lean.graph).operations():
+        pass
+    tensors = {value.name for value in lean.graph.input} | {tensor for n in lean.graph.node for tensor in n.output}
+    found = {tensor: scope.type(tensor) for tensor in sorted(tensors) if tensor}
+    return {tensor: type_ for tensor, type_ in found.items() if type_ is not None and _complete(type_)}

@@ -66,8 +66,13 @@ def verify_parts(
         raise InvalidInput(f"no values for input {missing[0]!r} of the model; give values for all inputs, or for none")
     expected = dict(zip(manifest.outputs, run_session(whole, list(manifest.outputs), feeds, Path(model)), strict=True))
     del whole
-    found = _run_parts(Path(folder), manifest, feeds, optimised)
-    return [_compared(name, expected[name], found[name]) for name in manifest.outputs]
+    try:
+        found = _run_parts(Path(folder), manifest, feeds, optimised)
+        return [_compared(name, expected[name], found[name]) for name in manifest.outputs]
+    except KeyError as error:
+        raise InvalidInput(
+            f"the manifest in {str(folder)!r} is incomplete: {error} comes from nowhere; split again"
+        ) from error
 
 
 def _run_parts(folder: Path, manifest: Manifest, feeds: Mapping[str, Any], optimised: bool) -> dict[str, Any]:
