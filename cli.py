@@ -257,7 +257,7 @@ def solve(
     if output:
         result.to_json(output)
     if report:
-        result.to_html(report, command=shlex.join(["python", "cli.py", *sys.argv[1:]]))
+        result.to_html(report, command=_command_line(click.get_current_context()))
     click.echo(result.to_json() if as_json else result.to_table())
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
@@ -491,6 +491,25 @@ def hardware(name: str | None, as_json: bool) -> None:
         return
     loaded = load_hardware(name)
     click.echo(json.dumps(describe_hardware(loaded)) if as_json else to_toml(loaded).rstrip())
+
+
+def _command_line(context: click.Context) -> str:
+    """The command with all that was set, by the command line, the environment or a file of defaults."""
+    words = [] if context.parent is None else [context.parent.info_name or "mcm-partition"]
+    if words and words[0].endswith(".py"):
+        words.insert(0, "python")
+    words.append(context.info_name or "")
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = max(parameter.opts, key=len)
+            if isinstance(value, dict):
+                words += [word for key, size in value.items() for word in (option, f"{key}={size}")]
+            else:
+                words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
 
 
 def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
