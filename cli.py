@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from learned.commands import compare, train
 
@@ -80,9 +81,35 @@ def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return dims
 
 
-_model = click.argument("model")
+def _offer(names: Callable[[], list[str]]) -> Callable[..., list[CompletionItem]]:
+    """Completes names, and files beside them."""
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        found = [CompletionItem(name) for name in names() if name.startswith(begun)]
+        return [*found, CompletionItem(begun, type="file")]
+
+    return complete
+
+
+def _model_names() -> list[str]:
+    from partition.models import MODELS
+
+    return list(MODELS)
+
+
+def _packages() -> list[str]:
+    from partition.hardware_files import presets
+
+    return [name.replace("RxC", "4x4").replace("N", "8") for name, _ in presets()]
+
+
+_model = click.argument("model", shell_complete=_offer(_model_names))
 _hw = click.option(
-    "--hw", "hw", metavar="HW", help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file."
+    "--hw",
+    "hw",
+    metavar="HW",
+    shell_complete=_offer(_packages),
+    help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.",
 )
 _dim = click.option(
     "--dim",
@@ -191,9 +218,9 @@ def main() -> None:
 
     \b
     Examples:
-      python cli.py solve bert-large --hw ring36
-      python cli.py solve model.onnx --hw ring8 --dim batch=1 --dim seq=128 --json
-      python cli.py inspect resnet50 --hw ring4
+      mcm-partition solve bert-large --hw ring36
+      mcm-partition solve model.onnx --hw ring8 --dim batch=1 --dim seq=128 --json
+      mcm-partition inspect resnet50 --hw ring4
 
     Every option also has an environment variable: MCM_PARTITION_SOLVE_TIME_LIMIT=30.
     """
@@ -251,6 +278,11 @@ def solve(
 
     Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time. Ctrl-C prints the best
     answer so far with its bound.
+
+    \b
+    Examples:
+      mcm-partition solve model.onnx --hw ring8 --dim batch=1 -o result.json --report report.html
+      mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
     """
     from partition.display import Display
     from partition.front import partition, validate_limits
@@ -276,7 +308,7 @@ def solve(
     if output:
         result.to_json(output)
     if report:
-        result.to_html(report, command=shlex.join(["python", "cli.py", *sys.argv[1:]]))
+        result.to_html(report, command=_command_line(click.get_current_context()))
     click.echo(result.to_json() if as_json else result.to_table())
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
@@ -294,6 +326,10 @@ def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, o
     """Prove how short a period of MODEL on HW can be, and say which method proved what.
 
     The methods are those of docs/proof.md, in the order in which they were better than all before them.
+
+    \b
+    Example:
+      mcm-partition bound randwire --hw ring16
     """
     from partition.front import partition, validate_limits
 
@@ -360,7 +396,12 @@ def bench_command(
 @_source
 @_one_sentence_errors
 def inspect(model: str, as_json: bool, origin: _Origin) -> None:
-    """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure."""
+    """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure.
+
+    \b
+    Example:
+      mcm-partition inspect resnet50 --hw ring4
+    """
     from partition.description import describe, summary
 
     graph, hardware = _load(model, origin)
@@ -377,6 +418,10 @@ def check(model: str, assignment: str, as_json: bool, origin: _Origin) -> None:
     """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
 
     Exit codes: 0 valid, 1 a rule is broken, 2 bad input.
+
+    \b
+    Example:
+      mcm-partition check bert-large result.json --hw ring36
     """
     from partition import rules
     from partition.cost import evaluate_placement
@@ -425,8 +470,8 @@ def simulate(
 
     \b
     Example:
-      python cli.py solve resnet50 --hw ring8 -o result.json
-      python cli.py simulate resnet50 result.json --hw ring8 --trace trace.json --plot gantt.png
+      mcm-partition solve resnet50 --hw ring8 -o result.json
+      mcm-partition simulate resnet50 result.json --hw ring8 --trace trace.json --plot gantt.png
     """
     from partition.simulate import gantt, to_chrome_trace
     from partition.simulate import simulate as play
@@ -482,8 +527,8 @@ def split(
 
     \b
     Example:
-      python cli.py solve model.onnx --hw ring4 -o result.json
-      python cli.py split model.onnx result.json -o parts --verify
+      mcm-partition solve model.onnx --hw ring4 -o result.json
+      mcm-partition split model.onnx result.json -o parts --verify
     """
     from partition.readers.json_fields import parse_file
     from partition.split import split_model, verify_parts
@@ -513,7 +558,12 @@ def split(
 @_source
 @_one_sentence_errors
 def export(model: str, output: str, threshold: float | None, origin: _Origin) -> None:
-    """Write the MILP of MODEL on HW as LP or MPS for another solver."""
+    """Write the MILP of MODEL on HW as LP or MPS for another solver.
+
+    \b
+    Example:
+      mcm-partition export resnet50 --hw ring4 -o model.mps
+    """
     from milp.export import write_model
 
     graph, hardware = _load(model, origin)
@@ -524,7 +574,12 @@ def export(model: str, output: str, threshold: float | None, origin: _Origin) ->
 @_json
 @_one_sentence_errors
 def models(as_json: bool) -> None:
-    """List the built-in models and their parameters."""
+    """List the built-in models and their parameters.
+
+    \b
+    Example:
+      mcm-partition solve bert-large:seq=384 --hw ring36
+    """
     from partition.models import MODELS
 
     rows = [{"name": name, "description": m.description, "parameters": dict(m.defaults)} for name, m in MODELS.items()]
@@ -541,7 +596,12 @@ def models(as_json: bool) -> None:
 @_json
 @_one_sentence_errors
 def hardware(name: str | None, as_json: bool) -> None:
-    """List the hardware presets, or describe one (as TOML to start your own file from)."""
+    """List the hardware presets, or describe one (as TOML to start your own file from).
+
+    \b
+    Example:
+      mcm-partition hardware ring36 > my_package.toml
+    """
     from partition.description import describe_hardware
     from partition.hardware_files import load_hardware, presets, to_toml
 
@@ -551,6 +611,25 @@ def hardware(name: str | None, as_json: bool) -> None:
         return
     loaded = load_hardware(name)
     click.echo(json.dumps(describe_hardware(loaded)) if as_json else to_toml(loaded).rstrip())
+
+
+def _command_line(context: click.Context) -> str:
+    """The command with all that was set, by the command line, the environment or a file of defaults."""
+    words = [] if context.parent is None else [context.parent.info_name or "mcm-partition"]
+    if words and words[0].endswith(".py"):
+        words.insert(0, "python")
+    words.append(context.info_name or "")
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = max(parameter.opts, key=len)
+            if isinstance(value, dict):
+                words += [word for key, size in value.items() for word in (option, f"{key}={size}")]
+            else:
+                words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
 
 
 def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
@@ -647,14 +726,17 @@ for _command in (train, compare):
 
 def run() -> None:
     """The command line as a program: its exit code tells the truth even if a HiGHS run had to be left behind."""
-    from milp.highs import leave
-
     code: object = 0
     try:
         main()
     except SystemExit as ended:
         code = ended.code
-    leave(code if isinstance(code, int) else int(code is not None))
+    status = code if isinstance(code, int) else int(code is not None)
+    if "milp.highs" not in sys.modules:  # nothing was solved
+        sys.exit(status)
+    from milp.highs import leave
+
+    leave(status)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Split real ONNX models over 2, 4 and 8 chips, run the parts with onnxruntime and compare with the whole model.
 
-    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr   # wheels that ship ONNX models
+    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr chython-rxnmap   # wheels that ship ONNX models
     python benchmarks/split_models.py
 
 Takes those models that are installed, and the classic CNNs of the ``onnx`` package. Prints a row per model and number
@@ -37,7 +37,10 @@ SHIPPED = {
     "silero_vad/data/silero_vad_16k_sequence.onnx": {"sequence_length": 4},
     "silero_vad/data/silero_vad_openvino_16k.onnx": {},
     "nudenet/320n.onnx": {"batch": 1, "height": 320, "width": 320},
+    "silero_vad/data/silero_vad_half.onnx": {"batch": 1, "sequence": 576},
+    "chython_rxnmap/rxnmap.onnx": {"seq_len": 48},
     "ddddocr/common.onnx": {"image_width": 160},
+    "ddddocr/common_old.onnx": {"image_width": 160},
     "ddddocr/common_det.onnx": {},
 }  # fmt: skip
 """File in a package -> values of its symbolic dimensions."""

@@ -55,8 +55,8 @@ def train(
 
     \b
     Examples:
-      python cli.py train --iterations 600 --checkpoint run.npz -o policy.npz
-      python cli.py train bert-large --hw ring36 --start pretrained --iterations 25 -o bert.npz
+      mcm-partition train --iterations 600 --checkpoint run.npz -o policy.npz
+      mcm-partition train bert-large --hw ring36 --start pretrained --iterations 25 -o bert.npz
     """
     from dataclasses import asdict, replace
 
@@ -147,7 +147,7 @@ def compare(
 
     \b
     Example:
-      python cli.py compare bert-large --hw ring36 --samples 2000 --plot bert.png
+      mcm-partition compare bert-large --hw ring36 --samples 2000 --plot bert.png
     """
     from learned.comparison import METHODS, validate_request
     from learned.comparison import compare as run_comparison

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,8 @@ from instances import chain_of, long_skip
 from oracle import certify
 
 from cli import main
-from partition import GraphBuilder, NoSolutionInTime
+from partition import GraphBuilder, NoSolutionInTime, Progress, __version__
+from partition.display import Display
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "data" / "device-placement" / "layer_bert-24_inference.json"
@@ -249,6 +254,68 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     code = "import sys, cli; print(sorted({'numpy', 'scipy', 'pyomo', 'highspy', 'onnx'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_command_that_solves_nothing_leaves_the_solver_alone() -> None:
+    code = (
+        "import atexit, sys, cli; sys.argv = ['mcm-partition', '--version'];"
+        "atexit.register(lambda: print('highspy' in sys.modules)); cli.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split() == ["mcm-partition,", "version", __version__, "False"]
+
+
+def test_the_version_is_the_distribution_s() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_has_an_example_that_parses(command: str) -> None:
+    found = re.findall(r"^ +mcm-partition (.*?)(?: >.*)?$", run(command, "--help").stdout, re.M)
+    assert found
+    for line in found:
+        name, *words = shlex.split(line)
+        main.commands[name].make_context(name, words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("mcm-partition so", "plain,solve"),
+        ("mcm-partition solve --wa", "plain,--warm-start"),
+        ("mcm-partition solve bert-l", "plain,bert-large"),
+        ("mcm-partition solve bert-large --hw rin", "plain,ring36"),
+        ("mcm-partition split mod", "file,mod"),
+        ("mcm-partition simulate resnet50 --hw mesh", "plain,mesh4x4"),
+    ],
+)
+def test_the_shell_completes_commands_options_models_packages_and_files(typed: str, offered: str) -> None:
+    environment = {
+        "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_MCM_PARTITION_COMPLETE": "bash_complete"
+    }  # fmt: skip
+    done = CliRunner().invoke(main, env=environment, prog_name="mcm-partition")
+    assert offered in done.stdout.split()
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_respects_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = []
+    for _ in range(2):
+        stream = Terminal()
+        with Display(stream) as display:
+            display(Progress(1.5, "milp", 2.0, 1.0, 0.5))
+        assert "milp" in stream.getvalue()
+        coloured.append(re.search(r"\x1b\[[0-9;]*3[0-9]m", stream.getvalue()) is not None)
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert coloured == [True, False]
 
 
 def test_the_package_imports_in_under_a_second() -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 """Characters that could end the element in which the data sits; JSON has them as escapes too."""
 
+FILES = ("page.html", "page.css", "page.js", "graph.js")
+
 
 def to_html(result: Result, path: str | PathLike[str] | None = None, *, command: str = "") -> str:
     """The page as text, also written to ``path`` if given (atomically).
@@ -35,11 +37,12 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
     for character, escape in _UNSAFE.items():
         data = data.replace(character, escape)
     folder = resources.files("partition.report")
-    parts = {name: folder.joinpath(f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
-    text = Template(parts["html"]).substitute(
+    files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in FILES}
+    text = Template(files["page.html"]).substitute(
         title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
-        style=parts["css"],
-        program=parts["js"],
+        style=files["page.css"],
+        page=files["page.js"],
+        graph=files["graph.js"],
         data=data,
     )
     if path is not None:

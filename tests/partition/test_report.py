@@ -66,8 +66,8 @@ def test_bert_large_opens_at_once_on_a_laptop_and_a_phone(
     )
     assert seconds < 2
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    assert page.execute_script("return document.querySelectorAll('#load rect').length") == 36
-    boxes = page.execute_script("return document.querySelectorAll('#canvas rect').length")
+    assert page.execute_script("return document.querySelectorAll('#load .bar').length") == 36
+    boxes = page.execute_script("return document.querySelectorAll('#canvas .item').length")
     assert 36 <= boxes <= MOST_GROUPS
     assert bert.verdict() in page.execute_script("return document.getElementById('verdict').textContent")
 
@@ -78,10 +78,10 @@ def test_a_box_opens_into_its_operations_and_operations_are_found(bert: Result, 
     bert.to_html(path)
     page = opened(browser, path, 1366, 900)
     inside = page.execute_script(
-        "const rects = [...document.querySelectorAll('#canvas rect')];"
+        "const rects = [...document.querySelectorAll('#canvas .item rect')];"
         "const sizes = data.graph.boxes.map((b) => b[2]); const most = sizes.indexOf(Math.max(...sizes));"
         "rects[most].dispatchEvent(new MouseEvent('click', {bubbles: true}));"
-        "return [sizes[most], document.querySelectorAll('#canvas rect').length]"
+        "return [sizes[most], document.querySelectorAll('#canvas .item').length]"
     )
     assert inside[0] == inside[1] > 10
     page.execute_script("document.getElementById('back').click()")
@@ -97,6 +97,83 @@ def test_a_box_opens_into_its_operations_and_operations_are_found(bert: Result, 
         "document.getElementById('canvas').dispatchEvent(wheel)"
     )
     assert page.execute_script("return document.getElementById('canvas').getAttribute('viewBox')") != before
+
+
+SMALLEST = """
+    const s = Math.min(canvas.clientWidth / view.w, canvas.clientHeight / view.h);
+    const texts = [...document.querySelectorAll("#canvas text")];
+    const shown = texts.filter((t) => t.checkVisibility({ opacityProperty: true }));
+    return Math.min(...shown.map((t) => s * parseFloat(getComputedStyle(t).fontSize)));
+"""
+"""Pixels of the smallest letters of the graph that are shown."""
+
+TEXTS = """
+    const cut = [], over = [];
+    for (const svg of document.querySelectorAll(".chart svg")) {
+      const all = svg.getBoundingClientRect();
+      const texts = [...svg.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
+      texts.forEach(([text, r], i) => {
+        if (r.left < all.left - 1 || r.right > all.right + 1 || r.top < all.top - 1 || r.bottom > all.bottom + 1) cut.push(text);
+        for (const [other, q] of texts.slice(i + 1)) {
+          const beside = r.right - 1 <= q.left || q.right - 1 <= r.left, apart = r.bottom - 3 <= q.top || q.bottom - 3 <= r.top;
+          if (!beside && !apart) over.push([text, other]);
+        }
+      });
+    }
+    return [cut, over];
+"""  # noqa: E501
+"""Texts of the charts that leave the picture, and pairs that overlap."""
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_cut_off_or_too_small_to_read(
+    bert: Result, browser: Any, tmp_path: Path, width: int, height: int, scheme: str
+) -> None:
+    bert.to_html(tmp_path / "report.html")
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    page = opened(browser, tmp_path / "report.html", width, height)
+    cut, over = page.execute_script(TEXTS)
+    assert cut == [] and over == []
+    assert page.execute_script(SMALLEST) >= 7.5
+    page.execute_script("zoomMiddle(4)")
+    assert page.execute_script("return canvas.classList.contains('far')")
+    page.execute_script("document.querySelector('.tile').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    assert not page.execute_script("return canvas.classList.contains('far')")
+    assert page.execute_script(SMALLEST) >= 10
+
+
+@in_browser
+def test_the_graph_is_used_without_a_mouse(bert: Result, browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    bert.to_html(tmp_path / "report.html")
+    page = opened(browser, tmp_path / "report.html", 1366, 900)
+    page.execute_script("document.getElementById('reset').focus()")
+
+    def focused() -> str:
+        return str(page.execute_script("return document.activeElement.getAttribute('aria-label')"))
+
+    def press(*keys: str) -> str:
+        page.switch_to.active_element.send_keys(*keys)
+        return focused()
+
+    first = press(Keys.TAB)
+    assert "chip 0" in first
+    beside = press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert beside != first
+    scale = page.execute_script("return view.w")
+    press("+")
+    assert page.execute_script("return view.w") < scale
+    inside = press(Keys.ENTER)
+    assert " on chip " in inside and page.execute_script("return shown") is not None
+    press(Keys.ENTER)
+    assert page.execute_script("return document.getElementById('told').textContent") in inside.replace(
+        " on chip", ", chip"
+    )
+    assert press(Keys.ESCAPE) == beside and page.execute_script("return shown") is None
 
 
 def hostile() -> Result:
@@ -161,6 +238,7 @@ def test_the_command_line_writes_a_report(tmp_path: Path) -> None:
     path = tmp_path / "out.html"
     done = CliRunner().invoke(main, ["solve", "resnet50", "--hw", "ring4", "--report", str(path)])
     assert done.exit_code == 0 and path.read_text().startswith("<!doctype html>")
+    assert f"solve resnet50 --report {path} --hw ring4" in path.read_text()
     done = CliRunner().invoke(
         main, ["solve", "resnet50", "--hw", "ring4", "--report", str(tmp_path / "no" / "out.html")]
     )
