@@ -33,6 +33,9 @@ from partition.instance import Instance
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""
 
+BEYOND = 2.0
+"""Times beyond this many of the largest period allowed are written as this many: no placement has them either way."""
+
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""
 
@@ -128,13 +131,16 @@ class ModelBuilder:
         caps: Mapping[Goal, float],
         cuts: Sequence[MemoryCut],
     ) -> None:
-        self.goals = {goal, *caps}
+        self.goals, self.caps = {goal, *caps}, caps
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
         self.limited = range(inst.chips) if limited is None else limited
         self.lo, self.hi = windows.lo.tolist(), windows.hi.tolist()
         self.source = inst.source.tolist()
-        self.tau = inst.tau.tolist()
+        # What exceeds the largest period cannot happen within it: how far it does is of no interest, and spoils rows.
+        most = BEYOND * upper if upper and goal == "period" and not caps else np.inf
+        self.tau = np.minimum(inst.tau, most).tolist()
+        self.time = np.minimum(inst.time, most).tolist()
         self.readers = [inst.tensor_readers(t).tolist() for t in range(inst.tensors)]
         timed = self.hw.serial or self.hw.links == 0 or "latency" in self.goals
         self.loads_transfers = timed or self.hw.rules.dynamic_memory
@@ -155,10 +161,11 @@ class ModelBuilder:
             self._no_skipping()
         written = {each: self._goal(each) for each in sorted(self.goals)}
         # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
-        m.value = pyo.Var()
+        m.value = pyo.Var(bounds=(None, caps.get(goal)))
         m.valued = _rows([written[goal] <= m.value] if goal != "period" else [])
         m.goal = pyo.Objective(expr=m.T if goal == "period" else m.value)
-        m.caps = _rows(written[each] <= cap for each, cap in caps.items())
+        others = [(each, cap) for each, cap in caps.items() if each != goal]
+        m.caps = _rows(written[each] * (1 / (cap or 1.0)) <= (1 if cap else 0) for each, cap in others)
 
     # --- where nodes are ------------------------------------------------------------------------------------
 
@@ -399,7 +406,7 @@ class ModelBuilder:
                 sends[c].append(self.tau[t] * m.R[t, c])
         self.busy: dict[int, Expression] = {}
         for c in self.limited:
-            time = inst.time[kind[c]].tolist()
+            time = self.time[kind[c]]
             compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
             if "latency" in self.goals:
                 self.busy[c] = pyo.quicksum(compute + ((receives[c] + sends[c]) if charged[c] else []))
@@ -454,7 +461,7 @@ class ModelBuilder:
                     _add(m.hops, self.x(u, a) + self.R(t, a) + m.r[t, b] - 1 - between <= m.hop[a, b])
         longest = 1.0 + float(self.inst.time.max(axis=0).sum() + 2 * self.inst.tau.sum() * self.inst.chips)
         m.begin = pyo.Var(self.chips, bounds=(0, None))
-        m.L = pyo.Var(bounds=(0, None))
+        m.L = pyo.Var(bounds=(0, self.caps.get("latency")))
         m.after = _rows(
             m.begin[b]
             >= m.begin[a] + self.busy[a] + hop * ((b - a) if self.hw.links else 1) - longest * (1 - m.hop[a, b])

@@ -15,7 +15,7 @@ import numpy as np
 from milp.formulation import Goal, ImpossibleRow, build, goal_unit
 from milp.highs import compile_model, solve
 from milp.incumbent import BOUND_SAFETY, Incumbent
-from milp.memory_cuts import MemoryCuts
+from milp.memory_cuts import LEARNT, MemoryCuts
 from milp.search import affordable, search
 from milp.solution import placement_of
 from milp.windows import WindowRules, Windows, propagate
@@ -32,8 +32,8 @@ from partition.stopping import Stop
 ROUNDING = 1e-9
 """Relative allowance when a placement is held against a limit that another placement set."""
 
-PROGRESS = 1e-6
-"""Least relative improvement that a model is asked for."""
+PROGRESS = 1e-5
+"""Least relative improvement that a model is asked for: as MARGIN in milp/search.py."""
 
 WIDTH = 3
 """Adjacent chips solved again together."""
@@ -151,7 +151,7 @@ class GoalSearch:
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
-                self._prove(min(bound, cap))
+                self._prove(min(bound, cap), within=cap)
 
         outcome = solve(
             model,
@@ -169,9 +169,10 @@ class GoalSearch:
             proved(outcome.bound)
         return self.value < before
 
-    def _prove(self, bound: float) -> None:
-        """Raise the bound, given in the model's unit."""
-        self.bound = max(self.bound, min(bound * self.unit * (1 - BOUND_SAFETY), self.value))
+    def _prove(self, bound: float, *, within: float = 0.0) -> None:
+        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it."""
+        safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
+        self.bound = max(self.bound, min(safe, self.value))
 
     def _offer(self, placement: Placement) -> None:
         if self.hw.identical_chips and self.hw.rules.no_skipping:
@@ -185,7 +186,7 @@ class GoalSearch:
         broken = check(self.graph, self.hw, placement)
         if not broken:
             self.placement, self.value = placement, value
-        elif all(violation.rule == "dynamic_memory" for violation in broken):
+        elif all(violation.rule in LEARNT for violation in broken):
             self.cuts.learn(placement)
 
 

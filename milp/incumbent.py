@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from milp.memory_cuts import MemoryCuts
+from milp.memory_cuts import LEARNT, MemoryCuts
 from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
 from partition.hardware import Hardware
@@ -109,7 +109,7 @@ class Incumbent:
             return False
         broken = check(graph, hw, placement)
         if broken:
-            if all(violation.rule == "dynamic_memory" for violation in broken):
+            if all(violation.rule in LEARNT for violation in broken):
                 self.cuts.learn(placement)
             return False
         with self._lock:
@@ -126,9 +126,13 @@ class Incumbent:
         if period <= self.period:
             self.hardware, self.model, self.period = hardware, model, period
 
-    def prove(self, bound: float, *, exact: bool = False) -> None:
-        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it."""
-        safe = bound * (1 - (1e-9 if exact else BOUND_SAFETY)) * self.instance.unit
+    def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
+        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it.
+
+        ``within`` is the largest period of the model behind it: HiGHS's tolerances are relative to that.
+        """
+        margin = 1e-9 * bound if exact else BOUND_SAFETY * max(bound, within)
+        safe = (bound - margin) * self.instance.unit
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)

@@ -12,7 +12,7 @@ from milp.capacity import BlockCapacity
 from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
-from milp.highs import MatrixModel, compile_model, solve
+from milp.highs import COVERED, MatrixModel, compile_model, solve
 from milp.ideals import IDEAL_LIMIT, best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
@@ -387,7 +387,7 @@ class Thresholds:
             bound = self.capacity.least_load(
                 node, upper=upper, time_limit=min(self.slice, until - self.stop.seconds), stop=self.stop, seed=self.seed
             )
-            self.incumbent.prove(bound)
+            self.incumbent.prove(bound, within=upper)
             fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
@@ -453,7 +453,7 @@ class Thresholds:
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
-                self.incumbent.prove(min(bound, upper))
+                self.incumbent.prove(min(bound, upper), within=upper)
 
         limit = min(self.slice, self.stop.remaining)
         outcome = solve(
@@ -529,10 +529,12 @@ class Thresholds:
         """The smallest model that covers the threshold, built anew where that saves much."""
         cuts = self.incumbent.cuts.known
         self.compiled = [c for c in self.compiled if c.cuts == len(cuts)]
-        covering = [c for c in self.compiled if c.threshold >= threshold and c.instance is instance]
+        covering = [
+            c for c in self.compiled if threshold <= c.threshold <= COVERED * threshold and c.instance is instance
+        ]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            model = compile_model(build(instance, windows, cuts=cuts))
+            model = compile_model(build(instance, windows, upper=threshold, cuts=cuts))
             best = _Compiled(threshold, instance, windows, model, len(cuts))
             self.compiled.append(best)
         return best
