@@ -445,8 +445,10 @@ class ModelBuilder:
             for c in range(self.lo[v], self.last(v) + 1)
         ]
         link = self.hw.interconnect
-        joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit if self.hw.links else 0.0
-        return pyo.quicksum(terms) + (joules * pyo.quicksum(self.crossings) if joules else 0.0)
+        joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit
+        if not joules or link.topology == "memory":
+            return pyo.quicksum(terms)
+        return pyo.quicksum(terms) + joules * self._traffic()  # on a crossbar, one hop for all that is received
 
     def _latency(self) -> Expression:
         """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
@@ -459,7 +461,9 @@ class ModelBuilder:
                 if a < b:
                     between = sum(self.R(t, k) for k in range(a + 1, b)) if t in self.may_relay else 0
                     _add(m.hops, self.x(u, a) + self.R(t, a) + m.r[t, b] - 1 - between <= m.hop[a, b])
-        longest = 1.0 + float(self.inst.time.max(axis=0).sum() + 2 * self.inst.tau.sum() * self.inst.chips)
+        instances = np.where(self.inst.replicable, self.inst.chips, 1)
+        moved = 2 * float(self.inst.tau.sum()) + hop
+        longest = 1.0 + float(self.inst.time.max(axis=0) @ instances) + moved * self.inst.chips
         m.begin = pyo.Var(self.chips, bounds=(0, None))
         m.L = pyo.Var(bounds=(0, self.caps.get("latency")))
         m.after = _rows(

@@ -50,12 +50,20 @@ class GoalSearch:
 
     Parameters
     ----------
-    limits : goal -> largest value allowed; ``period`` among them.
+    limits : goal -> largest value allowed; ``period`` among them. used : only the chips before this one may be used.
     """
 
     def __init__(
-        self, instance: Instance, placement: Placement, goal: Goal, limits: Mapping[Goal, float], stop: Stop, seed: int
+        self,
+        instance: Instance,
+        placement: Placement,
+        goal: Goal,
+        limits: Mapping[Goal, float],
+        used: int,
+        stop: Stop,
+        seed: int,
     ) -> None:
+        self.used = used
         self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
         self.graph, self.hw = instance.graph, instance.hardware
         self.model = CostModel(self.graph, self.hw)
@@ -67,7 +75,7 @@ class GoalSearch:
         period = self.limits["period"] / instance.unit
         self.period_limit = period if np.isfinite(period) else None
         self.caps: dict[Goal, float] = {
-            g: v / self._factor(g) for g, v in limits.items() if g != "period" and np.isfinite(v)
+            g: v / self._factor(g) * (1 + ROUNDING) for g, v in limits.items() if g != "period" and np.isfinite(v)
         }
 
     def run(self, gap: float) -> Reached:
@@ -76,7 +84,9 @@ class GoalSearch:
         windows = WindowRules(self.instance).windows(
             float("inf") if self.period_limit is None else self.period_limit * (1 + ROUNDING)
         )
-        if windows.free and not self._closed(gap):
+        windows = Windows(windows.lo, np.minimum(windows.hi, self.used - 1))
+        open_choices = windows.free or self.instance.replicable.any()
+        if open_choices and not self._closed(gap):
             if not affordable(self.instance, windows, walk):
                 self._walk(windows, gap, walk)
             if affordable(self.instance, windows, self.stop) and not self.stop():
@@ -85,7 +95,7 @@ class GoalSearch:
                     learned = len(self.cuts)
                     self._solve(windows, self.stop.remaining, prove=True)
                 self._walk(windows, gap, walk)
-        elif not windows.free and not self.instance.replicable.any():
+        elif not open_choices:
             self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
         return Reached(self.goal, self.value, min(self.bound, self.value))
 
@@ -208,13 +218,14 @@ def pursue(
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
     """
     limits: dict[Goal, float] = {"period": period_limit}
-    reached = []
+    reached, used = [], hardware.chips
     for i, goal in enumerate(goals):
         part = stop.limited(stop.remaining / (len(goals) - i))
         if goal == "chips":
-            hardware, placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
+            placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
+            used = int(found.value)
         else:
-            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, part, seed)
+            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, used, part, seed)
             found = search.run(gap)
             placement = search.placement
             limits[cast(Goal, goal)] = found.value
@@ -230,36 +241,37 @@ def fewest_chips(
     *,
     stop: Stop,
     seed: int,
-) -> tuple[Hardware, Placement, Reached]:
+) -> tuple[Placement, Reached]:
     """The least number of chips with a period within the limit: bisection, each number a question to the search.
 
     Parameters
     ----------
-    hardware : whose first chips are used (their number is what counts).
+    hardware : whose first chips are used (their number is what counts); what may be replicated is a matter of all.
     placement : within the limit.
     """
     used = int(placement.assignment.max()) + 1
     instance = contract(graph, hardware)
-    low = max(1, int(np.ceil(instance.fastest.sum() * instance.unit / period_limit * (1 - ROUNDING))))
+    work = float(instance.fastest.sum()) * instance.unit
+    low = max(1, int(np.ceil(work / period_limit * (1 - ROUNDING)))) if work else 1
     unresolved = False
-    best = _first_chips(hardware, used)
     high = used
     while low < high and not stop():
         middle = (low + high) // 2 if not unresolved else high - 1
         package = _first_chips(hardware, middle)
-        incumbent = Incumbent(contract(graph, package.ports_only()), 0.0, lambda: stop.seconds, None, package)
+        few = contract(graph, package.ports_only(), legal=hardware)
+        incumbent = Incumbent(few, 0.0, lambda: stop.seconds, None, package)
         incumbent.limit = period_limit * (1 + ROUNDING)
         part = stop.limited(stop.remaining / 2)
         feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
         if incumbent.placement is not None and incumbent.period <= incumbent.limit:
-            best, placement, high = package, incumbent.placement, middle
+            placement, high = incumbent.placement, middle
         elif not feasible or incumbent.bound > incumbent.limit:
             low = middle + 1
         elif unresolved or middle == high - 1:
             break
         else:
             unresolved = True
-    return best, placement, Reached("chips", float(high), float(low))
+    return placement, Reached("chips", float(high), float(low))
 
 
 def _first_chips(hardware: Hardware, count: int) -> Hardware:

@@ -16,8 +16,10 @@ import numpy as np
 import pyomo.environ as pyo
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
+from milp.formulation import ImpossibleRow
 from milp.windows import Windows
 from partition.errors import SolverError
 from partition.graph import BoolArray, FloatArray, IntArray
@@ -135,9 +137,17 @@ class MatrixModel:
 
 
 def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
-    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved."""
+    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved.
+
+    Raises
+    ------
+    ImpossibleRow : a row over constants alone does not hold.
+    """
     columns = [v for c in model.component_objects(pyo.Var, descend_into=False) for v in c.values()]
-    form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
+    try:
+        form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
+    except InfeasibleConstraintException as error:  # coefficients that cancel leave a row of constants
+        raise ImpossibleRow from error
     rhs = np.asarray(form.rhs, dtype=float)
     kind = np.fromiter((row.bound_type for row in form.rows), np.int8, len(form.rows))
     bounds = np.array([v.bounds for v in form.columns], dtype=float).reshape(-1, 2)  # None becomes NaN
@@ -173,7 +183,8 @@ def _scaled(model: MatrixModel) -> MatrixModel:
         if np.isfinite(most) and most > 0:
             column[inside] = most
             row[np.diff(model.A[:, np.flatnonzero(inside)].tocsr().indptr) > 0] = most
-    scale = float(column[model.cost != 0].max(initial=1.0)) if model.cost.any() else 1.0
+    minimised = np.flatnonzero(model.cost)
+    scale = float(column[minimised].max()) if len(minimised) else 1.0
     A = sp.csr_array(sp.diags_array(1 / row) @ model.A @ sp.diags_array(column))
     return replace(
         model,

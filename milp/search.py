@@ -143,7 +143,8 @@ def search(
 def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, seed: int) -> bool:
     """Search without dynamic memory first: its bound holds, and its placement may fit; False if it has none."""
     incumbent.enter("static memory")
-    relaxed = contract(instance.graph, instance.hardware.with_rules(dynamic_memory=False), unit=instance.unit)
+    static = instance.hardware.with_rules(dynamic_memory=False)
+    relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
     outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.seconds, None)
     outcome.limit, outcome.rival = incumbent.limit, incumbent.best
     feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)

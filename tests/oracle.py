@@ -195,7 +195,10 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
 
 def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Seconds from one input to its output; everything added up where the chip graph has a cycle."""
-    p = _question(problem, answer)
+    return latency_of(_question(problem, answer), answer)
+
+
+def latency_of(p: Problem, answer: dict[str, Any]) -> float:
     parts = cost_of(p, answer)
     if math.isinf(parts["period"]):
         return math.inf
@@ -216,7 +219,10 @@ def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
 
 def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Joules per input."""
-    p = _question(problem, answer)
+    return energy_of(_question(problem, answer), answer)
+
+
+def energy_of(p: Problem, answer: dict[str, Any]) -> float:
     total = 0.0
     for v, chips in _instances(p, answer).items():
         row = p.operations[v]
@@ -224,13 +230,16 @@ def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
             kind = p.hw["kinds"][p.hw["kind_of_chip"][c]]
             total += row["flops"] * kind["flop_energy_j"] + row["bytes_accessed"] * kind["sram_energy_j_per_byte"]
     if p.topology != "memory":
-        total += traffic(problem, answer) * p.hw["link_energy_j_per_byte"]
+        total += traffic_of(p, answer) * p.hw["link_energy_j_per_byte"]
     return total
 
 
 def traffic(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Bytes times links crossed; bytes received where there are no links."""
-    p = _question(problem, answer)
+    return traffic_of(_question(problem, answer), answer)
+
+
+def traffic_of(p: Problem, answer: dict[str, Any]) -> float:
     receivers: dict[str, set[int]] = {}
     for tensor, chip in _receives(p, answer):
         receivers.setdefault(tensor, set()).add(chip)
@@ -244,11 +253,15 @@ def traffic(problem: dict[str, Any], answer: dict[str, Any]) -> float:
 
 def goal_value(problem: dict[str, Any], answer: dict[str, Any], goal: str) -> float:
     """The value of one goal of an answer."""
+    return value_of(_question(problem, answer), answer, goal)
+
+
+def value_of(p: Problem, answer: dict[str, Any], goal: str) -> float:
     if goal == "period":
-        return float(cost(problem, answer)["period"])
+        return float(cost_of(p, answer)["period"])
     if goal == "chips":
         return float(max(answer["assignment"].values()) + 1)
-    return {"traffic": traffic, "energy": energy, "latency": latency}[goal](problem, answer)
+    return {"traffic": traffic_of, "energy": energy_of, "latency": latency_of}[goal](p, answer)
 
 
 def replicable(p: Problem) -> set[str]:
