@@ -18,7 +18,7 @@ Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,6 +68,19 @@ class Choices:
         )
 
     @staticmethod
+    def for_goals(instance: Instance, goals: Collection[Goal]) -> Choices:
+        """What may be left out where other goals than the period count.
+
+        Round a ring, closing a gap makes the way longer for what goes against the order of the chips.
+        """
+        if "latency" in goals:
+            return Choices.complete(instance)
+        lossless = Choices.lossless(instance)
+        if instance.forward_only or set(goals) == {"period"}:
+            return lossless
+        return Choices(instance.hardware.rules.no_skipping, lossless.triangle)
+
+    @staticmethod
     def complete(instance: Instance) -> Choices:
         """Every rule that is switched on."""
         rules = instance.hardware.rules
@@ -103,8 +116,7 @@ def build(
     ImpossibleRow : no placement fits the windows.
     """
     if choices is None:
-        timed = goal == "latency" or "latency" in (caps or {})
-        choices = Choices.complete(instance) if timed else Choices.lossless(instance)
+        choices = Choices.for_goals(instance, {goal, *(caps or {})})
     return ModelBuilder(instance, windows, choices, lower, upper, limited, goal, caps or {}, cuts).model
 
 

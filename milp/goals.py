@@ -90,13 +90,13 @@ class GoalSearch:
             if not affordable(self.instance, windows, walk):
                 self._walk(windows, gap, walk)
             if affordable(self.instance, windows, self.stop) and not self.stop():
-                learned = -1
-                while learned < len(self.cuts) and not (self._closed(gap) or self.stop()):
+                learned, better = -1, True
+                while (better or learned < len(self.cuts)) and not (self._closed(gap) or self.stop()):
                     learned = len(self.cuts)
-                    self._solve(windows, self.stop.remaining, prove=True)
+                    better = self._solve(windows, self.stop.remaining, prove=True)  # a smaller model, finer figures
                 self._walk(windows, gap, walk)
         elif not open_choices:
-            self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
+            self._prove(self.value / self.unit)
         return Reached(self.goal, self.value, min(self.bound, self.value))
 
     def _factor(self, goal: Goal) -> float:
@@ -180,7 +180,12 @@ class GoalSearch:
         return self.value < before
 
     def _prove(self, bound: float, *, within: float = 0.0) -> None:
-        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it."""
+        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it.
+
+        The model has the chips in one order, so it says nothing of others where their order is free.
+        """
+        if not (self.hw.identical_chips or self.hw.kind_order == "fixed"):
+            return
         safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
         self.bound = max(self.bound, min(safe, self.value))
 
