@@ -4,8 +4,8 @@ The rows are those of the one formulation; HiGHS, its presolve and its floating 
 with them every bound that led to the threshold (windows, ideals, separations, blocks), for none of them is used
 where the model over all placements is small enough. CP-SAT computes in whole numbers. Each row ``a x <= b``
 over ``x >= 0`` is multiplied by a power of two and its coefficients and right side are rounded such that the row only
-gets looser, so that "infeasible" holds for the row as it was. Variables that come out integral on their own (each is only
-bounded by sums of others that are) are declared so.
+gets looser, so that "infeasible" holds for the row as it was. Variables that come out integral on their own (each only
+bounded by sums of others that do) are declared so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from milp.formulation import ImpossibleRow, build
 from milp.highs import MatrixModel, compile_model
@@ -126,18 +127,15 @@ def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -
     while learned < len(incumbent.cuts) and not stop():
         learned = len(incumbent.cuts)
         try:
-            compiled = compile_model(build(instance, windows, upper=threshold, cuts=incumbent.cuts.known))
+            model = compile_model(build(instance, windows, upper=threshold, cuts=incumbent.cuts.known))
         except ImpossibleRow:
-            return _Answer(True, whole=whole)
-        model = compiled.narrowed(windows, period=threshold)
-        if model is None:
             return _Answer(True, whole=whole)
         status, x = _satisfy(model, stop, seed)
         if status == "infeasible":
             return _Answer(True, whole=whole)
         if x is None:
             return _Answer(False, reason="time was up", whole=whole)
-        incumbent.offer(placement_of(instance, windows, compiled, model.full(x)))
+        incumbent.offer(placement_of(instance, windows, model, x))
         if incumbent.placement is not None:
             if incumbent.period < bound * (1 - CONTRADICTION):
                 return _Answer(False, placement=incumbent.placement, whole=whole)
@@ -179,16 +177,20 @@ def loosened_rows(model: MatrixModel) -> list[tuple[list[int], list[int], int]]:
     """Every row as (columns, whole coefficients, most): each 0/1 point that keeps the row keeps this one.
 
     Rows of whole numbers stay as they are. In all others a coefficient is rounded down and the right side up, by one
-    more unit for the rounding of the floating point numbers themselves. Rows with a column that has no upper limit, the
-    period where none is asked for, say nothing.
+    more unit for the rounding of the floating point numbers themselves. The period is as long as it may be; where it
+    has no limit, its rows say nothing.
     """
     rows = []
-    A = model.A
-    silent = A @ np.isinf(model.upper).astype(float) != 0
+    period = model.family == "T"
+    silent = model.A @ (period & np.isinf(model.upper)) != 0
+    shift = model.A @ np.where(period & ~np.isinf(model.upper), model.upper, 0.0)
+    row_lower, row_upper = model.row_lower - shift, model.row_upper - shift
+    A = sp.csr_array(model.A @ sp.diags_array((~period).astype(float)))
+    A.eliminate_zeros()
     for i in np.flatnonzero(~silent).tolist():
         span = slice(A.indptr[i], A.indptr[i + 1])
         columns, values = A.indices[span].tolist(), A.data[span]
-        for sign, limit in ((1.0, float(model.row_upper[i])), (-1.0, -float(model.row_lower[i]))):
+        for sign, limit in ((1.0, float(row_upper[i])), (-1.0, -float(row_lower[i]))):
             if not math.isfinite(limit):
                 continue
             exact = limit == round(limit) and np.array_equal(values, np.round(values))
@@ -202,7 +204,8 @@ def _refuted(result: Result, package: Hardware, placement: Placement, solver: st
     """The better placement instead, and the best bound on the way that it does not refute."""
     cost = evaluate_placement(result.graph, package, placement)
     period = float(cost.period[0])
-    bound = max((entry.bound for entry in result.history if entry.bound <= period), default=0.0)
+    history = tuple(entry for entry in result.history if entry.bound <= period)
+    bound = max((entry.bound for entry in history), default=0.0)
     claim = "that there is no valid placement" if result.placement is None else f"the bound {result.bound:.9g}"
     reason = f"a valid placement has a period of {period:.9g}, which refutes {claim}; withdrawn to {bound:.9g}"
     warnings.warn(f"{reason}; please report this model and package", RefutedBound, stacklevel=4)
@@ -213,6 +216,7 @@ def _refuted(result: Result, package: Hardware, placement: Placement, solver: st
         status="feasible",
         period=period,
         bound=bound,
+        history=history,
         cost=cost,
         reason="",
         goals=(Reached("period", period, bound),),

@@ -129,6 +129,7 @@ class Incumbent:
     def _withdraw(self, period: float) -> None:
         """A checked placement is better than what was proved: back to the best bound that it does not refute."""
         self._proved = [bound for bound in self._proved if bound <= period]
+        self.history = [entry for entry in self.history if entry.bound <= period]
         warnings.warn(
             f"a valid placement of period {period:.9g} refutes the bound {self.bound:.9g}, which is withdrawn to "
             f"{self._proved[-1]:.9g}; please report this model and package",
