@@ -93,15 +93,16 @@ def unequal_kinds_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     graph, hardware = random_mixed_instance(rng)
     ratio = 10.0 ** float(rng.integers(0, 13))
     slow = np.where(rng.random(graph.n) < 0.5, ratio, 1.0)
-    times = {"unit": graph.profiled_times["unit"], "other": graph.profiled_times["other"] * slow}
-    graph = replace(
-        graph,
-        profiled_times=times,
-        tensor_bytes=graph.tensor_bytes * np.where(rng.random(graph.m) < 0.3, ratio, 1.0),
-    )
+    uneven = rng.random((2, graph.n)) if rng.random() < 0.7 else np.ones((2, graph.n))  # sums that are not exact
+    times = {
+        "unit": graph.profiled_times["unit"] * uneven[0],
+        "other": graph.profiled_times["other"] * slow * uneven[1],
+    }
+    large = np.where(rng.random(graph.m) < 0.3, ratio, 1.0) * rng.uniform(0.5, 1.0, graph.m)
+    graph = replace(graph, profiled_times=times, tensor_bytes=graph.tensor_bytes * large)
     first, second = hardware.kinds
-    large = second.sram_bytes * (ratio if rng.random() < 0.5 else 1.0)
-    kinds: tuple[ChipKind, ...] = (first, replace(second, sram_bytes=large, free_transfers=bool(rng.random() < 0.6)))
+    room = second.sram_bytes * (ratio if rng.random() < 0.5 else 1.0)
+    kinds: tuple[ChipKind, ...] = (first, replace(second, sram_bytes=room, free_transfers=bool(rng.random() < 0.6)))
     link: Interconnect = hardware.interconnect
     if rng.random() < 0.4:
         link = replace(link, topology="memory")
