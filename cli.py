@@ -253,6 +253,7 @@ def main() -> None:
     help="period, chips, traffic, energy or latency; several with commas, best first: period,traffic.",
 )
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
+@click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
 @click.option("--report", type=click.Path(), help="Also write a self-contained HTML page about the result.")
@@ -269,6 +270,7 @@ def solve(
     policy: str,
     objective: str,
     workers: int,
+    confirm: bool,
     throughput: float | None,
     output: str | None,
     report: str | None,
@@ -303,6 +305,7 @@ def solve(
             objective=objective,
             throughput=throughput,
             workers=workers,
+            confirm=confirm,
             on_progress=display,
         )
     if output:
@@ -310,6 +313,8 @@ def solve(
     if report:
         result.to_html(report, command=_command_line(click.get_current_context()))
     click.echo(result.to_json() if as_json else result.to_table())
+    if result.confirmation is not None and result.confirmation.verdict != "confirmed":
+        click.echo(f"warning: bound {result.confirmation.sentence(hardware.time_unit)}", err=True)
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import MatrixModel, compile_model, solve
+from milp.highs import COVERED, MatrixModel, compile_model, solve
+from milp.incumbent import BOUND_SAFETY
 from milp.windows import Windows
 from partition.hardware import Hardware
 from partition.instance import Instance
@@ -26,21 +27,22 @@ class BlockCapacity:
         self.instance = instance
         self.three = replace(instance, hardware=_three_chips(hw))
         self._model: MatrixModel | None = None
+        self._covers = 0.0
         self._known: list[tuple[float, float]] = []
 
     def most_work(self, threshold: float, *, time_limit: float, stop: Stop) -> float:
         """Upper bound on one block's compute within ``threshold``, both in units of the instance."""
         smaller = [work for known, work in self._known if known >= threshold]
         at_most = min([threshold, *smaller])
-        model = self._compiled()
+        model = self._compiled(threshold)
         if model is None:
             return at_most
-        capped = replace(model, upper=np.where(model.family == "T", threshold, model.upper))
+        capped = model.capped(threshold)
         outcome = solve(capped, time_limit=min(time_limit, stop.remaining), stop=stop.flag)
         if outcome.status == "infeasible":
             return 0.0
         if np.isfinite(outcome.bound):
-            at_most = min(at_most, -outcome.bound * (1 + 1e-6) + 1e-6)
+            at_most = min(at_most, -outcome.bound + BOUND_SAFETY * threshold)
         self._known.append((threshold, at_most))
         return at_most
 
@@ -49,7 +51,7 @@ class BlockCapacity:
 
         It bounds the period of every placement better than ``upper`` (units of the instance).
         """
-        model = self._period_model()
+        model = self._period_model(upper)
         if model is None:
             return 0.0
         values = np.full(model.columns, np.nan)
@@ -58,32 +60,33 @@ class BlockCapacity:
         fixed = model.reduced(values)
         if fixed is None:
             return upper
-        fixed = replace(fixed, upper=np.where(fixed.family == "T", upper, fixed.upper))
+        fixed = fixed.capped(upper)
         outcome = solve(fixed, time_limit=min(time_limit, stop.remaining), stop=stop.flag, seed=seed)
         if outcome.status == "infeasible":
             return upper
         return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0
 
-    def _period_model(self) -> MatrixModel | None:
+    def _period_model(self, upper: float) -> MatrixModel | None:
         """The three-chip model with the period as objective."""
-        compiled = self._compiled()
+        compiled = self._compiled(upper)
         return None if compiled is None else replace(compiled, cost=np.where(compiled.family == "T", 1.0, 0.0))
 
-    def _compiled(self) -> MatrixModel | None:
+    def _compiled(self, threshold: float) -> MatrixModel | None:
         """The three-chip model with the block's compute as objective (negated: HiGHS minimises)."""
-        if self._model is None:
+        if self._model is None or not threshold <= self._covers <= COVERED * threshold:
             inst = self.three
             whole = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, 2))
+            bare = Choices(no_skipping=False, triangle=False)
             try:
-                pyomo_model = build(inst, whole, choices=Choices(no_skipping=False, triangle=False), limited=(1,))
+                pyomo_model = build(inst, whole, choices=bare, upper=threshold, limited=(1,))
             except ImpossibleRow:
                 return None
             model = compile_model(pyomo_model)
             y = model.family == "y"
             cost = np.zeros(model.columns)
             sign = np.where(model.chip[y] == 1, -1.0, 1.0)
-            cost[y] = sign * inst.fastest[model.node[y]]
-            self._model = replace(model, cost=cost)
+            cost[y] = sign * np.minimum(inst.fastest, threshold)[model.node[y]] / model.scale
+            self._model, self._covers = replace(model, cost=cost), threshold
         return self._model
 
 

@@ -18,7 +18,7 @@ Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,9 @@ from partition.instance import Instance
 
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""
+
+BEYOND = 2.0
+"""Times beyond this many of the largest period allowed are written as this many: no placement has them either way."""
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""
@@ -63,6 +66,19 @@ class Choices:
             no_skipping=rules.no_skipping and not instance.hardware.identical_chips,
             triangle=rules.triangle and not instance.triangle_by_relays and instance.chips > 2,
         )
+
+    @staticmethod
+    def for_goals(instance: Instance, goals: Collection[Goal]) -> Choices:
+        """What may be left out where other goals than the period count.
+
+        Round a ring, closing a gap makes the way longer for what goes against the order of the chips.
+        """
+        if "latency" in goals:
+            return Choices.complete(instance)
+        lossless = Choices.lossless(instance)
+        if instance.forward_only or set(goals) == {"period"}:
+            return lossless
+        return Choices(instance.hardware.rules.no_skipping, lossless.triangle)
 
     @staticmethod
     def complete(instance: Instance) -> Choices:
@@ -100,8 +116,7 @@ def build(
     ImpossibleRow : no placement fits the windows.
     """
     if choices is None:
-        timed = goal == "latency" or "latency" in (caps or {})
-        choices = Choices.complete(instance) if timed else Choices.lossless(instance)
+        choices = Choices.for_goals(instance, {goal, *(caps or {})})
     return ModelBuilder(instance, windows, choices, lower, upper, limited, goal, caps or {}, cuts).model
 
 
@@ -128,13 +143,16 @@ class ModelBuilder:
         caps: Mapping[Goal, float],
         cuts: Sequence[MemoryCut],
     ) -> None:
-        self.goals = {goal, *caps}
+        self.goals, self.caps = {goal, *caps}, caps
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
         self.limited = range(inst.chips) if limited is None else limited
         self.lo, self.hi = windows.lo.tolist(), windows.hi.tolist()
         self.source = inst.source.tolist()
-        self.tau = inst.tau.tolist()
+        # What exceeds the largest period cannot happen within it: how far it does is of no interest, and spoils rows.
+        most = BEYOND * upper if upper and goal == "period" and not caps else np.inf
+        self.tau = np.minimum(inst.tau, most).tolist()
+        self.time = np.minimum(inst.time, most).tolist()
         self.readers = [inst.tensor_readers(t).tolist() for t in range(inst.tensors)]
         timed = self.hw.serial or self.hw.links == 0 or "latency" in self.goals
         self.loads_transfers = timed or self.hw.rules.dynamic_memory
@@ -155,10 +173,11 @@ class ModelBuilder:
             self._no_skipping()
         written = {each: self._goal(each) for each in sorted(self.goals)}
         # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
-        m.value = pyo.Var()
+        m.value = pyo.Var(bounds=(None, caps.get(goal)))
         m.valued = _rows([written[goal] <= m.value] if goal != "period" else [])
         m.goal = pyo.Objective(expr=m.T if goal == "period" else m.value)
-        m.caps = _rows(written[each] <= cap for each, cap in caps.items())
+        others = [(each, cap) for each, cap in caps.items() if each != goal]
+        m.caps = _rows(written[each] * (1 / (cap or 1.0)) <= (1 if cap else 0) for each, cap in others)
 
     # --- where nodes are ------------------------------------------------------------------------------------
 
@@ -399,7 +418,7 @@ class ModelBuilder:
                 sends[c].append(self.tau[t] * m.R[t, c])
         self.busy: dict[int, Expression] = {}
         for c in self.limited:
-            time = inst.time[kind[c]].tolist()
+            time = self.time[kind[c]]
             compute = [time[v] * self.X(v, c) for v in on_chip[c] if time[v]]
             if "latency" in self.goals:
                 self.busy[c] = pyo.quicksum(compute + ((receives[c] + sends[c]) if charged[c] else []))
@@ -438,8 +457,10 @@ class ModelBuilder:
             for c in range(self.lo[v], self.last(v) + 1)
         ]
         link = self.hw.interconnect
-        joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit if self.hw.links else 0.0
-        return pyo.quicksum(terms) + (joules * pyo.quicksum(self.crossings) if joules else 0.0)
+        joules = link.link_energy_j_per_byte * link.link_bandwidth * self.inst.unit / unit
+        if not joules or link.topology == "memory":
+            return pyo.quicksum(terms)
+        return pyo.quicksum(terms) + joules * self._traffic()  # on a crossbar, one hop for all that is received
 
     def _latency(self) -> Expression:
         """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
@@ -452,9 +473,11 @@ class ModelBuilder:
                 if a < b:
                     between = sum(self.R(t, k) for k in range(a + 1, b)) if t in self.may_relay else 0
                     _add(m.hops, self.x(u, a) + self.R(t, a) + m.r[t, b] - 1 - between <= m.hop[a, b])
-        longest = 1.0 + float(self.inst.time.max(axis=0).sum() + 2 * self.inst.tau.sum() * self.inst.chips)
+        instances = np.where(self.inst.replicable, self.inst.chips, 1)
+        moved = 2 * float(self.inst.tau.sum()) + hop
+        longest = 1.0 + float(self.inst.time.max(axis=0) @ instances) + moved * self.inst.chips
         m.begin = pyo.Var(self.chips, bounds=(0, None))
-        m.L = pyo.Var(bounds=(0, None))
+        m.L = pyo.Var(bounds=(0, self.caps.get("latency")))
         m.after = _rows(
             m.begin[b]
             >= m.begin[a] + self.busy[a] + hop * ((b - a) if self.hw.links else 1) - longest * (1 - m.hop[a, b])

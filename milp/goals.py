@@ -15,7 +15,7 @@ import numpy as np
 from milp.formulation import Goal, ImpossibleRow, build, goal_unit
 from milp.highs import compile_model, solve
 from milp.incumbent import BOUND_SAFETY, Incumbent
-from milp.memory_cuts import MemoryCuts
+from milp.memory_cuts import LEARNT, MemoryCuts
 from milp.search import affordable, search
 from milp.solution import placement_of
 from milp.windows import WindowRules, Windows, propagate
@@ -32,8 +32,8 @@ from partition.stopping import Stop
 ROUNDING = 1e-9
 """Relative allowance when a placement is held against a limit that another placement set."""
 
-PROGRESS = 1e-6
-"""Least relative improvement that a model is asked for."""
+PROGRESS = 1e-5
+"""Least relative improvement that a model is asked for: as MARGIN in milp/search.py."""
 
 WIDTH = 3
 """Adjacent chips solved again together."""
@@ -50,12 +50,20 @@ class GoalSearch:
 
     Parameters
     ----------
-    limits : goal -> largest value allowed; ``period`` among them.
+    limits : goal -> largest value allowed; ``period`` among them. used : only the chips before this one may be used.
     """
 
     def __init__(
-        self, instance: Instance, placement: Placement, goal: Goal, limits: Mapping[Goal, float], stop: Stop, seed: int
+        self,
+        instance: Instance,
+        placement: Placement,
+        goal: Goal,
+        limits: Mapping[Goal, float],
+        used: int,
+        stop: Stop,
+        seed: int,
     ) -> None:
+        self.used = used
         self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
         self.graph, self.hw = instance.graph, instance.hardware
         self.model = CostModel(self.graph, self.hw)
@@ -67,7 +75,7 @@ class GoalSearch:
         period = self.limits["period"] / instance.unit
         self.period_limit = period if np.isfinite(period) else None
         self.caps: dict[Goal, float] = {
-            g: v / self._factor(g) for g, v in limits.items() if g != "period" and np.isfinite(v)
+            g: v / self._factor(g) * (1 + ROUNDING) for g, v in limits.items() if g != "period" and np.isfinite(v)
         }
 
     def run(self, gap: float) -> Reached:
@@ -76,17 +84,19 @@ class GoalSearch:
         windows = WindowRules(self.instance).windows(
             float("inf") if self.period_limit is None else self.period_limit * (1 + ROUNDING)
         )
-        if windows.free and not self._closed(gap):
+        windows = Windows(windows.lo, np.minimum(windows.hi, self.used - 1))
+        open_choices = windows.free or self.instance.replicable.any()
+        if open_choices and not self._closed(gap):
             if not affordable(self.instance, windows, walk):
                 self._walk(windows, gap, walk)
             if affordable(self.instance, windows, self.stop) and not self.stop():
-                learned = -1
-                while learned < len(self.cuts) and not (self._closed(gap) or self.stop()):
+                learned, better = -1, True
+                while (better or learned < len(self.cuts)) and not (self._closed(gap) or self.stop()):
                     learned = len(self.cuts)
-                    self._solve(windows, self.stop.remaining, prove=True)
+                    better = self._solve(windows, self.stop.remaining, prove=True)  # a smaller model, finer figures
                 self._walk(windows, gap, walk)
-        elif not windows.free and not self.instance.replicable.any():
-            self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
+        elif not open_choices:
+            self._prove(self.value / self.unit)
         return Reached(self.goal, self.value, min(self.bound, self.value))
 
     def _factor(self, goal: Goal) -> float:
@@ -151,7 +161,7 @@ class GoalSearch:
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
-                self._prove(min(bound, cap))
+                self._prove(min(bound, cap), within=cap)
 
         outcome = solve(
             model,
@@ -169,9 +179,15 @@ class GoalSearch:
             proved(outcome.bound)
         return self.value < before
 
-    def _prove(self, bound: float) -> None:
-        """Raise the bound, given in the model's unit."""
-        self.bound = max(self.bound, min(bound * self.unit * (1 - BOUND_SAFETY), self.value))
+    def _prove(self, bound: float, *, within: float = 0.0) -> None:
+        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it.
+
+        The model has the chips in one order, so it says nothing of others where their order is free.
+        """
+        if not (self.hw.identical_chips or self.hw.kind_order == "fixed"):
+            return
+        safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
+        self.bound = max(self.bound, min(safe, self.value))
 
     def _offer(self, placement: Placement) -> None:
         if self.hw.identical_chips and self.hw.rules.no_skipping:
@@ -185,7 +201,7 @@ class GoalSearch:
         broken = check(self.graph, self.hw, placement)
         if not broken:
             self.placement, self.value = placement, value
-        elif all(violation.rule == "dynamic_memory" for violation in broken):
+        elif all(violation.rule in LEARNT for violation in broken):
             self.cuts.learn(placement)
 
 
@@ -207,13 +223,14 @@ def pursue(
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
     """
     limits: dict[Goal, float] = {"period": period_limit}
-    reached = []
+    reached, used = [], hardware.chips
     for i, goal in enumerate(goals):
         part = stop.limited(stop.remaining / (len(goals) - i))
         if goal == "chips":
-            hardware, placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
+            placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
+            used = int(found.value)
         else:
-            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, part, seed)
+            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, used, part, seed)
             found = search.run(gap)
             placement = search.placement
             limits[cast(Goal, goal)] = found.value
@@ -229,36 +246,37 @@ def fewest_chips(
     *,
     stop: Stop,
     seed: int,
-) -> tuple[Hardware, Placement, Reached]:
+) -> tuple[Placement, Reached]:
     """The least number of chips with a period within the limit: bisection, each number a question to the search.
 
     Parameters
     ----------
-    hardware : whose first chips are used (their number is what counts).
+    hardware : whose first chips are used (their number is what counts); what may be replicated is a matter of all.
     placement : within the limit.
     """
     used = int(placement.assignment.max()) + 1
     instance = contract(graph, hardware)
-    low = max(1, int(np.ceil(instance.fastest.sum() * instance.unit / period_limit * (1 - ROUNDING))))
+    work = float(instance.fastest.sum()) * instance.unit
+    low = max(1, int(np.ceil(work / period_limit * (1 - ROUNDING)))) if work else 1
     unresolved = False
-    best = _first_chips(hardware, used)
     high = used
     while low < high and not stop():
         middle = (low + high) // 2 if not unresolved else high - 1
         package = _first_chips(hardware, middle)
-        incumbent = Incumbent(contract(graph, package.ports_only()), 0.0, lambda: stop.seconds, None, package)
+        few = contract(graph, package.ports_only(), legal=hardware)
+        incumbent = Incumbent(few, 0.0, lambda: stop.seconds, None, package)
         incumbent.limit = period_limit * (1 + ROUNDING)
         part = stop.limited(stop.remaining / 2)
         feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
         if incumbent.placement is not None and incumbent.period <= incumbent.limit:
-            best, placement, high = package, incumbent.placement, middle
+            placement, high = incumbent.placement, middle
         elif not feasible or incumbent.bound > incumbent.limit:
             low = middle + 1
         elif unresolved or middle == high - 1:
             break
         else:
             unresolved = True
-    return best, placement, Reached("chips", float(high), float(low))
+    return placement, Reached("chips", float(high), float(low))
 
 
 def _first_chips(hardware: Hardware, count: int) -> Hardware:

@@ -16,8 +16,10 @@ import numpy as np
 import pyomo.environ as pyo
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
+from milp.formulation import ImpossibleRow
 from milp.windows import Windows
 from partition.errors import SolverError
 from partition.graph import BoolArray, FloatArray, IntArray
@@ -31,6 +33,12 @@ stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
 
 LAST_WAIT = 3.0
 """Seconds that a program waits at its end for runs left behind."""
+
+COVERED = 4.0
+"""A model serves thresholds down to this much below the largest, which it is scaled for."""
+
+DROPPED = 1e-9
+"""Coefficients that HiGHS takes for zero (its option ``small_matrix_value``)."""
 
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
@@ -48,6 +56,8 @@ class MatrixModel:
         it has none).
     kept : positions of these columns in the model first compiled.
     fixed : the values of all columns of that model, NaN where kept.
+    scale : what 1.0 of the columns ``T``, ``value``, ``begin`` and ``L`` stands for in the model compiled: the largest
+        value allowed of it, so that tolerances mean the same in models whose figures are far from 1.
     """
 
     A: sp.csr_array
@@ -62,6 +72,7 @@ class MatrixModel:
     chip: IntArray
     kept: IntArray
     fixed: FloatArray
+    scale: float = 1.0
 
     @property
     def columns(self) -> int:
@@ -103,6 +114,7 @@ class MatrixModel:
             chip=self.chip[free],
             kept=self.kept[free],
             fixed=fixed,
+            scale=self.scale,
         )
 
     def narrowed(
@@ -115,23 +127,33 @@ class MatrixModel:
         values[y[self.chip[y] >= windows.hi[self.node[y]]]] = 1.0
         T = self.family == "T"
         if period is not None:
-            values[T] = period
+            values[T] = period / self.scale
         model = self.reduced(values)
-        if model is not None and period is None and upper is not None:
-            model = replace(model, upper=np.where(model.family == "T", upper, model.upper))
-        return model
+        return model if model is None or period is not None or upper is None else model.capped(upper)
+
+    def capped(self, upper: float) -> MatrixModel:
+        """The model with periods up to ``upper`` (in the units of the model compiled, not of its scale) alone."""
+        return replace(self, upper=np.where(self.family == "T", upper / self.scale, self.upper))
 
 
 def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
-    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved."""
+    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved.
+
+    Raises
+    ------
+    ImpossibleRow : a row over constants alone does not hold.
+    """
     columns = [v for c in model.component_objects(pyo.Var, descend_into=False) for v in c.values()]
-    form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
+    try:
+        form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
+    except InfeasibleConstraintException as error:  # coefficients that cancel leave a row of constants
+        raise ImpossibleRow from error
     rhs = np.asarray(form.rhs, dtype=float)
     kind = np.fromiter((row.bound_type for row in form.rows), np.int8, len(form.rows))
     bounds = np.array([v.bounds for v in form.columns], dtype=float).reshape(-1, 2)  # None becomes NaN
     where = [_where(v) for v in form.columns]
     count = len(form.columns)
-    return MatrixModel(
+    model = MatrixModel(
         A=sp.csr_array(form.A.tocsr()),
         row_lower=np.where(kind == 1, -np.inf, rhs),
         row_upper=np.where(kind == -1, np.inf, rhs),
@@ -144,6 +166,34 @@ def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
         chip=np.array([second for _, _, second in where], dtype=np.int64),
         kept=np.arange(count),
         fixed=np.full(count, np.nan),
+    )
+    return _scaled(model)
+
+
+def _scaled(model: MatrixModel) -> MatrixModel:
+    """The model with its measures, and the rows they are in, counted in the largest value of the one minimised.
+
+    Tolerances of HiGHS are absolute. Rows and columns are scaled by the same number, so coefficients of measures stay
+    as they are; other measures than the one minimised are scaled by what they may at most be themselves.
+    """
+    column, row = np.ones(model.columns), np.ones(model.A.shape[0])
+    for families in (("T",), ("begin", "L"), ("value",)):
+        inside = np.isin(model.family, families)
+        most = float(model.upper[inside].min(initial=np.inf))
+        if np.isfinite(most) and most > 0:
+            column[inside] = most
+            row[np.diff(model.A[:, np.flatnonzero(inside)].tocsr().indptr) > 0] = most
+    minimised = np.flatnonzero(model.cost)
+    scale = float(column[minimised].max()) if len(minimised) else 1.0
+    A = sp.csr_array(sp.diags_array(1 / row) @ model.A @ sp.diags_array(column))
+    return replace(
+        model,
+        A=A,
+        row_lower=model.row_lower / row,
+        row_upper=model.row_upper / row,
+        lower=model.lower / column,
+        upper=model.upper / column,
+        scale=scale,
     )
 
 
@@ -163,7 +213,8 @@ class Outcome:
     ----------
     status : ``"optimal"`` and ``"infeasible"`` are proofs; ``"limit"`` is not.
     x : best solution found, over the columns of the model solved, or None.
-    objective : its objective; bound : HiGHS's proved lower bound (-inf if none).
+    objective : its objective; bound : HiGHS's proved lower bound (-inf if none); both in the units of the model
+        compiled, not of its scale.
     """
 
     status: Literal["optimal", "infeasible", "limit"]
@@ -250,6 +301,19 @@ def _wait_for_left_behind() -> None:
         os._exit(1 if hasattr(sys, "last_value") else 0)
 
 
+def _without_the_smallest(model: MatrixModel) -> tuple[FloatArray, FloatArray]:
+    """Bounds of the rows such that leaving out the coefficients that HiGHS leaves out only loosens them."""
+    A = model.A
+    small = np.flatnonzero(np.abs(A.data) <= DROPPED)
+    row_lower, row_upper = model.row_lower.copy(), model.row_upper.copy()
+    row, column, value = np.searchsorted(A.indptr, small, side="right") - 1, A.indices[small], A.data[small]
+    ends = np.stack([value * model.lower[column], value * model.upper[column]])
+    bounded = np.isfinite(ends).all(axis=0)
+    np.subtract.at(row_upper, row[bounded], np.minimum(ends.min(axis=0)[bounded], 0.0))
+    np.subtract.at(row_lower, row[bounded], np.maximum(ends.max(axis=0)[bounded], 0.0))
+    return row_lower, row_upper
+
+
 class _SilentHighs(highspy.Highs):
     """HiGHS prints its banner when callbacks are first enabled; silence it before that."""
 
@@ -277,9 +341,10 @@ class _Run:
         self.highs = h = _SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=1e-6, mip_abs_gap=1e-7)
         cost = model.cost if minimise else np.zeros(model.columns)
+        row_lower, row_upper = _without_the_smallest(model)
         status = h.passModel(
             model.columns, model.A.shape[0], model.A.nnz, int(highspy.MatrixFormat.kRowwise), 1, 0.0, cost,
-            model.lower, model.upper, model.row_lower, model.row_upper, model.A.indptr.astype(np.int32),
+            model.lower, model.upper, row_lower, row_upper, model.A.indptr.astype(np.int32),
             model.A.indices.astype(np.int32), model.A.data, model.integral.astype(np.int32),
         )  # fmt: skip
         if status == highspy.HighsStatus.kError:
@@ -306,9 +371,12 @@ class _Run:
             if self.cancelled.is_set() or (self.stop is not None and self.stop.is_set()):
                 event.data_in.user_interrupt = True
             elif self.on_bound is not None:
-                self.on_bound(float(event.data_out.mip_dual_bound))
+                self.on_bound(self._measured(float(event.data_out.mip_dual_bound)))
         except BaseException as error:
             self.error = error
+
+    def _measured(self, value: float) -> float:
+        return value * self.model.scale
 
     def wait(self, seconds: float) -> None:
         """Until HiGHS ends; a run that heeds neither its limit nor the interrupt is left behind."""
@@ -340,7 +408,7 @@ class _Run:
     def outcome(self) -> Outcome:
         if self.abandoned:  # HiGHS still runs: nothing of it may be touched but what it reported
             x = self.best
-            objective = float(self.model.cost @ x) if x is not None else float("inf")
+            objective = self._measured(float(self.model.cost @ x)) if x is not None else float("inf")
             return Outcome("limit", x, objective, -np.inf)
         if self.error is not None:
             raise SolverError(f"the HiGHS run failed: {self.error}") from self.error
@@ -350,8 +418,8 @@ class _Run:
         info = h.getInfo()
         found = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
         x = np.array(h.getSolution().col_value) if found else self.best
-        objective = float(self.model.cost @ x) if x is not None else float("inf")
-        bound = float(info.mip_dual_bound) if self.model.integral.any() else -np.inf
+        objective = self._measured(float(self.model.cost @ x)) if x is not None else float("inf")
+        bound = self._measured(float(info.mip_dual_bound)) if self.model.integral.any() else -np.inf
         if status == highspy.HighsModelStatus.kOptimal:
             return Outcome("optimal", x, objective, bound if self.model.integral.any() else objective)
         if status == highspy.HighsModelStatus.kModelEmpty:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 
-from milp.memory_cuts import MemoryCuts
+from milp.memory_cuts import LEARNT, MemoryCuts
 from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
+from partition.errors import RefutedBound
 from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.placement import Placement
@@ -16,6 +18,9 @@ from partition.rules import check
 
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
+
+ROUNDING = 1e-9
+"""Relative difference between a bound and a period that is no contradiction."""
 
 RESOLUTION = 2e-5
 """Least gap that thresholds may aim at; see MARGIN in milp/search.py. Asking for less asks for this."""
@@ -51,6 +56,7 @@ class Incumbent:
         self.period = self.rival = float("inf")
         self.limit: float | None = None
         self.bound = 0.0
+        self._proved = [0.0]
         self.phase = "start"
         self.history: list[Progress] = []
         self._seconds, self._report = seconds, report
@@ -109,14 +115,28 @@ class Incumbent:
             return False
         broken = check(graph, hw, placement)
         if broken:
-            if all(violation.rule == "dynamic_memory" for violation in broken):
+            if all(violation.rule in LEARNT for violation in broken):
                 self.cuts.learn(placement)
             return False
         with self._lock:
+            if period < self.bound * (1 - ROUNDING):
+                self._withdraw(period)
             self.placement, self.period = placement, period
-            self.bound = min(self.bound, period)  # rounding only: a bound never exceeds a checked period
+            self.bound = min(self.bound, period)
         self._record()
         return True
+
+    def _withdraw(self, period: float) -> None:
+        """A checked placement is better than what was proved: back to the best bound that it does not refute."""
+        self._proved = [bound for bound in self._proved if bound <= period]
+        self.history = [entry for entry in self.history if entry.bound <= period]
+        warnings.warn(
+            f"a valid placement of period {period:.9g} refutes the bound {self.bound:.9g}, which is withdrawn to "
+            f"{self._proved[-1]:.9g}; please report this model and package",
+            RefutedBound,
+            stacklevel=3,
+        )
+        self.bound = self._proved[-1]
 
     def move_stages(self, hardware: Hardware) -> None:
         """Score the placement on the package with its stages in other places, if that is better."""
@@ -126,12 +146,17 @@ class Incumbent:
         if period <= self.period:
             self.hardware, self.model, self.period = hardware, model, period
 
-    def prove(self, bound: float, *, exact: bool = False) -> None:
-        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it."""
-        safe = bound * (1 - (1e-9 if exact else BOUND_SAFETY)) * self.instance.unit
+    def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
+        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it.
+
+        ``within`` is the largest period of the model behind it: HiGHS's tolerances are relative to that.
+        """
+        margin = 1e-9 * bound if exact else BOUND_SAFETY * max(bound, within)
+        safe = (bound - margin) * self.instance.unit
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)
+                self._proved.append(self.bound)
             self._record()
 
     def enter(self, phase: str) -> None:

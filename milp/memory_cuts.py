@@ -1,9 +1,12 @@
-"""Dynamic memory by combinatorial cuts: what no schedule of a chip can hold is kept off every chip from then on.
+"""Memory by combinatorial cuts: what no schedule of a chip can hold is kept off every chip from then on.
 
 A placement found without regard to schedules may not fit. For a chip that it overfills, a set ``on`` of nodes and a
 set ``off`` are sought such that no schedule fits with all of ``on`` on the chip and none of ``off``, whatever else is
 there: then ``sum of X over on - sum of X over off <= |on| - 1`` holds on every chip no larger. Both sets are made small
 by trial, each trial a proof by search over the schedules (partition/schedules.py).
+
+Weights alone have rows of their own, but HiGHS lets them exceed a chip by its tolerance, a relative 1e-6. A set of
+operations whose weights do not fit is then ``on``, and ``off`` is empty.
 """
 
 from __future__ import annotations
@@ -16,7 +19,11 @@ import numpy as np
 from partition.graph import Graph, IntArray
 from partition.hardware import Hardware
 from partition.placement import Placement
-from partition.schedules import WorkModel, schedule
+from partition.rules import MEMORY_SLACK
+from partition.schedules import ChipWork, WorkModel, schedule
+
+LEARNT = ("memory", "dynamic_memory")
+"""Rules whose violations teach cuts."""
 
 TRIAL_STATES = 500
 """Down-sets looked at before a trial counts as failed."""
@@ -38,11 +45,11 @@ class MemoryCut:
 
 
 class MemoryCuts:
-    """All cuts found so far for one graph on one package; nothing to do while the rule is off."""
+    """All cuts found so far for one graph on one package; nothing to do while the rules are off."""
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.hardware = graph, hardware
-        self.active = hardware.rules.dynamic_memory
+        self.active = hardware.rules.memory
         self.known: list[MemoryCut] = []
         self._model: WorkModel | None = None
 
@@ -50,19 +57,40 @@ class MemoryCuts:
         return len(self.known)
 
     def learn(self, placement: Placement) -> bool:
-        """Cut off a placement that breaks the rule; True if there is a new cut."""
+        """Cut off a placement that breaks the rules; True if there is a new cut."""
         if not self.active:
             return False
         self._model = self._model or WorkModel(self.graph, self.hardware)
         before = len(self.known)
         capacity = self.hardware.sram_bytes.tolist()
         for c, work in enumerate(self._model.chips(placement)):
-            if np.isfinite(capacity[c]) and schedule(work, capacity[c]).fits is False:
+            heavy = self._overfull(work, capacity[c] * (1 + MEMORY_SLACK))
+            if heavy:
+                self.known.append(MemoryCut(_integers(heavy), _integers([]), _integers([]), capacity[c]))
+            elif not self.hardware.rules.dynamic_memory or not np.isfinite(capacity[c]):
+                continue
+            elif schedule(work, capacity[c]).fits is False:
                 relays = placement.relays[placement.relays[:, 1] == c, 0].tolist()
                 cut = _Shrink(self._model, list(work.operations), relays, capacity[c]).run()
                 if cut is not None:
                     self.known.append(cut)
         return len(self.known) > before
+
+    def _overfull(self, work: ChipWork, room: float) -> list[int]:
+        """The fewest of a chip's operations, heaviest first, whose weights alone exceed its room; none if all fit."""
+        assert self._model is not None
+        model = self._model
+        held, shared, chosen = 0.0, set[int](), list[int]()
+        for v in sorted(work.operations, key=lambda v: (-model.weights[v], v)):
+            new = set(model.shared[v]) - shared
+            if not model.weights[v] and not new:
+                continue
+            held += model.weights[v] + sum(model.shared_bytes[s] for s in new)
+            shared |= new
+            chosen.append(v)
+            if held > room:
+                return chosen
+        return []
 
 
 class _Shrink:

@@ -12,7 +12,7 @@ from milp.capacity import BlockCapacity
 from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
-from milp.highs import MatrixModel, compile_model, solve
+from milp.highs import COVERED, MatrixModel, compile_model, solve
 from milp.ideals import IDEAL_LIMIT, best_chain
 from milp.incumbent import Incumbent
 from milp.neighbourhoods import improve
@@ -144,7 +144,8 @@ def search(
 def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, seed: int) -> bool:
     """Search without dynamic memory first: its bound holds, and its placement may fit; False if it has none."""
     incumbent.enter("static memory")
-    relaxed = contract(instance.graph, instance.hardware.with_rules(dynamic_memory=False), unit=instance.unit)
+    static = instance.hardware.with_rules(dynamic_memory=False)
+    relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
     outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.seconds, None)
     outcome.limit, outcome.rival = incumbent.limit, incumbent.best
     feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)
@@ -389,7 +390,7 @@ class Thresholds:
             bound = self.capacity.least_load(
                 node, upper=upper, time_limit=min(self.slice, until - self.stop.seconds), stop=self.stop, seed=self.seed
             )
-            self.incumbent.prove(bound)
+            self.incumbent.prove(bound, within=upper)
             fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
@@ -465,7 +466,7 @@ class Thresholds:
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
-                self.incumbent.prove(min(bound, upper))
+                self.incumbent.prove(min(bound, upper), within=upper)
 
         limit = min(self.slice, self.stop.remaining)
         outcome = solve(
@@ -541,10 +542,12 @@ class Thresholds:
         """The smallest model that covers the threshold, built anew where that saves much."""
         cuts = self.incumbent.cuts.known
         self.compiled = [c for c in self.compiled if c.cuts == len(cuts)]
-        covering = [c for c in self.compiled if c.threshold >= threshold and c.instance is instance]
+        covering = [
+            c for c in self.compiled if threshold <= c.threshold <= COVERED * threshold and c.instance is instance
+        ]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            model = compile_model(build(instance, windows, cuts=cuts))
+            model = compile_model(build(instance, windows, upper=threshold, cuts=cuts))
             best = _Compiled(threshold, instance, windows, model, len(cuts))
             self.compiled.append(best)
         return best

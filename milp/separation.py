@@ -62,7 +62,7 @@ class Separation:
         size = np.bincount(label)
         grouped = size[label] > 1
         group = np.where(grouped[inst.node_of], inst.graph.n + label[inst.node_of], inst.graph.group)
-        return contract(replace(inst.graph, group=group), inst.hardware, unit=inst.unit)
+        return contract(replace(inst.graph, group=group), inst.hardware, unit=inst.unit, legal=inst.legal)
 
     def _inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
         """(E,) whether each edge is proved not to cross between chips; False where time was up."""

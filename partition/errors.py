@@ -57,3 +57,7 @@ class NoSolutionInTime(PartitionError):
 
 class SolverError(PartitionError):
     """The MILP solver returned an error or an answer that fails its check."""
+
+
+class RefutedBound(UserWarning):
+    """A proved bound turned out to be false and was withdrawn: a defect of the solver or of this library, to report."""

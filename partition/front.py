@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from milp.advice import Advice
 
 
+CONFIRM_SHARE = 0.25
+"""Share of the time kept for the second solver where its opinion is asked for."""
+
 PERIOD_SHARE = 0.6
 """Share of the time for the period where other goals follow."""
 
@@ -39,6 +42,7 @@ def partition(
     objective: str | Sequence[str] = "period",
     throughput: float | None = None,
     workers: int = 1,
+    confirm: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -59,6 +63,8 @@ def partition(
     throughput : required, in inputs per time unit: only periods up to its inverse count.
     workers : searches side by side, each in a process of its own (:mod:`partition.portfolio`); the best answer and the
         best bound win. Progress is not reported then, and Ctrl-C ends without an answer.
+    confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
+        no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -77,12 +83,14 @@ def partition(
     guide = _guide(policy, seed)
     goals = parse_goals(objective, graph, hw)
     period_limit = _period_limit(throughput)
+    judge = _second_opinion(confirm, goals)
+    first = stop.limited((1 - CONFIRM_SHARE) * time_limit) if confirm else stop
     if workers != 1:
-        return solve_side_by_side(
+        result = solve_side_by_side(
             graph,
             hw,
             workers=workers,
-            time_limit=time_limit,
+            time_limit=first.time_limit,
             gap=gap,
             seed=seed,
             warm_start=start,
@@ -91,7 +99,9 @@ def partition(
             throughput=throughput,
         )
     with interruptible(stop):
-        return _solve(graph, hw, start, guide, goals, period_limit, throughput, gap, seed, stop, on_progress)
+        if workers == 1:
+            result = _solve(graph, hw, start, guide, goals, period_limit, throughput, gap, seed, first, on_progress)
+        return result if judge is None else judge(graph, hw, result, within=period_limit, stop=stop, seed=seed)
 
 
 def _solve(
@@ -175,6 +185,21 @@ def _solve(
         interrupted=interrupted or stop.flag.is_set(),
         goals=tuple(reached),
     )
+
+
+def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:
+    """What asks the second solver, if it is wanted; refused at once where it has nothing to say."""
+    if not confirm:
+        return None
+    from milp.confirm import confirmed, solver_name
+
+    if goals[0] != "period":
+        raise InvalidInput(
+            f"confirm speaks of the bound of the period, which is not the first goal of {','.join(goals)!r}; put it "
+            "first, or leave confirm out"
+        )
+    solver_name()
+    return confirmed
 
 
 def _period_limit(throughput: float | None) -> float:

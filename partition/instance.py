@@ -40,6 +40,7 @@ class Instance:
     members : (m,) graph tensor -> row, or -1 where no other node reads it.
     edges : (E, 2) unique pairs (source node, reader node) that must not go back in the order of the chips.
     shared_bytes, shared_ptr, shared_nodes : CSR of the weights that several nodes use.
+    legal : the package that decides what may be replicated, where ``hardware`` is only a part of it.
     """
 
     graph: Graph
@@ -61,6 +62,7 @@ class Instance:
     shared_bytes: FloatArray
     shared_ptr: IntArray
     shared_nodes: IntArray
+    legal: Hardware | None = None
 
     @property
     def nodes(self) -> int:
@@ -172,13 +174,19 @@ class Instance:
         )
 
 
-def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None) -> Instance:
-    """Reduce a graph on a package to what the solver needs; ``unit`` overrides the trivial bound as unit of time."""
+def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None, legal: Hardware | None = None) -> Instance:
+    """Reduce a graph on a package to what the solver needs.
+
+    Parameters
+    ----------
+    unit : of time, instead of the trivial bound.
+    legal : the package that decides what may be replicated, where ``hardware`` is a part of it.
+    """
     present = np.unique(hardware.kind_array())
     times = hardware.times(graph)[present]
     node_of = _nodes(graph, hardware, times)
     count = int(node_of.max()) + 1
-    may_replicate = replicable(graph, hardware)
+    may_replicate = replicable(graph, legal or hardware)
     time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in hardware.times(graph)])
     replicable_nodes = np.bincount(node_of[~may_replicate], minlength=count) == 0
 
@@ -221,6 +229,7 @@ def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None) -> 
         shared_bytes=graph.shared_bytes[kept],
         shared_ptr=np.concatenate([[0], np.cumsum(users[kept])]).astype(np.int64),
         shared_nodes=shared[1][~only][np.argsort(renumber[shared[0][~only]], kind="stable")],
+        legal=legal,
     )
 
 

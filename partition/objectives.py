@@ -70,9 +70,11 @@ def _check_figures(goals: tuple[str, ...], graph: Graph, hardware: Hardware) -> 
             f"the objective energy needs energy figures, which {hardware.name!r} lacks; give flop_energy_j, "
             "sram_energy_j_per_byte or link_energy_j_per_byte"
         )
-    if "traffic" in goals and np.isinf(link.link_bandwidth):
+    charged = "traffic" in goals or ("energy" in goals and link.link_energy_j_per_byte > 0)
+    if charged and np.isinf(link.link_bandwidth):
+        goal = "traffic" if "traffic" in goals else "energy"
         raise InvalidInput(
-            f"the objective traffic needs a finite link_bandwidth, and {hardware.name!r} has an infinite one"
+            f"the objective {goal} needs a finite link_bandwidth, and {hardware.name!r} has an infinite one"
         )
     if hardware.routed and goals != ("period",):
         raise InvalidInput(

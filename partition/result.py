@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from partition.confirmation import Confirmation
 from partition.cost import Cost
 from partition.files import write_atomically
 from partition.graph import FloatArray, Graph
@@ -55,6 +56,7 @@ class Result:
     reason : why it is infeasible: the rule and the operations; otherwise empty.
     interrupted : the search was stopped by the user.
     goals : what was reached for each goal asked for, in order, with its bound; ``optimal`` speaks of all of them.
+    confirmation : the second solver's opinion, if it was asked for.
     """
 
     graph: Graph
@@ -70,6 +72,7 @@ class Result:
     reason: str = ""
     interrupted: bool = False
     goals: tuple[Reached, ...] = ()
+    confirmation: Confirmation | None = None
 
     @staticmethod
     def infeasible(
@@ -164,6 +167,7 @@ class Result:
             "time_unit": self.hardware.time_unit,
             "interrupted": self.interrupted,
             "reason": self.reason,
+            "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),
             "proofs": [{"phase": p.phase, "bound": _finite(p.bound), "seconds": p.seconds} for p in self.proofs],
             "history": [
@@ -224,8 +228,9 @@ class Result:
     def verdict(self) -> str:
         """The answer in one sentence."""
         what = f"{self.graph.name} on {self.hardware.name}"
+        opinion = f"; {self.confirmation.sentence(self.hardware.time_unit)}" if self.confirmation else ""
         if self.placement is None:
-            return printable(f"{what}: infeasible, {self.reason}")
+            return printable(f"{what}: infeasible, {self.reason}{opinion}")
         proof = (
             f"proved optimal (gap {100 * self.gap:.3g}%)"
             if self.status == "optimal"
@@ -238,6 +243,7 @@ class Result:
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
             + (" (interrupted)" if self.interrupted else "")
+            + opinion
         )
 
     __str__ = verdict

@@ -1,4 +1,4 @@
-"""Makes the shared instances and the independent checker importable from every test."""
+"""Makes the shared instances importable from every test, and the independent checker judge every answer."""
 
 from __future__ import annotations
 
@@ -6,3 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import checked
+
+checked.install(trials=checked.TRIALS)

@@ -9,16 +9,18 @@ import itertools
 import math
 from typing import Any
 
-from oracle import TOLERANCE, Problem, broken_rules, cost_of, peak_of, topological, triangles
+from oracle import TOLERANCE, Problem, broken_rules, peak_of, topological, triangles, value_of
 
 
-def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[float | None, dict[str, Any] | None]:
-    """The least period and a placement that has it; (None, None) if no placement is valid.
+def brute_force(
+    problem: dict[str, Any], *, limit: int = 1_000_000, goal: str = "period", limits: dict[str, float] | None = None
+) -> tuple[float | None, dict[str, Any] | None]:
+    """The least period, or value of another goal, and a placement that has it; (None, None) if none is valid.
 
     Tries every home, replica set and relay set, depth first, operations in topological order. Left out is only
     what cannot be better: loads, weights and edges of the chip graph never shrink as more is placed, and relays,
-    which only add to loads, are of use to the triangle rule alone. tests/test_oracle.py compares it with the plain
-    enumeration.
+    which only add to loads and paths, are of use to the triangle rule alone. tests/test_oracle.py compares it with the
+    plain enumeration. ``limits`` are the largest values of goals that count.
 
     Raises
     ------
@@ -35,23 +37,24 @@ def brute_force(problem: dict[str, Any], *, limit: int = 1_000_000) -> tuple[flo
         kinds = [names[k] for k in order]
         p = given.with_kinds(kinds)
         p.positions = list(positions)
-        search = _Exhaustive(p, limit)
+        search = _Exhaustive(p, limit, goal, limits or {})
         search.place(0)
         if search.best is None:
             continue
         broken = broken_rules(p, search.best)
         assert not broken, f"brute force found an invalid placement: {broken}"
-        period = cost_of(p, search.best)["period"]
-        if best[0] is None or period < best[0]:
-            best = period, search.best | {"kinds": kinds, "positions": list(positions)}
+        value = value_of(p, search.best, goal)
+        if best[0] is None or value < best[0]:
+            best = value, search.best | {"kinds": kinds, "positions": list(positions)}
     return best
 
 
 class _Exhaustive:
     """The depth-first search: what is placed so far, and the loads that it causes without relays."""
 
-    def __init__(self, p: Problem, limit: int) -> None:
+    def __init__(self, p: Problem, limit: int, goal: str, limits: dict[str, float]) -> None:
         self.p, self.left = p, limit
+        self.goal, self.limits = goal, limits
         self.order = topological(p)
         self.replicas_allowed = p.rules["replication"] and p.rules["acyclic"]
         self.relayable = {t for t in p.tensors if p.rules["triangle"] and p.may_relay(t)}
@@ -71,7 +74,7 @@ class _Exhaustive:
         self.loads[4] = [0.0] * len(self.link_at)
         self.got: dict[str, dict[int, bool]] = {t: {} for t in p.tensors}
         self.relays: list[list[Any]] = []
-        self.least = math.inf
+        self.least = math.inf  # value of the goal
         self.best: dict[str, Any] | None = None
         self.legal: dict[frozenset[tuple[int, int]], bool] = {}
 
@@ -144,7 +147,13 @@ class _Exhaustive:
         if any(used > most for used, most in zip(self.loads[3], self.capacity, strict=True)):
             return False
         fixed = {edge for t in self.p.tensors if t not in self.relayable for edge in self.edges(t)}
-        return self.period() < self.least and self.triangle_kept(fixed)
+        return self.quick() and self.triangle_kept(fixed)
+
+    def quick(self) -> bool:
+        """Whether the period so far is within what counts."""
+        if self.goal == "period":
+            return self.period() < self.least
+        return self.period() <= self.limits.get("period", math.inf)
 
     def period(self) -> float:
         compute, receive, send, _, link = self.loads
@@ -198,7 +207,7 @@ class _Exhaustive:
                     self.paid(c) * tau
                 )  # the last receiver is behind every relay, so each has one to send to
             joined = edges | self.edges(t, chips)
-            if self.period() < self.least and self.triangle_kept(joined):
+            if self.quick() and self.triangle_kept(joined):
                 self.relays.append([t, chips])
                 self.relay(tensors[1:], joined)
                 self.relays.pop()
@@ -214,7 +223,11 @@ class _Exhaustive:
             answer["schedules"] = [self.scheduled(answer, c) for c in range(self.p.C)]
             if any(row["peak"] > most for row, most in zip(answer["schedules"], self.capacity, strict=True)):
                 return
-        self.least, self.best = self.period(), answer
+        if any(value_of(self.p, answer, other) > most for other, most in self.limits.items()):
+            return
+        value = self.period() if self.goal == "period" else value_of(self.p, answer, self.goal)
+        if value < self.least:
+            self.least, self.best = value, answer
 
     def scheduled(self, answer: dict[str, Any], chip: int) -> dict[str, Any]:
         """The schedule of least peak of one chip, all orders tried."""

@@ -7,6 +7,7 @@ It shares no code with the library and follows docs/problem.md to the letter. ``
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from typing import Any
 
@@ -31,6 +32,7 @@ class Problem:
         self.routed = self.topology in ("bichain", "biring", "mesh")
         self.positions = self.hw["positions"] or self.default_positions()
         self.links = {"chain": self.C - 1, "ring": self.C}.get(self.topology, 0) if self.C > 1 else 0
+        self.replicable = replicable(self)
 
     def default_positions(self) -> list[int]:
         """Neighbours follow one another; to and fro on a mesh."""
@@ -193,7 +195,10 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
 
 def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Seconds from one input to its output; everything added up where the chip graph has a cycle."""
-    p = _question(problem, answer)
+    return latency_of(_question(problem, answer), answer)
+
+
+def latency_of(p: Problem, answer: dict[str, Any]) -> float:
     parts = cost_of(p, answer)
     if math.isinf(parts["period"]):
         return math.inf
@@ -201,21 +206,23 @@ def latency(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     edges = {(source, chip) for (_, chip), (source, _) in _receives(p, answer).items()}
     delay: dict[tuple[int, int], float] = {(a, b): p.hops(a, b) * p.hw["link_latency_s"] for a, b in edges}
 
-    def longest_to(chip: int, after: frozenset[int]) -> float:
-        if chip in after:
-            raise RecursionError
-        before = [longest_to(a, after | {chip}) + delay[a, b] for a, b in edges if b == chip]
-        return max(before, default=0.0) + busy[chip]
-
-    try:
-        return max(longest_to(chip, frozenset()) for chip in range(p.C))
-    except RecursionError:
-        return sum(busy) + sum(delay.values())
+    finish, waiting = list(busy), {c: sum(b == c for _, b in edges) for c in range(p.C)}
+    ready = [c for c, before in waiting.items() if not before]
+    for a in ready:  # grows on the way
+        for _, b in [edge for edge in edges if edge[0] == a]:
+            finish[b] = max(finish[b], finish[a] + delay[a, b] + busy[b])
+            waiting[b] -= 1
+            if not waiting[b]:
+                ready.append(b)
+    return max(finish) if len(ready) == p.C else sum(busy) + sum(delay.values())
 
 
 def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Joules per input."""
-    p = _question(problem, answer)
+    return energy_of(_question(problem, answer), answer)
+
+
+def energy_of(p: Problem, answer: dict[str, Any]) -> float:
     total = 0.0
     for v, chips in _instances(p, answer).items():
         row = p.operations[v]
@@ -223,13 +230,16 @@ def energy(problem: dict[str, Any], answer: dict[str, Any]) -> float:
             kind = p.hw["kinds"][p.hw["kind_of_chip"][c]]
             total += row["flops"] * kind["flop_energy_j"] + row["bytes_accessed"] * kind["sram_energy_j_per_byte"]
     if p.topology != "memory":
-        total += traffic(problem, answer) * p.hw["link_energy_j_per_byte"]
+        total += traffic_of(p, answer) * p.hw["link_energy_j_per_byte"]
     return total
 
 
 def traffic(problem: dict[str, Any], answer: dict[str, Any]) -> float:
     """Bytes times links crossed; bytes received where there are no links."""
-    p = _question(problem, answer)
+    return traffic_of(_question(problem, answer), answer)
+
+
+def traffic_of(p: Problem, answer: dict[str, Any]) -> float:
     receivers: dict[str, set[int]] = {}
     for tensor, chip in _receives(p, answer):
         receivers.setdefault(tensor, set()).add(chip)
@@ -243,21 +253,24 @@ def traffic(problem: dict[str, Any], answer: dict[str, Any]) -> float:
 
 def goal_value(problem: dict[str, Any], answer: dict[str, Any], goal: str) -> float:
     """The value of one goal of an answer."""
+    return value_of(_question(problem, answer), answer, goal)
+
+
+def value_of(p: Problem, answer: dict[str, Any], goal: str) -> float:
     if goal == "period":
-        return float(cost(problem, answer)["period"])
+        return float(cost_of(p, answer)["period"])
     if goal == "chips":
         return float(max(answer["assignment"].values()) + 1)
-    return {"traffic": traffic, "energy": energy, "latency": latency}[goal](problem, answer)
+    return {"traffic": traffic_of, "energy": energy_of, "latency": latency_of}[goal](p, answer)
 
 
-def replicable(problem: dict[str, Any]) -> set[str]:
+def replicable(p: Problem) -> set[str]:
     """Operations that may run on several chips, from the definition alone (``inspect`` prints flags of its own)."""
-    p = Problem(problem)
     if not (p.rules["replication"] and p.rules["acyclic"]) or p.C == 1:
         return set()
-    kinds = range(p.C)
-    slowest = {v: max(p.time(v, c) for c in kinds) for v in p.operations}
-    time_limit = 0.01 * sum(min(p.time(v, c) for c in kinds) for v in p.operations) / p.C
+    chips = [p.hw["kind_of_chip"].index(kind) for kind in sorted(set(p.hw["kind_of_chip"]))]  # one of every kind
+    slowest = {v: max(p.time(v, c) for c in chips) for v in p.operations}
+    time_limit = 0.01 * sum(min(p.time(v, c) for c in chips) for v in p.operations) / p.C
     sram_limit = 0.01 * min(math.inf if size is None else size for size in p.hw["sram_bytes"])
     memory = {v: row["weights"] for v, row in p.operations.items()}
     for tensor in p.tensors.values():
@@ -269,7 +282,8 @@ def replicable(problem: dict[str, Any]) -> set[str]:
         readers[tensor["producer"]] |= set(tensor["consumers"])
 
     family: dict[str, set[str]] = {}
-    for v in topological(p):
+    order = topological(p)
+    for v in order:
         row, producers = p.operations[v], {p.tensors[t]["producer"] for t in p.reads[v]}
         if v in shared or row["backward"] or row["group"] is not None or not producers <= family.keys():
             continue
@@ -277,7 +291,7 @@ def replicable(problem: dict[str, Any]) -> set[str]:
         if len(own) <= 64 and sum(slowest[u] for u in own) <= time_limit and sum(memory[u] for u in own) <= sram_limit:
             family[v] = own
     wanted: set[str] = set()
-    for v in reversed(topological(p)):
+    for v in reversed(order):
         if v in family and (len(readers[v]) > 1 or (len(readers[v]) == 1 and readers[v] <= wanted)):
             wanted.add(v)
     return wanted
@@ -285,14 +299,17 @@ def replicable(problem: dict[str, Any]) -> set[str]:
 
 def topological(p: Problem) -> list[str]:
     """Operations, every producer before its consumers."""
-    order: list[str] = []
-    waiting = {v: {p.tensors[t]["producer"] for t in tensors} for v, tensors in p.reads.items()}
-    while waiting:
-        ready = [v for v, before in waiting.items() if not before & waiting.keys()]
-        assert ready, "the graph has a cycle"
-        order += ready
-        for v in ready:
-            del waiting[v]
+    waiting = {v: len({p.tensors[t]["producer"] for t in tensors}) for v, tensors in p.reads.items()}
+    after: dict[str, set[str]] = {v: set() for v in p.operations}
+    for tensor in p.tensors.values():
+        after[tensor["producer"]] |= set(tensor["consumers"])
+    order = [v for v, before in waiting.items() if not before]
+    for v in order:  # grows on the way
+        for w in after[v]:
+            waiting[w] -= 1
+            if not waiting[w]:
+                order.append(w)
+    assert len(order) == len(p.operations), "the graph has a cycle"
     return order
 
 
@@ -334,7 +351,7 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
     if p.rules["dynamic_memory"]:
         found += [f"dynamic_memory: {problem}" for problem in schedule_faults(p, answer)]
     for v, chips in answer["replicas"].items():
-        allowed = p.rules["replication"] and p.rules["acyclic"] and p.operations[v]["replicable"]
+        allowed = p.rules["replication"] and p.rules["acyclic"] and v in p.replicable
         found += [f"replication: {v} on {c}" for c in chips if not allowed or c <= f[v]]
     for tensor, c in answer["relays"]:
         u = p.tensors[tensor]["producer"]
@@ -378,7 +395,7 @@ def peak_of(p: Problem, answer: dict[str, Any], c: int, order: list[str]) -> flo
     if overlapped:
         resident += sum(2 * p.tensors[t]["bytes"] for t in arriving | leaving)
     place = {v: i for i, v in enumerate(order)}
-    moments = [resident] * (len(order) + 2)  # before, each operation, after
+    steps = [0.0] * (len(order) + 3)  # before, each operation, after: what is added and what is freed then
     for name, tensor in p.tensors.items():
         users = [place[v] + 1 for v in (tensor["producer"], *tensor["consumers"]) if v in place]
         if overlapped and name in arriving | leaving:
@@ -386,10 +403,10 @@ def peak_of(p: Problem, answer: dict[str, Any], c: int, order: list[str]) -> flo
         if not users and name not in arriving:
             continue
         first = 0 if name in arriving else min(users)
-        last = len(order) + 1 if name in leaving else max(users)
-        for moment in range(first, last + 1):
-            moments[moment] += tensor["bytes"]
-    return max(moments)
+        last = len(order) + 1 if name in leaving else max(users, default=0)
+        steps[first] += tensor["bytes"]
+        steps[last + 1] -= tensor["bytes"]
+    return float(resident + max(itertools.accumulate(steps)))
 
 
 def triangles(chips: int, edges: set[tuple[int, int]]) -> list[str]:
@@ -418,30 +435,83 @@ def triangles(chips: int, edges: set[tuple[int, int]]) -> list[str]:
     ]
 
 
-def certify(problem: dict[str, Any], answer: dict[str, Any], *, gap_asked: float = 1e-4) -> None:
-    """AssertionError unless the answer is valid and its period, bound, gap and status agree with one another.
+def certify(
+    problem: dict[str, Any], answer: dict[str, Any], *, gap_asked: float = 1e-4, throughput: float | None = None
+) -> None:
+    """AssertionError unless the answer is valid and every figure in it is what docs/problem.md says.
 
-    A false proof is beyond this check, unless the answer is below the work per chip; brute force is there for that.
+    That takes in the figures of each chip and link, the goals, the history and, in the problem, the flags of what may
+    be replicated and relayed. A false proof is beyond this check, unless a placement in the answer's own history or the
+    work per chip refutes it; brute force is there for that.
     """
     assert answer["status"] in ("optimal", "feasible", "infeasible"), f"status {answer['status']!r}"
+    _check_flags(problem)
     if answer["status"] == "infeasible":
         assert answer["period"] is None and not answer["assignment"], "infeasible, yet with an assignment"
+        assert answer["reason"], "infeasible without a reason"
         return
     broken = violations(problem, answer)
     assert not broken, f"broken rules: {broken[:3]}"
-    period = cost(problem, answer)["period"]
-    assert math.isclose(period, answer["period"], rel_tol=1e-9, abs_tol=1e-15), f"period {period} != {answer['period']}"
-    assert answer["bound"] <= answer["period"], "the bound exceeds the period"
+    parts = cost(problem, answer)
+    period = parts["period"]
+    assert _same(period, answer["period"]), f"period {period} != {answer['period']}"
+    assert 0 <= answer["bound"] <= answer["period"], "the bound exceeds the period"
     gap = (answer["period"] - answer["bound"]) / answer["period"] if answer["period"] else 0.0
     assert math.isclose(gap, answer["gap"], abs_tol=1e-12), f"gap {gap} != {answer['gap']}"
     times = [row["time"] if isinstance(row["time"], list) else [row["time"]] for row in problem["operations"]]
     trivial = sum(min(t for t in row if t is not None) for row in times)
     assert answer["period"] >= trivial / problem["hardware"]["chips"] * (1 - 1e-9), "below the work per chip"
+    if throughput is not None:
+        assert period * throughput <= 1 + 1e-8, f"period {period} is too long for a throughput of {throughput}"
+    _check_figures(problem, answer, parts)
+    _check_history(answer)
     for row in answer["goals"]:
         value = goal_value(problem, answer, row["goal"])
-        assert value <= row["value"] * (1 + 1e-4) + 1e-15, f"{row['goal']} is {value}, said to be {row['value']}"
+        assert value <= row["value"] * (1 + 1e-8) + 1e-15, f"{row['goal']} is {value}, said to be {row['value']}"
+        assert row["bound"] <= row["value"], f"the bound of {row['goal']} exceeds its value"
         missing = (row["value"] - row["bound"]) / row["value"] if row["value"] else 0.0
         if answer["status"] == "optimal":
             assert missing <= gap_asked * (1 + 1e-9), f"optimal with a gap of {missing} in {row['goal']}"
         if row["goal"] == "period":
             assert row["bound"] == answer["bound"], "two bounds of the period"
+
+
+def _same(a: float, b: float, among: float = 0.0) -> bool:
+    """``among``: the figure may be the difference of sums as large as this."""
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=max(1e-15, 1e-12 * among))
+
+
+def _check_flags(problem: dict[str, Any]) -> None:
+    """What ``inspect`` says of replicas and relays against their definitions."""
+    p = Problem(problem)
+    for v, row in p.operations.items():
+        assert row["replicable"] == (v in p.replicable), f"the flag replicable of {v}"
+    for t, row in p.tensors.items():
+        assert row["relayable"] == p.may_relay(t), f"the flag relayable of {t}"
+
+
+def _check_figures(problem: dict[str, Any], answer: dict[str, Any], parts: dict[str, Any]) -> None:
+    if answer["period"]:
+        assert _same(answer["throughput"], 1 / answer["period"]), "the throughput is not 1 / period"
+    for name, own in (("latency", latency), ("energy", energy), ("traffic", traffic)):
+        found = own(problem, answer)
+        assert answer[name] is not None and _same(answer[name], found), f"{name} {found} != {answer[name]}"
+    assert [row["chip"] for row in answer["per_chip"]] == list(range(problem["hardware"]["chips"])), "chips listed"
+    largest = {name: max(parts[name], default=0.0) for name in ("compute", "receive", "send", "sram", "link")}
+    for name in ("compute", "receive", "send", "sram"):
+        for c, row in enumerate(answer["per_chip"]):
+            assert _same(row[name], parts[name][c], largest[name]), (
+                f"{name} of chip {c} is {parts[name][c]}, not {row[name]}"
+            )
+    here, there = sorted(parts["link"]), sorted(answer["per_link"])
+    here = [0.0] * (len(there) - len(here)) + here  # where there are routes, links without load are not among ours
+    agree = len(here) == len(there) and all(_same(a, b, largest["link"]) for a, b in zip(here, there, strict=True))
+    assert agree, f"links {here} != {there}"
+
+
+def _check_history(answer: dict[str, Any]) -> None:
+    """Bounds proved on the way hold for the placement found in the end."""
+    for row in answer["history"]:
+        assert row["bound"] is None or row["bound"] <= answer["period"] * (1 + 1e-9), (
+            f"the bound {row['bound']} of phase {row['phase']!r} is refuted by the answer's own period"
+        )

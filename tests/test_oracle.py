@@ -22,7 +22,7 @@ from instances import (
     random_training_instance,
     residual_block,
 )
-from oracle import certify, cost, energy, latency, replicable, violations
+from oracle import Problem, certify, cost, energy, latency, violations
 
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.description import describe
@@ -41,6 +41,10 @@ def placed(
 
 def rules_broken(graph: Graph, hardware: Hardware, answer: dict[str, Any]) -> set[str]:
     return {text.split(":")[0] for text in violations(describe(graph, hardware), answer)}
+
+
+def replicable(problem: dict[str, Any]) -> set[str]:
+    return Problem(problem).replicable
 
 
 # --- the law, by hand -----------------------------------------------------------------------------------------
