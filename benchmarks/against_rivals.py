@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
+from joblib import Parallel, delayed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -164,6 +165,7 @@ def pictures(rows: list[dict[str, Any]]) -> list[Path]:
 @click.option("--chips", type=int, multiple=True, help="Only these numbers of chips; repeatable.")
 @click.option("--regime", default="", help="Only this regime: acyclic, rules, triangle, device-placement.")
 @click.option("--only", default="", help="Only instances whose name contains this.")
+@click.option("--jobs", default=1, show_default=True, help="Processes side by side; each method counts as one.")
 @click.option("--fresh", is_flag=True, help="Forget earlier results.")
 @click.option("--report", is_flag=True, help="Run nothing; tables and pictures of what there is.")
 @click.option("--json", "json_path", type=click.Path(), help="Also write all rows as JSON.")
@@ -173,6 +175,7 @@ def main(
     chips: tuple[int, ...],
     regime: str,
     only: str,
+    jobs: int,
     fresh: bool,
     report: bool,
     json_path: str | None,
@@ -185,16 +188,21 @@ def main(
     rows = [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
     done = {(row["case"], row["method"], row["limit"]) for row in rows}
     wanted = [c for c in cases() if (not chips or c.chips in chips) and regime in c.regime and only in c.name]
-    for case in [] if report else wanted:
-        for method in methods.split(","):
-            if (case.name, method, time_limit) in done:
-                continue
-            row = run_one(case, method, time_limit)
-            rows.append(row)
-            with store.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            gap = f"{1 - row['bound'] / row['period']:.4f}" if row["period"] and row["bound"] else "-"
-            print(f"{case.name:<45} {method:<7} {row['status']:<10} gap {gap} {row['seconds']:.1f} s", file=sys.stderr)
+    tasks = [
+        delayed(run_one)(case, method, time_limit)
+        for case in ([] if report else wanted)
+        for method in methods.split(",")
+        if (case.name, method, time_limit) not in done
+    ]
+    for row in Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(tasks):
+        rows.append(row)
+        with store.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        gap = f"{1 - row['bound'] / row['period']:.4f}" if row["period"] and row["bound"] else "-"
+        print(
+            f"{row['case']:<45} {row['method']:<7} {row['status']:<10} gap {gap} {row['seconds']:.1f} s",
+            file=sys.stderr,
+        )
     print(quality(rows), "\n", duel(rows), sep="\n")
     print("\n".join(map(str, pictures(rows))) if rows else "")
     if json_path:
