@@ -18,6 +18,9 @@ from partition.instance import Instance
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
 
+WEIGHTS_ROUNDING = 1e-12
+"""Rounding of a block's weights, a difference of sums, relative to all of them."""
+
 CHUNK = 2048
 """Ideals unpacked from bits to numbers at a time."""
 
@@ -309,4 +312,4 @@ class Blocks:
         held = self.private[later] - self.private[i]
         if len(self.weights):
             held = held + (self.shared_users[later] > self.shared_users[i]) @ self.inst.shared_bytes[self.weights]
-        return np.asarray(held * (1 - 1e-9))
+        return np.asarray(held * (1 - 1e-9) - WEIGHTS_ROUNDING * float(self.private.max()))

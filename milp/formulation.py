@@ -28,13 +28,10 @@ import pyomo.environ as pyo
 from milp.memory_cuts import MemoryCut
 from milp.memory_rows import memory_rows
 from milp.windows import Windows
-from partition.instance import Instance
+from partition.instance import BEYOND, Instance
 
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""
-
-BEYOND = 2.0
-"""Times beyond this many of the largest period allowed are written as this many: no placement has them either way."""
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""

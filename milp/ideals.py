@@ -85,6 +85,9 @@ def best_chain(
     threshold : only blocks with a smaller load are looked at, in units of the instance.
     stop : asked now and then; True gives up (None).
     """
+    instance = instance.within(threshold)  # blocks are differences of sums
+    if np.isinf(instance.fastest).any():
+        return Chain(float("inf"), None)
     levels: list[tuple[Kept, list[int]]] = []
     for tiny in (*TINY, *COARSE):
         if not levels and tiny > TINY[-1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,6 +15,12 @@ from partition.graph import BoolArray, FloatArray, Graph, IntArray, topological_
 from partition.hardware import Hardware
 from partition.legalise import relayable, replicable
 from partition.placement import Placement
+
+BEYOND = 2.0
+"""What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
+
+ROUNDING = 1e-9
+"""Relative allowance when a node's time is compared with a period."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,20 @@ class Instance:
     def chips(self) -> int:
         """Number of chips ``C``."""
         return self.hardware.chips
+
+    def within(self, period: float) -> Instance:
+        """The same for all placements of at most this period, in units of the instance.
+
+        A kind on which a node alone takes longer does not support it; a tensor that takes longer cannot move, and its
+        time is cut down to twice the period. So sums, and differences of sums, lose no digits to what cannot be.
+        """
+        supported = self.supported & (self.time <= period * (1 + ROUNDING))
+        return replace(
+            self,
+            supported=supported,
+            time=np.where(supported, self.time, 0.0),
+            tau=np.minimum(self.tau, BEYOND * period),
+        )
 
     @cached_property
     def forward_only(self) -> bool:

@@ -13,6 +13,7 @@ from oracle import certify
 import milp.highs as highs
 from milp.formulation import build
 from milp.highs import compile_model, solve
+from milp.ideals import best_chain
 from milp.incumbent import Incumbent
 from milp.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition
@@ -110,6 +111,22 @@ def test_a_chip_a_trillion_times_slower_does_not_blur_the_proof() -> None:
             result = partition(b.build(), hardware, time_limit=20)
             assert result.status == "optimal"
             assert result.bound <= best_of(b.build(), hardware) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("slow", [2.0, 1e10 / 3, 1e13 / 3, 1e15 / 7])
+def test_blocks_behind_what_a_kind_cannot_run_in_time_are_scored_to_the_last_digit(slow: float) -> None:
+    """Sums over ideals were subtracted with 1e13 in both: 1.0004 was proved optimal, and 1.0003 is."""
+    b = GraphBuilder("cancel")
+    b.operation("a", "Op", outputs={"ta": 0.0}, times={"fast": 1.0, "slow": slow})
+    b.operation("b", "Op", inputs=["ta"], outputs={"tb": 0.0}, times={"fast": 0.0004, "slow": 0.5003})
+    b.operation("c", "Op", inputs=["tb"], times={"fast": 10.0, "slow": 0.5})
+    kinds = ChipKind("fast", 1.0), ChipKind("slow", 1.0)
+    hardware = Hardware("unequal", kinds, (0, 1), Interconnect("memory", 1.0), Rules())
+    instance = contract(b.build(), hardware)
+    chain = best_chain(instance, 50.0)
+    assert chain is not None and chain.period * instance.unit == pytest.approx(1.0003, rel=1e-12)
+    result = partition(b.build(), hardware)
+    assert result.bound <= 1.0003 * (1 + 1e-12) <= result.period * (1 + 2e-12)
 
 
 # --- the means ------------------------------------------------------------------------------------------------
