@@ -70,7 +70,12 @@ class GoalSearch:
             g: v / self._factor(g) for g, v in limits.items() if g != "period" and np.isfinite(v)
         }
 
-    def run(self, gap: float) -> Reached:
+    @property
+    def reached(self) -> Reached:
+        """What is known so far."""
+        return Reached(self.goal, self.value, min(self.bound, self.value))
+
+    def run(self, gap: float) -> None:
         """Neighbourhoods, then the whole model; until the gap is closed or time is up."""
         walk = self.stop.limited(WALK_SHARE * self.stop.remaining)
         windows = WindowRules(self.instance).windows(
@@ -87,7 +92,6 @@ class GoalSearch:
                 self._walk(windows, gap, walk)
         elif not windows.free and not self.instance.replicable.any():
             self.bound = max(self.bound, min(self.value, self.value * (1 - ROUNDING)))
-        return Reached(self.goal, self.value, min(self.bound, self.value))
 
     def _factor(self, goal: Goal) -> float:
         """What 1.0 of the model's objective stands for in the goal's own unit."""
@@ -139,7 +143,8 @@ class GoalSearch:
                     goal=self.goal,
                     caps={**self.caps, self.goal: cap},
                     cuts=self.cuts.known,
-                )
+                ),
+                self.stop,
             )
         except ImpossibleRow:
             if prove:
@@ -156,7 +161,7 @@ class GoalSearch:
         outcome = solve(
             model,
             time_limit=seconds,
-            stop=self.stop.flag,
+            stop=self.stop,
             seed=self.seed,
             on_incumbent=found,
             on_bound=proved if prove else None,
@@ -214,8 +219,9 @@ def pursue(
             hardware, placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
         else:
             search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, part, seed)
-            found = search.run(gap)
-            placement = search.placement
+            with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
+                search.run(gap)
+            placement, found = search.placement, search.reached
             limits[cast(Goal, goal)] = found.value
         reached.append(found)
     return placement, reached
@@ -246,10 +252,12 @@ def fewest_chips(
     while low < high and not stop():
         middle = (low + high) // 2 if not unresolved else high - 1
         package = _first_chips(hardware, middle)
-        incumbent = Incumbent(contract(graph, package.ports_only()), 0.0, lambda: stop.seconds, None, package)
+        incumbent = Incumbent(contract(graph, package.ports_only()), 0.0, lambda: stop.elapsed, None, package)
         incumbent.limit = period_limit * (1 + ROUNDING)
         part = stop.limited(stop.remaining / 2)
-        feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
+        feasible = True
+        with stop.surviving(lambda: "the search for fewest chips"):
+            feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
         if incumbent.placement is not None and incumbent.period <= incumbent.limit:
             best, placement, high = package, incumbent.placement, middle
         elif not feasible or incumbent.bound > incumbent.limit:

@@ -13,7 +13,7 @@ own nodes and so cannot be elsewhere, which keeps the bound close.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from milp.blocks import BlockData, Blocks, Kept, TableTooLarge
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
+from partition.stopping import Stop
 
 IDEAL_LIMIT = 60_000
 """Most ideals worth enumerating."""
@@ -65,7 +66,7 @@ def best_chain(
     instance: Instance,
     threshold: float,
     *,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop | None = None,
     ideal_limit: int = IDEAL_LIMIT,
 ) -> Chain | None:
     """The best chain of ideals with a period below ``threshold``, or None if there are too many ideals.
@@ -77,6 +78,7 @@ def best_chain(
     """
     if instance.hardware.links and not instance.forward_only:
         return None
+    stop = stop or Stop()
     for tiny in TINY:
         kept = Kept(instance, ~instance.replicable & ~tiny_nodes(instance, tiny))
         if not kept.node.any():
@@ -95,6 +97,9 @@ def tiny_nodes(instance: Instance, limit: float) -> BoolArray:
     return np.asarray((instance.time.max(axis=0) + sent < limit) & light)
 
 
+WORK, WORK_PER_BLOCK = 1e-4, 1e-6
+"""Units of work (stopping.py) for an ideal, and for each block that begins at it."""
+
 WORK_SLACK = 1e-9
 """Relative rounding allowance when a block's compute is compared with the threshold."""
 
@@ -102,9 +107,7 @@ WORK_SLACK = 1e-9
 class _Chains:
     """Scores the blocks between ideals, window by window, and finds the best chain."""
 
-    def __init__(
-        self, inst: Instance, kept: Kept, masks: list[int], threshold: float, stop: Callable[[], bool]
-    ) -> None:
+    def __init__(self, inst: Instance, kept: Kept, masks: list[int], threshold: float, stop: Stop) -> None:
         self.inst, self.kept, self.hw, self.threshold, self.stop = inst, kept, inst.hardware, threshold, stop
         width = (len(kept.nodes) + 63) // 64
         raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
@@ -150,6 +153,7 @@ class _Chains:
                 if self.hw.links and blocks.cut[i] >= self.threshold:
                     continue
                 later, per_kind = blocks.beginning_at(i)
+                self.stop.charge(WORK + WORK_PER_BLOCK * len(later))
                 good = np.min(per_kind, axis=0) < self.threshold
                 pairs += int(good.sum())
                 if pairs > PAIR_LIMIT or (i % 64 == 0 and self.stop()):

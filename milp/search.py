@@ -24,7 +24,7 @@ from partition.instance import Instance, contract
 from partition.orders import diverse_orders
 from partition.placement import Placement
 from partition.repair import Repair
-from partition.slicing import Mode, slice_order
+from partition.slicing import Mode, slice_order, slicing_work
 from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000
@@ -109,11 +109,13 @@ def search(
         return False
     if incumbent.known and incumbent.closed:
         return True
-    slice_orders(instance, incumbent, stop, rng)
+    with stop.surviving(lambda: incumbent.phase):
+        slice_orders(instance, incumbent, stop, rng)
     if instance.nodes > PACKED_LIMIT:
         advice = None
     elif not (incumbent.known or stop()):
-        _sample_any(instance, incumbent, rng)
+        with stop.surviving(lambda: incumbent.phase):
+            _sample_any(instance, incumbent, rng)
     if not (incumbent.known or stop()) and not _find_any(instance, incumbent, stop):
         return False
     if incumbent.known:
@@ -136,7 +138,8 @@ def search(
         )
         for phase in phases:
             if not (incumbent.closed or stop()):
-                phase()
+                with stop.surviving(lambda: incumbent.phase):
+                    phase()
     return True
 
 
@@ -144,7 +147,7 @@ def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, see
     """Search without dynamic memory first: its bound holds, and its placement may fit; False if it has none."""
     incumbent.enter("static memory")
     relaxed = contract(instance.graph, instance.hardware.with_rules(dynamic_memory=False), unit=instance.unit)
-    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.seconds, None)
+    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None)
     outcome.limit, outcome.rival = incumbent.limit, incumbent.best
     feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)
     incumbent.prove(outcome.lower, exact=True)
@@ -171,6 +174,7 @@ def slice_orders(
                 return
             if incumbent.known:
                 longest = min(longest, incumbent.upper)
+            stop.charge(slicing_work(instance, longest))
             placement = slice_order(instance, order, mode, longest=longest)
             if placement is not None:
                 incumbent.offer(placement)
@@ -236,13 +240,13 @@ def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.ran
     if not (Choices.lossless(instance).triangle and Frontiers.applies(instance)):
         return
     incumbent.enter("frontiers")
-    until = stop.seconds + FRONTIER_SHARE * stop.remaining
+    part = stop.limited(FRONTIER_SHARE * stop.remaining)
     for program in narrow_frontiers(instance, diverse_orders(instance, rng)):
         high = incumbent.upper * (1 - EXACTNESS)
-        while high > incumbent.lower and not (incumbent.closed or stop() or stop.seconds > until):
+        while high > incumbent.lower and not (incumbent.closed or part()):
             near = high - incumbent.lower < 20 * incumbent.gap_wanted * high
             threshold = high if near else incumbent.lower + SPLIT * (high - incumbent.lower)
-            verdict = program.decide(threshold, stop=lambda: stop() or stop.seconds > until)
+            verdict = program.decide(threshold, stop=part)
             if verdict.possible is None:
                 break
             if not verdict.possible:
@@ -278,10 +282,10 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
         incumbent.offer(instance.lift(chip, [], []))
         return
     try:
-        model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known))
+        model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known), stop)
     except ImpossibleRow:
         return
-    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop.flag)
+    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
 
@@ -303,10 +307,10 @@ def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
     while learned < len(incumbent.cuts) and not (incumbent.known or stop()):
         learned = len(incumbent.cuts)
         try:
-            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known))
+            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known), stop)
         except ImpossibleRow:
             return False
-        outcome = solve(model, time_limit=stop.remaining, stop=stop.flag, minimise=False)
+        outcome = solve(model, time_limit=stop.remaining, stop=stop, minimise=False)
         if outcome.status == "infeasible":
             return False
         if outcome.x is not None:
@@ -456,9 +460,7 @@ class Thresholds:
                 self.incumbent.prove(min(bound, upper))
 
         limit = min(self.slice, self.stop.remaining)
-        outcome = solve(
-            model, time_limit=limit, stop=self.stop.flag, seed=self.seed, on_incumbent=found, on_bound=proved
-        )
+        outcome = solve(model, time_limit=limit, stop=self.stop, seed=self.seed, on_incumbent=found, on_bound=proved)
         if outcome.x is not None:
             found(outcome.x)
         if outcome.status == "infeasible":
@@ -503,7 +505,7 @@ class Thresholds:
             self.incumbent.prove(threshold)
             return True
         limit = min(self.slice, self.stop.remaining)
-        outcome = solve(model, time_limit=limit, stop=self.stop.flag, minimise=False, seed=self.seed)
+        outcome = solve(model, time_limit=limit, stop=self.stop, minimise=False, seed=self.seed)
         self.try_to_close = outcome.status == "infeasible"
         if outcome.status == "infeasible":
             self.incumbent.prove(threshold)
@@ -532,7 +534,7 @@ class Thresholds:
         covering = [c for c in self.compiled if c.threshold >= threshold and c.instance is instance]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            model = compile_model(build(instance, windows, cuts=cuts))
+            model = compile_model(build(instance, windows, cuts=cuts), self.stop)
             best = _Compiled(threshold, instance, windows, model, len(cuts))
             self.compiled.append(best)
         return best

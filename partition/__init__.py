@@ -15,6 +15,7 @@ from partition.errors import (
     InvalidModelFile,
     NoSolutionInTime,
     PartitionError,
+    SearchFault,
     SolverError,
 )
 from partition.front import partition
@@ -33,6 +34,6 @@ __version__ = "0.1.0"
 __all__ = [
     "ChipKind", "Cost", "CostModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
     "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
-    "PartitionError", "Placement", "Progress", "Repair", "Repaired", "Result", "Rules", "SolverError", "Violation",
-    "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition", "valid",
+    "PartitionError", "Placement", "Progress", "Repair", "Repaired", "Result", "Rules", "SearchFault", "SolverError",
+    "Violation", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition", "valid",
 ]  # fmt: skip

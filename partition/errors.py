@@ -45,4 +45,8 @@ class NoSolutionInTime(PartitionError):
 
 
 class SolverError(PartitionError):
-    """The MILP solver returned an error or an answer that fails its check."""
+    """The MILP solver does not know what it was asked."""
+
+
+class SearchFault(RuntimeWarning):
+    """A search ended early because of an error of the library itself; the answer so far and its bound hold."""

@@ -54,6 +54,8 @@ class Result:
     reason : why it is infeasible: the rule and the operations; otherwise empty.
     interrupted : the search was stopped by the user.
     goals : what was reached for each goal asked for, in order, with its bound; ``optimal`` speaks of all of them.
+    work : units of work done where work was limited, otherwise None.
+    faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     """
 
     graph: Graph
@@ -69,6 +71,8 @@ class Result:
     reason: str = ""
     interrupted: bool = False
     goals: tuple[Reached, ...] = ()
+    work: float | None = None
+    faults: tuple[str, ...] = ()
 
     @staticmethod
     def infeasible(
@@ -149,6 +153,7 @@ class Result:
             "gap": _finite(self.gap),
             "throughput": _finite(self.throughput) if self.placement is not None else None,
             "seconds": self.seconds,
+            "work": self.work,
             "seed": self.seed,
             "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
@@ -162,6 +167,7 @@ class Result:
             ],
             "time_unit": self.hardware.time_unit,
             "interrupted": self.interrupted,
+            "faults": list(self.faults),
             "reason": self.reason,
             **self._figures(),
             "proofs": [{"phase": p.phase, "bound": _finite(p.bound), "seconds": p.seconds} for p in self.proofs],
@@ -237,6 +243,7 @@ class Result:
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
             + (" (interrupted)" if self.interrupted else "")
+            + (f" (troubled: {'; '.join(self.faults)})" if self.faults else "")
         )
 
     __str__ = verdict
