@@ -16,7 +16,7 @@ from partition.stopping import Stop
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
 
-WORK = 1e-5
+WORK = 3e-6
 """Units of work (stopping.py) for finding an ideal."""
 
 CHUNK = 2048

@@ -39,10 +39,10 @@ PROBING_OFF = 32768
 WORK_PER_NONZERO = 1e-6
 """Units of work (stopping.py) for handing over and presolving a model."""
 
-WORK_PER_ITERATION, WORK_PER_ITERATION_AND_NONZERO = 1.5e-4, 1.1e-8
+WORK_PER_ITERATION, WORK_PER_ITERATION_AND_NONZERO = 2.5e-4, 1.1e-8
 """Units of work of the simplex method."""
 
-WORK_TO_COMPILE = 6e-5
+WORK_TO_COMPILE = 1.5e-5
 """Units of work per nonzero for building a model in Pyomo and compiling it."""
 
 ITERATIONS_PER_CHECK = 200, 20

@@ -97,7 +97,7 @@ def tiny_nodes(instance: Instance, limit: float) -> BoolArray:
     return np.asarray((instance.time.max(axis=0) + sent < limit) & light)
 
 
-WORK, WORK_PER_BLOCK = 1e-4, 1e-6
+WORK, WORK_PER_BLOCK = 5e-5, 4e-7
 """Units of work (stopping.py) for an ideal, and for each block that begins at it."""
 
 WORK_SLACK = 1e-9

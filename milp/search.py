@@ -79,6 +79,9 @@ SPLIT = 0.4871
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
 
+WINDOW_WORK = 3e-9
+"""Units of work (stopping.py) for windows, per pair of nodes and chip."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -522,10 +525,15 @@ class Thresholds:
             most = self.capacity.most_work(
                 threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop
             )
+        self._charge_windows()
         return self.tightening.at(threshold).rules.windows(threshold, most)
 
     def _plain_windows(self, threshold: float) -> Windows:
+        self._charge_windows()
         return self.tightening.at(threshold).rules.windows(threshold)
+
+    def _charge_windows(self) -> None:
+        self.stop.charge(WINDOW_WORK * self.instance.nodes**2 * self.instance.chips)
 
     def _model_for(self, threshold: float, instance: Instance, windows: Windows) -> _Compiled:
         """The smallest model that covers the threshold, built anew where that saves much."""

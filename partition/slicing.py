@@ -24,7 +24,7 @@ BAND_LIMIT = 5_000_000
 """Entries of the band; longer orders are sliced between groups of operations only."""
 
 
-WORK = 6e-8
+WORK = 3e-8
 """Units of work (stopping.py) per entry of the band and chip."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from partition.errors import InvalidInput
 
-POLL = 2e-5
+POLL = 1e-4
 """Work of whatever lies between two questions whether to stop; larger pieces are charged by themselves."""
 
 
