@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -263,8 +264,9 @@ def still_running() -> bool:
 
 def leave(code: int) -> None:
     """End the process with this exit code, at once if a run left behind still works (HiGHS would abort it)."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     if still_running():
         os._exit(code)
     sys.exit(code)
