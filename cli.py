@@ -6,11 +6,14 @@ Heavy imports stay inside the commands, so that --help answers at once.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
+import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from partition.hardware import Hardware
     from partition.placement import Placement
 
-EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_TROUBLE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 
 def _one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,7 +42,8 @@ def _one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
         from partition.errors import Infeasible, InvalidInput, NoSolutionInTime, PartitionError
 
         try:
-            command(*args, **kwargs)
+            with _terminated_like_interrupted():
+                command(*args, **kwargs)
         except InvalidInput as error:
             _fail(error, EXIT_BAD_INPUT)
         except Infeasible as error:
@@ -51,7 +55,7 @@ def _one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
         except MemoryError:
             _fail("out of memory", 1)
         except KeyboardInterrupt:
-            _fail("interrupted before a first answer", EXIT_INTERRUPTED)
+            _fail("interrupted", EXIT_INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(0)
@@ -131,6 +135,20 @@ _max_cpus = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 _times = click.option("--times", type=click.Path(), help="CSV or JSON of measured times of operations.")
+
+
+_time_limit = click.option(
+    "--time-limit",
+    type=float,
+    metavar="SECONDS",
+    help="Return the best answer and bound after this long; 60 by default, none with --work-limit.",
+)
+_work_limit = click.option(
+    "--work-limit",
+    type=float,
+    metavar="UNITS",
+    help="Return them after this much work, about a second each: the same answer on every run.",
+)
 
 
 @dataclass(frozen=True)
@@ -230,13 +248,8 @@ def main() -> None:
 @_model
 @_json
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-@click.option(
-    "--time-limit",
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Return the best answer and bound after this long.",
-)
+@_time_limit
+@_work_limit
 @click.option(
     "--gap", default=1e-4, show_default=True, help="Relative gap at which to stop and call the answer optimal."
 )
@@ -263,7 +276,8 @@ def solve(
     model: str,
     as_json: bool,
     quiet: bool,
-    time_limit: float,
+    time_limit: float | None,
+    work_limit: float | None,
     gap: float,
     seed: int,
     warm_start: str | None,
@@ -278,8 +292,9 @@ def solve(
 ) -> None:
     """Partition MODEL over the chips of HW.
 
-    Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time. Ctrl-C prints the best
-    answer so far with its bound.
+    Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time, 5 an answer with trouble (it
+    could not be written everywhere, or an error of the library cut the search short; stderr says more). Ctrl-C and
+    SIGTERM print the best answer so far with its bound, code 0; before the first answer the code is 130.
 
     \b
     Examples:
@@ -287,17 +302,24 @@ def solve(
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
     """
     from partition.display import Display
+    from partition.errors import SearchFault
+    from partition.files import check_writable
     from partition.front import partition, validate_limits
 
-    validate_limits(time_limit, gap)
+    validate_limits(time_limit, gap, work_limit)
+    for path in filter(None, (output, report)):
+        check_writable(path)
     graph, hardware = _load(model, origin)
     start = _read_placement(warm_start, graph, hardware) if warm_start else None
-    with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        caught = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("always", SearchFault)
         display = None if quiet else stack.enter_context(Display(unit=hardware.time_unit))
         result = partition(
             graph,
             hardware,
             time_limit=time_limit,
+            work_limit=work_limit,
             gap=gap,
             seed=seed,
             warm_start=start,
@@ -308,13 +330,19 @@ def solve(
             confirm=confirm,
             on_progress=display,
         )
-    if output:
-        result.to_json(output)
+    deliveries: list[Callable[[], object]] = [lambda: click.echo(result.to_json() if as_json else result.to_table())]
     if report:
-        result.to_html(report, command=_command_line(click.get_current_context()))
-    click.echo(result.to_json() if as_json else result.to_table())
+        told = _command_line(click.get_current_context())
+        deliveries.insert(0, lambda: result.to_html(report, command=told))
+    if output:
+        deliveries.insert(0, lambda: result.to_json(output))
+    troubles = [str(warning.message) for warning in caught] + _deliver(deliveries)
     if result.confirmation is not None and result.confirmation.verdict != "confirmed":
         click.echo(f"warning: bound {result.confirmation.sentence(hardware.time_unit)}", err=True)
+    for trouble in troubles:
+        click.echo(f"error: {trouble}", err=True)
+    if troubles:
+        sys.exit(EXIT_TROUBLE)
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
 
@@ -322,12 +350,21 @@ def solve(
 @main.command()
 @_model
 @_json
-@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="Stop proving after this long.")
+@_time_limit
+@_work_limit
 @click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop.")
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
 @_source
 @_one_sentence_errors
-def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, origin: _Origin) -> None:
+def bound(
+    model: str,
+    as_json: bool,
+    time_limit: float | None,
+    work_limit: float | None,
+    gap: float,
+    seed: int,
+    origin: _Origin,
+) -> None:
     """Prove how short a period of MODEL on HW can be, and say which method proved what.
 
     The methods are those of docs/proof.md, in the order in which they were better than all before them.
@@ -338,10 +375,9 @@ def bound(model: str, as_json: bool, time_limit: float, gap: float, seed: int, o
     """
     from partition.front import partition, validate_limits
 
-    validate_limits(time_limit, gap)
+    validate_limits(time_limit, gap, work_limit)
     graph, hardware = _load(model, origin)
-    with _terminated_like_interrupted():
-        result = partition(graph, hardware, time_limit=time_limit, gap=gap, seed=seed)
+    result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, gap=gap, seed=seed)
     if result.status == "infeasible":
         _fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
     if as_json:
@@ -693,21 +729,48 @@ def _read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement
 def _save_figure(draw: Callable[[], Any], path: str) -> None:
     """Draw with matplotlib, without a screen, and write the picture."""
     from partition.errors import InvalidInput
+    from partition.files import write_atomically
 
     try:
         import matplotlib
     except ImportError as error:
         raise InvalidInput("pictures need matplotlib; pip install 'mcm-partition[plot]'") from error
     matplotlib.use("Agg")
+    picture = io.BytesIO()
     try:
-        draw().figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
+        draw().figure.savefig(picture, dpi=120, format=Path(path).suffix.lstrip(".") or None)
+    except ValueError as error:
         raise InvalidInput(f"cannot write {path!r}: {error}") from error
+    write_atomically(path, picture.getvalue())
+
+
+def _deliver(deliveries: list[Callable[[], object]]) -> list[str]:
+    """Try every way out of an answer, whatever becomes of the others; what went wrong."""
+    from partition.errors import InvalidInput
+
+    troubles = []
+    for deliver in deliveries:
+        try:
+            deliver()
+        except BrokenPipeError:
+            raise  # nobody reads on: that is no trouble
+        except InvalidInput as error:
+            troubles.append(str(error))
+        except OSError as error:
+            troubles.append(f"cannot print the answer: {error.strerror or error}")
+            _give_up_stdout()
+    return troubles
+
+
+def _give_up_stdout() -> None:
+    """What could not be printed cannot be printed at the end of the program either."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a solve as Ctrl-C does: with the best answer so far."""
+    """SIGTERM ends a command as Ctrl-C does; a solve, with the best answer so far."""
 
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)

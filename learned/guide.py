@@ -14,7 +14,7 @@ from learned.rollouts import Environment, State, play
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.placement import Placement
-from partition.slicing import Mode, slice_order
+from partition.slicing import Mode, slice_order, slicing_work
 from partition.stopping import Stop
 
 ROWS, ROUNDS, TURNS = 16, 5, 3
@@ -63,6 +63,7 @@ class PolicyGuide:
                 yield Placement(elite.chips[row][self.instance.node_of])
                 order = np.lexsort((np.arange(self.instance.nodes), elite.chips[row]))
                 for mode in self._modes:
+                    stop.charge(slicing_work(self.instance))
                     sliced = slice_order(self.instance, order, mode)
                     if sliced is not None:
                         yield sliced

@@ -5,8 +5,6 @@ Only nodes in which the ideals of a window differ are tabulated; all others lie 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -14,12 +12,16 @@ from numpy.typing import NDArray
 from milp.coarsening import transfers
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
+from partition.stopping import Stop
 
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
 
 WEIGHTS_ROUNDING = 1e-12
 """Rounding of a block's weights, a difference of sums, relative to all of them."""
+
+WORK = 3e-6
+"""Units of work (stopping.py) for finding an ideal."""
 
 CHUNK = 2048
 """Ideals unpacked from bits to numbers at a time."""
@@ -51,7 +53,7 @@ class Kept:
         for u, w in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
             self.consumers[u] |= (1 << at[w]) if at[w] >= 0 else self.consumers[w]
 
-    def enumerate(self, limit: int, stop: Callable[[], bool]) -> list[int] | None:
+    def enumerate(self, limit: int, stop: Stop) -> list[int] | None:
         """Every ideal as a bit mask over positions, smaller ones first; None if there are more than ``limit``."""
         producers = [self.producers[v] for v in self.nodes.tolist()]
         successors = [bits(self.consumers[v]) for v in self.nodes.tolist()]
@@ -66,6 +68,7 @@ class Kept:
                         freed = [j for j in successors[i] if producers[j] & child == producers[j]]
                         following[child] = [j for j in ready if j != i] + freed
             masks.extend(following)
+            stop.charge(WORK * len(following))
             if len(masks) > limit or stop():
                 return None
             level = following

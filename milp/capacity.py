@@ -34,11 +34,11 @@ class BlockCapacity:
         """Upper bound on one block's compute within ``threshold``, both in units of the instance."""
         smaller = [work for known, work in self._known if known >= threshold]
         at_most = min([threshold, *smaller])
-        model = self._compiled(threshold)
+        model = self._compiled(threshold, stop)
         if model is None:
             return at_most
         capped = model.capped(threshold)
-        outcome = solve(capped, time_limit=min(time_limit, stop.remaining), stop=stop.flag)
+        outcome = solve(capped, time_limit=min(time_limit, stop.remaining), stop=stop)
         if outcome.status == "infeasible":
             return 0.0
         if np.isfinite(outcome.bound):
@@ -51,7 +51,7 @@ class BlockCapacity:
 
         It bounds the period of every placement better than ``upper`` (units of the instance).
         """
-        model = self._period_model(upper)
+        model = self._period_model(upper, stop)
         if model is None:
             return 0.0
         values = np.full(model.columns, np.nan)
@@ -61,17 +61,17 @@ class BlockCapacity:
         if fixed is None:
             return upper
         fixed = fixed.capped(upper)
-        outcome = solve(fixed, time_limit=min(time_limit, stop.remaining), stop=stop.flag, seed=seed)
+        outcome = solve(fixed, time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
         if outcome.status == "infeasible":
             return upper
         return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0
 
-    def _period_model(self, upper: float) -> MatrixModel | None:
+    def _period_model(self, upper: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the period as objective."""
-        compiled = self._compiled(upper)
+        compiled = self._compiled(upper, stop)
         return None if compiled is None else replace(compiled, cost=np.where(compiled.family == "T", 1.0, 0.0))
 
-    def _compiled(self, threshold: float) -> MatrixModel | None:
+    def _compiled(self, threshold: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the block's compute as objective (negated: HiGHS minimises)."""
         if self._model is None or not threshold <= self._covers <= COVERED * threshold:
             inst = self.three
@@ -81,7 +81,7 @@ class BlockCapacity:
                 pyomo_model = build(inst, whole, choices=bare, upper=threshold, limited=(1,))
             except ImpossibleRow:
                 return None
-            model = compile_model(pyomo_model)
+            model = compile_model(pyomo_model, stop)
             y = model.family == "y"
             cost = np.zeros(model.columns)
             sign = np.where(model.chip[y] == 1, -1.0, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from pyomo.opt import ProblemFormat
 from milp.formulation import Choices, build
 from milp.windows import WindowRules, Windows
 from partition.errors import InvalidInput
+from partition.files import replacing
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.instance import contract
@@ -33,7 +33,7 @@ def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, thr
 
     Raises
     ------
-    InvalidInput : another file ending, or a threshold that no placement can meet.
+    InvalidInput : another file ending, a threshold that no placement can meet, or a file that cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -48,11 +48,5 @@ def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, thr
             raise InvalidInput(f"no placement has a period of {threshold:g} or less; give a larger threshold")
     model = build(instance, windows, choices=Choices.complete(instance), upper=upper)
     model.name = re.sub(r"[^\w.:=,-]+", "_", graph.name)[:200]  # stands in a comment, which other names could end
-    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    try:
-        model.write(temporary, format=FORMATS[path.suffix.lower()], io_options={"symbolic_solver_labels": True})
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        model.write(str(temporary), format=FORMATS[path.suffix.lower()], io_options={"symbolic_solver_labels": True})

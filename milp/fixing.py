@@ -82,14 +82,14 @@ def _solve_around(
         return False
     before = incumbent.period
     try:
-        model = compile_model(build(instance, windows, upper=upper, cuts=incumbent.cuts.known))
+        model = compile_model(build(instance, windows, upper=upper, cuts=incumbent.cuts.known), stop)
     except ImpossibleRow:
         return False
 
     def found(x: FloatArray) -> None:
         incumbent.offer(placement_of(instance, windows, model, model.full(x)))
 
-    outcome = solve(model, time_limit=seconds, stop=stop.flag, seed=seed, on_incumbent=found)
+    outcome = solve(model, time_limit=seconds, stop=stop, seed=seed, on_incumbent=found)
     if outcome.x is not None:
         found(outcome.x)
     return incumbent.period < before

@@ -12,7 +12,7 @@ programming over a path decomposition (Bodlaender, "A partial k-arboretum of gra
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from milp.coarsening import tiny_nodes
 from partition.graph import BoolArray, FloatArray, IntArray, topological_order
 from partition.instance import Instance
+from partition.stopping import Stop
 
 ROW_LIMIT = 400_000
 """Most partial placements kept after one node; beyond it the question is given up."""
@@ -35,6 +36,9 @@ TINY = (0.0, 1e-2)
 
 SLACK = 1e-9
 """Relative rounding allowance when loads are compared with the threshold."""
+
+WORK_PER_MOVE, WORK_PER_ROW = 1e-4, 2e-5
+"""Units of work (stopping.py) for placing a node on one more chip, and for each partial placement that it gives."""
 
 DOMINANCE_LIMIT = 3_000
 """Rows beyond which dominance is tested within chunks only."""
@@ -209,7 +213,7 @@ class Frontiers:
 
     # --- the program -----------------------------------------------------------------------------------------
 
-    def decide(self, threshold: float, *, stop: Callable[[], bool] = lambda: False, beam: int | None = None) -> Verdict:
+    def decide(self, threshold: float, *, stop: Stop | None = None, beam: int | None = None) -> Verdict:
         """Whether some placement has a period of at most ``threshold`` (in units of the instance).
 
         Parameters
@@ -217,6 +221,7 @@ class Frontiers:
         beam : keep at most this many partial placements after each node, those that waste least; then a "no" becomes
             "given up".
         """
+        stop = stop or Stop()
         limit = threshold * (1 + SLACK)
         states: dict[_Structure, FloatArray] = {
             _Structure((), (), 0, (), (), ()): np.zeros((1, 3))  # chips used, time lost on closed chips, row number
@@ -233,8 +238,10 @@ class Frontiers:
                     after = self._loads(rows, structure, step, label, moved, limit)
                     if len(after):
                         grown.setdefault(moved.structure, []).append(after)
+                stop.charge(WORK_PER_MOVE * (structure.chips + 1))
                 if stop():
                     return Verdict(None)
+            stop.charge(WORK_PER_ROW * sum(len(block) for blocks in grown.values() for block in blocks))
             states = {s: _undominated(np.concatenate(blocks)) for s, blocks in grown.items()}
             count = sum(map(len, states.values()))
             if count == 0:

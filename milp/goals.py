@@ -78,7 +78,12 @@ class GoalSearch:
             g: v / self._factor(g) * (1 + ROUNDING) for g, v in limits.items() if g != "period" and np.isfinite(v)
         }
 
-    def run(self, gap: float) -> Reached:
+    @property
+    def reached(self) -> Reached:
+        """What is known so far."""
+        return Reached(self.goal, self.value, min(self.bound, self.value))
+
+    def run(self, gap: float) -> None:
         """Neighbourhoods, then the whole model; until the gap is closed or time is up."""
         walk = self.stop.limited(WALK_SHARE * self.stop.remaining)
         windows = WindowRules(self.instance).windows(
@@ -97,7 +102,6 @@ class GoalSearch:
                 self._walk(windows, gap, walk)
         elif not open_choices:
             self._prove(self.value / self.unit)
-        return Reached(self.goal, self.value, min(self.bound, self.value))
 
     def _factor(self, goal: Goal) -> float:
         """What 1.0 of the model's objective stands for in the goal's own unit."""
@@ -149,7 +153,8 @@ class GoalSearch:
                     goal=self.goal,
                     caps={**self.caps, self.goal: cap},
                     cuts=self.cuts.known,
-                )
+                ),
+                self.stop,
             )
         except ImpossibleRow:
             if prove:
@@ -166,7 +171,7 @@ class GoalSearch:
         outcome = solve(
             model,
             time_limit=seconds,
-            stop=self.stop.flag,
+            stop=self.stop,
             seed=self.seed,
             on_incumbent=found,
             on_bound=proved if prove else None,
@@ -231,8 +236,9 @@ def pursue(
             used = int(found.value)
         else:
             search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, used, part, seed)
-            found = search.run(gap)
-            placement = search.placement
+            with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
+                search.run(gap)
+            placement, found = search.placement, search.reached
             limits[cast(Goal, goal)] = found.value
         reached.append(found)
     return placement, reached
@@ -264,10 +270,12 @@ def fewest_chips(
         middle = (low + high) // 2 if not unresolved else high - 1
         package = _first_chips(hardware, middle)
         few = contract(graph, package.ports_only(), legal=hardware)
-        incumbent = Incumbent(few, 0.0, lambda: stop.seconds, None, package)
+        incumbent = Incumbent(few, 0.0, lambda: stop.elapsed, None, package)
         incumbent.limit = period_limit * (1 + ROUNDING)
         part = stop.limited(stop.remaining / 2)
-        feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
+        feasible = True
+        with stop.surviving(lambda: "the search for fewest chips"):
+            feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
         if incumbent.placement is not None and incumbent.period <= incumbent.limit:
             placement, high = incumbent.placement, middle
         elif not feasible or incumbent.bound > incumbent.limit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ from milp.formulation import ImpossibleRow
 from milp.windows import Windows
 from partition.errors import SolverError
 from partition.graph import BoolArray, FloatArray, IntArray
+from partition.stopping import Stop
 
 PRESOLVE_FROM = 5_000
 """Nonzeros up to which a model is solved without presolve, which is quick enough and keeps clear of its faults."""
@@ -42,6 +44,22 @@ DROPPED = 1e-9
 
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
+
+WORK_PER_NONZERO = 1e-6
+"""Units of work (stopping.py) for handing over and presolving a model."""
+
+WORK_PER_ITERATION, WORK_PER_ITERATION_AND_NONZERO = 2.5e-4, 1.1e-8
+"""Units of work of the simplex method."""
+
+WORK_TO_COMPILE = 1.5e-5
+"""Units of work per nonzero for building a model in Pyomo and compiling it."""
+
+ITERATIONS_PER_CHECK = 200, 20
+"""Simplex iterations between two of HiGHS's checks of its limits, at the root and in the tree. HiGHS does not tell its
+iterations while it runs, but how often it checks is as repeatable."""
+
+ROOT_FIRST = 20_000
+"""Nonzeros from which the relaxation is solved first where work is limited: HiGHS checks no limit within a root."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +154,8 @@ class MatrixModel:
         return replace(self, upper=np.where(self.family == "T", upper / self.scale, self.upper))
 
 
-def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
-    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved.
+def compile_model(model: pyo.ConcreteModel, stop: Stop | None = None) -> MatrixModel:
+    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved. Charged to ``stop``.
 
     Raises
     ------
@@ -153,6 +171,8 @@ def compile_model(model: pyo.ConcreteModel) -> MatrixModel:
     bounds = np.array([v.bounds for v in form.columns], dtype=float).reshape(-1, 2)  # None becomes NaN
     where = [_where(v) for v in form.columns]
     count = len(form.columns)
+    if stop is not None:
+        stop.charge(WORK_TO_COMPILE * form.A.nnz)
     model = MatrixModel(
         A=sp.csr_array(form.A.tocsr()),
         row_lower=np.where(kind == 1, -np.inf, rhs),
@@ -211,13 +231,14 @@ class Outcome:
 
     Attributes
     ----------
-    status : ``"optimal"`` and ``"infeasible"`` are proofs; ``"limit"`` is not.
+    status : ``"optimal"`` and ``"infeasible"`` are proofs; ``"limit"`` is not, and ``"error"`` (HiGHS failed, or ended
+        in a status that says nothing) is as little: the question stays open.
     x : best solution found, over the columns of the model solved, or None.
     objective : its objective; bound : HiGHS's proved lower bound (-inf if none); both in the units of the model
         compiled, not of its scale.
     """
 
-    status: Literal["optimal", "infeasible", "limit"]
+    status: Literal["optimal", "infeasible", "limit", "error"]
     x: FloatArray | None
     objective: float
     bound: float
@@ -228,7 +249,7 @@ def solve(
     *,
     time_limit: float,
     start: FloatArray | None = None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
     on_incumbent: Callable[[FloatArray], None] | None = None,
     on_bound: Callable[[float], None] | None = None,
     minimise: bool = True,
@@ -241,31 +262,46 @@ def solve(
 
     Parameters
     ----------
-    time_limit : seconds.
+    time_limit : on the clock of ``stop``: seconds, or units of work.
     start : complete solution to begin from, or None.
-    stop : when set, HiGHS stops at its next check and the best answer so far is returned.
-    on_incumbent, on_bound : called from the worker thread with each better solution and with bounds.
+    stop : when it is forced, HiGHS stops at its next check and the best answer so far is returned. A failure of HiGHS
+        is noted there.
+    on_incumbent, on_bound : called from the worker thread with each better solution and with bounds. What they raise
+        ends the run and is raised here.
     minimise : False asks for any feasible solution.
     solution_limit : stop after this many improving solutions.
     threads : of HiGHS; other than 1 only in a process of its own (its scheduler is set up once).
 
     Raises
     ------
-    SolverError : HiGHS failed or ended in a status that says nothing.
+    MemoryError : HiGHS ran out of memory.
     """
-    run = _Run(model, minimise, stop, on_incumbent, on_bound)
+    stop = stop or Stop()
+    if stop.by_work and model.A.nnz >= ROOT_FIRST and model.integral.any():
+        before = stop.seconds
+        relaxed = replace(model, integral=np.zeros(model.columns, dtype=bool))
+        root = solve(relaxed, time_limit=time_limit, stop=stop, minimise=minimise, seed=seed)
+        if root.status != "optimal":
+            return replace(root, x=None, objective=float("inf"))
+        time_limit -= stop.seconds - before
+    run = _Run(model, stop, on_incumbent, on_bound)
+    if not run.load(minimise):
+        return run.failed("HiGHS refused a model")
     run.options(
         threads=threads,
-        time_limit=max(time_limit, 0.01),
         random_seed=seed,
         mip_max_nodes=node_limit,
         mip_max_improving_sols=solution_limit,
         presolve="off" if model.A.nnz <= PRESOLVE_FROM else "choose",
     )
+    if stop.by_work:
+        run.limit_work(time_limit)
+    else:
+        run.options(time_limit=max(time_limit, 0.01))
     if start is not None:
         columns = np.arange(model.columns, dtype=np.int32)
         run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
-    run.wait(max(time_limit, 0.01))
+    run.wait(stop.until_deadline if stop.by_work else max(time_limit, 0.01))
     return run.outcome()
 
 
@@ -279,8 +315,9 @@ def still_running() -> bool:
 
 def leave(code: int) -> None:
     """End the process with this exit code, at once if a run left behind still works (HiGHS would abort it)."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     if still_running():
         os._exit(code)
     sys.exit(code)
@@ -326,20 +363,25 @@ class _Run:
     def __init__(
         self,
         model: MatrixModel,
-        minimise: bool,
-        stop: threading.Event | None,
+        stop: Stop,
         on_incumbent: Callable[[FloatArray], None] | None,
         on_bound: Callable[[float], None] | None,
     ) -> None:
-        self.model, self.stop = model, stop
+        self.model, self.stop, self.integral = model, stop, bool(model.integral.any())
         self.on_incumbent, self.on_bound = on_incumbent, on_bound
         self.cancelled = threading.Event()
         self.done = threading.Event()
         self.abandoned = False
         self.error: BaseException | None = None
+        self.failure: BaseException | str | None = None
         self.best: FloatArray | None = None
-        self.highs = h = _SilentHighs()  # type: ignore[no-untyped-call]
+        self.work_left = float("inf")
+        self.highs = _SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=1e-6, mip_abs_gap=1e-7)
+
+    def load(self, minimise: bool) -> bool:
+        """Hand the model over; False if HiGHS refuses it."""
+        h, model = self.highs, self.model
         cost = model.cost if minimise else np.zeros(model.columns)
         row_lower, row_upper = _without_the_smallest(model)
         status = h.passModel(
@@ -347,16 +389,27 @@ class _Run:
             model.lower, model.upper, row_lower, row_upper, model.A.indptr.astype(np.int32),
             model.A.indices.astype(np.int32), model.A.data, model.integral.astype(np.int32),
         )  # fmt: skip
-        if status == highspy.HighsStatus.kError:
-            raise SolverError("HiGHS refused the model")
         h.cbMipImprovingSolution.subscribe(self._improved)
         h.cbMipInterrupt.subscribe(self._check)
         h.cbSimplexInterrupt.subscribe(self._check)
+        return bool(status != highspy.HighsStatus.kError)
 
     def options(self, **values: Any) -> None:
         for name, value in values.items():
             if value is not None and self.highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
                 raise SolverError(f"HiGHS does not know option {name!r} = {value!r}")
+
+    @property
+    def _per_iteration(self) -> float:
+        return WORK_PER_ITERATION + WORK_PER_ITERATION_AND_NONZERO * self.model.A.nnz
+
+    def limit_work(self, units: float) -> None:
+        """Stop after about this much work: simplex iterations where there are no integers, HiGHS's checks otherwise."""
+        self.work_left = max(units - WORK_PER_NONZERO * self.model.A.nnz, 0.0)
+        if not self.integral:
+            self.options(
+                simplex_iteration_limit=int(min(self.work_left / self._per_iteration, 2**30)), solver="simplex"
+            )
 
     def _improved(self, event: Any) -> None:
         try:  # an exception inside a callback would lose the incumbent
@@ -364,16 +417,24 @@ class _Run:
             if self.on_incumbent is not None:
                 self.on_incumbent(self.best)
         except BaseException as error:
-            self.error = error
+            self._end_with(error)
 
     def _check(self, event: Any) -> None:
         try:
-            if self.cancelled.is_set() or (self.stop is not None and self.stop.is_set()):
+            if self.integral:
+                in_tree = event.data_out.mip_node_count > 1
+                self.work_left -= self._per_iteration * ITERATIONS_PER_CHECK[int(in_tree)]
+            if self.cancelled.is_set() or self.work_left <= 0.0 or self.stop.forced:
                 event.data_in.user_interrupt = True
-            elif self.on_bound is not None:
+            elif self.on_bound is not None and self.integral:  # HiGHS fills the bound in for integers only
                 self.on_bound(self._measured(float(event.data_out.mip_dual_bound)))
         except BaseException as error:
-            self.error = error
+            self._end_with(error)
+
+    def _end_with(self, error: BaseException) -> None:
+        """Stop the run; :meth:`outcome` raises what a callback raised."""
+        self.error = self.error or error
+        self.cancelled.set()
 
     def _measured(self, value: float) -> float:
         return value * self.model.scale
@@ -383,9 +444,10 @@ class _Run:
 
         def work() -> None:
             try:
-                self.highs.run()
+                if self.highs.run() == highspy.HighsStatus.kError:
+                    self.failure = "HiGHS failed"
             except BaseException as error:
-                self.error = error
+                self.failure = error
             finally:
                 self.done.set()
 
@@ -395,15 +457,24 @@ class _Run:
         try:
             while not self.done.wait(0.1):
                 if time.perf_counter() > due:
-                    self.cancelled.set()
-                    self.abandoned = not self.done.wait(OVERRUN)
-                    if self.abandoned:
-                        _left_behind.append(thread)
+                    self._leave(thread, OVERRUN)
                     return
         except BaseException:
-            self.cancelled.set()
-            self.done.wait(5.0)
+            self._leave(thread, 5.0)
             raise
+
+    def _leave(self, thread: threading.Thread, patience: float) -> None:
+        """Interrupt the run, and leave it behind if it does not heed that."""
+        self.cancelled.set()
+        self.abandoned = not self.done.wait(patience)
+        if self.abandoned:
+            _left_behind.append(thread)
+
+    def failed(self, what: str) -> Outcome:
+        """What is left of a run that failed: the best solution it reported, and no proof of anything."""
+        self.stop.note(what)
+        x = self.best
+        return Outcome("error", x, float(self.model.cost @ x) if x is not None else float("inf"), -np.inf)
 
     def outcome(self) -> Outcome:
         if self.abandoned:  # HiGHS still runs: nothing of it may be touched but what it reported
@@ -411,17 +482,23 @@ class _Run:
             objective = self._measured(float(self.model.cost @ x)) if x is not None else float("inf")
             return Outcome("limit", x, objective, -np.inf)
         if self.error is not None:
-            raise SolverError(f"the HiGHS run failed: {self.error}") from self.error
+            raise self.error
+        if isinstance(self.failure, MemoryError):
+            raise self.failure
+        if self.failure is not None:
+            return self.failed(f"a run of HiGHS failed: {self.failure}")
         h, status = self.highs, self.highs.getModelStatus()
+        info = h.getInfo()
+        iterations = max(int(info.simplex_iteration_count), 0)
+        self.stop.charge(WORK_PER_NONZERO * self.model.A.nnz + self._per_iteration * iterations)
         if status == highspy.HighsModelStatus.kInfeasible:
             return Outcome("infeasible", None, float("inf"), float("inf"))
-        info = h.getInfo()
         found = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
         x = np.array(h.getSolution().col_value) if found else self.best
         objective = self._measured(float(self.model.cost @ x)) if x is not None else float("inf")
-        bound = self._measured(float(info.mip_dual_bound)) if self.model.integral.any() else -np.inf
+        bound = self._measured(float(info.mip_dual_bound)) if self.integral else -np.inf
         if status == highspy.HighsModelStatus.kOptimal:
-            return Outcome("optimal", x, objective, bound if self.model.integral.any() else objective)
+            return Outcome("optimal", x, objective, bound if self.integral else objective)
         if status == highspy.HighsModelStatus.kModelEmpty:
             return Outcome("optimal", np.zeros(self.model.columns), 0.0, 0.0)
         limits = (
@@ -434,4 +511,4 @@ class _Run:
         )
         if status in {getattr(highspy.HighsModelStatus, name) for name in limits}:
             return Outcome("limit", x, objective, bound)
-        raise SolverError(f"HiGHS ended with status {h.modelStatusToString(status)!r}")
+        return self.failed(f"a run of HiGHS ended with status {h.modelStatusToString(status)!r}")

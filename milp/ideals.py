@@ -18,7 +18,7 @@ that leave enough chips.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ from milp.chains import Pairs, Path, best_path
 from milp.coarsening import kept_nodes
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
+from partition.stopping import Stop
 
 IDEAL_LIMIT = 60_000
 """Most ideals worth enumerating."""
@@ -75,7 +76,7 @@ def best_chain(
     instance: Instance,
     threshold: float,
     *,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop | None = None,
     ideal_limit: int = IDEAL_LIMIT,
 ) -> Chain | None:
     """The best chain of ideals with a period below ``threshold``, or None if there are too many ideals.
@@ -88,6 +89,7 @@ def best_chain(
     instance = instance.within(threshold)  # blocks are differences of sums
     if np.isinf(instance.fastest).any():
         return Chain(float("inf"), None)
+    stop = stop or Stop()
     levels: list[tuple[Kept, list[int]]] = []
     for tiny in (*TINY, *COARSE):
         if not levels and tiny > TINY[-1]:
@@ -149,6 +151,9 @@ MANY = 1 << 30
 """Chips to an ideal that cannot be reached."""
 
 
+WORK, WORK_PER_BLOCK = 5e-5, 4e-7
+"""Units of work (stopping.py) for an ideal, and for each block that begins at it."""
+
 WORK_SLACK = 1e-9
 """Relative rounding allowance when a block's compute is compared with the threshold."""
 
@@ -162,7 +167,7 @@ class _Chains:
         kept: Kept,
         masks: list[int],
         threshold: float,
-        stop: Callable[[], bool],
+        stop: Stop,
         coarser: _Reach | None,
     ) -> None:
         self.inst, self.kept, self.hw, self.threshold, self.stop = inst, kept, inst.hardware, threshold, stop
@@ -232,6 +237,7 @@ class _Chains:
                     continue
                 wanted = np.maximum(used + 1, self.before[first:end]) + self.behind[first:end] <= chips
                 later, per_kind, back = blocks.beginning_at(i, wanted)
+                self.stop.charge(WORK + WORK_PER_BLOCK * len(later))
                 good = np.min(per_kind, axis=0) < self.threshold
                 pairs += int(good.sum())
                 if pairs > PAIR_LIMIT or (i % 64 == 0 and self.stop()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from milp.advice import Advice
 from milp.ideals import best_chain
@@ -28,24 +28,38 @@ FIRST_PASS = 0.5
 
 @dataclass(eq=False)
 class Outcome:
-    """What is known when the search is over.
+    """What is known about the search of all orders, at any moment of it.
 
     Attributes
     ----------
-    incumbent : of the order with the least period (of any order if there is no placement).
-    bound : proved for all orders, in the hardware's time unit. feasible : False if no order has a valid placement.
+    incumbents : one for each order. impossible : those proved to have no valid placement.
+    floor : a bound for all orders at once, in the hardware's time unit.
     """
 
-    incumbent: Incumbent
-    bound: float
-    feasible: bool
-    interrupted: bool = False
+    incumbents: list[Incumbent]
+    impossible: set[int] = field(default_factory=set)
+    floor: float = 0.0
 
     @property
-    def closed(self) -> bool:
-        """Whether the gap asked for is reached."""
-        period = self.incumbent.period
-        return self.incumbent.placement is not None and period - self.bound <= self.incumbent.gap_wanted * period
+    def possible(self) -> list[Incumbent]:
+        """Of the orders that may have a valid placement."""
+        return [incumbent for i, incumbent in enumerate(self.incumbents) if i not in self.impossible]
+
+    @property
+    def feasible(self) -> bool:
+        """False if no order has a valid placement."""
+        return bool(self.possible)
+
+    @property
+    def incumbent(self) -> Incumbent:
+        """Of the order with the least period (of any order if there is no placement)."""
+        return min(self.possible or self.incumbents, key=lambda inc: inc.period)
+
+    @property
+    def bound(self) -> float:
+        """Proved for all orders, in the hardware's time unit."""
+        least = min((inc.bound for inc in self.possible), default=float("inf"))
+        return min(max(self.floor, least), self.incumbent.period)
 
 
 def orders(hardware: Hardware) -> list[Hardware]:
@@ -89,44 +103,41 @@ def search_orders(
     advice: Callable[[Instance], Advice] | None,
     report: Callable[[Progress], None] | None,
     limit: float | None = None,
+    watch: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
-    """Search every order of the chips' kinds until all are closed or time is up; Ctrl-C keeps what is known.
+    """Search every order of the chips' kinds until all are closed or time is up; no fault loses what is known.
 
-    ``limit`` asks for a period within it, any will do, instead of the best.
+    Parameters
+    ----------
+    limit : asks for a period within it, any will do, instead of the best.
+    watch : given the outcome before the search begins, to look at it from another thread.
     """
     packages = orders(hardware)
-    incumbents = [Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.seconds, report, hw) for hw in packages]
+    incumbents = [Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.elapsed, report, hw) for hw in packages]
     for incumbent in incumbents:
         incumbent.limit = limit
-    outcome = Outcome(incumbents[0], 0.0, feasible=True)
-    impossible: set[int] = set()
-    floor = 0.0
-    try:
-        if len(packages) > 1:
-            floor = _all_orders_at_once(incumbents, stop, seed)
-            outcome.bound = floor
-        for final in (False, True):
-            waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known) and i not in impossible]
-            waiting.sort(key=lambda i: incumbents[i].period)
-            for place, i in enumerate(waiting):
-                incumbent = incumbents[i]
+    outcome = Outcome(incumbents)
+    if watch is not None:
+        watch(outcome)
+    if len(packages) > 1:
+        with stop.surviving(lambda: "the search of all orders at once"):
+            outcome.floor = _all_orders_at_once(incumbents, stop, seed)
+    for final in (False, True):
+        waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known)]
+        waiting = sorted((i for i in waiting if i not in outcome.impossible), key=lambda i: incumbents[i].period)
+        for place, i in enumerate(waiting):
+            incumbent = incumbents[i]
+            with stop.surviving(lambda incumbent=incumbent: incumbent.phase):  # type: ignore[misc]
                 _share(incumbents)
-                incumbent.prove(floor / incumbent.instance.unit, exact=True)
+                incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True)
                 if incumbent.closed or stop():
                     continue
                 left = stop.remaining * (1.0 if final or len(packages) == 1 else FIRST_PASS)
                 part = stop.limited(left / (len(waiting) - place))
                 guide = None if advice is None else advice(incumbent.instance)
                 if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
-                    impossible.add(i)
-    except KeyboardInterrupt:
-        outcome.interrupted = True
+                    outcome.impossible.add(i)
     _share(incumbents)
-    possible = [inc for i, inc in enumerate(incumbents) if i not in impossible]
-    outcome.feasible = bool(possible)
-    outcome.incumbent = min(possible or incumbents, key=lambda inc: inc.period)
-    outcome.bound = max(floor, min((inc.bound for inc in possible), default=float("inf")))
-    outcome.bound = min(outcome.bound, outcome.incumbent.period)
     return outcome
 
 

@@ -46,11 +46,11 @@ class NearestPlacement:
         choices = replace(Choices.lossless(inst), no_skipping=inst.hardware.rules.no_skipping)
         upper = self.threshold if np.isfinite(self.threshold) else None
         try:
-            model = compile_model(build(inst, windows, choices=choices, upper=upper))
+            model = compile_model(build(inst, windows, choices=choices, upper=upper), stop)
         except ImpossibleRow:
             return None
         cost = np.where(model.family == "y", _cost_of_y(model, probabilities), 0.0)
-        outcome = solve(replace(model, cost=cost), time_limit=stop.remaining, stop=stop.flag, seed=self.seed)
+        outcome = solve(replace(model, cost=cost), time_limit=stop.remaining, stop=stop, seed=self.seed)
         return None if outcome.x is None else placement_of(inst, windows, model, outcome.x)
 
 

@@ -100,10 +100,10 @@ def _resolve(
     heaviest = float(load[first : last + 1].max())
     try:
         upper, limited = heaviest * (1 - PROGRESS), range(first, last + 1)
-        model = compile_model(build(part.instance, part.windows, upper=upper, limited=limited, cuts=cuts.known))
+        model = compile_model(build(part.instance, part.windows, upper=upper, limited=limited, cuts=cuts.known), stop)
     except ImpossibleRow:
         return None
-    outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop.flag, seed=seed)
+    outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop, seed=seed)
     if outcome.x is None:
         return None
     homes, replicas, relays = choices_of(part.windows, model, model.full(outcome.x))

@@ -25,7 +25,7 @@ from partition.instance import Instance, contract
 from partition.orders import diverse_orders
 from partition.placement import Placement
 from partition.repair import Repair
-from partition.slicing import Mode, slice_order
+from partition.slicing import Mode, slice_order, slicing_work
 from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000
@@ -80,6 +80,9 @@ SPLIT = 0.4871
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
 
+WINDOW_WORK = 3e-9
+"""Units of work (stopping.py) for windows, per pair of nodes and chip."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -110,11 +113,13 @@ def search(
         return False
     if incumbent.known and incumbent.closed:
         return True
-    slice_orders(instance, incumbent, stop, rng)
+    with stop.surviving(lambda: incumbent.phase):
+        slice_orders(instance, incumbent, stop, rng)
     if instance.nodes > PACKED_LIMIT:
         advice = None
     elif not (incumbent.known or stop()):
-        _sample_any(instance, incumbent, rng)
+        with stop.surviving(lambda: incumbent.phase):
+            _sample_any(instance, incumbent, rng)
     if not (incumbent.known or stop()) and not _find_any(instance, incumbent, stop):
         return False
     if incumbent.known:
@@ -137,7 +142,8 @@ def search(
         )
         for phase in phases:
             if not (incumbent.closed or stop()):
-                phase()
+                with stop.surviving(lambda: incumbent.phase):
+                    phase()
     return True
 
 
@@ -146,7 +152,7 @@ def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, see
     incumbent.enter("static memory")
     static = instance.hardware.with_rules(dynamic_memory=False)
     relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
-    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.seconds, None)
+    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None)
     outcome.limit, outcome.rival = incumbent.limit, incumbent.best
     feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)
     incumbent.prove(outcome.lower, exact=True)
@@ -173,6 +179,7 @@ def slice_orders(
                 return
             if incumbent.known:
                 longest = min(longest, incumbent.upper)
+            stop.charge(slicing_work(instance, longest))
             placement = slice_order(instance, order, mode, longest=longest)
             if placement is not None:
                 incumbent.offer(placement)
@@ -238,13 +245,13 @@ def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.ran
     if not (Choices.lossless(instance).triangle and Frontiers.applies(instance)):
         return
     incumbent.enter("frontiers")
-    until = stop.seconds + FRONTIER_SHARE * stop.remaining
+    part = stop.limited(FRONTIER_SHARE * stop.remaining)
     for program in narrow_frontiers(instance, diverse_orders(instance, rng)):
         high = incumbent.upper * (1 - EXACTNESS)
-        while high > incumbent.lower and not (incumbent.closed or stop() or stop.seconds > until):
+        while high > incumbent.lower and not (incumbent.closed or part()):
             near = high - incumbent.lower < 20 * incumbent.gap_wanted * high
             threshold = high if near else incumbent.lower + SPLIT * (high - incumbent.lower)
-            verdict = program.decide(threshold, stop=lambda: stop() or stop.seconds > until)
+            verdict = program.decide(threshold, stop=part)
             if verdict.possible is None:
                 break
             if not verdict.possible:
@@ -280,10 +287,10 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
         incumbent.offer(instance.lift(chip, [], []))
         return
     try:
-        model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known))
+        model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known), stop)
     except ImpossibleRow:
         return
-    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop.flag)
+    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
 
@@ -305,10 +312,10 @@ def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
     while learned < len(incumbent.cuts) and not (incumbent.known or stop()):
         learned = len(incumbent.cuts)
         try:
-            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known))
+            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known), stop)
         except ImpossibleRow:
             return False
-        outcome = solve(model, time_limit=stop.remaining, stop=stop.flag, minimise=False)
+        outcome = solve(model, time_limit=stop.remaining, stop=stop, minimise=False)
         if outcome.status == "infeasible":
             return False
         if outcome.x is not None:
@@ -408,12 +415,13 @@ class Thresholds:
         """Look around the incumbent: single nodes, chips near the bottleneck, nodes that the adviser doubts."""
         if self.tabu is not None and self.incumbent.placement is not None:
             self.incumbent.enter("tabu")
-            until = self.stop.seconds + seconds
-            self.tabu.run(
-                self.instance.chip_of_nodes(self.incumbent.placement),
-                lambda chip: self.incumbent.offer(self.instance.lift(chip, [], [])),
-                lambda: self.stop() or self.incumbent.closed or self.stop.seconds > until,
-            )
+
+            def better(chip: IntArray) -> bool:
+                self.incumbent.offer(self.instance.lift(chip, [], []))
+                return self.incumbent.closed
+
+            homes = self.instance.chip_of_nodes(self.incumbent.placement)
+            self.tabu.run(homes, better, self.stop.limited(seconds))
         if self.incumbent.closed or self.stop():
             return
         improve(self.instance, self.incumbent, self.stop, self.rng, seconds=seconds, seed=self.seed)
@@ -469,9 +477,7 @@ class Thresholds:
                 self.incumbent.prove(min(bound, upper), within=upper)
 
         limit = min(self.slice, self.stop.remaining)
-        outcome = solve(
-            model, time_limit=limit, stop=self.stop.flag, seed=self.seed, on_incumbent=found, on_bound=proved
-        )
+        outcome = solve(model, time_limit=limit, stop=self.stop, seed=self.seed, on_incumbent=found, on_bound=proved)
         if outcome.x is not None:
             found(outcome.x)
         if outcome.status == "infeasible":
@@ -516,7 +522,7 @@ class Thresholds:
             self.incumbent.prove(threshold)
             return True
         limit = min(self.slice, self.stop.remaining)
-        outcome = solve(model, time_limit=limit, stop=self.stop.flag, minimise=False, seed=self.seed)
+        outcome = solve(model, time_limit=limit, stop=self.stop, minimise=False, seed=self.seed)
         self.try_to_close = outcome.status == "infeasible"
         if outcome.status == "infeasible":
             self.incumbent.prove(threshold)
@@ -533,10 +539,15 @@ class Thresholds:
             most = self.capacity.most_work(
                 threshold, time_limit=min(self.slice, 0.2 * self.stop.remaining), stop=self.stop
             )
+        self._charge_windows()
         return self.tightening.at(threshold).rules.windows(threshold, most)
 
     def _plain_windows(self, threshold: float) -> Windows:
+        self._charge_windows()
         return self.tightening.at(threshold).rules.windows(threshold)
+
+    def _charge_windows(self) -> None:
+        self.stop.charge(WINDOW_WORK * self.instance.nodes**2 * self.instance.chips)
 
     def _model_for(self, threshold: float, instance: Instance, windows: Windows) -> _Compiled:
         """The smallest model that covers the threshold, built anew where that saves much."""
@@ -547,7 +558,7 @@ class Thresholds:
         ]
         best = min(covering, key=lambda c: c.threshold, default=None)
         if best is None or best.windows.free > 2 * windows.free + 5000:
-            model = compile_model(build(instance, windows, upper=threshold, cuts=cuts))
+            model = compile_model(build(instance, windows, upper=threshold, cuts=cuts), self.stop)
             best = _Compiled(threshold, instance, windows, model, len(cuts))
             self.compiled.append(best)
         return best

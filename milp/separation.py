@@ -29,6 +29,9 @@ FLOW_LIMIT = 2**30
 ORDERS = 4
 """Topological orders whose prefixes settle most edges before any flow is computed."""
 
+WORK_PER_ARC = 1e-6
+"""Units of work (stopping.py) of a flow."""
+
 SLACK = 1e-9
 """Relative rounding allowance when a cut is compared with the threshold."""
 
@@ -77,6 +80,7 @@ class Separation:
             if stop() or stop.seconds > until:
                 break
             u, v = int(first[e]), int(second[e])
+            stop.charge(WORK_PER_ARC * network.nnz)
             flow = maximum_flow(network, u, v)
             if flow.flow_value > limit * scale:
                 found[e] = settled[e] = True

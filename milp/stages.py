@@ -137,8 +137,8 @@ def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) ->
     tau = (demand.tau / unit).tolist()
     m.load = pyo.Constraint(range(links), rule=lambda m, link: sum(t * m.g[k, link] for k, t in enumerate(tau)) <= m.T)
     m.least = pyo.Objective(expr=m.T)
-    compiled = compile_model(m)
-    outcome = solve(compiled, time_limit=stop.remaining, stop=stop.flag)
+    compiled = compile_model(m, stop)
+    outcome = solve(compiled, time_limit=stop.remaining, stop=stop)
     if outcome.x is None:
         return positions
     chosen = (compiled.family == "p") & (outcome.x > 0.5)

@@ -9,7 +9,9 @@ undo a recent one (Glover, "Tabu Search, Part I", 1989).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from milp.windows import WindowRules
 from partition.cost import CostModel
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
+from partition.stopping import Stop
 
 NODE_LIMIT = 4_000
 """Most nodes for which the order is kept as a matrix."""
@@ -33,8 +36,20 @@ MOST_TOGETHER = 16
 PATIENCE = 300
 """Steps without a better period before the search begins again at the best placement."""
 
+WORK_PER_NODE = 1e-7
+"""Units of work (stopping.py) for each node of a candidate."""
+
 PROGRESS = 1e-9
 """Least relative gain that counts."""
+
+
+@dataclass
+class _Walk:
+    """The best homes (N,) so far, their largest load, and whether that is good enough."""
+
+    chip: IntArray
+    best: float
+    done: bool = False
 
 
 class Tabu:
@@ -55,28 +70,27 @@ class Tabu:
         free = not rules.triangle or instance.triangle_by_relays or instance.chips <= 2
         return free and not rules.dynamic_memory and 1 < instance.nodes <= NODE_LIMIT and instance.chips > 1
 
-    def run(self, chip: IntArray, better: Callable[[IntArray], object], stop: Callable[[], bool]) -> None:
-        """Search from the homes of the nodes ``chip`` (N,) until ``stop``; ``better`` gets every better one."""
-        best, best_chip = float("inf"), chip
-        turn = 0
-        while not stop():
-            norm = NORMS[turn % len(NORMS)]
-            found, found_chip = self._walk(best_chip, best, norm, better, stop)
-            best, best_chip = found, found_chip
-            turn += 1
+    def run(self, chip: IntArray, better: Callable[[IntArray], bool], stop: Stop) -> None:
+        """Search from the homes of the nodes ``chip`` (N,) until ``stop``.
 
-    def _walk(
-        self, chip: IntArray, best: float, norm: float, better: Callable[[IntArray], object], stop: Callable[[], bool]
-    ) -> tuple[float, IntArray]:
-        """Steps until nothing better has come for a while; the best period and its homes."""
+        ``better`` gets every better one and says whether that is good enough.
+        """
+        walk = _Walk(chip, float(self._loads(chip[None])[0].max()))
+        for turn in itertools.count():
+            if walk.done or stop():
+                return
+            self._walk(walk, NORMS[turn % len(NORMS)], better, stop)
+
+    def _walk(self, walk: _Walk, norm: float, better: Callable[[IntArray], bool], stop: Stop) -> None:
+        """Steps from the best homes until nothing better has come for a while."""
         banned_until = np.zeros((self.instance.nodes, self.instance.chips), dtype=np.int64)
-        load = self._loads(chip[None])[0]
-        best, best_chip = min(best, float(load.max())), chip
+        chip, load = walk.chip, self._loads(walk.chip[None])[0]
         step = since = 0
-        while since < PATIENCE and not stop():
+        while since < PATIENCE and not (walk.done or stop()):
             step, since = step + 1, since + 1
             heavy = int(self.rng.choice(len(load), p=_weights(load, 2 * norm))) % self.instance.chips
             moved, target = self._moves(chip, heavy)
+            stop.charge(WORK_PER_NODE * (1 + len(moved)) * len(chip))
             if not len(moved):
                 continue
             candidates = np.where(moved, target[:, None], chip)
@@ -84,7 +98,7 @@ class Tabu:
             highest = loads.max(axis=1)
             score = highest * np.sum((loads / highest[:, None]) ** norm, axis=1) ** (1 / norm)
             banned = (moved & (step < banned_until[:, target].T)).any(axis=1)
-            score[banned & (highest >= best * (1 - PROGRESS))] = np.inf
+            score[banned & (highest >= walk.best * (1 - PROGRESS))] = np.inf
             score[self._overfull(candidates)] = np.inf
             chosen = int(score.argmin())
             if not np.isfinite(score[chosen]):
@@ -92,10 +106,9 @@ class Tabu:
             nodes = np.flatnonzero(moved[chosen])
             banned_until[nodes, chip[nodes]] = step + TENURE + int(self.rng.integers(TENURE))
             chip, load = candidates[chosen], loads[chosen]
-            if highest[chosen] < best * (1 - PROGRESS):
-                best, best_chip, since = float(highest[chosen]), chip, 0
-                better(chip)
-        return best, best_chip
+            if highest[chosen] < walk.best * (1 - PROGRESS):
+                walk.best, walk.chip, since = float(highest[chosen]), chip, 0
+                walk.done = better(chip)
 
     def _moves(self, chip: IntArray, heavy: int) -> tuple[BoolArray, IntArray]:
         """(K, N) nodes that move, and (K,) where to, for every node of a chip and every other chip."""

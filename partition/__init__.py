@@ -16,6 +16,7 @@ from partition.errors import (
     NoSolutionInTime,
     PartitionError,
     RefutedBound,
+    SearchFault,
     SolverError,
 )
 from partition.front import partition
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ChipKind", "Cost", "CostModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
     "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
-    "PartitionError", "Placement", "Progress", "RefutedBound", "Repair", "Repaired", "Result", "Rules", "SolverError",
-    "Violation",    "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition", "valid",
+    "PartitionError", "Placement", "Progress", "RefutedBound", "Repair", "Repaired", "Result", "Rules", "SearchFault",
+    "SolverError", "Violation", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition",
+    "valid",
 ]  # fmt: skip

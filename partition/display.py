@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import Any, TextIO
@@ -45,7 +46,7 @@ class Display:
         """Show one report."""
         text = self.line(progress)
         key = (progress.phase, progress.period, f"{progress.bound:.4g}")
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # a stream that takes no more must not cost the answer
             if self._live is not None:
                 self._live.update(text)
             elif key != self._last:

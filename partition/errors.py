@@ -56,8 +56,12 @@ class NoSolutionInTime(PartitionError):
 
 
 class SolverError(PartitionError):
-    """The MILP solver returned an error or an answer that fails its check."""
+    """The MILP solver does not know what it was asked, or gave an answer that fails its check."""
 
 
 class RefutedBound(UserWarning):
     """A proved bound turned out to be false and was withdrawn: a defect of the solver or of this library, to report."""
+
+
+class SearchFault(RuntimeWarning):
+    """A search ended early because of an error of the library itself; the answer so far and its bound hold."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime
+from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime, SearchFault
 from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
@@ -21,6 +24,7 @@ from partition.stopping import Stop, interruptible
 
 if TYPE_CHECKING:
     from milp.advice import Advice
+    from milp.kind_orders import Outcome
 
 
 CONFIRM_SHARE = 0.25
@@ -30,11 +34,16 @@ PERIOD_SHARE = 0.6
 """Share of the time for the period where other goals follow."""
 
 
+TIME_LIMIT = 60.0
+"""Seconds, where neither time nor work is limited by the caller."""
+
+
 def partition(
     graph: Graph,
     hw: Hardware,
     *,
-    time_limit: float = 60.0,
+    time_limit: float | None = None,
+    work_limit: float | None = None,
     gap: float = 1e-4,
     seed: int = 0,
     warm_start: Placement | Mapping[str, int] | None = None,
@@ -47,11 +56,18 @@ def partition(
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
 
+    Whatever happens on the way (Ctrl-C, memory that runs out, a failure of HiGHS, a killed worker), the best answer so
+    far comes back with its bound; ``Result.faults`` says what happened. An error of the library itself also gives a
+    :class:`SearchFault` warning. Without an answer so far, it is raised.
+
     Parameters
     ----------
     graph : the model.
     hw : the package and its rules.
-    time_limit : seconds, more than zero; the best answer and bound so far are returned when it is over.
+    time_limit : seconds, more than zero; the best answer and bound so far are returned when it is over. 60 by default,
+        none where work is limited.
+    work_limit : units of work, each about a second of one core: ends the search after the same steps on every run, so
+        that the same input and seed give the same answer (docs/reliability.md). A time limit beside it is a safeguard.
     gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal; below 2e-5, the
         resolution of proofs by a floating-point solver, it counts as 2e-5.
     seed : of every random choice.
@@ -62,7 +78,7 @@ def partition(
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.
     workers : searches side by side, each in a process of its own (:mod:`partition.portfolio`); the best answer and the
-        best bound win. Progress is not reported then, and Ctrl-C ends without an answer.
+        best bound win. Progress is not reported then.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
     on_progress : called with each better period or bound and at the start of each phase, possibly from
@@ -75,102 +91,134 @@ def partition(
     Raises
     ------
     InvalidInput : an argument cannot be used.
-    NoSolutionInTime : time ran out before any valid placement was found.
+    NoSolutionInTime : the limit was reached before any valid placement was found.
+    KeyboardInterrupt, MemoryError : the same, because of Ctrl-C or for want of memory.
     """
-    validate_limits(time_limit, gap)
-    stop = Stop(time_limit)
-    start = _start(graph, hw, warm_start)
-    guide = _guide(policy, seed)
-    goals = parse_goals(objective, graph, hw)
-    period_limit = _period_limit(throughput)
-    judge = _second_opinion(confirm, goals)
-    first = stop.limited((1 - CONFIRM_SHARE) * time_limit) if confirm else stop
-    if workers != 1:
-        result = solve_side_by_side(
-            graph,
-            hw,
-            workers=workers,
-            time_limit=first.time_limit,
-            gap=gap,
-            seed=seed,
-            warm_start=start,
-            policy=policy,
-            objective=goals,
-            throughput=throughput,
-        )
+    validate_limits(time_limit, gap, work_limit)
+    if time_limit is None:
+        time_limit = TIME_LIMIT if work_limit is None else math.inf
+    stop = Stop(time_limit, work_limit=work_limit)
+    question = Question(
+        graph=graph,
+        hardware=hw,
+        start=_start(graph, hw, warm_start),
+        policy=policy,
+        goals=tuple(parse_goals(objective, graph, hw)),
+        throughput=throughput,
+        gap=gap,
+        seed=seed,
+    )
+    question.check()
+    judge = _second_opinion(confirm, question.goals)
+    first = stop.limited((1 - CONFIRM_SHARE) * stop.time_limit) if confirm else stop
     with interruptible(stop):
-        if workers == 1:
-            result = _solve(graph, hw, start, guide, goals, period_limit, throughput, gap, seed, first, on_progress)
-        return result if judge is None else judge(graph, hw, result, within=period_limit, stop=stop, seed=seed)
+        if workers != 1:
+            result = solve_side_by_side(question, workers=workers, stop=first)
+        else:
+            result = answer(question, first, report=on_progress)
+        if judge is None:
+            return result
+        return judge(graph, hw, result, within=question.period_limit, stop=stop, seed=seed)
 
 
-def _solve(
-    graph: Graph,
-    hw: Hardware,
-    start: Placement | None,
-    guide: Callable[[Instance], Advice] | None,
-    goals: Sequence[str],
-    period_limit: float,
-    throughput: float | None,
-    gap: float,
-    seed: int,
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What :func:`partition` is asked, limits aside; see there."""
+
+    graph: Graph
+    hardware: Hardware
+    start: Placement | None
+    policy: str
+    goals: tuple[str, ...]
+    throughput: float | None
+    gap: float
+    seed: int
+
+    def check(self) -> None:
+        """Raise InvalidInput for what could not be asked."""
+        _ = self.period_limit
+        _guide(self.policy, self.seed)
+
+    @property
+    def period_limit(self) -> float:
+        """Largest period that counts."""
+        return _period_limit(self.throughput)
+
+    @property
+    def on_period(self) -> bool:
+        """Whether the first goal is the period."""
+        return self.goals[0] == "period"
+
+
+def answer(
+    question: Question,
     stop: Stop,
-    on_progress: Callable[[Progress], None] | None,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    watch: Callable[[Outcome], None] | None = None,
 ) -> Result:
-    """The solve itself, every argument checked."""
+    """The search itself, in this process and thread.
+
+    Parameters
+    ----------
+    watch : see :func:`milp.kind_orders.search_orders`.
+    """
     from milp.goals import ROUNDING, pursue
     from milp.kind_orders import search_orders
     from milp.stages import arrange
 
+    graph, hw, goals, seed = question.graph, question.hardware, question.goals, question.seed
     reason = impossible(graph, hw)
     if reason is not None:
-        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.seconds, seed=seed)
-    first = goals[0] == "period"
+        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=seed)
+    first, period_limit = question.on_period, question.period_limit
     outcome = search_orders(
         graph,
         hw,
-        gap=gap,
+        gap=question.gap,
         stop=stop.limited(PERIOD_SHARE * stop.time_limit) if len(goals) > first else stop,
         seed=seed,
-        starts=[start] if start else [],
-        advice=guide,
-        report=on_progress,
+        starts=[question.start] if question.start else [],
+        advice=_guide(question.policy, seed),
+        report=report,
         limit=None if first else period_limit,
+        watch=watch,
     )
     incumbent = outcome.incumbent
-    chosen = incumbent.hardware
-    if chosen.routed and chosen.identical_chips and incumbent.placement is not None:
-        chosen = arrange(graph, chosen, incumbent.placement, stop=stop)
-        incumbent.move_stages(chosen)
-    interrupted = outcome.interrupted or stop.flag.is_set()
-    if interrupted and incumbent.placement is None:
-        raise KeyboardInterrupt
+    placement, chosen = incumbent.placement, incumbent.hardware
     history = tuple(incumbent.history)
     if not outcome.feasible:
         why = str(proved_infeasible(graph, hw))
-        return Result.infeasible(graph, hw, reason=why, seconds=stop.seconds, seed=seed, history=history)
-    if incumbent.placement is None:
-        raise NoSolutionInTime(
-            f"no valid assignment of {graph.name!r} on {hw.name!r} was found in {stop.time_limit:g} s, and none was "
-            "proved impossible; allow more time"
-        )
+        return Result.infeasible(graph, hw, reason=why, seconds=stop.elapsed, seed=seed, history=history)
+    if placement is None:
+        raise _no_answer(question, stop)
+    if chosen.routed and chosen.identical_chips:
+        with stop.surviving(lambda: "the choice of where stages stand"):
+            chosen = arrange(graph, chosen, placement, stop=stop)
+            incumbent.move_stages(chosen)
+        chosen = incumbent.hardware
     if incumbent.period > period_limit * (1 + ROUNDING):
-        wanted = f"a throughput of {throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
+        wanted = f"a throughput of {question.throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
         if outcome.bound > period_limit:
             proof = f"{wanted}, and every assignment takes at least {outcome.bound:.6g}"
-            return Result.infeasible(graph, hw, reason=proof, seconds=stop.seconds, seed=seed, history=history)
+            return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=seed, history=history)
         raise NoSolutionInTime(
-            f"{wanted}; the best found in {stop.seconds:.0f} s takes {incumbent.period:.6g}, and none below "
+            f"{wanted}; the best found in {stop.elapsed:.0f} s takes {incumbent.period:.6g}, and none below "
             f"{outcome.bound:.6g} can exist; allow more time"
         )
-    placement = incumbent.placement
     reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
-    if len(goals) > first and not interrupted:
+    if len(goals) > first and not stop.flag.is_set():
         allowed = incumbent.period * (1 + ROUNDING) if first else period_limit
-        placement, more = pursue(graph, chosen, placement, goals[first:], allowed, gap=gap, stop=stop, seed=seed)
+        placement, more = pursue(
+            graph, chosen, placement, goals[first:], allowed, gap=question.gap, stop=stop, seed=seed
+        )
         reached += more
     cost = incumbent.model.evaluate_placement(placement)
     closed = len(reached) == len(goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
+    if stop.by_work and stop.until_deadline <= 0.0:
+        stop.note("the time limit came before the work limit, so another run may differ")
+    if stop.failure is not None:
+        _warn(stop.failure)
     return Result(
         graph=graph,
         hardware=chosen,
@@ -178,12 +226,38 @@ def _solve(
         status="optimal" if closed else "feasible",
         period=float(cost.period[0]),
         bound=min(outcome.bound, float(cost.period[0])),
-        seconds=stop.seconds,
+        seconds=stop.elapsed,
         seed=seed,
         history=history,
         cost=cost,
-        interrupted=interrupted or stop.flag.is_set(),
+        interrupted=stop.interrupted,
         goals=tuple(reached),
+        work=stop.work if stop.by_work else None,
+        faults=tuple(stop.faults),
+    )
+
+
+def _no_answer(question: Question, stop: Stop) -> BaseException:
+    """Why there is no answer."""
+    if stop.failure is not None:
+        return stop.failure
+    if stop.interrupted:
+        return KeyboardInterrupt()
+    if any(fault.startswith("out of memory") for fault in stop.faults):
+        return MemoryError(stop.faults[0])
+    spent = f"{stop.time_limit:g} {'units of work' if stop.by_work else 's'}"
+    trouble = f" ({'; '.join(stop.faults)})" if stop.faults else ""
+    what = f"{question.graph.name!r} on {question.hardware.name!r}"
+    return NoSolutionInTime(
+        f"no valid assignment of {what} was found in {spent}{trouble}, and none was proved impossible; allow more time"
+    )
+
+
+def _warn(failure: Exception) -> None:
+    """Tell of an error of the library itself that an answer survived."""
+    where = "".join(traceback.format_exception(failure))
+    warnings.warn(
+        SearchFault(f"the search ended early with an error of its own; please report it\n{where}"), stacklevel=3
     )
 
 
@@ -222,10 +296,11 @@ def _guide(policy: str, seed: int) -> Callable[[Instance], Advice] | None:
     return None if chosen is None else lambda instance: PolicyGuide(chosen, instance, seed)
 
 
-def validate_limits(time_limit: float, gap: float) -> None:
-    """Raise InvalidInput unless there is some time and the gap is from [0, 1)."""
-    if not isinstance(time_limit, int | float) or not time_limit > 0:
-        raise InvalidInput(f"the time limit is {time_limit!r}; give a number of seconds greater than 0")
+def validate_limits(time_limit: float | None, gap: float, work_limit: float | None = None) -> None:
+    """Raise InvalidInput unless there is some time or work and the gap is from [0, 1)."""
+    for limit, what, unit in ((time_limit, "time", "seconds"), (work_limit, "work", "units")):
+        if limit is not None and (not isinstance(limit, int | float) or not limit > 0):
+            raise InvalidInput(f"the {what} limit is {limit!r}; give a number of {unit} greater than 0")
     if not isinstance(gap, int | float) or not (math.isfinite(gap) and 0 <= gap < 1):
         raise InvalidInput(f"the gap is {gap!r}; give a number from 0 up to, but not including, 1")
 

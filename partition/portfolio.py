@@ -2,79 +2,122 @@
 
 Each member is a whole search in a process of its own, run by joblib, so a Dask cluster serves as well
 (``with joblib.parallel_config(backend="dask")``). Members share nothing while they run: what one proves holds for all.
+On this machine they can be told to end, and what a member knew outlives it (:mod:`partition.journal`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
+import os
+import signal
+import tempfile
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed
 from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
 from partition.errors import InvalidInput, NoSolutionInTime
-from partition.graph import Graph
-from partition.hardware import Hardware
+from partition.journal import END, Journal, read_journals
 from partition.objectives import Reached
-from partition.placement import Placement
+from partition.stopping import Stop, interruptible
 
 if TYPE_CHECKING:
+    from partition.front import Question
     from partition.result import Result
 
 MOST_WORKERS = 1024
 
 
-def solve_side_by_side(
-    graph: Graph,
-    hw: Hardware,
-    *,
-    workers: int,
-    time_limit: float,
-    gap: float,
-    seed: int,
-    warm_start: Placement | None,
-    policy: str,
-    objective: str | Sequence[str],
-    throughput: float | None,
-) -> Result:
+def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Result:
     """Run ``workers`` members and join their answers; member ``i`` has seed ``seed + i``, every other one a policy.
 
-    Ends with the first member whose answer is optimal or infeasible.
+    Ends with the first member whose answer is optimal or infeasible: in time, or by number where work is limited, so
+    that the answer does not depend on how many of them run at the same time. If members are lost, or after a second
+    Ctrl-C, what they knew is the answer.
 
     Raises
     ------
     InvalidInput : ``workers`` is no whole number from 1 up.
-    NoSolutionInTime : no member found an answer.
+    NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
+    from partition.front import answer
+
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise InvalidInput(f"workers is {workers!r}; give a whole number from 1 to {MOST_WORKERS}")
-    other = "pretrained" if policy == "none" else policy
-    tasks = [
-        delayed(_member)(graph, hw, time_limit, gap, seed + i, warm_start, advised, objective, throughput)
-        for i, advised in zip(range(workers), itertools.cycle([policy, other]), strict=False)
-    ]
-    answers: list[Result] = []
-    missed = ""
+    other = "pretrained" if question.policy == "none" else question.policy
+    with tempfile.TemporaryDirectory(prefix="mcm-partition-") as folder, _ended_by(stop.flag, Path(folder)):
+        limits = stop.until_deadline, stop.time_limit if stop.by_work else None
+        tasks = [
+            delayed(_member)(replace(question, seed=question.seed + i, policy=advised), limits, folder, i, os.getpid())
+            for i, advised in zip(range(workers), itertools.cycle([question.policy, other]), strict=False)
+        ]
+        answers: dict[int, Result] = {}
+        failures: list[BaseException] = []
+        try:
+            for number, found in _answers(tasks, workers, in_order=stop.by_work):
+                if isinstance(found, BaseException):
+                    failures.append(found)
+                    continue
+                answers[number] = found
+                if found.status != "feasible":
+                    break
+        except KeyboardInterrupt as error:
+            failures.append(error)
+        except BrokenProcessPool:
+            stop.note("a worker process died")
+        finally:
+            _end_local_workers()
+        known = read_journals([Path(folder) / f"{i}.json" for i in range(workers) if i not in answers], question, stop)
+        if not (answers or known or failures or stop.forced):
+            return answer(question, stop)  # alone, in what is left of the time
+        for failure in failures:
+            if not isinstance(failure, NoSolutionInTime | KeyboardInterrupt):
+                stop.note(f"{type(failure).__name__} in a worker: {' '.join(str(failure).split())}")
+    if not (answers or known):
+        raise _worst(failures, stop)
+    joined = _joined([*answers.values(), *known])
+    faults = tuple(dict.fromkeys([*stop.faults, *(fault for found in answers.values() for fault in found.faults)]))
+    return replace(joined, seconds=stop.elapsed, interrupted=joined.interrupted or stop.interrupted, faults=faults)
+
+
+def _answers(tasks: list[object], workers: int, *, in_order: bool) -> Iterator[tuple[int, Result | BaseException]]:
+    """Numbers of members and what they return, as they return it or by their numbers."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # the rest is not needed
-        running = Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
-        for answer in running:
-            if isinstance(answer, str):
-                missed = answer
-                continue
-            answers.append(answer)
-            if answer.status != "feasible":
-                running.close()
-                _end_local_workers()
-                break
-    if not answers:
-        raise NoSolutionInTime(missed)
-    return _joined(answers)
+        running = Parallel(n_jobs=workers, return_as="generator" if in_order else "generator_unordered")(tasks)
+        with contextlib.closing(running):
+            yield from running
+
+
+@contextlib.contextmanager
+def _ended_by(flag: threading.Event, folder: Path) -> Iterator[None]:
+    """Within, members are told to end when the flag is set."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.is_set():
+            if flag.wait(0.1):
+                with contextlib.suppress(OSError):
+                    (folder / END).touch()
+                return
+
+    thread = threading.Thread(target=tell, daemon=True, name="members")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _end_local_workers() -> None:
@@ -85,32 +128,32 @@ def _end_local_workers() -> None:
 
 
 def _member(
-    graph: Graph,
-    hw: Hardware,
-    time_limit: float,
-    gap: float,
-    seed: int,
-    warm_start: Placement | None,
-    policy: str,
-    objective: str | Sequence[str],
-    throughput: float | None,
-) -> Result | str:
-    from partition.front import partition
+    question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int
+) -> tuple[int, Result | BaseException]:
+    """Its number and its answer, or why it has none; never raises, for joblib would end all members then."""
+    from partition.front import answer
 
+    if os.getpid() != parent and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
+    time_limit, work_limit = limits
+    stop = Stop(time_limit, work_limit=work_limit)
     try:
-        return partition(
-            graph,
-            hw,
-            time_limit=time_limit,
-            gap=gap,
-            seed=seed,
-            warm_start=warm_start,
-            policy=policy,
-            objective=objective,
-            throughput=throughput,
-        )
-    except NoSolutionInTime as error:
-        return str(error)
+        with interruptible(stop), Journal(Path(folder), number, stop, parent) as journal:
+            return number, answer(question, stop, watch=journal.watch)
+    except (Exception, KeyboardInterrupt) as error:
+        return number, error
+
+
+def _worst(failures: list[BaseException], stop: Stop) -> BaseException:
+    """What to raise where nobody has an answer: what is least expected first."""
+    expected = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
+    order = sorted(failures, key=lambda failure: isinstance(failure, expected))
+    if order and not isinstance(order[0], expected):
+        return order[0]
+    if stop.interrupted:
+        return KeyboardInterrupt()
+    memory = [failure for failure in failures if isinstance(failure, MemoryError)]
+    return next(iter(memory or failures), NoSolutionInTime(f"no answer in time ({'; '.join(stop.faults)})"))
 
 
 def _joined(answers: list[Result]) -> Result:
@@ -118,7 +161,7 @@ def _joined(answers: list[Result]) -> Result:
     settled = [answer for answer in answers if answer.status != "feasible"]
     if settled:
         return settled[0]
-    best = min(answers, key=lambda answer: tuple(r.value for r in answer.goals))
+    best = min(answers, key=lambda answer: (*(r.value for r in answer.goals), *[math.inf] * (8 - len(answer.goals))))
     first = best.goals[0]
     bound = min(first.value, max(answer.goals[0].bound for answer in answers))
     goals = (Reached(first.goal, first.value, bound), *best.goals[1:])

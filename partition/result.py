@@ -57,6 +57,8 @@ class Result:
     interrupted : the search was stopped by the user.
     goals : what was reached for each goal asked for, in order, with its bound; ``optimal`` speaks of all of them.
     confirmation : the second solver's opinion, if it was asked for.
+    work : units of work done where work was limited, otherwise None.
+    faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     """
 
     graph: Graph
@@ -73,6 +75,8 @@ class Result:
     interrupted: bool = False
     goals: tuple[Reached, ...] = ()
     confirmation: Confirmation | None = None
+    work: float | None = None
+    faults: tuple[str, ...] = ()
 
     @staticmethod
     def infeasible(
@@ -153,6 +157,7 @@ class Result:
             "gap": _finite(self.gap),
             "throughput": _finite(self.throughput) if self.placement is not None else None,
             "seconds": self.seconds,
+            "work": self.work,
             "seed": self.seed,
             "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
@@ -166,6 +171,7 @@ class Result:
             ],
             "time_unit": self.hardware.time_unit,
             "interrupted": self.interrupted,
+            "faults": list(self.faults),
             "reason": self.reason,
             "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),
@@ -243,6 +249,7 @@ class Result:
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
             + (" (interrupted)" if self.interrupted else "")
+            + (f" (troubled: {'; '.join(self.faults)})" if self.faults else "")
             + opinion
         )
 

@@ -24,6 +24,16 @@ BAND_LIMIT = 5_000_000
 """Entries of the band; longer orders are sliced between groups of operations only."""
 
 
+WORK = 3e-8
+"""Units of work (stopping.py) per entry of the band and chip."""
+
+
+def slicing_work(instance: Instance, longest: float = 2.0) -> float:
+    """Units of work that :func:`slice_order` takes, about."""
+    band = instance.nodes**2 * min(1.0, longest / instance.chips)
+    return WORK * instance.chips * min(band, BAND_LIMIT)
+
+
 def slice_order(instance: Instance, order: IntArray, mode: Mode, *, longest: float = 2.0) -> Placement | None:
     """The best placement that cuts ``order`` into contiguous blocks on chips ``0, 1, ...``.
 

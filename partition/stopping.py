@@ -1,41 +1,152 @@
-"""When to stop: a deadline, and a flag that another thread or a signal handler may set."""
+"""When to stop: a clock with a limit, a flag that another thread or a signal handler may set, and what went wrong."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from partition.errors import InvalidInput
+
+POLL = 1e-4
+"""Work of whatever lies between two questions whether to stop; larger pieces are charged by themselves."""
+
+
+class _Shared:
+    """What a stop and all its parts have in common."""
+
+    def __init__(self, deadline: float) -> None:
+        self.begun = time.perf_counter()
+        self.deadline = deadline
+        self.flag = threading.Event()
+        self.work = 0.0
+        self.faults: list[str] = []
+        self.failure: Exception | None = None
 
 
 class Stop:
-    """Asked by every phase of the search; the one place that reads the clock."""
+    """Asked by every phase of the search; the one place that reads the clock.
 
-    def __init__(self, time_limit: float) -> None:
-        self.begun = time.perf_counter()
-        self.time_limit = time_limit
-        self.flag = threading.Event()
+    The search's clock is the clock on the wall or, with a work limit, a meter that every phase advances by what it
+    does (:meth:`charge`). All shares and slices are of that clock, so a search by work is the same search, repeatable
+    to the last digit: nothing in it depends on how fast the machine is.
+
+    Parameters
+    ----------
+    time_limit : seconds. With a work limit it is only a safeguard, whose striking is not repeatable.
+    work_limit : units of work, each about a second of one core.
+
+    Attributes
+    ----------
+    time_limit : on the search's clock, in its units.
+    by_work : whether the clock is the meter.
+    """
+
+    def __init__(self, time_limit: float = math.inf, *, work_limit: float | None = None) -> None:
+        self._shared = _Shared(time_limit)
+        self.by_work = work_limit is not None
+        self.time_limit = time_limit if work_limit is None else work_limit
 
     def limited(self, seconds: float) -> Stop:
-        """A stop after this many more seconds that the same flag sets off; its clock began with this one's."""
-        part = Stop(min(self.time_limit, self.seconds + seconds))
-        part.begun, part.flag = self.begun, self.flag
+        """A stop after this much more on the same clock; the same flag sets it off."""
+        part = Stop()
+        part._shared, part.by_work = self._shared, self.by_work
+        part.time_limit = min(self.time_limit, self.seconds + seconds)
         return part
 
     @property
+    def flag(self) -> threading.Event:
+        """Set by whoever wants the search to end."""
+        return self._shared.flag
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds on the wall since the start."""
+        return time.perf_counter() - self._shared.begun
+
+    @property
+    def work(self) -> float:
+        """Units of work done; 0 without a work limit."""
+        return self._shared.work
+
+    @property
     def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self.begun
+        """What the search's clock shows: seconds since the start, or units of work done."""
+        return self._shared.work if self.by_work else self.elapsed
 
     @property
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """What is left on the search's clock, never negative."""
         return max(0.0, self.time_limit - self.seconds)
+
+    @property
+    def until_deadline(self) -> float:
+        """Seconds on the wall until the safeguard strikes, never negative."""
+        return max(0.0, self._shared.deadline - self.elapsed)
+
+    @property
+    def forced(self) -> bool:
+        """Whether the search must end whatever its clock shows: the flag is set or the wall's time limit over."""
+        return self.flag.is_set() or self.until_deadline <= 0.0
+
+    def charge(self, work: float) -> None:
+        """Advance the meter, if that is the clock; what is charged must not depend on the time."""
+        if self.by_work:
+            self._shared.work += work
 
     def __call__(self) -> bool:
         """Whether to stop now."""
-        return self.flag.is_set() or self.remaining <= 0.0
+        self.charge(POLL)
+        return self.remaining <= 0.0 or self.forced
+
+    # --- what went wrong -------------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong without ending the search, a sentence each."""
+        return self._shared.faults
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error of the library's own that ended the search."""
+        return self._shared.failure
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody wanted the search to end."""
+        return self.flag.is_set() and self.failure is None
+
+    def note(self, fault: str) -> None:
+        """Remember a fault, once."""
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+    @contextlib.contextmanager
+    def surviving(self, what: Callable[[], str]) -> Iterator[None]:
+        """Within, no fault loses the answer so far.
+
+        Out of memory ends what is done here, and the search goes on with the next thing; Ctrl-C and errors of the
+        library itself end the search. The latter are kept as ``failure``, so that they are reported, not hidden.
+
+        Parameters
+        ----------
+        what : says, afterwards, what was done.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.flag.set()
+        except InvalidInput:
+            raise
+        except MemoryError:
+            self.note(f"out of memory in {what()}")
+        except Exception as error:
+            self.note(f"{type(error).__name__} in {what()}: {' '.join(str(error).split())}")
+            self._shared.failure = error
+            self.flag.set()
 
 
 @contextlib.contextmanager

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import joblib
+import psutil
 import pytest
 from instances import answer_of, diamond, package
 from oracle import certify
 
 from partition import InvalidInput, load_hardware, load_model, partition
 from partition.description import describe
+from partition.front import answer
+from partition.portfolio import _end_local_workers
 
 
 def test_two_workers_agree_with_one() -> None:
@@ -34,7 +45,7 @@ def test_a_dask_cluster_serves_as_well() -> None:
 
 def test_out_of_time_the_best_answer_and_the_best_bound_are_joined() -> None:
     graph, hardware = load_model("randwire").graph, load_hardware("ring8")
-    both = partition(graph, hardware, workers=2, time_limit=3)
+    both = partition(graph, hardware, workers=2, time_limit=6)
     certify(describe(graph, hardware), answer_of(both))
     assert both.status == "feasible" and 0 < both.bound < both.period
 
@@ -49,3 +60,92 @@ def test_graphs_and_results_survive_pickling() -> None:
 def test_a_number_of_workers_that_is_none_is_refused(workers: object) -> None:
     with pytest.raises(InvalidInput, match="workers is"):
         partition(diamond(), package(2), workers=workers)  # type: ignore[arg-type]
+
+
+def once_known(folder: Path, members: int, strike: Callable[[], None]) -> threading.Thread:
+    """Strike as soon as this many members have written down an answer."""
+
+    def wait() -> None:
+        until = time.perf_counter() + 60
+        while time.perf_counter() < until:
+            if len(list(folder.glob("mcm-partition-*/[0-9].json"))) >= members:
+                strike()
+                return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def workers_alive() -> list[Any]:
+    """The processes in which members run."""
+    children = psutil.Process().children()
+    return [child for child in children if "LokyProcess" in " ".join(child.cmdline())]
+
+
+def kill_workers() -> None:
+    for process in workers_alive():
+        process.kill()
+
+
+def test_what_killed_workers_knew_is_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    graph, hardware = load_model("randwire").graph, load_hardware("ring8")
+    killer = once_known(tmp_path, 1, kill_workers)
+    result = partition(graph, hardware, workers=2, time_limit=120)
+    killer.join()
+    certify(describe(graph, hardware), answer_of(result))
+    assert result.status == "feasible" and 0 < result.bound <= result.period and result.seconds < 90
+    assert result.faults == ("a worker process died",)
+    assert not list(tmp_path.glob("mcm-partition-*"))
+
+
+def test_workers_killed_before_they_knew_anything_leave_it_to_this_process() -> None:
+    graph, hardware = load_model("unet").graph, load_hardware("ring8")
+    _end_local_workers()
+
+    def kill_at_once() -> None:
+        while not workers_alive():
+            time.sleep(0.01)
+        kill_workers()
+
+    killer = threading.Thread(target=kill_at_once)
+    killer.start()
+    result = partition(graph, hardware, workers=2, time_limit=60)
+    killer.join()
+    certify(describe(graph, hardware), answer_of(result))
+    assert result.status == "optimal" and result.faults == ("a worker process died",)
+
+
+def test_ctrl_c_gives_the_best_answer_of_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    graph, hardware = load_model("randwire").graph, load_hardware("ring8")
+    user = once_known(tmp_path, 1, lambda: signal.raise_signal(signal.SIGINT))
+    result = partition(graph, hardware, workers=2, time_limit=120)
+    user.join()
+    certify(describe(graph, hardware), answer_of(result))
+    assert result.interrupted and 0 < result.bound <= result.period and result.seconds < 90
+    assert not list(tmp_path.glob("mcm-partition-*"))
+
+
+def test_a_member_without_memory_does_not_cost_the_answer_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_unless_first(question: Any, *rest: Any, **more: Any) -> Any:
+        if question.seed == 0:
+            raise MemoryError("injected")
+        return answer(question, *rest, **more)
+
+    monkeypatch.setattr("partition.front.answer", answer_unless_first)
+    with joblib.parallel_config(backend="sequential"):
+        result = partition(diamond(), package(2), workers=2)
+    certify(describe(diamond(), package(2)), answer_of(result))
+    assert result.faults == ("MemoryError in a worker: injected",)
+
+
+def test_a_defect_in_every_member_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("mine")
+
+    monkeypatch.setattr("partition.front.answer", fail)
+    with joblib.parallel_config(backend="sequential"), pytest.raises(ZeroDivisionError, match="mine"):
+        partition(diamond(), package(2), workers=2)
