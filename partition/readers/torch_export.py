@@ -34,13 +34,22 @@ _SAME = {
     "_native_batch_norm_legit_no_training": "BatchNormalization", "topk": "TopK", "einsum": "Einsum",
     "adaptive_avg_pool2d": "GlobalAveragePool", "_adaptive_avg_pool2d": "GlobalAveragePool", "roll": "Concat",
     "flip": "Concat", "matmul": "MatMul", "mm": "MatMul", "bmm": "MatMul", "upsample_nearest2d": "Resize",
+    "mv": "MatMul", "repeat_interleave": "Tile", "tile": "Tile", "new_zeros": "ConstantOfShape", "relu6": "Clip",
+    "new_ones": "ConstantOfShape", "new_full": "ConstantOfShape", "scalar_tensor": "ConstantOfShape",
+    "square": "Mul", "floor": "Floor", "ceil": "Ceil", "round": "Round", "sign": "Sign", "tan": "Tan", "sinh": "Sinh",
+    "cosh": "Cosh", "mish": "Mish", "selu": "Selu", "celu": "Celu", "isnan": "IsNaN", "isinf": "IsInf",
+    "logical_or": "Or", "logical_xor": "Xor", "clamp_max": "Clip", "gather": "GatherElements", "narrow": "Slice",
+    "scatter": "ScatterElements", "max_pool1d": "MaxPool", "max_pool3d": "MaxPool", "avg_pool1d": "AveragePool",
+    "avg_pool3d": "AveragePool", "argmin": "ArgMin", "prod": "ReduceProd", "logsumexp": "ReduceLogSumExp",
+    "instance_norm": "InstanceNormalization", "adaptive_max_pool2d": "GlobalMaxPool", "pixel_shuffle": "DepthToSpace",
+    "pixel_unshuffle": "SpaceToDepth", "prelu": "PRelu", "outer": "Mul", "fill": "Identity", "one_hot": "OneHot",
 }  # fmt: skip
 """ATen operators that cost what an ONNX operator costs."""
 
 _VIEWS = frozenset({
     "view", "reshape", "permute", "transpose", "t", "expand", "expand_as", "unsqueeze", "squeeze", "flatten", "alias",
     "detach", "detach_", "contiguous", "clone", "_unsafe_view", "unflatten", "dropout", "dropout_", "view_as",
-    "movedim", "native_dropout", "lift_fresh_copy", "unbind", "type_as", "numpy_T",
+    "movedim", "mT", "swapaxes", "swapdims", "native_dropout", "lift_fresh_copy", "unbind", "type_as", "numpy_T",
 })  # fmt: skip
 """The same bytes under another shape (or, ``clone`` and ``contiguous``, at most moved)."""
 
@@ -171,6 +180,13 @@ def _inputs(node: Any) -> list[Any]:
     return list(dict.fromkeys(node.all_input_nodes))
 
 
+def _operands(argument: Any) -> list[Any]:
+    """Nodes among the arguments by position, one that comes twice twice: ``x @ x`` has two operands."""
+    if isinstance(argument, tuple | list):
+        return [node for part in argument for node in _operands(part)]
+    return [argument] if hasattr(argument, "all_input_nodes") else []
+
+
 def _is_tensor(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
@@ -197,7 +213,9 @@ def _cost(kind: str, node: Any, results: list[Any]) -> OperatorCost:
     try:
         outputs: list[TensorSpec | None] = [_spec(value) for value in results]
         inputs: list[TensorSpec | None] = [
-            _spec(value) for u in _inputs(node) if _is_tensor(value := u.meta.get("val"))
+            _spec(value)
+            for u in _operands((*node.args, *node.kwargs.values()))
+            if _is_tensor(value := u.meta.get("val"))
         ]
     except InvalidModelFile as error:
         raise InvalidModelFile(f"operation {node.name!r} ({kind}): {error}") from error
@@ -214,9 +232,9 @@ def _cost(kind: str, node: Any, results: list[Any]) -> OperatorCost:
 
 
 def _attributes(kind: str, node: Any) -> dict[str, Any]:
-    if kind in ("max_pool2d", "avg_pool2d"):
-        size = node.args[1]
-        return {"kernel_shape": list(size) if isinstance(size, tuple | list) else [size, size]}
+    if kind.startswith(("max_pool", "avg_pool")):
+        size, d = node.args[1], int(kind[-2])
+        return {"kernel_shape": list(size) * (d // len(size)) if isinstance(size, tuple | list) else [size] * d}
     if kind == "einsum":
         return {"equation": node.args[0]}
     return {}
@@ -264,6 +282,11 @@ def _attention(call: _Arguments) -> float:
     return pairs * (2.0 * query[-1] + 2.0 * value[-1] + 6.0)
 
 
+def _cell(call: _Arguments) -> float:
+    """One step of a recurrent layer: both of its matrices with every row of the input."""
+    return 2.0 * math.prod(call.shape(0)[:-1]) * (math.prod(call.shape(2)) + math.prod(call.shape(3)))
+
+
 def _recurrent(call: _Arguments) -> float:
     """Per step and layer 2 x gates x hidden x (input + hidden), from the weights themselves."""
     weights = [_spec(w.meta["val"]).shape for arg in call.node.args if isinstance(arg, tuple | list)
@@ -275,6 +298,7 @@ def _recurrent(call: _Arguments) -> float:
 _SPECIAL = {
     "linear": _linear, "addmm": _addmm, "baddbmm": _addmm, "conv1d": _convolution, "conv2d": _convolution,
     "conv3d": _convolution, "convolution": _general_convolution, "conv_transpose2d": _transposed_convolution,
-    "conv_transpose1d": _transposed_convolution, "scaled_dot_product_attention": _attention, "lstm": _recurrent,
-    "gru": _recurrent, "rnn_tanh": _recurrent,
+    "conv_transpose1d": _transposed_convolution, "conv_transpose3d": _transposed_convolution,
+    "scaled_dot_product_attention": _attention, "lstm": _recurrent, "gru": _recurrent, "rnn_tanh": _recurrent,
+    "rnn_relu": _recurrent, "lstm_cell": _cell, "gru_cell": _cell, "rnn_tanh_cell": _cell, "rnn_relu_cell": _cell,
 }  # fmt: skip

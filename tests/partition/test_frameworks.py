@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from partition import Graph, InvalidInput, InvalidModelFile, load_hardware, part
 from partition.description import describe
 
 torch = pytest.importorskip("torch")
+PROGRAMS = importlib.import_module("torch_programs").PROGRAMS
 
 
 class Block(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -66,7 +68,11 @@ CASES = {
     "convolutional": (convolutional, lambda: (torch.zeros(2, 3, 32, 32),)),
     "recurrent": (Recurrent, lambda: (torch.zeros(2, 12, 64),)),
 }
-COUNTED = {"linear", "addmm", "mm", "bmm", "matmul", "conv2d", "conv_transpose2d", "scaled_dot_product_attention"}
+COUNTED = {
+    "linear", "addmm", "baddbmm", "mm", "bmm", "matmul", "einsum", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "scaled_dot_product_attention", "lstm", "gru",
+    "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell",
+}  # fmt: skip
 
 
 def exported(name: str) -> tuple[Any, Any, Any]:
@@ -75,19 +81,18 @@ def exported(name: str) -> tuple[Any, Any, Any]:
     return module, args(), torch.export.export(module, args())
 
 
-@pytest.mark.parametrize("name", ["encoder", "convolutional"])
+@pytest.mark.parametrize("name", list(PROGRAMS | CASES))
 def test_flops_agree_with_pytorchs_own_counter(name: str) -> None:
     """It counts products and convolutions alone; so they are compared alone, and everything else must be small."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    module, args, program = exported(name)
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    for part in module.modules():  # attention has fused paths that the counter does not know
-        if isinstance(part, torch.nn.MultiheadAttention):
-            part.train()
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        module(*args)
+    make, args = (PROGRAMS | CASES)[name]
+    program = torch.export.export(make().eval(), args())
+    # Without the fused paths that the counter does not know.
+    plain = (torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), torch.no_grad())
+    with plain[0], plain[1], plain[2], FlopCounterMode(display=False) as counter:
+        program.module()(*args())
     graph = Graph.from_torch(program)
     kinds = np.array([kind in COUNTED for kind in graph.op_types])
     assert graph.flops[kinds].sum() == pytest.approx(counter.get_total_flops(), rel=0.02)
@@ -135,6 +140,22 @@ def test_data_dependent_control_flow_is_named() -> None:
     program = torch.export.export(Branches(), (torch.zeros(3),))
     with pytest.raises(InvalidModelFile, match=r"'cond' is torch.cond"):
         Graph.from_torch(program)
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (lambda x: torch.while_loop(lambda y: y.sum() < 9, lambda y: (y + 1,), (x,))[0], "'while_loop' is torch"),
+        (lambda x: torch.nonzero(x).sum(0), r"'nonzero' \(nonzero\).*depends on data"),
+    ],
+)
+def test_loops_and_shapes_that_depend_on_data_are_named(function: Any, named: str) -> None:
+    class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            return function(x)
+
+    with pytest.raises(InvalidModelFile, match=named):
+        Graph.from_torch(torch.export.export(Module(), (torch.ones(3),)))
 
 
 def test_dynamic_dimensions_take_the_examples_value() -> None:
@@ -185,16 +206,91 @@ def cnn_args() -> tuple[Any, Any]:
     return [jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes], jax.ShapeDtypeStruct((2, 24, 24, 3), jnp.float32)
 
 
-@pytest.mark.parametrize(("function", "make"), [(transformer, transformer_args), (cnn, cnn_args)])
-def test_flops_agree_with_xlas_own_count(function: Any, make: Any) -> None:
-    args = make()
+def einsums(w: Any, x: Any) -> Any:
+    heads = jnp.einsum("bnd,hde->bhne", x, w)
+    return jnp.einsum("bhne,bhme->bhnm", heads, heads)
+
+
+def conv(x: Any, kernel: Any, **options: Any) -> Any:
+    return jax.lax.conv_general_dilated(
+        x, kernel, options.pop("strides", (1, 1)), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), **options
+    )
+
+
+def resnet(params: list[Any], x: Any) -> Any:
+    x = jax.nn.relu(conv(x, params[0], strides=(2, 2)))
+    x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
+    x = x + jax.nn.relu(conv(jax.nn.relu(conv(x, params[1])), params[2]))
+    return x.mean((1, 2)) @ params[3]
+
+
+def decoder(params: dict[str, Any], x: Any) -> Any:
+    """Causal attention and a gated feed-forward."""
+    q, k, v = (jnp.einsum("bnd,dhe->bhne", x, params[name]) for name in "qkv")
+    scores = jnp.where(jnp.tril(jnp.ones(q.shape[2:3] * 2, bool)), jnp.einsum("bhne,bhme->bhnm", q, k) / 8, -1e9)
+    mixed = jnp.einsum("bhnm,bhme->bnhe", jax.nn.softmax(scores), v)
+    x = x + jnp.einsum("bnhe,hed->bnd", mixed, params["o"])
+    return x + (jax.nn.silu(x @ params["gate"]) * (x @ params["up"])) @ params["down"]
+
+
+def lstm(params: dict[str, Any], xs: Any, unroll: bool = False) -> Any:
+    def step(carry: Any, x: Any) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(x @ params["x"] + h @ params["h"], 4, -1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zero = jnp.zeros((xs.shape[1], params["h"].shape[0]))
+    return jax.lax.scan(step, (zero, zero), xs, unroll=unroll)[1]
+
+
+def shaped(*shape: int) -> Any:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+JAX_PROGRAMS: dict[str, tuple[Any, Any]] = {
+    "transformer": (transformer, transformer_args()),
+    "cnn": (cnn, cnn_args()),
+    "einsum": (einsums, (shaped(4, 32, 16), shaped(2, 9, 32))),
+    "batched product": (lambda w, x: jax.lax.batch_matmul(x, w), (shaped(6, 30, 10), shaped(6, 20, 30))),
+    "resnet": (resnet, ([shaped(7, 7, 3, 32), *[shaped(3, 3, 32, 32)] * 2, shaped(32, 10)], shaped(2, 64, 64, 3))),
+    "depthwise": (lambda w, x: conv(x, w, feature_group_count=16), (shaped(3, 3, 1, 16), shaped(2, 24, 24, 16))),
+    "dilated": (lambda w, x: conv(x, w, rhs_dilation=(2, 2)), (shaped(3, 3, 8, 16), shaped(2, 24, 24, 8))),
+    "upwards": (lambda w, x: jax.lax.conv_transpose(x, w, (2, 2), "SAME"), (shaped(3, 3, 8, 4), shaped(2, 12, 12, 8))),
+    "vmap": (lambda w, x: jax.vmap(lambda row: jnp.tanh(w @ row))(x), (shaped(8, 16), shaped(4, 16))),
+    "remat": (lambda w, x: jax.checkpoint(lambda h: jnp.sin(h @ w))(x), (shaped(16, 16), shaped(4, 16))),
+    "decoder": (decoder, ({name: shaped(64, 4, 16) for name in "qkv"} | {
+        "o": shaped(4, 16, 64), "gate": shaped(64, 256), "up": shaped(64, 256), "down": shaped(256, 64)},
+        shaped(2, 20, 64))),
+}  # fmt: skip
+
+
+def xla_count(function: Any, *args: Any) -> float:
     counted = jax.jit(function).lower(*args).cost_analysis()
-    own = counted["flops"] + counted.get("transcendentals", 0.0)
+    return float(counted["flops"] + counted.get("transcendentals", 0.0))
+
+
+@pytest.mark.parametrize("name", list(JAX_PROGRAMS))
+def test_flops_agree_with_xlas_own_count(name: str) -> None:
+    function, args = JAX_PROGRAMS[name]
     graph = Graph.from_jax(function, *args, weights=0)
-    assert graph.flops.sum() == pytest.approx(own, rel=0.02)
+    assert graph.flops.sum() == pytest.approx(xla_count(function, *args), rel=0.02)
     bytes_of_weights = sum(4 * np.prod(leaf.shape) for leaf in jax.tree_util.tree_leaves(args[0]))
     assert graph.weights.sum() + graph.shared_bytes.sum() == bytes_of_weights
-    result = partition(graph, load_hardware("ring4"), time_limit=20)
+    assert graph.unknown_operators == ()
+
+
+def test_a_recurrence_counts_as_its_steps_written_out() -> None:
+    """XLA counts the body of a loop once, however often it runs."""
+    args = {"x": shaped(24, 128), "h": shaped(32, 128)}, shaped(7, 2, 24)
+    graph = Graph.from_jax(lstm, *args, weights=0)
+    assert graph.flops.sum() == pytest.approx(xla_count(lambda p, xs: lstm(p, xs, unroll=True), *args), rel=0.02)
+
+
+def test_a_traced_function_is_partitioned() -> None:
+    function, args = JAX_PROGRAMS["transformer"]
+    result = partition(Graph.from_jax(function, *args, weights=0), load_hardware("ring4"), time_limit=20)
     assert result.status == "optimal"
 
 
