@@ -140,7 +140,7 @@ def show(kind: str, seed: int, index: int) -> None:
 @click.option("--files", default=50_000, show_default=True, help="Over all formats.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", multiple=True, type=click.Choice(formats()), help="Formats; repeatable.")
-@click.option("--show", "shown", type=(click.Choice(formats()), int), help="Format and number of one file to try again.")
+@click.option("--show", "shown", type=(click.Choice(formats()), int), help="Format and number of a file to try again.")
 @click.option("--messages", is_flag=True, help="Also print the commonest refusals.")
 def main(files: int, seed: int, only: tuple[str, ...], shown: tuple[str, int] | None, messages: bool) -> None:
     """Try damaged files."""

@@ -1,8 +1,31 @@
-"""Makes the shared instances and the independent checker importable from every test."""
+"""Makes the shared instances and the independent checker importable from every test; bounds for hostile ones."""
 
 from __future__ import annotations
 
+import resource
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def bounded() -> Iterator[None]:
+    """15 s and a gigabyte for each test."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, hard))
+    previous = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 15)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, previous)
+    resource.setrlimit(resource.RLIMIT_AS, (before, hard))

@@ -49,9 +49,17 @@ def native_texts() -> list[bytes]:
 def placement_texts() -> list[bytes]:
     """Device-placement files: inference on accelerators, training with CPUs."""
     nodes: list[dict[str, Any]] = [
-        {"id": i, "supportedOnFpga": 1, "cpuLatency": 9.0, "fpgaLatency": 1.0 + i, "isBackwardNode": int(i > 2), "size": 10.0,
-         "name": f"n{i}"} for i in range(5)
-    ]  # fmt: skip
+        {
+            "id": i,
+            "supportedOnFpga": 1,
+            "cpuLatency": 9.0,
+            "fpgaLatency": 1.0 + i,
+            "isBackwardNode": int(i > 2),
+            "size": 10.0,
+            "name": f"n{i}",
+        }
+        for i in range(5)
+    ]
     edges = [{"sourceId": i, "destId": i + 1, "cost": 0.5 * i, "size": 1} for i in range(4)]
     plain = {"maxFPGAs": 2, "maxCPUs": 0, "maxSizePerFPGA": 40.0, "nodes": nodes[:3], "edges": edges[:2]}
     colours = [{**node, "colorClass": i % 3} for i, node in enumerate(nodes)]
@@ -111,9 +119,16 @@ def answers() -> list[bytes]:
     graph = graph_of_answers()
     assignment = dict(zip(graph.names, _placement(graph).assignment.tolist(), strict=True))
     full = {
-        "model": graph.name, "fingerprint": graph.fingerprint, "chips": 3, "kinds": ["edge"] * 3, "positions": [],
-        "assignment": assignment, "replicas": {graph.names[0]: [1]}, "relays": [[graph.tensor_names[0], 1]], "period": 1.0,
-    }  # fmt: skip
+        "model": graph.name,
+        "fingerprint": graph.fingerprint,
+        "chips": 3,
+        "kinds": ["edge"] * 3,
+        "positions": [],
+        "assignment": assignment,
+        "replicas": {graph.names[0]: [1]},
+        "relays": [[graph.tensor_names[0], 1]],
+        "period": 1.0,
+    }
     mesh = {**full, "chips": 4, "kinds": ["edge"] * 4, "positions": [3, 1, 0, 2], "replicas": {}, "relays": []}
     plain = {**full, "replicas": {}, "relays": []}
     return [json.dumps(data).encode() for data in (full, plain, mesh, assignment)]
@@ -168,8 +183,17 @@ def manifests() -> list[bytes]:
 
 @cache
 def models() -> list[bytes]:
-    """Products, convolutions, shape computations, bodies, functions, weights beside the model, recurrence, ONNX Runtime's own."""
-    return [_perceptron("batch"), _convolution(), _shapes(), _bodies(), _functions(), _outside(), _recurrent(), _contributed()]
+    """Products, convolutions, shapes, bodies, functions, weights beside the model, recurrence, ONNX Runtime's own."""
+    return [
+        _perceptron("batch"),
+        _convolution(),
+        _shapes(),
+        _bodies(),
+        _functions(),
+        _outside(),
+        _recurrent(),
+        _contributed(),
+    ]
 
 
 def _model(
@@ -200,18 +224,24 @@ def _ones(*shape: int) -> Any:
 
 def _perceptron(rows: str | int = 2) -> bytes:
     nodes = [
-        _node("MatMul", ["x", "w"], ["a"]), _node("Add", ["a", "b"], ["c"]), _node("Relu", ["c"], ["d"]),
-        _node("MatMul", ["d", "w"], ["e"]), _node("Softmax", ["e"], ["y"]),
-    ]  # fmt: skip
+        _node("MatMul", ["x", "w"], ["a"]),
+        _node("Add", ["a", "b"], ["c"]),
+        _node("Relu", ["c"], ["d"]),
+        _node("MatMul", ["d", "w"], ["e"]),
+        _node("Softmax", ["e"], ["y"]),
+    ]
     return _model(nodes, {"x": [rows, 4]}, ["y"], {"w": _ones(4, 4), "b": _ones(4)})
 
 
 def _convolution() -> bytes:
     nodes = [
-        _node("Conv", ["x", "k"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]), _node("MaxPool", ["a"], ["b"], kernel_shape=[2, 2]),
-        _node("BatchNormalization", ["b", "s", "s", "s", "s"], ["c"]), _node("GlobalAveragePool", ["c"], ["d"]),
-        _node("Flatten", ["d"], ["e"]), _node("Gemm", ["e", "w"], ["y"], alpha=0.5, transB=1),
-    ]  # fmt: skip
+        _node("Conv", ["x", "k"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        _node("MaxPool", ["a"], ["b"], kernel_shape=[2, 2]),
+        _node("BatchNormalization", ["b", "s", "s", "s", "s"], ["c"]),
+        _node("GlobalAveragePool", ["c"], ["d"]),
+        _node("Flatten", ["d"], ["e"]),
+        _node("Gemm", ["e", "w"], ["y"], alpha=0.5, transB=1),
+    ]
     return _model(nodes, {"x": ["batch", 3, 8, 8]}, ["y"], {"k": _ones(4, 3, 3, 3), "s": _ones(4), "w": _ones(5, 4)})
 
 
@@ -219,17 +249,40 @@ def _shapes() -> bytes:
     from onnx import numpy_helper
 
     nodes = [
-        _node("Shape", ["x"], ["s"]), _node("Constant", [], ["zero"], value=numpy_helper.from_array(np.array([0]))),
-        _node("Gather", ["s", "zero"], ["n"]), _node("Concat", ["n", "rest"], ["t"], axis=0), _node("Reshape", ["x", "t"], ["a"]),
-        _node("Unsqueeze", ["a", "zero"], ["u"]), _node("Squeeze", ["u", "zero"], ["v"]), _node("Constant", [], ["c"], value_ints=[1, 2]),
-        _node("ConstantOfShape", ["t"], ["z"]), _node("Expand", ["z", "t"], ["e"]), _node("Where", ["m", "v", "e"], ["w"]),
-        _node("NonZero", ["w"], ["nz"]), _node("Slice", ["w", "zero", "one"], ["p"]), _node("Tile", ["p", "c"], ["q"]),
-        _node("Range", ["r0", "r1", "r2"], ["r"]), _node("Cast", ["q"], ["y"], to=1), _node("Split", ["y"], ["y1", "y2"], num_outputs=2),
-        _node("Resize", ["x4", "", "scales"], ["big"]), _node("Pad", ["y", "pads"], ["padded"]), _node("TopK", ["y", "one"], ["top", "at"]),
-        _node("Einsum", ["a", "a"], ["dots"], equation="ij,kj->ik"), _node("Loop", ["trips", "", "y"], ["l"], body=_body()),
-    ]  # fmt: skip
-    weights = {"rest": np.array([8]), "m": np.array(True), "one": np.array([1]), "r0": np.array(0), "r1": np.array(9), "r2": np.array(2),
-               "scales": np.array([1, 1, 2, 2], np.float32), "pads": np.array([0, 1, 0, 1]), "trips": np.array(3)}  # fmt: skip
+        _node("Shape", ["x"], ["s"]),
+        _node("Constant", [], ["zero"], value=numpy_helper.from_array(np.array([0]))),
+        _node("Gather", ["s", "zero"], ["n"]),
+        _node("Concat", ["n", "rest"], ["t"], axis=0),
+        _node("Reshape", ["x", "t"], ["a"]),
+        _node("Unsqueeze", ["a", "zero"], ["u"]),
+        _node("Squeeze", ["u", "zero"], ["v"]),
+        _node("Constant", [], ["c"], value_ints=[1, 2]),
+        _node("ConstantOfShape", ["t"], ["z"]),
+        _node("Expand", ["z", "t"], ["e"]),
+        _node("Where", ["m", "v", "e"], ["w"]),
+        _node("NonZero", ["w"], ["nz"]),
+        _node("Slice", ["w", "zero", "one"], ["p"]),
+        _node("Tile", ["p", "c"], ["q"]),
+        _node("Range", ["r0", "r1", "r2"], ["r"]),
+        _node("Cast", ["q"], ["y"], to=1),
+        _node("Split", ["y"], ["y1", "y2"], num_outputs=2),
+        _node("Resize", ["x4", "", "scales"], ["big"]),
+        _node("Pad", ["y", "pads"], ["padded"]),
+        _node("TopK", ["y", "one"], ["top", "at"]),
+        _node("Einsum", ["a", "a"], ["dots"], equation="ij,kj->ik"),
+        _node("Loop", ["trips", "", "y"], ["l"], body=_body()),
+    ]
+    weights = {
+        "rest": np.array([8]),
+        "m": np.array(True),
+        "one": np.array([1]),
+        "r0": np.array(0),
+        "r1": np.array(9),
+        "r2": np.array(2),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+        "pads": np.array([0, 1, 0, 1]),
+        "trips": np.array(3),
+    }
     return _model(nodes, {"x": ["batch", 8], "x4": [1, 1, 2, 2]}, ["padded", "big", "nz", "r", "dots", "l"], weights)
 
 
@@ -253,16 +306,25 @@ def _bodies() -> bytes:
         helper.make_graph([_node(op, ["a", "w"], ["r"])], op, [], [info("r", TensorProto.FLOAT, None)])
         for op in ("Add", "Mul")
     ]
-    nested = helper.make_graph([_node("If", ["flag"], ["r"], then_branch=branches[0], else_branch=branches[1])], "n", [],
-                               [info("r", TensorProto.FLOAT, None)])  # fmt: skip
-    scan = helper.make_graph([_node("Add", ["s", "v"], ["t"]), _node("Relu", ["t"], ["o"])], "scan",
-                             [info("s", TensorProto.FLOAT, None), info("v", TensorProto.FLOAT, None)],
-                             [info("t", TensorProto.FLOAT, None), info("o", TensorProto.FLOAT, None)])  # fmt: skip
+    nested = helper.make_graph(
+        [_node("If", ["flag"], ["r"], then_branch=branches[0], else_branch=branches[1])],
+        "n",
+        [],
+        [info("r", TensorProto.FLOAT, None)],
+    )
+    scan = helper.make_graph(
+        [_node("Add", ["s", "v"], ["t"]), _node("Relu", ["t"], ["o"])],
+        "scan",
+        [info("s", TensorProto.FLOAT, None), info("v", TensorProto.FLOAT, None)],
+        [info("t", TensorProto.FLOAT, None), info("o", TensorProto.FLOAT, None)],
+    )
     nodes = [
-        _node("Relu", ["x"], ["a"]), _node("ReduceMax", ["x"], ["top"]), _node("Cast", ["top"], ["flag"], to=TensorProto.BOOL),
+        _node("Relu", ["x"], ["a"]),
+        _node("ReduceMax", ["x"], ["top"]),
+        _node("Cast", ["top"], ["flag"], to=TensorProto.BOOL),
         _node("If", ["flag"], ["b"], then_branch=nested, else_branch=branches[1]),
         _node("Scan", ["w", "b"], ["last", "y"], body=scan, num_scan_inputs=1),
-    ]  # fmt: skip
+    ]
     return _model(nodes, {"x": ["batch", 4]}, ["last", "y"], {"w": _ones(4)})
 
 
@@ -271,9 +333,17 @@ def _functions() -> bytes:
 
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
     inner = helper.make_function("own", "Inner", ["a"], ["b"], [_node("Relu", ["a"], ["b"])], opsets)
-    outer = helper.make_function("own", "Outer", ["a"], ["c"], [
-        helper.make_node("Inner", ["a"], ["b"], domain="own"), helper.make_node("Inner", ["b"], ["c"], domain="own"),
-    ], opsets)  # fmt: skip
+    outer = helper.make_function(
+        "own",
+        "Outer",
+        ["a"],
+        ["c"],
+        [
+            helper.make_node("Inner", ["a"], ["b"], domain="own"),
+            helper.make_node("Inner", ["b"], ["c"], domain="own"),
+        ],
+        opsets,
+    )
     nodes = [
         helper.make_node("Outer", ["x"], ["h"], domain="own"),
         helper.make_node("Unheard", ["h"], ["y"], domain="strange"),
@@ -300,9 +370,11 @@ def _outside() -> bytes:
 
 def _recurrent() -> bytes:
     nodes = [
-        _node("LSTM", ["x", "w", "r"], ["h", "last", "cell"], hidden_size=5), _node("Squeeze", ["last"], ["l"]),
-        _node("LayerNormalization", ["l", "g"], ["n"]), _node("Dropout", ["n"], ["y", "mask"]),
-    ]  # fmt: skip
+        _node("LSTM", ["x", "w", "r"], ["h", "last", "cell"], hidden_size=5),
+        _node("Squeeze", ["last"], ["l"]),
+        _node("LayerNormalization", ["l", "g"], ["n"]),
+        _node("Dropout", ["n"], ["y", "mask"]),
+    ]
     return _model(nodes, {"x": [6, "batch", 4]}, ["y"], {"w": _ones(1, 20, 4), "r": _ones(1, 20, 5), "g": _ones(5)})
 
 

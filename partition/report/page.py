@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
+from hashlib import sha256
 from importlib import resources
 from os import PathLike
 from string import Template
@@ -40,6 +42,7 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
         title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
         style=parts["css"],
         program=parts["js"],
+        digest=base64.b64encode(sha256(f"\n{parts['js']}\n".encode()).digest()).decode(),  # no other script may run
         data=data,
     )
     if path is not None:
