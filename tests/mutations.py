@@ -16,8 +16,8 @@ Rng = np.random.Generator
 TEXTS = (
     "", " ", "\x00", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "two\nlines\r", "\u202egnp.exe", "\u2028", "\x7f",
     "\x9b31m", "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "../../etc/passwd", "/etc/passwd",
-    "C:\\x", "a" * 5000, "\U0001f600", "e\u0301", "0", "NaN", "inf", "-1", "1_000", "a+b*2", "(" * 300, "{}", "$title", "%s%n",
-    "link", "a/b/c.d", "Input", "Constant", "name", "seconds", "MatMul", "\u0660",
+    "C:\\x", "a" * 5000, "\U0001f600", "e\u0301", "0", "NaN", "inf", "-1", "1_000", "a+b*2", "(" * 300, "{}", "$title",
+    "%s%n", "link", "a/b/c.d", "Input", "Constant", "name", "seconds", "MatMul", "\u0660",
 )  # fmt: skip
 NUMBERS = (
     0, 1, -1, 2, 3, 7, 63, 64, 65, 255, 4096, 4097, 2**31 - 1, 2**31, 2**32, 10**12, 10**18, 2**63 - 1, 2**63, 2**64,

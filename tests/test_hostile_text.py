@@ -77,7 +77,7 @@ def test_progress_shows_a_unit_as_it_is_written(tmp_path: Path) -> None:
     from partition.display import Display
     from partition.progress import Progress
 
-    line = Display(io.StringIO(), unit=f"[bold]{ESCAPES}").line(Progress("seed", 1.0, 2.0, 1.0))
+    line = Display(io.StringIO(), unit=f"[bold]{ESCAPES}").line(Progress(1.0, "seed", 2.0, 1.0, 0.5))
     assert line.isprintable() and "[bold]" in line
 
 
