@@ -15,12 +15,15 @@ def printable(text: str, at_most: int = LONGEST) -> str:
     what Python writes for them (``\\x1b``, ``\\n``, ``\\u202e``). Of a long text the middle is left out: sentences
     say at their end what to do.
     """
-    if len(text) > at_most:
-        tail = at_most // 4
-        text = f"{text[: at_most - tail - 5]} ... {text[len(text) - tail :]}"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    text = _shortened(text, at_most)  # before, so that escaping is cheap
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return _shortened(text, at_most)
+
+
+def _shortened(text: str, at_most: int) -> str:
+    tail = at_most // 4
+    return text if len(text) <= at_most else f"{text[: at_most - tail - 5]} ... {text[len(text) - tail :]}"
 
 
 def shown(value: object, at_most: int = 60) -> str:

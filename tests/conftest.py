@@ -1,12 +1,35 @@
-"""Makes the shared instances importable from every test, and the independent checker judge every answer."""
+"""Shared instances importable from every test, the independent checker on every answer, bounds for hostile files."""
 
 from __future__ import annotations
 
+import resource
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import checked
 
 checked.install(trials=checked.TRIALS)
+
+
+@pytest.fixture
+def bounded() -> Iterator[None]:
+    """15 s and a gigabyte for each test."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, hard))
+    previous = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 15)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, previous)
+    resource.setrlimit(resource.RLIMIT_AS, (before, hard))

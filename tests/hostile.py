@@ -17,6 +17,7 @@ from pathlib import Path
 
 import mutations as mutate
 import numpy as np
+from hostile_nodes import odd_node
 from hostile_seeds import (
     HARDWARE,
     answer_model,
@@ -48,7 +49,14 @@ from partition.split import Manifest, split_model
 SOLVED = 150
 """One in so many graphs that are read is also solved, one in so many answers simulated."""
 
-ENDINGS = {"toml": ".toml", "onnx": ".onnx", "npz": ".npz", "times csv": ".csv", "times json": ".json"}
+ENDINGS = {
+    "toml": ".toml",
+    "onnx": ".onnx",
+    "onnx nodes": ".onnx",
+    "npz": ".npz",
+    "times csv": ".csv",
+    "times json": ".json",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def hostile_file(kind: str, seed: int, index: int) -> bytes:
     seeds, change, _ = _FORMATS[kind]
     originals = seeds()
     content: bytes = mutate.pick(rng, originals)
-    return content if index % 100 == 0 else change(content, rng, originals)
+    return content if index % 100 == 0 and content else change(content, rng, originals)
 
 
 def tried(kind: str, path: Path, rng: Rng, *, loud: bool = False) -> Verdict:
@@ -126,6 +134,10 @@ def _read_onnx(path: Path, rng: Rng) -> None:
         order = np.empty(graph.n, dtype=np.int64)
         order[graph.topological_order] = chips
         split_model(path, Placement(order), path.parent / "inside" / "parts", dims={"batch": 2}, force=True)
+
+
+def _read_node(path: Path, rng: Rng) -> None:
+    _use_graph(load_model(str(path), format="onnx").graph, load_hardware("ring3"), rng)
 
 
 def _read_hardware(path: Path, rng: Rng) -> None:
@@ -242,6 +254,7 @@ _FORMATS: dict[str, tuple[Callable[[], list[bytes]], _Change, Callable[[Path, Rn
     "device placement": (placement_texts, _text(mutate.in_json), _read_model),
     "toml": (hardware_texts, _text(mutate.in_toml), _read_hardware),
     "onnx": (models, _message, _read_onnx),
+    "onnx nodes": (lambda: [b""], lambda content, rng, others: odd_node(rng), _read_node),
     "npz": (policies, _arrays, _read_policy),
     "times csv": (csv_times, _text(mutate.in_csv), _read_times),
     "times json": (json_times, _text(mutate.in_json), _read_times),

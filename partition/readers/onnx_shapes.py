@@ -190,6 +190,11 @@ class Scope:
             schema = defs.get_schema(node.op_type, self._versions.get("", 1), "")
         except defs.SchemaError:
             return self._contributed(node)
+        if node.op_type == "Split" and _split_in(node) not in (0, len(node.output)):
+            raise InvalidModelFile(  # onnx would write beyond the end of its list
+                f"Split {node.name or node.output[0]!r} says it has {_split_in(node)} outputs, but has "
+                f"{len(node.output)}; export the model again"
+            )
         if node.op_type in _SHAPED_BY_VALUES:
             operands = node.input if node.op_type == "ConstantOfShape" else node.input[1:]
             if any((spec := self.spec(name)) is not None and spec.size > KEPT_ELEMENTS for name in operands):
@@ -275,7 +280,7 @@ class Scope:
             case "Concat":
                 return sum(v.size for v in operands if v is not None) > KEPT_ELEMENTS
             case "Split":
-                return any(a.name == "num_outputs" and a.i > len(node.output) for a in node.attribute)
+                return _split_in(node) > len(node.output)
             case "Range":
                 start, limit, delta = (float(np.ravel(v)[0]) if v is not None else 0.0 for v in operands)
                 return delta == 0.0 or (limit - start) / delta > KEPT_ELEMENTS
@@ -289,6 +294,11 @@ class Scope:
 
 _SCALAR = TensorSpec((), 4.0)
 _FLOAT = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
+
+
+def _split_in(node: NodeProto) -> int:
+    """The number of outputs that a Split states; 0 if none."""
+    return max((int(a.i) for a in node.attribute if a.name == "num_outputs"), default=0)
 
 
 def _static_spec(found: TypeProto) -> TensorSpec | None:

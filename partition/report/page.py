@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
+from hashlib import sha256
 from importlib import resources
 from os import PathLike
 from string import Template
@@ -38,11 +40,13 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
         data = data.replace(character, escape)
     folder = resources.files("partition.report")
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in FILES}
+    script = f"\n{files['page.js']}\n{files['graph.js']}\n"  # as it stands between the page's tags
     text = Template(files["page.html"]).substitute(
         title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
         style=files["page.css"],
         page=files["page.js"],
         graph=files["graph.js"],
+        digest=base64.b64encode(sha256(script.encode()).digest()).decode(),  # no other script may run
         data=data,
     )
     if path is not None:

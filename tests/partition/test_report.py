@@ -179,13 +179,23 @@ def test_the_graph_is_used_without_a_mouse(bert: Result, browser: Any, tmp_path:
 def hostile() -> Result:
     b = GraphBuilder("</script><script>document.title='owned'</script>")
     b.operation("<img src=x onerror=alert(1)>", "Op</script>", outputs={"a\u2028&amp;": 1}, flops=1, bytes_accessed=0)
-    b.operation("b\x00\x1b[31m", "Op", inputs=["a\u2028&amp;"], flops=1, bytes_accessed=0)
+    b.operation("b\x00\x1b[31m\ud800", "Op", inputs=["a\u2028&amp;"], flops=1, bytes_accessed=0)
     return partition(b.build(), package(2))
 
 
 def test_names_cannot_leave_their_place(tmp_path: Path) -> None:
-    text = hostile().to_html(command="<script>")
+    text = hostile().to_html(tmp_path / "hostile.html", command="<script>")
     assert text.count("<script") == 2 and text.count("</script>") == 2 and "<img" not in text
+
+
+@in_browser
+def test_markup_that_got_into_the_page_all_the_same_would_not_run(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "injected.html"
+    text = partition(chain_of([1.0]), package(1)).to_html()
+    path.write_text(text.replace("<main>", "<script>document.title = 'owned'</script><main>"))
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes" and browser.title == "chain on ring1"
+    browser.get_log("browser")  # says what was refused
 
 
 @in_browser
