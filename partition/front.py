@@ -218,7 +218,7 @@ def answer(
     if stop.by_work and stop.until_deadline <= 0.0:
         stop.note("the time limit came before the work limit, so another run may differ")
     if stop.failure is not None:
-        _warn(stop.failure)
+        warn_of(stop.failure)
     return Result(
         graph=graph,
         hardware=chosen,
@@ -253,7 +253,7 @@ def _no_answer(question: Question, stop: Stop) -> BaseException:
     )
 
 
-def _warn(failure: Exception) -> None:
+def warn_of(failure: BaseException) -> None:
     """Tell of an error of the library itself that an answer survived."""
     where = "".join(traceback.format_exception(failure))
     warnings.warn(

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from joblib import Parallel, delayed
 from joblib._parallel_backends import LokyBackend
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 1024
 
+EXPECTED = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
+"""Why a member may have no answer without any defect of the library."""
+
+Found: TypeAlias = "tuple[int, Result | None, BaseException | None]"
+"""A member's number, its answer if there is one, and what went wrong if something did."""
+
 
 def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Result:
     """Run ``workers`` members and join their answers; member ``i`` has seed ``seed + i``, every other one a policy.
@@ -50,7 +56,7 @@ def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Resul
     InvalidInput : ``workers`` is no whole number from 1 up.
     NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
-    from partition.front import answer
+    from partition.front import answer, warn_of
 
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise InvalidInput(f"workers is {workers!r}; give a whole number from 1 to {MOST_WORKERS}")
@@ -64,33 +70,36 @@ def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Resul
         answers: dict[int, Result] = {}
         failures: list[BaseException] = []
         try:
-            for number, found in _answers(tasks, workers, in_order=stop.by_work):
-                if isinstance(found, BaseException):
-                    failures.append(found)
-                    continue
-                answers[number] = found
-                if found.status != "feasible":
-                    break
-        except KeyboardInterrupt as error:
-            failures.append(error)
+            for number, found, failure in _answers(tasks, workers, in_order=stop.by_work):
+                if failure is not None:
+                    failures.append(failure)
+                if found is not None:
+                    answers[number] = found
+                    if found.status != "feasible":
+                        break
         except BrokenProcessPool:
             stop.note("a worker process died")
+        except (Exception, KeyboardInterrupt) as lost:  # of joblib or its cluster: members raise nothing
+            failures.append(lost)
         finally:
             _end_local_workers()
         known = read_journals([Path(folder) / f"{i}.json" for i in range(workers) if i not in answers], question, stop)
         if not (answers or known or failures or stop.forced):
             return answer(question, stop)  # alone, in what is left of the time
-        for failure in failures:
-            if not isinstance(failure, NoSolutionInTime | KeyboardInterrupt):
-                stop.note(f"{type(failure).__name__} in a worker: {' '.join(str(failure).split())}")
+        for problem in failures:
+            if not isinstance(problem, NoSolutionInTime | KeyboardInterrupt):
+                stop.note(f"{type(problem).__name__} in a worker: {' '.join(str(problem).split())}")
     if not (answers or known):
         raise _worst(failures, stop)
+    for problem in failures:
+        if not isinstance(problem, EXPECTED):
+            warn_of(problem)
     joined = _joined([*answers.values(), *known])
     faults = tuple(dict.fromkeys([*stop.faults, *(fault for found in answers.values() for fault in found.faults)]))
     return replace(joined, seconds=stop.elapsed, interrupted=joined.interrupted or stop.interrupted, faults=faults)
 
 
-def _answers(tasks: list[object], workers: int, *, in_order: bool) -> Iterator[tuple[int, Result | BaseException]]:
+def _answers(tasks: list[object], workers: int, *, in_order: bool) -> Iterator[Found]:
     """Numbers of members and what they return, as they return it or by their numbers."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # the rest is not needed
@@ -127,28 +136,29 @@ def _end_local_workers() -> None:
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _member(
-    question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int
-) -> tuple[int, Result | BaseException]:
-    """Its number and its answer, or why it has none; never raises, for joblib would end all members then."""
+def _member(question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int) -> Found:
+    """Its number, its answer and what went wrong; never raises, for joblib would end all members then."""
     from partition.front import answer
 
     if os.getpid() != parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
+    import milp.goals  # noqa: F401
+    import milp.kind_orders  # noqa: F401  (seconds in a new process, which must not count)
+
     time_limit, work_limit = limits
     stop = Stop(time_limit, work_limit=work_limit)
     try:
         with interruptible(stop), Journal(Path(folder), number, stop, parent) as journal:
-            return number, answer(question, stop, watch=journal.watch)
+            found = answer(question, stop, watch=journal.watch)
     except (Exception, KeyboardInterrupt) as error:
-        return number, error
+        return number, None, error
+    return number, found, stop.failure
 
 
 def _worst(failures: list[BaseException], stop: Stop) -> BaseException:
     """What to raise where nobody has an answer: what is least expected first."""
-    expected = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
-    order = sorted(failures, key=lambda failure: isinstance(failure, expected))
-    if order and not isinstance(order[0], expected):
+    order = sorted(failures, key=lambda failure: isinstance(failure, EXPECTED))
+    if order and not isinstance(order[0], EXPECTED):
         return order[0]
     if stop.interrupted:
         return KeyboardInterrupt()

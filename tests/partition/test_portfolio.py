@@ -17,7 +17,7 @@ import pytest
 from instances import answer_of, diamond, package
 from oracle import certify
 
-from partition import InvalidInput, load_hardware, load_model, partition
+from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
 from partition.description import describe
 from partition.front import answer
 from partition.portfolio import _end_local_workers
@@ -140,6 +140,18 @@ def test_a_member_without_memory_does_not_cost_the_answer_of_another(monkeypatch
         result = partition(diamond(), package(2), workers=2)
     certify(describe(diamond(), package(2)), answer_of(result))
     assert result.faults == ("MemoryError in a worker: injected",)
+
+
+def test_a_defect_in_one_member_is_told_beside_the_answer_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_unless_first(question: Any, *rest: Any, **more: Any) -> Any:
+        if question.seed == 0:
+            raise ZeroDivisionError("mine")
+        return answer(question, *rest, **more)
+
+    monkeypatch.setattr("partition.front.answer", answer_unless_first)
+    with joblib.parallel_config(backend="sequential"), pytest.warns(SearchFault, match="ZeroDivisionError: mine"):
+        result = partition(diamond(), package(2), workers=2)
+    assert result.status == "optimal" and result.faults == ("ZeroDivisionError in a worker: mine",)
 
 
 def test_a_defect_in_every_member_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
