@@ -223,14 +223,16 @@ def pursue(
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
     """
     limits: dict[Goal, float] = {"period": period_limit}
-    reached, used = [], hardware.chips
+    reached, used, timed = [], hardware.chips, "latency" in goals
     for i, goal in enumerate(goals):
         part = stop.limited(stop.remaining / (len(goals) - i))
         if goal == "chips":
             placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
             used = int(found.value)
         else:
-            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, used, part, seed)
+            search = GoalSearch(
+                contract(graph, hardware, apart=timed), placement, cast(Goal, goal), limits, used, part, seed
+            )
             found = search.run(gap)
             placement = search.placement
             limits[cast(Goal, goal)] = found.value
