@@ -19,6 +19,9 @@ from partition.placement import Placement
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
 
+LEAST_UNIT = 1e-150
+"""Least unit of time, relative to the largest time there is."""
+
 ROUNDING = 1e-9
 """Relative allowance when a node's time is compared with a period."""
 
@@ -217,8 +220,9 @@ def contract(
     fastest = time[present].min(axis=0)
     unit = float(max(fastest.sum() / hardware.chips, fastest.max())) if unit is None else unit
     tau = hardware.transfer_times(graph)
-    if unit <= 0:
-        unit = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0))) or 1.0
+    largest = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0)))
+    if unit <= LEAST_UNIT * largest:  # nothing, or so little that other figures counted in it overflow
+        unit = largest or 1.0
     rows = _tensor_rows(graph, hardware, node_of, tau / unit, apart)
 
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))

@@ -52,7 +52,7 @@ Operation = dict[str, Any]
 @st.composite
 def operations(draw: st.DrawFn) -> list[Operation]:
     """Up to six operations in topological order, as arguments of ``GraphBuilder.operation``."""
-    amount = st.integers(0, 6).map(float) | st.floats(0, 6)
+    amount = st.integers(0, 6).map(float) | st.floats(1e-3, 6)
     made: list[str] = []
     rows: list[Operation] = []
     for i in range(draw(st.integers(1, 6))):
