@@ -1,10 +1,14 @@
 """The solver against brute force on thousands of small random instances: optimum, bound and infeasibility.
 
     python benchmarks/brute_force.py --instances 5000
-    python benchmarks/brute_force.py --instances 5000 --milp-only   # no seeds, no ideals: the MILP alone
+    python benchmarks/brute_force.py --instances 5000 --milp-only      # no seeds, no ideals: the MILP alone
+    python benchmarks/brute_force.py --instances 3000 --adversarial    # made to break proofs (tests/adversarial.py)
+    python benchmarks/brute_force.py --instances 3000 --goals          # other goals, alone and in a row
+    python benchmarks/brute_force.py --instances 1000 --confirm        # and the second solver against both
 
-Brute force is tests/exhaustive.py, which shares no code with the library. Prints how many instances of every
-combination of rules and transfers were compared; at the first disagreement it prints the seed and exits with 1.
+Brute force is tests/exhaustive.py, which shares no code with the library; every answer also passes tests/oracle.py.
+Prints how many instances of every combination of rules and transfers were compared, and every disagreement with its
+seed; then it exits with 1.
 """
 
 from __future__ import annotations
@@ -13,95 +17,167 @@ import collections
 import json
 import sys
 import time
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import checked
 import click
 import numpy as np
+from adversarial import FAMILIES, goal_instance
 from exhaustive import brute_force
 from instances import (
     RULES,
-    answer_of,
     random_instance,
     random_mixed_instance,
     random_passing_instance,
     random_tight_instance,
     random_training_instance,
 )
-from oracle import certify
 
 import milp.search
-from partition import partition
+from partition import Graph, Hardware, RefutedBound, partition
 from partition.description import describe
 
+TRIALS = 20_000
+"""Partial placements beyond which an instance is too large for brute force."""
 
-def compare(seed: int, unit: float) -> str | None:
-    """The combination the instance belongs to, None if it is too large; AssertionError on a disagreement."""
-    rng = np.random.default_rng(seed)
-    if seed % 5 == 0:
-        graph, hardware = random_training_instance(rng)
-    elif seed % 5 == 1:
-        graph, hardware = random_mixed_instance(rng)
-    elif seed % 5 == 2:
-        graph, hardware = random_tight_instance(rng)
-    elif seed % 10 == 3:
-        graph, hardware = random_passing_instance(rng)
-    else:
-        graph, hardware = random_instance(rng, unit=unit)
-    problem = describe(graph, hardware)
-    try:
-        best, _ = brute_force(problem, limit=20_000)
-    except OverflowError:
-        return None
-    result = partition(graph, hardware, time_limit=60)
-    certify(problem, answer_of(result))
-    assert (result.status == "infeasible") == (best is None), f"{result.status}, brute force found {best}"
-    if best is not None:
-        assert result.status == "optimal", result.status
-        assert result.bound <= best * (1 + 1e-9), f"bound {result.bound} above the optimum {best}"
-        assert best * (1 - 1e-9) <= result.period <= best * (1 + 1.01e-4), f"{result.period} against {best}"
+GAP = 1e-4
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What to draw and what to ask."""
+
+    unit: float
+    adversarial: bool
+    goals: bool
+    confirm: bool
+
+    def draw(self, seed: int) -> tuple[Graph, Hardware, str, float | None]:
+        """Graph, hardware, objective, required throughput."""
+        rng = np.random.default_rng(seed)
+        if self.goals:
+            return goal_instance(rng)
+        if self.adversarial:
+            return *list(FAMILIES.values())[seed % len(FAMILIES)](rng), "period", None
+        if seed % 5 == 0:
+            return *random_training_instance(rng), "period", None
+        if seed % 5 == 1:
+            return *random_mixed_instance(rng), "period", None
+        if seed % 5 == 2:
+            return *random_tight_instance(rng), "period", None
+        if seed % 10 == 3:
+            return *random_passing_instance(rng), "period", None
+        return *random_instance(rng, unit=self.unit), "period", None
+
+    def compare(self, seed: int) -> str | None:
+        """The combination the instance belongs to, None if it is too large; AssertionError on a disagreement."""
+        graph, hardware, objective, throughput = self.draw(seed)
+        problem = describe(graph, hardware)
+        try:
+            best, _ = brute_force(problem, limit=TRIALS)
+        except OverflowError:
+            return None
+        if throughput is not None and best:
+            throughput /= best
+        result = partition(
+            graph, hardware, time_limit=60, objective=objective, throughput=throughput, confirm=self.confirm
+        )
+        answer = json.loads(result.to_json())
+        checked.judge(graph, hardware, result, throughput=throughput)
+        checked.agree(answer, best, throughput=throughput)
+        if self.confirm:
+            assert answer["confirmation"]["verdict"] != "refuted", answer["confirmation"]
+        if answer["status"] != "infeasible":
+            self._compare_goals(problem, hardware, answer, throughput)
+        return _combination(graph, hardware, objective)
+
+    def _compare_goals(
+        self, problem: dict[str, Any], hardware: Hardware, answer: dict[str, Any], throughput: float | None
+    ) -> None:
+        fixed = hardware.identical_chips or hardware.kind_order == "fixed"
+        assert answer["status"] == "optimal" or (self.goals and not fixed), answer["status"]
+        limits = {} if throughput is None else {"period": (1 + 1e-9) / throughput}
+        for row in answer["goals"]:
+            least, _ = brute_force(problem, goal=row["goal"], limits=limits)
+            assert least is not None, f"no placement within {limits}"
+            said = f"{row['goal']}: {row['value']}, bound {row['bound']}, brute force {least}"
+            assert row["bound"] <= least * (1 + 1e-9), said
+            assert row["value"] >= least * (1 - 3e-8), said
+            assert answer["status"] != "optimal" or row["value"] <= least * (1 + 1.01 * GAP), said
+            limits[row["goal"]] = row["value"] * (1 + 1e-9)
+
+
+def _combination(graph: Graph, hardware: Hardware, objective: str) -> str:
     on = "+".join(name for name in RULES if getattr(hardware.rules, name)) or "none"
     kind = "training" if graph.backward.any() else "inference"
     kind += " scheduled" if hardware.rules.dynamic_memory else ""
     kind += "" if hardware.identical_chips else f" {hardware.kind_order} kinds"
-    return f"{hardware.interconnect.topology:<6} {hardware.interconnect.transfers:<10} {kind:<21} {on}"
+    kind += "" if objective == "period" else f" {objective}"
+    return f"{hardware.interconnect.topology:<8} {hardware.interconnect.transfers:<10} {kind:<21} {on}"
 
 
 @click.command()
 @click.option("--instances", default=2000, show_default=True)
 @click.option("--first-seed", default=100_000, show_default=True)
 @click.option("--milp-only", is_flag=True, help="Switch off the seeds and the ideals.")
+@click.option("--adversarial", is_flag=True, help="Units far apart, ties, exact fits, every interconnect.")
+@click.option("--goals", is_flag=True, help="Other goals than the period, alone and in lexicographic order.")
+@click.option("--confirm", is_flag=True, help="Ask the second solver as well.")
 @click.option("--unit", default=1.0, show_default=True, help="Scale of all times.")
+@click.option("--seconds", default=float("inf"), help="Stop after this long.")
+@click.option("--brief", is_flag=True, help="The totals alone.")
 @click.option("--json", "as_json", is_flag=True)
-def main(instances: int, first_seed: int, milp_only: bool, unit: float, as_json: bool) -> None:
+def main(
+    instances: int,
+    first_seed: int,
+    milp_only: bool,
+    adversarial: bool,
+    goals: bool,
+    confirm: bool,
+    unit: float,
+    seconds: float,
+    brief: bool,
+    as_json: bool,
+) -> None:
     """Compare and count."""
     if milp_only:
         milp.search._ideals = lambda *_: None
         milp.search.slice_orders = lambda *_: None
+    campaign = Campaign(unit, adversarial, goals, confirm)
     counts: collections.Counter[str] = collections.Counter()
-    skipped, begun = 0, time.perf_counter()
+    skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed
     for seed in range(first_seed, first_seed + instances):
+        if time.perf_counter() - begun > seconds:
+            instances = seed - first_seed
+            break
         try:
-            combination = compare(seed, unit)
+            combination = campaign.compare(seed)
         except Exception as error:
-            print(f"seed {seed}: {type(error).__name__}: {error}")
-            sys.exit(1)
-        counts[combination or ""] += 1
+            print(f"seed {seed}: {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+            failed += 1
+            continue
         skipped += combination is None
-    compared = instances - skipped
+        if combination is not None:
+            counts[combination] += 1
+    agreed = sum(counts.values())
     if as_json:
-        print(json.dumps({"compared": compared, "skipped": skipped, "combinations": dict(counts)}))
-        return
-    counts.pop("", None)
-    for combination, count in sorted(counts.items()):
-        print(f"{count:5d}  {combination}")
-    seconds = time.perf_counter() - begun
-    print(
-        f"{compared} instances agree, {skipped} too large for brute force, {len(counts)} combinations, {seconds:.0f} s"
-    )
+        print(json.dumps({"agree": agreed, "disagree": failed, "skipped": skipped, "combinations": dict(counts)}))
+    else:
+        for combination, count in sorted(counts.items() if not brief else ()):
+            print(f"{count:5d}  {combination}")
+        print(
+            f"{agreed} instances agree, {failed} disagree, {skipped} too large for brute force, "
+            f"{len(counts)} combinations, {time.perf_counter() - begun:.0f} s"
+        )
+    sys.exit(failed > 0)
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("error", RefutedBound)
     main()

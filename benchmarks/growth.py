@@ -37,11 +37,15 @@ graph = load_model(sys.argv[1]).graph
 loaded = time.perf_counter() - begun
 result = partition(graph, load_hardware(sys.argv[2]), time_limit=float(sys.argv[3]))
 within = [p.seconds for p in result.history if p.gap is not None and p.gap <= 0.02]
-print(json.dumps({
+row = {
     "model": sys.argv[1], "operations": graph.n, "edges": len(graph.consumers), "loading": loaded, "gap": result.gap,
     "to_two_percent": within[0] if within else None, "seconds": result.seconds,
     "process": time.perf_counter() - begun, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-}))
+}
+sys.path[:0] = [".", "tests"]
+from checked import judge  # the independent checker; its time and memory are not the solver's
+judge(graph, load_hardware(sys.argv[2]), result)
+print(json.dumps(row))
 """
 
 

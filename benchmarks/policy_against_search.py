@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from checked import judge
 
 from learned.comparison import Comparison, compare, sample_marks
 from learned.corpus import specs
@@ -33,6 +35,7 @@ MANY = ("random", "balanced", "annealing", "slicing", "scratch", "zero-shot", "f
 def run(model: str, hardware: str, samples: int, seeds: int, methods: tuple[str, ...], jobs: int) -> Comparison:
     graph, hw = build(model), load_hardware(hardware)
     reference = partition(graph, hw, time_limit=20.0)
+    judge(graph, hw, reference)
     return compare(
         graph, hw, samples=samples, seeds=range(seeds), methods=methods, policy=load_policy("pretrained"),
         reference=reference, jobs=jobs,

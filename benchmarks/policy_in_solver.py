@@ -19,7 +19,9 @@ import numpy as np
 from joblib import Parallel, delayed
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from checked import judge
 
 from learned.features import NodeFeatures
 from learned.policy import Policy
@@ -50,7 +52,9 @@ def solve(model: str, hardware: str, arm: str, seconds: float, seed: int) -> Res
         if arm == "untrained":
             Policy.new([NodeFeatures.of(contract(graph, hw))], np.random.default_rng(seed)).save(policy)
         try:
-            return partition(graph, hw, time_limit=seconds, seed=seed, policy=policy)
+            result = partition(graph, hw, time_limit=seconds, seed=seed, policy=policy)
+            judge(graph, hw, result)
+            return result
         except NoSolutionInTime:
             return None
 

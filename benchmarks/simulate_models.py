@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import click
+from checked import judge
 
 from partition import NoSolutionInTime, load_hardware, load_model, partition
 from partition.models import MODELS
@@ -42,6 +43,7 @@ def main(only: str, seconds: float, inputs: int) -> None:
             except NoSolutionInTime:
                 print(f"| {model} | {spec} | no answer in {seconds:g} s | | | | |")
                 continue
+            judge(graph, load_hardware(spec), result)
             if result.placement is None:
                 continue
             begun = time.perf_counter()

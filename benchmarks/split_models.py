@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import click
+from checked import judge
 
 from partition import load_hardware, load_model, partition
 from partition.split import split_model, verify_parts
@@ -75,7 +76,9 @@ def main(folder: Path | None, only: str, chips: tuple[int, ...]) -> None:
         graph = load_model(str(path), format="onnx", dims=dims).graph
         for count in chips:
             begun = time.perf_counter()
-            result = partition(graph, load_hardware(f"ring{count}:memory=off"), time_limit=10)
+            hardware = load_hardware(f"ring{count}:memory=off")
+            result = partition(graph, hardware, time_limit=10)
+            judge(graph, hardware, result)
             with tempfile.TemporaryDirectory() as out:
                 manifest = split_model(path, result, Path(out) / "parts", dims=dims)
                 compared = verify_parts(path, Path(out) / "parts")

@@ -228,14 +228,15 @@ def pursue(
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
     """
     limits: dict[Goal, float] = {"period": period_limit}
-    reached, used = [], hardware.chips
+    reached, used, timed = [], hardware.chips, "latency" in goals
     for i, goal in enumerate(goals):
         part = stop.limited(stop.remaining / (len(goals) - i))
         if goal == "chips":
             placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
             used = int(found.value)
         else:
-            search = GoalSearch(contract(graph, hardware), placement, cast(Goal, goal), limits, used, part, seed)
+            alone = contract(graph, hardware, apart=timed)
+            search = GoalSearch(alone, placement, cast(Goal, goal), limits, used, part, seed)
             with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
                 search.run(gap)
             placement, found = search.placement, search.reached

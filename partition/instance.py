@@ -19,6 +19,9 @@ from partition.placement import Placement
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
 
+LEAST_UNIT = 1e-150
+"""Least unit of time, relative to the largest time there is."""
+
 ROUNDING = 1e-9
 """Relative allowance when a node's time is compared with a period."""
 
@@ -194,13 +197,17 @@ class Instance:
         )
 
 
-def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None, legal: Hardware | None = None) -> Instance:
+def contract(
+    graph: Graph, hardware: Hardware, *, unit: float | None = None, legal: Hardware | None = None, apart: bool = False
+) -> Instance:
     """Reduce a graph on a package to what the solver needs.
 
     Parameters
     ----------
     unit : of time, instead of the trivial bound.
     legal : the package that decides what may be replicated, where ``hardware`` is a part of it.
+    apart : keep equal tensors apart for the latency, on which relays by different chips tell even with overlapped
+        transfers.
     """
     present = np.unique(hardware.kind_array())
     times = hardware.times(graph)[present]
@@ -213,9 +220,10 @@ def contract(graph: Graph, hardware: Hardware, *, unit: float | None = None, leg
     fastest = time[present].min(axis=0)
     unit = float(max(fastest.sum() / hardware.chips, fastest.max())) if unit is None else unit
     tau = hardware.transfer_times(graph)
-    if unit <= 0:
-        unit = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0))) or 1.0
-    rows = _tensor_rows(graph, hardware, node_of, tau / unit)
+    largest = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0)))
+    if unit <= LEAST_UNIT * largest:  # nothing, or so little that other figures counted in it overflow
+        unit = largest or 1.0
+    rows = _tensor_rows(graph, hardware, node_of, tau / unit, apart)
 
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))
     bound = _bound(hardware, rows.reader_constrains)
@@ -264,7 +272,7 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     """(n,) node of each operation, numbered along a topological order of the nodes."""
     links = [_group_links(graph)]
     if _free_sources_may_move(graph, hardware):
-        links.append(_free_source_links(graph, times, memory_matters=hardware.rules.dynamic_memory))
+        links.append(_free_source_links(graph, hardware, times))
     label = components(graph.n, np.concatenate(links, axis=1), "weak")
     if hardware.rules.acyclic:
         bound = _bound(hardware, graph.edge_constrains)
@@ -292,19 +300,23 @@ def _group_links(graph: Graph) -> IntArray:
     return np.stack([grouped, grouped[first[inverse]]])
 
 
-def _free_source_links(graph: Graph, times: FloatArray, *, memory_matters: bool) -> IntArray:
+def _free_source_links(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     """Pairs that tie operations without inputs, time or weights to their only consumer (or, unread, to anything).
 
-    Where live tensors count, only those whose tensors are all read: beside their reader they take least.
+    Only those that take the same energy on every kind, and where live tensors count, only those whose tensors are all
+    read: beside their reader they take least.
     """
     pairs = np.unique(np.stack([graph.edge_source, graph.consumers]), axis=1)
     count = np.bincount(pairs[0], minlength=graph.n)
     target = np.full(graph.n, -1)
     target[pairs[0]] = pairs[1]
     free = (np.bincount(graph.consumers, minlength=graph.n) == 0) & (times.max(axis=0) == 0) & (graph.weights == 0)
+    kinds = [hardware.kinds[k] for k in np.unique(hardware.kind_array()).tolist()]
+    energy = [graph.flops * k.flop_energy_j + graph.bytes_accessed * k.sram_energy_j_per_byte for k in kinds]
+    free &= np.ptp(np.stack(energy), axis=0) == 0
     free &= graph.group < 0
     free[graph.shared_users] = False
-    if memory_matters:
+    if hardware.rules.dynamic_memory:
         free[graph.producer[np.diff(graph.consumer_ptr) == 0]] = False
     unread = np.flatnonzero(free & (count == 0))
     target[unread] = graph.topological_order[-1]
@@ -341,13 +353,13 @@ class _Rows:
     members: IntArray
 
 
-def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: FloatArray) -> _Rows:
+def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: FloatArray, apart: bool) -> _Rows:
     """One row per tensor that leaves its node, equal ones merged where that loses nothing."""
     source_of_edge, reader_of_edge = node_of[graph.edge_source], node_of[graph.consumers]
     outside = source_of_edge != reader_of_edge
     may_relay = relayable(graph, hardware)
     # Relays of equal tensors may differ where they cost time and the triangle rule gives a reason to.
-    costly = hardware.serial or hardware.rules.dynamic_memory
+    costly = hardware.serial or hardware.rules.dynamic_memory or apart
     merge = not (hardware.relays_allowed and hardware.rules.triangle and costly)
     readers_of: dict[int, dict[int, bool]] = {}
     for t, w, constrains in zip(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from instances import random_instance, random_mixed_instance
+from instances import random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 
 from partition.graph import Graph
 from partition.hardware import ChipKind, Hardware, Interconnect
@@ -107,6 +107,42 @@ def unequal_kinds_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     if rng.random() < 0.4:
         link = replace(link, topology="memory")
     return graph, replace(hardware, kinds=kinds, interconnect=link)
+
+
+OBJECTIVES = (
+    "traffic", "energy", "latency", "chips", "period,traffic", "period,energy", "period,latency", "period,chips",
+    "chips,energy", "chips,traffic", "chips,latency", "traffic,energy", "energy,latency", "latency,traffic",
+    "period,traffic,latency", "period,chips,energy", "chips,energy,latency",
+)  # fmt: skip
+
+
+def goal_instance(rng: np.random.Generator) -> tuple[Graph, Hardware, str, float | None]:
+    """A package with energy figures, an objective that it allows, and a throughput in inverse least periods or None."""
+    makers = [random_instance, random_instance, random_instance, random_mixed_instance, random_training_instance]
+    makers += [random_tight_instance, spread_instance, tied_instance]
+    graph, hardware = makers[int(rng.integers(0, len(makers)))](rng)
+    link = hardware.interconnect
+    kinds = tuple(
+        replace(kind, flop_energy_j=float(rng.choice([0.5, 0.0, 2.0, 1e-9])), sram_energy_j_per_byte=0.25)
+        for kind in hardware.kinds
+    )
+    link = replace(
+        link,
+        link_bandwidth=link.link_bandwidth if np.isfinite(link.link_bandwidth) else 2.0,
+        link_energy_j_per_byte=float(rng.choice([0.125, 0.0, 10.0])),
+        topology=str(rng.choice([link.topology, link.topology, "crossbar"])),
+    )
+    hardware = replace(hardware, interconnect=link, kinds=kinds)
+    flows_back = not hardware.rules.acyclic or bool(graph.backward.any())
+    allowed = [
+        goals
+        for goals in OBJECTIVES
+        if not ("latency" in goals and flows_back) and not ("chips" in goals and not hardware.identical_chips)
+    ]
+    objective = str(rng.choice(allowed))
+    slack = float(rng.choice([1.0, 1 + 1e-6, 1.3, 2.0, 0.5]))
+    wanted = not objective.startswith("period") and rng.random() < 0.8
+    return graph, hardware, objective, 1 / slack if wanted else None
 
 
 FAMILIES = {

@@ -40,13 +40,12 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
         data = data.replace(character, escape)
     folder = resources.files("partition.report")
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in FILES}
-    script = f"\n{files['page.js']}\n{files['graph.js']}\n"  # as it stands between the page's tags
+    program = f'"use strict";\n{files["page.js"]}\n{files["graph.js"]}\nfinish();'
     text = Template(files["page.html"]).substitute(
         title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
         style=files["page.css"],
-        page=files["page.js"],
-        graph=files["graph.js"],
-        digest=base64.b64encode(sha256(script.encode()).digest()).decode(),  # no other script may run
+        program=program,
+        digest=base64.b64encode(sha256(f"\n{program}\n".encode()).digest()).decode(),  # no other script may run
         data=data,
     )
     if path is not None:

@@ -165,7 +165,7 @@ def test_what_highs_leaves_out_only_loosens_rows() -> None:
     slack = points @ A.toarray().T - points @ kept.toarray().T  # what leaving out takes from the rows
     assert np.all(row_upper - model.row_upper >= (-slack).max(axis=0) - 1e-15)
     finite = np.isfinite(model.row_lower)
-    assert np.all((model.row_lower - row_lower)[finite] >= slack.max(axis=0)[finite] - 1e-15)
+    assert np.all(model.row_lower[finite] - row_lower[finite] >= slack.max(axis=0)[finite] - 1e-15)
 
 
 def test_a_bound_that_a_placement_refutes_is_withdrawn_with_a_warning() -> None:
@@ -180,3 +180,12 @@ def test_a_bound_that_a_placement_refutes_is_withdrawn_with_a_warning() -> None:
     assert (incumbent.period, incumbent.bound) == (6.0, pytest.approx(5.0))
     assert not incumbent.closed
     assert all(entry.bound <= 6.0 for entry in incumbent.history)
+
+
+@pytest.mark.parametrize("little", [5e-324, 1e-309, 1e-200, 1e-60])
+def test_times_at_the_end_of_the_range_of_numbers_overflow_nowhere(little: float) -> None:
+    """Warnings of overflow are errors here."""
+    graph, hardware = chain_of([little, 0.0, little], size=1.0), package(2, transfers="serial")
+    with np.errstate(over="raise", invalid="raise"):
+        result = partition(graph, hardware, time_limit=20)
+    assert result.status == "optimal" and result.period == pytest.approx(2 * little)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from adversarial import goal_instance
+from exhaustive import brute_force
 from instances import answer_of, chain_of, diamond, package, random_instance
 from oracle import certify, energy, latency
 
-from partition import InvalidInput, evaluate, load_hardware, load_model, partition
+from partition import (
+    ChipKind,
+    Hardware,
+    Interconnect,
+    InvalidInput,
+    Rules,
+    evaluate,
+    load_hardware,
+    load_model,
+    partition,
+)
 from partition.description import describe
 from partition.graph import GraphBuilder
 from partition.hardware import override
@@ -106,3 +118,103 @@ def test_objectives_that_make_no_sense_are_refused(objective, message):
 def test_a_throughput_must_be_a_positive_number(throughput):
     with pytest.raises(InvalidInput, match="the throughput is"):
         partition(diamond(), package(2), throughput=throughput)
+
+
+def least(graph, hardware, goal, **limits):
+    """The least value of a goal by brute force."""
+    return brute_force(describe(graph, hardware), goal=goal, limits=limits)[0]
+
+
+def test_equal_tensors_relayed_by_different_chips_shorten_the_latency():
+    """They were one row of the model, and so relayed together: 15 was proved where 14.4 is."""
+    b = GraphBuilder("two")
+    b.operation("u", "Op", outputs={"t1": 0.3, "t2": 0.3, "a": 0.1, "b": 0.1}, flops=1, bytes_accessed=0)
+    b.operation("k1", "Op", inputs=["a"], outputs={"x": 0.1}, flops=10, bytes_accessed=0)
+    b.operation("k2", "Op", inputs=["b"], outputs={"y": 0.1}, flops=10, bytes_accessed=0)
+    b.operation("w", "Op", inputs=["t1", "t2", "x", "y"], flops=1, bytes_accessed=0)
+    graph, hardware = b.build(), package(4, replication=False)
+    result = partition(graph, hardware, objective="latency", time_limit=30)
+    assert result.goals[0].bound <= least(graph, hardware, "latency") <= result.goals[0].value * (1 + 1e-9)
+    assert result.status == "optimal"
+
+
+def test_a_source_that_takes_no_time_but_energy_stays_where_that_is_cheap():
+    b = GraphBuilder("source")
+    b.operation("s", "Op", outputs={"t": 1.0}, flops=100, bytes_accessed=0, times={"cheap": 0.0, "dear": 0.0})
+    b.operation("w", "Op", inputs=["t"], flops=1, bytes_accessed=0, times={"cheap": 9.0, "dear": 1.0})
+    kinds = ChipKind("cheap", 1.0, flop_energy_j=0.01), ChipKind("dear", 1.0, flop_energy_j=1.0)
+    link = Interconnect("ring", 1.0, link_energy_j_per_byte=0.1)
+    hardware = Hardware("two", kinds, (0, 1), link, Rules(no_skipping=False))
+    result = partition(b.build(), hardware, objective="period,energy", time_limit=30)
+    assert result.goals[1].value == pytest.approx(2.1) and result.goals[1].bound <= 2.1
+    assert result.status == "optimal"
+
+
+def test_long_hops_do_not_cut_off_short_latencies():
+    """The big implications of the model were as large as all times, without the latency of the links."""
+    b = GraphBuilder("hops")
+    for i in range(4):
+        b.operation(f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": 0.1}, flops=1, bytes_accessed=0)
+    for seconds in (0.0, 5.0, 500.0):
+        hardware = override(package(4, topology="memory", transfers="serial"), {"link_latency_s": seconds})
+        result = partition(b.build(), hardware, objective="period,latency", time_limit=30)
+        within = least(b.build(), hardware, "latency", period=result.goals[0].value * (1 + 1e-9))
+        assert result.status == "optimal" and result.goals[1].bound <= within <= result.goals[1].value * (1 + 1e-9)
+
+
+def test_transfers_over_a_crossbar_cost_one_hop_of_energy():
+    graph = chain_of([3.0, 3.0, 3.0], size=2.0)
+    link = Interconnect("crossbar", 1.0, link_energy_j_per_byte=10.0)
+    hardware = Hardware("cross", (ChipKind("unit", 1.0, flop_energy_j=1.0),), (0, 0, 0), link, Rules())
+    result = partition(graph, hardware, objective="period,energy", time_limit=30)
+    assert result.status == "optimal"
+    assert result.goals[1].value == pytest.approx(9 + 2 * 20)
+
+
+def test_the_fewest_chips_are_of_the_whole_package():
+    """What may be replicated, and the way back round the ring, do not change with the chips that are used."""
+    b = GraphBuilder("training")
+    for name, inputs, back, group in (("f", [], False, None), ("g", ["f"], False, 0), ("h", ["g"], True, 0)):
+        b.operation(
+            name, "Op", inputs=inputs, outputs={name: 1.0}, flops=4, bytes_accessed=0, backward=back, group=group
+        )
+    b.operation("e", "Op", inputs=["h"], flops=4, bytes_accessed=0, backward=True)
+    graph = b.build()
+    hardware = package(4, replication=False, relays=False)
+    for objective in ("chips,traffic", "chips,energy"):
+        result = partition(
+            graph, override(hardware, {"flop_energy_j": 1.0, "link_energy_j_per_byte": 1.0}), objective=objective,
+            throughput=1 / 8.5, time_limit=30,
+        )  # fmt: skip
+        assert result.status == "optimal"  # and conftest.py has every figure checked on the package of four
+
+
+def test_energy_over_links_of_infinite_bandwidth_is_refused():
+    with pytest.raises(InvalidInput, match="energy needs a finite link_bandwidth"):
+        partition(
+            diamond(),
+            override(package(2, bandwidth=float("inf")), {"link_energy_j_per_byte": 1.0}),
+            objective="energy",
+        )
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_goals_in_a_row_agree_with_brute_force(block):
+    compared = 0
+    for seed in range(12 * block, 12 * block + 12):
+        graph, hardware, objective, throughput = goal_instance(np.random.default_rng(seed))
+        problem = describe(graph, hardware)
+        try:
+            best, _ = brute_force(problem, limit=3000)
+        except OverflowError:
+            continue
+        if throughput is not None and best:
+            throughput /= best
+        result = partition(graph, hardware, objective=objective, throughput=throughput, time_limit=30)
+        limits = {} if throughput is None else {"period": (1 + 1e-9) / throughput}
+        for reached in result.goals:
+            value = brute_force(problem, goal=reached.goal, limits=limits)[0]
+            assert reached.bound <= value * (1 + 1e-9) and value <= reached.value * (1 + 3e-8), (seed, reached, value)
+            limits[reached.goal] = reached.value * (1 + 1e-9)
+            compared += 1
+    assert compared > 8
