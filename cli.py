@@ -266,9 +266,13 @@ def solve(
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
     """
     from partition.display import Display
+    from partition.files import check_writable
     from partition.front import partition, validate_limits
 
     validate_limits(time_limit, gap)
+    for path in (output, report):
+        if path:
+            check_writable(path)
     graph, hardware = _load(model, origin)
     start = _read_placement(warm_start, graph, hardware) if warm_start else None
     with _terminated_like_interrupted(), contextlib.ExitStack() as stack:
@@ -634,7 +638,7 @@ def _save_figure(draw: Callable[[], Any], path: str) -> None:
     try:
         draw().figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot write {path!r}: {error}") from error
+        raise InvalidInput(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
 @contextlib.contextmanager
