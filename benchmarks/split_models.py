@@ -1,9 +1,10 @@
 """Split real ONNX models over 2, 4 and 8 chips, run the parts with onnxruntime and compare with the whole model.
 
-    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr chython-rxnmap   # wheels that ship ONNX models
+    # wheels that ship ONNX models
+    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr chython-rxnmap
     python benchmarks/split_models.py
     python benchmarks/split_models.py --optimised        # with onnxruntime's fusions: to 1e-5
-    python benchmarks/split_models.py --large --only large --chips 2     # 2.25 GiB of weights beside the model; 6 GB of memory
+    python benchmarks/split_models.py --large --only large --chips 2     # 2.25 GiB of weights; 6 GB of memory
 
 Takes those models that are installed, and the classic CNNs of the ``onnx`` package. Prints a row per model and number
 of chips: parts, replicas, relays, whether all outputs are equal, and whether they vary at all (the weights of the
