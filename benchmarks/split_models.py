@@ -17,7 +17,9 @@ import importlib.util
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -54,14 +56,22 @@ RECURRENT = {"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "Scan", "Loop"}
 
 
 def kind(path: Path) -> str:
-    """By its operators: recurrent (its cells often sit in branches), with attention, or plain convolutions."""
+    """By its operators, those inside branches included: recurrent, with attention, or convolutional."""
     import onnx
 
-    nodes = onnx.load(str(path), load_external_data=False).graph.node
-    operators = [node.op_type for node in nodes]
+    operators = [node.op_type for node in nodes_of(onnx.load(str(path), load_external_data=False).graph)]
     if RECURRENT & set(operators):
         return "recurrent"
     return "transformer" if operators.count("Softmax") > 1 and "MatMul" in operators else "convolutional"
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """All nodes, those of bodies too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from nodes_of(attribute.g)
 
 
 def large_model(folder: Path, layers: int = 9, width: int = 8192) -> Path:
