@@ -59,7 +59,8 @@ def kind(path: Path) -> str:
     """By its operators, those inside branches included: recurrent, with attention, or convolutional."""
     import onnx
 
-    operators = [node.op_type for node in nodes_of(onnx.load(str(path), load_external_data=False).graph)]
+    model = onnx.load(str(path), load_external_data=False)
+    operators = [node.op_type for graph in (model.graph, *model.functions) for node in nodes_of(graph)]
     if RECURRENT & set(operators):
         return "recurrent"
     return "transformer" if operators.count("Softmax") > 1 and "MatMul" in operators else "convolutional"
