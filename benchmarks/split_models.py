@@ -1,10 +1,14 @@
 """Split real ONNX models over 2, 4 and 8 chips, run the parts with onnxruntime and compare with the whole model.
 
-    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr chython-rxnmap   # wheels that ship ONNX models
+    # wheels that ship ONNX models
+    pip install --no-deps rapidocr-onnxruntime magika silero-vad nudenet ddddocr chython-rxnmap
     python benchmarks/split_models.py
+    python benchmarks/split_models.py --optimised        # with onnxruntime's fusions: to 1e-5
+    python benchmarks/split_models.py --large --only large --chips 2     # 2.25 GiB of weights; 6 GB of memory
 
 Takes those models that are installed, and the classic CNNs of the ``onnx`` package. Prints a row per model and number
-of chips: parts, replicas, relays, and whether all outputs are equal.
+of chips: parts, replicas, relays, whether all outputs are equal, and whether they vary at all (the weights of the
+``onnx`` package's models are constants).
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ import importlib.util
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -47,6 +53,56 @@ SHIPPED = {
 """File in a package -> values of its symbolic dimensions."""
 
 
+RECURRENT = {"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM", "Scan", "Loop"}
+
+
+def kind(path: Path) -> str:
+    """By its operators, those inside branches included: recurrent, with attention, or convolutional."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    operators = [node.op_type for graph in (model.graph, *model.functions) for node in nodes_of(graph)]
+    if RECURRENT & set(operators):
+        return "recurrent"
+    return "transformer" if operators.count("Softmax") > 1 and "MatMul" in operators else "convolutional"
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """All nodes, those of bodies too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from nodes_of(attribute.g)
+
+
+def large_model(folder: Path, layers: int = 9, width: int = 8192) -> Path:
+    """More weights than a protobuf holds, in a file of their own."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+
+    rng, size = np.random.default_rng(0), 4 * width * width
+    weights = []
+    with (folder / "weights.bin").open("wb") as file:
+        for i in range(layers):
+            file.write((rng.standard_normal((width, width), dtype=np.float32) / np.float32(width**0.5)).tobytes())
+            tensor = TensorProto(name=f"w{i}", data_type=TensorProto.FLOAT, dims=[width, width])
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", "weights.bin"), ("offset", i * size), ("length", size)):
+                tensor.external_data.add(key=key, value=str(value))
+            weights.append(tensor)
+    nodes = []
+    for i in range(layers):
+        nodes.append(helper.make_node("MatMul", [f"h{i}", f"w{i}"], [f"m{i}"], name=f"product{i}"))
+        nodes.append(helper.make_node("Tanh", [f"m{i}"], [f"h{i + 1}"], name=f"tanh{i}"))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, width]) for name in ("h0", f"h{layers}")]
+    graph = helper.make_graph(nodes, "large", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, str(folder / "large.onnx"))
+    return folder / "large.onnx"
+
+
 def models(folder: Path | None) -> list[tuple[Path, dict[str, int]]]:
     """All that are there."""
     found = []
@@ -61,36 +117,54 @@ def models(folder: Path | None) -> list[tuple[Path, dict[str, int]]]:
     return found + [(path, {}) for path in sorted(light.glob("*.onnx"))]
 
 
+def outputs_vary(path: Path, dims: dict[str, int]) -> bool:
+    """Whether some output of the whole model has more than one value: else equal outputs say little."""
+    import numpy as np
+
+    from partition.split.running import open_session, random_inputs, run_session
+
+    session = open_session(path)
+    names = [value.name for value in session.get_outputs()]
+    found = run_session(session, names, random_inputs(session, dims, 0), path)
+    return any(np.ptp(np.asarray(value, dtype=np.float64)) > 0 for value in found if np.size(value))
+
+
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the wheels were unpacked, if not installed.")
 @click.option("--only", default="", help="Only models whose path contains this.")
 @click.option("--chips", type=int, multiple=True, default=(2, 4, 8), show_default=True)
-def main(folder: Path | None, only: str, chips: tuple[int, ...]) -> None:
+@click.option("--optimised", is_flag=True, help="Let onnxruntime fuse operators in the whole and in the parts.")
+@click.option("--large", is_flag=True, help="Also a made model of 2.25 GiB.")
+def main(folder: Path | None, only: str, chips: tuple[int, ...], optimised: bool, large: bool) -> None:
     """Split, run, compare."""
-    print("| model | operations | chips | parts | replicas | relays | outputs | seconds |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |")
+    print("| model | kind | operations | chips | parts | replicas | relays | outputs | vary | seconds |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: |")
     bad = 0
-    for path, dims in models(folder):
-        if only not in str(path):
-            continue
-        graph = load_model(str(path), format="onnx", dims=dims).graph
-        for count in chips:
-            begun = time.perf_counter()
-            hardware = load_hardware(f"ring{count}:memory=off")
-            result = partition(graph, hardware, time_limit=10)
-            judge(graph, hardware, result)
-            with tempfile.TemporaryDirectory() as out:
-                manifest = split_model(path, result, Path(out) / "parts", dims=dims)
-                compared = verify_parts(path, Path(out) / "parts")
-            worst = max(row.difference for row in compared)
-            same = "bit for bit" if all(row.identical for row in compared) else f"within {worst:.1e}"
-            bad += not all(row.equal for row in compared)
-            print(
-                f"| {path.stem} | {graph.n} | {count} | {len(manifest.parts)} "
-                f"| {sum(len(p.replicas) for p in manifest.parts)} | {sum(len(p.relays) for p in manifest.parts)} "
-                f"| {len(compared)}: {same} | {time.perf_counter() - begun:.1f} |",
-                flush=True,
-            )
+    with tempfile.TemporaryDirectory() as made:
+        found = models(folder) + ([(large_model(Path(made)), {})] if large else [])
+        for path, dims in found:
+            if only not in str(path):
+                continue
+            graph = load_model(str(path), format="onnx", dims=dims).graph
+            varies = "yes" if outputs_vary(path, dims) else "no"
+            for count in chips:
+                begun = time.perf_counter()
+                hardware = load_hardware(f"ring{count}:memory=off")
+                result = partition(graph, hardware, time_limit=10)
+                judge(graph, hardware, result)
+                with tempfile.TemporaryDirectory() as out:
+                    manifest = split_model(path, result, Path(out) / "parts", dims=dims)
+                    compared = verify_parts(path, Path(out) / "parts", optimised=optimised)
+                worst = max(row.difference for row in compared)
+                same = "bit for bit" if all(row.identical for row in compared) else f"within {worst:.1e}"
+                bad += not all(row.equal for row in compared)
+                print(
+                    f"| {path.parts[-2] + '/' if path.stem == 'model' else ''}{path.stem} | {kind(path)} | {graph.n} "
+                    f"| {count} | {len(manifest.parts)} | {sum(len(p.replicas) for p in manifest.parts)} "
+                    f"| {sum(len(p.relays) for p in manifest.parts)} | {len(compared)}: {same} | {varies} "
+                    f"| {time.perf_counter() - begun:.1f} |",
+                    flush=True,
+                )
     sys.exit(1 if bad else 0)
 
 

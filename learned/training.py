@@ -150,6 +150,8 @@ def update(
                 for (environment, rollout, advantage, old), part in zip(batches, parts, strict=True)
                 if len(part[step])
             ]
+            if not calls:  # fewer rollouts than steps
+                continue
             gradients = [gradient for _, gradient in Parallel(n_jobs=jobs, backend="threading")(calls)]
             gradients = [clipped(gradient, 1.0) for gradient in gradients]  # no graph drowns the others
             mean = {name: np.mean([g[name] for g in gradients], axis=0) for name in policy.parameters}

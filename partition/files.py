@@ -93,7 +93,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     problem = None
     if target.is_dir():
-        problem = "it is a folder"
+        problem = "it is a folder; give a file"
     elif not target.exists() and not target.parent.is_dir():
         problem = "No such file or directory"
     elif not os.access(target if target.exists() else target.parent, os.W_OK):

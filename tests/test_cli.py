@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -211,10 +210,33 @@ def test_an_assignment_for_other_operations_is_refused(small: str, tmp_path: Pat
     assert "'first'" in sentence(run("check", small, str(path), "--hw", "ring2"), 2)
 
 
-def test_an_unwritable_output_is_refused_and_nothing_is_left(small: str, tmp_path: Path) -> None:
-    target = tmp_path / "no" / "answer.json"
-    assert "cannot write" in sentence(run("solve", small, "--hw", "ring2", "-q", "-o", str(target)), 2)
-    assert not target.parent.exists()
+@pytest.mark.parametrize("option", ["--output", "--report"])
+@pytest.mark.parametrize("where", ["no/answer", "small.json/answer", "."])
+def test_an_unwritable_output_is_refused_before_the_search(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, where: str
+) -> None:
+    monkeypatch.setattr("partition.front.partition", lambda *_, **__: pytest.fail("searched in vain"))
+    target = tmp_path / where
+    assert "cannot write" in sentence(run("solve", small, "--hw", "ring2", "-q", option, str(target)), 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.json"]
+
+
+def test_an_answer_for_another_version_of_the_model_is_refused_everywhere(small: str, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.json"
+    assert run("solve", small, "--hw", "ring2", "-q", "-o", str(answer)).exit_code == 0
+    long_skip(5, time=2).to_json(small)
+    for command in (["check", small, str(answer)], ["simulate", small, str(answer)],
+                    ["solve", small, "-q", "--warm-start", str(answer)]):  # fmt: skip
+        assert "another model, version or dimensions" in sentence(run(*command, "--hw", "ring2"), 2)
+
+
+@pytest.mark.parametrize("option", ["--trace", "--plot"])
+def test_a_timeline_that_cannot_be_written_is_refused(small: str, tmp_path: Path, option: str) -> None:
+    answer = tmp_path / "answer.json"
+    run("solve", small, "--hw", "ring2", "-q", "-o", str(answer))
+    command = ["simulate", small, str(answer), "--hw", "ring2", option, str(tmp_path / "no" / "file.png")]
+    assert "cannot write" in sentence(run(*command), 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answer.json", "small.json"]
 
 
 def test_out_of_time_without_an_answer_is_exit_code_4(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,10 +285,6 @@ def test_a_command_that_solves_nothing_leaves_the_solver_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.split() == ["mcm-partition,", "version", __version__, "False"]
-
-
-def test_the_version_is_the_distribution_s() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))

@@ -1,8 +1,11 @@
 /* The graph: boxes by chip and layer; a box opens into its operations. */
 const canvas = document.getElementById("canvas");
-const LETTER = 6.3, SMALLEST = 7.5, LARGEST = 1.5, FONT = 11, HIGH = 38;
+const SMALLEST = 7.5, LARGEST = 1.5, FONT = 11, HIGH = 38;
 let view = { x: 0, y: 0, w: 100, h: 100 }, whole = view, layer = null, place = [], shown = null, moved = false;
 
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = `${FONT}px ${getComputedStyle(document.body).fontFamily}`;
+const letters = (text) => pen.measureText(text).width;
 const perPixel = () => Math.max(view.w / canvas.clientWidth, view.h / canvas.clientHeight);
 function frame() {
   canvas.setAttribute("viewBox", `${view.x} ${view.y} ${view.w} ${view.h}`);
@@ -81,7 +84,7 @@ function brief(label) {
   const parts = label.split(/[/.]/);
   let from = Math.max(0, parts.length - 2);
   if (from && /^\d+$/.test(parts[from])) from--;
-  return short(parts.slice(from).join("/"), 22);
+  return short(parts.slice(from).join("/"), 20);
 }
 /* Chips stand in shelves, to and fro, so that neighbours are beside each other; as many in a shelf, and boxes in a column, as show the whole largest. */
 const GAP = 12, BESIDE = 20, ABOVE = 34;
@@ -119,7 +122,7 @@ function boxes() {
   document.getElementById("back").hidden = true;
   const g = data.graph, names = g.boxes.map(([label]) => brief(label));
   const lines = g.boxes.map(([, , count, seconds], i) => [names[i], `${count} op${count > 1 ? "s" : ""}, ${time(seconds, 3)}`]);
-  const w = 14 + LETTER * Math.max(...lines.flat().map((line) => line.length)), items = new Array(g.boxes.length), byChip = new Map();
+  const w = 14 + Math.max(...lines.flat().map(letters)), items = new Array(g.boxes.length), byChip = new Map();
   g.boxes.forEach(([, chip], i) => byChip.set(chip, [...(byChip.get(chip) || []), i]));
   const best = arranged([...byChip.values()], w), chips = best.shelves.flat();
   begin(best.width, best.height);
@@ -158,7 +161,7 @@ function operations(box) {
     again = false;
     for (const [u, w] of edges) if (level.get(w) < level.get(u) + 1) { level.set(w, level.get(u) + 1); again = true; }
   }
-  const w = 210, items = [], index = new Map();
+  const w = 214, items = [], index = new Map();
   mine.forEach((v, i) => {
     const at = level.get(v), row = count[at] = (count[at] || 0) + 1;
     index.set(v, i);

@@ -182,6 +182,12 @@ def test_a_dask_cluster_carries_the_rollouts() -> None:
     assert same(run.policy, expected.policy)
 
 
+def test_fewer_rollouts_than_minibatches_leave_a_policy_of_numbers() -> None:
+    few = replace(small_plan(1), tasks=TASKS[:1], settings=replace(SETTINGS, rollouts=2, graphs=1, minibatches=5))
+    run = train(few)
+    assert all(np.isfinite(values).all() for values in run.policy.parameters.values())
+
+
 def test_broken_models_are_named_skipped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     tasks = [TASKS[0], Task(str(tmp_path / "broken.json"), "ring4"), Task("no-such-model", "ring4")]

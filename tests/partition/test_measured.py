@@ -1,10 +1,8 @@
-"""Measured times of operations, and the habits of the command line: configuration, environment, completion."""
+"""Measured times of operations, and the defaults of the command line."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,30 +99,6 @@ def test_a_file_of_defaults_that_makes_no_sense_is_refused(tmp_path: Path, text:
     (tmp_path / "c.toml").write_text(text)
     done = CliRunner().invoke(main, ["--config", str(tmp_path / "c.toml"), "models"])
     assert done.exit_code == 2 and message in done.stderr
-
-
-def test_shells_can_complete_commands() -> None:
-    environment = {"_MCM_PARTITION_COMPLETE": "bash_complete", "COMP_WORDS": "mcm-partition so", "COMP_CWORD": "1"}
-    program = "import sys; sys.argv = ['mcm-partition']; from cli import main; main(prog_name='mcm-partition')"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PATH": "/usr/bin:/bin", **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert "solve" in done.stdout
-
-
-def test_output_has_no_colour_codes_where_it_is_not_wanted() -> None:
-    done = subprocess.run(
-        [sys.executable, "cli.py", "solve", "resnet50", "--hw", "ring2"],
-        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "FORCE_COLOR": ""},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "\x1b[3" not in done.stdout + done.stderr
 
 
 def test_versions_agree() -> None:

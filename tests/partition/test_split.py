@@ -227,6 +227,34 @@ def test_an_operator_unknown_to_onnxruntime_is_named(tmp_path: Path) -> None:
         verify_parts(path, tmp_path / "parts")
 
 
+def test_the_command_line_names_an_operator_that_onnxruntime_does_not_know(tmp_path: Path) -> None:
+    """Also where the model has to run before it can be cut, for the type of a tensor that no inference finds."""
+    nodes = [
+        helper.make_node("Frobnicate", ["x"], ["h"], domain="my.domain", name="f"),
+        helper.make_node("Relu", ["h"], ["y"], name="g"),
+    ]
+    graph = helper.make_graph(nodes, "odd", [value("x", [2])], [value("y", [2])])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my.domain", 1)]
+    path, answer = tmp_path / "odd.onnx", tmp_path / "answer.json"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
+    for homes, written in (({"x": 0, "f": 0, "g": 1}, False), ({"x": 0, "f": 0, "g": 0}, True)):
+        answer.write_text(json.dumps(homes))
+        folder = tmp_path / f"parts{written}"
+        done = CliRunner().invoke(main, ["split", str(path), str(answer), "-o", str(folder), "--verify"])
+        assert done.exit_code == 2 and done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1 and "Frobnicate" in done.stderr
+        assert folder.exists() == written and sorted(p.name for p in tmp_path.iterdir() if p.name[0] == ".") == []
+
+
+@pytest.mark.parametrize("place", ["odd.onnx/parts", "odd.onnx"])
+def test_a_folder_that_cannot_be_is_refused(small: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "odd.onnx").write_text("")
+    graph = Graph.from_onnx(str(small), dims=DIMS)
+    with pytest.raises(InvalidInput, match=r"cannot write|is a file"):
+        split_model(small, Placement(np.zeros(graph.n)), tmp_path / place, dims=DIMS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.onnx", "small.onnx"]
+
+
 def test_a_folder_without_parts_is_refused(small: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="give a folder that split wrote"):
         verify_parts(small, tmp_path)
