@@ -50,7 +50,8 @@ def worker(pipe: Connection, kind: str, seed: int, begin: int, end: int) -> None
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, late)
     sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)  # other libraries' remarks
+    os.dup2(sink, 1)  # other libraries' remarks
+    os.dup2(sink, 2)
     with tempfile.TemporaryDirectory() as outer:
         folder = Path(outer) / "folder"
         folder.mkdir()

@@ -79,6 +79,8 @@ def _attribute(rng: Rng, kind: int) -> Any:
                 "edge",
                 "wrap",
             )
+            if rng.random() < 0.2:
+                return "".join(str(pick(rng, "ij.,-> A@0\u00e9")) for _ in range(int(rng.integers(0, 8))))
             return str(pick(rng, known if rng.random() < 0.8 else TEXTS))
         case AttributeProto.INTS:
             return [int(pick(rng, _SMALL)) for _ in range(int(rng.integers(1, 6)))] if rng.random() < 0.9 else [number]

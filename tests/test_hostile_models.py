@@ -149,6 +149,14 @@ def test_bodies_nested_a_thousand_deep_are_refused(tmp_path: Path) -> None:
         load_model(str(tmp_path / "deep.onnx"), format="onnx")
 
 
+@pytest.mark.parametrize("equation", [b"ij,jk>ik", b"i-", b".", b"......ij", b"\xff", b"i@j", b"i->j->k", b"i1"])
+def test_what_is_no_equation_is_refused(equation: bytes) -> None:
+    """onnx's inference runs for ever on these."""
+    einsum = helper.make_node("Einsum", ["x", "x"], ["y"], equation=equation)
+    with pytest.raises(InvalidModelFile, match="which is none"):
+        read_onnx(model([einsum], {"x": [2, 2]}))
+
+
 def test_a_name_that_all_operations_share_is_made_unique_at_once() -> None:
     same = [helper.make_node("Relu", [f"x{i}"], [f"x{i + 1}"], name="same") for i in range(60_000)]
     names = unique_names(helper.make_graph(same, "g", [], []), [])  # by trying all suffixes: 2 billion steps

@@ -7,6 +7,7 @@ tensor with itself doubles its axes or its values). Here every step is checked b
 from __future__ import annotations
 
 import math
+import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -195,6 +196,11 @@ class Scope:
                 f"Split {node.name or node.output[0]!r} says it has {_split_in(node)} outputs, but has "
                 f"{len(node.output)}; export the model again"
             )
+        if node.op_type == "Einsum" and not _EQUATION.fullmatch(_equation_of(node)):
+            raise InvalidModelFile(  # onnx would look for its end for ever
+                f"Einsum {node.name or node.output[0]!r} has the equation {_equation_of(node)!r}, which is none; "
+                "export the model again"
+            )
         if node.op_type in _SHAPED_BY_VALUES:
             operands = node.input if node.op_type == "ConstantOfShape" else node.input[1:]
             if any((spec := self.spec(name)) is not None and spec.size > KEPT_ELEMENTS for name in operands):
@@ -294,6 +300,16 @@ class Scope:
 
 _SCALAR = TensorSpec((), 4.0)
 _FLOAT = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
+
+
+_TERM = r"[A-Za-z]*(?:\.\.\.)?[A-Za-z]*"
+_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
+
+
+def _equation_of(node: NodeProto) -> str:
+    """The equation of an Einsum, without spaces."""
+    given = next((a.s for a in node.attribute if a.name == "equation"), b"")
+    return str(given.decode(errors="replace")).replace(" ", "")
 
 
 def _split_in(node: NodeProto) -> int:

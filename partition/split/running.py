@@ -35,7 +35,7 @@ def open_session(model: Path | bytes, optimised: bool = False) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         given = model if isinstance(model, bytes) else str(model)
-        return ort.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(given, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise InvalidModelFile(f"onnxruntime cannot load {_called(model)}: {_first_line(error)}") from error
 
