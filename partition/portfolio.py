@@ -142,7 +142,7 @@ def _member(question: Question, limits: tuple[float, float | None], folder: str,
 
     if os.getpid() != parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
-    import milp.goals  # noqa: F401
+    import milp.goals
     import milp.kind_orders  # noqa: F401  (seconds in a new process, which must not count)
 
     time_limit, work_limit = limits
