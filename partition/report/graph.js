@@ -87,7 +87,7 @@ function brief(label) {
   return short(parts.slice(from).join("/"), 20);
 }
 /* Chips stand in shelves, to and fro, so that neighbours are beside each other; as many in a shelf, and boxes in a column, as show the whole largest. */
-const GAP = 12, BESIDE = 20, ABOVE = 34;
+const GAP = 8, BESIDE = 14, ABOVE = 32;
 function arranged(chips, w) {
   let best = null;
   for (let rows = 1; rows <= 12; rows++) {
