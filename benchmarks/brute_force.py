@@ -147,8 +147,8 @@ def main(
 ) -> None:
     """Compare and count."""
     if milp_only:
-        milp.search._ideals = lambda *_: None
-        milp.search.slice_orders = lambda *_: None
+        milp.search._ideals = lambda *_, **__: None
+        milp.search.slice_orders = lambda *_, **__: None
     campaign = Campaign(unit, adversarial, goals, confirm)
     counts: collections.Counter[str] = collections.Counter()
     skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed

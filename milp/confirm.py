@@ -41,6 +41,9 @@ from partition.stopping import Stop
 SCALE = 2.0**36
 """Whole units per unit of a row. With 2^24 terms of at most 2 units a row still fits into 64 bits."""
 
+LARGEST = 2.0**62
+"""What the coefficients of a row may add up to."""
+
 WHOLE_MODEL = 20_000
 """Most binaries for which all placements are looked at, without windows."""
 
@@ -177,8 +180,8 @@ def loosened_rows(model: MatrixModel) -> list[tuple[list[int], list[int], int]]:
     """Every row as (columns, whole coefficients, most): each 0/1 point that keeps the row keeps this one.
 
     Rows of whole numbers stay as they are. In all others a coefficient is rounded down and the right side up, by one
-    more unit for the rounding of the floating point numbers themselves. The period is as long as it may be; where it
-    has no limit, its rows say nothing.
+    more unit for the rounding of the floating point numbers themselves. Rows beyond 64 bits are left out. The period is
+    as long as it may be; where it has no limit, its rows say nothing.
     """
     rows = []
     period = model.family == "T"
@@ -196,6 +199,8 @@ def loosened_rows(model: MatrixModel) -> list[tuple[list[int], list[int], int]]:
             exact = limit == round(limit) and np.array_equal(values, np.round(values))
             scale = 1.0 if exact else SCALE
             signed = [math.floor(sign * v * scale) for v in values.tolist()]
+            if sum(map(abs, signed)) + abs(limit * scale) >= LARGEST:
+                continue
             rows.append((columns, signed, int(limit) if exact else math.floor(limit * scale) + 1))
     return rows
 

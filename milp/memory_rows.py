@@ -9,6 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from milp.memory_cuts import MemoryCut
+from partition.instance import BEYOND
 from partition.rules import MEMORY_SLACK
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class _ChipMemory:
         inst, b = self.inst, self.builder
         users = np.split(inst.shared_nodes, inst.shared_ptr[1:-1]) if len(inst.shared_bytes) else []
         here = [[v for v in part.tolist() if b.lo[v] <= self.c <= b.hi[v]] for part in users]
-        sizes = (inst.shared_bytes / self.unit).tolist()
+        sizes = np.minimum(inst.shared_bytes / self.unit, BEYOND).tolist()
         return [(i, size, here[i]) for i, size in enumerate(sizes) if size and here[i]]
 
     def _holds(self) -> list[Any]:
@@ -74,7 +75,9 @@ class _ChipMemory:
     def _weights(self) -> tuple[list[Any], float]:
         """Terms of the resident weights, and the most that they can add up to."""
         b, c = self.builder, self.c
-        private = [(v, w / self.unit) for v, w in enumerate(self.inst.weights.tolist()) if w and self.here[v]]
+        # What is larger than the chip is not on it: how much larger is of no interest, and spoils rows.
+        weights = np.minimum(self.inst.weights / self.unit, BEYOND).tolist()
+        private = [(v, w) for v, w in enumerate(weights) if w and self.here[v]]
         shared = self._shared()
         most = sum(size for _, size in private) + sum(size for _, size, _ in shared)
         return [size * b.X(v, c) for v, size in private] + [size * b.model.h[i, c] for i, size, _ in shared], most
