@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from oracle import TOLERANCE, Problem, broken_rules, peak_of, topological, triangles, value_of
@@ -28,6 +29,8 @@ def brute_force(
     """
     given = Problem(problem)
     names = [kind["name"] for kind in given.hw["kinds"]]
+    if (given.routed or given.hw["kind_order"] == "free") and math.factorial(given.C) > limit:
+        raise OverflowError("too many orders of the chips for brute force")
     orders = {tuple(given.hw["kind_of_chip"])}
     if given.hw["kind_order"] == "free":
         orders = set(itertools.permutations(given.hw["kind_of_chip"]))
@@ -100,7 +103,7 @@ class _Exhaustive:
         if self.left < 0:
             raise OverflowError("too many placements for brute force")
 
-    def choices(self, v: str) -> list[tuple[int, ...]]:
+    def choices(self, v: str) -> Iterator[tuple[int, ...]]:
         """(home, replica chips ...) of ``v`` that agree with what is placed."""
         p = self.p
         producers = [p.tensors[t]["producer"] for t in p.reads[v]]
@@ -109,9 +112,10 @@ class _Exhaustive:
         fixed = {self.home[w] for w in self.home if group is not None and p.operations[w]["group"] == group}
         homes = [c for c in range(first, p.C) if (not fixed or c in fixed) and math.isfinite(p.time(v, c))]
         if not (self.replicas_allowed and p.operations[v]["replicable"]):
-            return [(c,) for c in homes]
+            yield from ((c,) for c in homes)
+            return
         able = [c for c in range(p.C) if math.isfinite(p.time(v, c))]
-        return [(c, *further) for c in homes for further in _subsets([b for b in able if b > c])]
+        yield from ((c, *further) for c in homes for further in _subsets([b for b in able if b > c]))
 
     def put(self, v: str, chips: tuple[int, ...]) -> None:
         """Place ``v`` and charge its instances and what they receive."""
@@ -248,5 +252,5 @@ class _Exhaustive:
         return {"chip": chip, "order": best[1], "peak": best[0]}
 
 
-def _subsets(items: list[int]) -> list[tuple[int, ...]]:
-    return [chosen for k in range(len(items) + 1) for chosen in itertools.combinations(items, k)]
+def _subsets(items: list[int]) -> Iterator[tuple[int, ...]]:
+    return (chosen for k in range(len(items) + 1) for chosen in itertools.combinations(items, k))
