@@ -407,7 +407,7 @@ def bench_command(
 
     \b
     Examples:
-      python cli.py bench bert-large resnet50 unet --hw ring16 --hw ring36 --time-limit 20 --jobs 2
+      mcm-partition bench bert-large resnet50 unet --hw ring16 --hw ring36 --time-limit 20 --jobs 2
     """
     from dataclasses import asdict
 
@@ -794,9 +794,15 @@ for _command in (train, compare):
 
 def run() -> None:
     """The command line as a program: its exit code tells the truth even if a HiGHS run had to be left behind."""
-    code: object = 0
+    code: object
     try:
-        main()
+        code = main(standalone_mode=False)  # which would call Ctrl-C before a command begins a failure
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("error: interrupted", err=True)
+        code = EXIT_INTERRUPTED
     except SystemExit as ended:
         code = ended.code
     status = code if isinstance(code, int) else int(code is not None)

@@ -173,7 +173,7 @@ def test_paths_through_what_is_left_out_cost_no_more_than_they_do(monkeypatch: p
 def test_coarser_levels_first_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What they leave out cannot be part of a chain below the threshold."""
     compared = 0
-    for seed in range(150):
+    for seed in range(60):
         graph, hardware = random_passing_instance(np.random.default_rng(seed))
         instance = contract(graph, hardware)
         for threshold in (1.2, 1.6, 2.5):
@@ -185,7 +185,7 @@ def test_coarser_levels_first_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
                 continue
             compared += 1
             assert after.period == pytest.approx(alone.period, rel=1e-5)
-    assert compared > 100
+    assert compared > 40
 
 
 def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> None:

@@ -20,7 +20,7 @@ from partition.instance import contract
 @pytest.mark.parametrize("topology", ["chain", "ring", "memory"])
 def test_the_smaller_model_has_the_optimum_of_the_whole_one(topology: str, transfers: str) -> None:
     compared = 0
-    for seed in range(60):
+    for seed in range(24):
         rng = np.random.default_rng(seed)
         if seed % 3 == 1 and topology == "ring":
             graph, hardware = random_training_instance(rng)
@@ -43,13 +43,13 @@ def test_the_smaller_model_has_the_optimum_of_the_whole_one(topology: str, trans
         ]
         assert least[0].objective == pytest.approx(least[1].objective, abs=1e-6)
         compared += 1
-    assert compared > 15
+    assert compared > 5
 
 
 def test_homes_of_the_smaller_instance_are_homes_of_the_whole_one() -> None:
     """What the smaller model says of the chips that are solved again, the cost model confirms on the whole graph."""
     compared = 0
-    for seed in range(80):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng, n=10, chips=3, topology="ring", transfers="serial")
         hardware = hardware.with_rules(triangle=False, replication=False, memory=False, no_skipping=False)
@@ -67,4 +67,4 @@ def test_homes_of_the_smaller_instance_are_homes_of_the_whole_one() -> None:
         heaviest = max(cost.load[0][:2].max(), cost.link[0].max(initial=0.0)) / instance.unit
         assert heaviest == pytest.approx(outcome.objective, abs=1e-6) or cost.link[0].argmax() == 2
         compared += 1
-    assert compared > 20
+    assert compared > 10
