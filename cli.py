@@ -184,16 +184,14 @@ def _source(command: Callable[..., None]) -> Callable[..., None]:
 
 def _read_config(context: click.Context, _: click.Parameter, path: str | None) -> None:
     """Defaults of options from a TOML file: a table per command, ``[solve]`` ``time_limit = 30``."""
-    import tomllib
-
     chosen = Path(path or CONFIG)
     if path is None and not chosen.is_file():
         return
-    from partition.files import LARGEST_TOML, read_bounded
+    from partition.files import read_toml
 
     try:
-        data = tomllib.loads(read_bounded(chosen, LARGEST_TOML).decode())
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_toml(chosen)
+    except (OSError, ValueError) as error:
         raise click.BadParameter(f"cannot read {str(chosen)!r}: {error}") from error
     group = context.command
     assert isinstance(group, click.Group)

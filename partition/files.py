@@ -6,16 +6,21 @@ import contextlib
 import errno
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from partition.errors import InvalidInput
 
 LARGEST_JSON = 2**27
 """Bytes of a JSON or CSV file: some 400,000 operations. Parsed, it can take thirty times as much memory."""
 
-LARGEST_TOML = 2**20
+LARGEST_TOML = 2**19
 """Bytes of a TOML file."""
+
+MOST_DOTS = 100
+"""In a line of TOML: the parser's memory grows with the square of the parts of a key, 16 GB for a line of 128 kB."""
 
 
 def read_bounded(path: str | os.PathLike[str], at_most: int) -> bytes:
@@ -30,6 +35,24 @@ def read_bounded(path: str | os.PathLike[str], at_most: int) -> bytes:
     if len(content) > at_most:
         raise OSError(errno.EFBIG, f"it is larger than {at_most / 2**20:g} MB")
     return content
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises
+    ------
+    OSError : it cannot be read, or is too large.
+    ValueError : it is not TOML, or not what a person would write.
+    """
+    content = read_bounded(path, LARGEST_TOML)
+    for i, line in enumerate(content.split(b"\n"), 1):
+        if line.count(b".") > MOST_DOTS:
+            raise ValueError(f"line {i} has over {MOST_DOTS} dots")
+    try:
+        return tomllib.loads(content.decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:

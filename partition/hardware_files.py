@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidHardware
-from partition.files import LARGEST_TOML, read_bounded
+from partition.files import read_toml
 from partition.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
 from partition.printable import shown
 
@@ -170,8 +169,8 @@ def _quoted(text: str) -> str:
 
 def _read_toml(path: Path) -> Hardware:
     try:
-        data = tomllib.loads(read_bounded(path, LARGEST_TOML).decode())
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: of TOML, of UTF-8, of endless digits
+        data = read_toml(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidHardware(f"cannot read hardware file {str(path)!r}: {reason}") from error
     try:
