@@ -21,7 +21,7 @@ import partition.front
 RESOLUTION = 2e-5
 """The least gap that counts as asked for (README of ``partition``)."""
 
-TRIALS = 600
+TRIALS = 150
 """Partial placements within which an answer is also held against brute force."""
 
 answers = 0
