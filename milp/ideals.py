@@ -49,7 +49,7 @@ TRIFLE = 1e-11
 FEW, COARSER = 3_000, 4
 """From so many ideals on, a level with this many times fewer comes first."""
 
-TINY = (0.0, 1e-9, 1e-4, 5e-4, 2e-3, 1e-2)
+TINY = (0.0, 1e-9, 1e-4, 5e-4, 7e-4, 1e-3, 1.4e-3, 2e-3, 1e-2)
 """Nodes of less time than this (units of the instance) are left out where they can be; tried in turn."""
 
 COARSE = (2e-2, 5e-2, 0.1, 0.2)
