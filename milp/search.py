@@ -283,8 +283,10 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
     windows = propagate(instance, whole)
     if not affordable(instance, windows, stop):
         return
+    if windows.empty:
+        return
     if windows.free == 0 and not instance.replicable.any():
-        incumbent.offer(instance.lift(chip, [], []))
+        incumbent.offer(instance.lift(windows.lo, [], []))
         return
     try:
         model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known), stop)

@@ -15,6 +15,8 @@ from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, p
 from oracle import certify
 
 import milp.search
+from milp.incumbent import Incumbent
+from milp.search import complete_chain
 from partition import (
     GraphBuilder,
     InvalidInput,
@@ -26,6 +28,8 @@ from partition import (
     partition,
 )
 from partition.description import describe
+from partition.instance import contract
+from partition.stopping import Stop
 
 PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"
 
@@ -233,3 +237,21 @@ def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeyp
     assert result.placement is not None
     assert check(graph, hardware, result.placement) == []
     certify(describe(graph, hardware), answer_of(result))
+
+
+def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
+    """Found on dlrm with two chips: light operations between blocks of one chip were left without a chip."""
+    b = GraphBuilder("pinned")
+    b.operation("first", "Op", outputs={"a": 5.0}, flops=10, bytes_accessed=0)
+    b.operation("light", "Op", inputs=["a"], outputs={"b": 5.0}, flops=1e-4, bytes_accessed=0)
+    b.operation("second", "Op", inputs=["b"], outputs={"c": 1.0}, flops=10, bytes_accessed=0)
+    b.operation("third", "Op", inputs=["c"], flops=20, bytes_accessed=0)
+    graph, hardware = b.build(), package(2, transfers="serial", triangle=False, replication=False)
+    instance = contract(graph, hardware)
+    incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
+    light = int(instance.node_of[graph.index["light"]])
+    chip = np.array([0, 0, 0, 1])
+    chip[light] = -1
+    complete_chain(instance, incumbent, chip, Stop(10))
+    assert incumbent.placement is not None
+    assert incumbent.placement.assignment.tolist() == [0, 0, 0, 1]
