@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from milp.blocks import CHUNK, BlockData, Blocks, Kept, TableTooLarge, member
 from milp.chains import Pairs, Path, best_path
 from milp.coarsening import kept_nodes
-from partition.graph import FloatArray, IntArray
+from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 from partition.stopping import Stop
 
@@ -91,12 +91,16 @@ def best_chain(
         return Chain(float("inf"), None)
     stop = stop or Stop()
     levels: list[tuple[Kept, list[int]]] = []
+    tried: BoolArray | None = None
     for tiny in (*TINY, *COARSE):
         if not levels and tiny > TINY[-1]:
             return None
-        kept = Kept(instance, kept_nodes(instance, tiny))
-        if not kept.node.any():
+        node = kept_nodes(instance, tiny)
+        if not node.any():
             break  # every node is tiny: nothing is left to bound
+        if tried is not None and np.array_equal(node, tried):
+            continue
+        tried, kept = node, Kept(instance, node)
         most = len(levels[-1][1]) // COARSER if levels else min(ideal_limit, BITS_LIMIT // len(kept.nodes))
         if levels and len(levels[-1][1]) < FEW:
             break
