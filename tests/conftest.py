@@ -19,7 +19,7 @@ checked.install(trials=checked.TRIALS)
 
 @pytest.fixture
 def bounded() -> Iterator[None]:
-    """15 s and a gigabyte for each test."""
+    """15 s of work and a gigabyte for each test."""
 
     def late(*_: object) -> None:
         raise TimeoutError
@@ -27,9 +27,9 @@ def bounded() -> Iterator[None]:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, hard))
-    previous = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, 15)
+    previous = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, 15)
     yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, previous)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.signal(signal.SIGPROF, previous)
     resource.setrlimit(resource.RLIMIT_AS, (before, hard))
