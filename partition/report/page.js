@@ -137,11 +137,11 @@ function convergence() {
   if (drawn.includes(1)) el("text", { x: width - ROOM.right - 4, y: y(best) - 6, "text-anchor": "end" }, svg, `period ${time(data.period)}`);
   if (drawn.includes(2)) el("text", { x: width - ROOM.right - 4, y: Math.min(y(data.bound) + 15, ROOM.height - ROOM.bottom - 4), "text-anchor": "end" }, svg, `bound ${time(data.bound)}`);
   const few = [1, 2, 5].flatMap((m) => [-3, -2, -1, 0, 1, 2, 3].map((e) => m * 10 ** e)).filter((t) => t >= begin && t <= end).sort((a, b) => a - b);
-  let free = left - 10;
+  let free = left - 4;  // where the name of the axis ends
   for (const t of few) {
-    if (x(t) - 16 < free || x(t) > width - 20) continue;
+    if (x(t) - 22 < free || x(t) > width - 24) continue;
     el("text", { x: x(t), y: ROOM.height - 8, "text-anchor": "middle" }, svg, `${+t.toPrecision(1)} s`);
-    free = x(t) + 26;
+    free = x(t) + 24;
   }
   el("text", { x: left - 6, y: ROOM.height - 8, "text-anchor": "end" }, svg, "time");
 }
