@@ -211,7 +211,7 @@ def _text(change: Callable[[str, Rng], str]) -> _Change:
         for _ in range(int(rng.geometric(0.6))):
             try:
                 text = change(text, rng)
-            except (ValueError, RecursionError):  # no longer JSON
+            except (ArithmeticError, ValueError, RecursionError):  # no longer JSON, or too large to scale
                 break
         return text.encode("utf-8", "surrogatepass")
 
