@@ -95,6 +95,8 @@ def best_chain(
     for tiny in (*TINY, *COARSE):
         if not levels and tiny > TINY[-1]:
             return None
+        if levels and len(levels[-1][1]) < FEW:
+            break
         node = kept_nodes(instance, tiny)
         if not node.any():
             break  # every node is tiny: nothing is left to bound
@@ -102,18 +104,17 @@ def best_chain(
             continue
         tried, kept = node, Kept(instance, node)
         most = len(levels[-1][1]) // COARSER if levels else min(ideal_limit, BITS_LIMIT // len(kept.nodes))
-        if levels and len(levels[-1][1]) < FEW:
-            break
         masks = kept.enumerate(most, stop)
         if masks is not None:
             levels.append((kept, masks))
-    chain, reach = None, None
+    chain: Chain | None = None
+    coarser: _Chains | None = None
     for kept, masks in reversed(levels):
-        chains = _Chains(instance, kept, masks, threshold, stop, reach)
+        chains = _Chains(instance, kept, masks, threshold, stop, coarser.reach() if coarser else None)
         finer = chains.solve()
         if finer is None:
             break
-        chain, reach = finer, chains.reach()
+        chain, coarser = finer, chains
         if chain.chip is None:
             break  # none exists
     return chain
@@ -222,7 +223,7 @@ class _Chains:
         """Bellman over numbers of chips; blocks at or above the threshold, or in no chain, are never kept."""
         chips, count = self.inst.chips, len(self.work)
         self.starts: list[int] = []
-        self.ends: list[IntArray] = []
+        self.ends: list[NDArray[np.int32]] = []
         loads: list[list[FloatArray]] = []
         returned: list[FloatArray] = []
         pairs = 0
@@ -251,7 +252,8 @@ class _Chains:
                 self.starts.append(first + i)
                 self.ends.append(ends.astype(np.int32))
                 loads.append([load[good] for load in per_kind])
-                returned.append(back[good])
+                if self.data.round_ring:
+                    returned.append(back[good])
         self.before = np.maximum(reached, self.before)
         if reached[-1] > chips:
             return Chain(float("inf"), None)
@@ -260,7 +262,7 @@ class _Chains:
 
     def _pairs(self, loads: list[list[FloatArray]], returned: list[FloatArray]) -> Pairs:
         start = np.repeat(np.array(self.starts, dtype=np.int32), [len(ends) for ends in self.ends])
-        end = np.concatenate(self.ends).astype(np.int32)
+        end = np.concatenate(self.ends)
         by_end = np.argsort(end, kind="stable")
         return Pairs(
             start=start[by_end],
