@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
 
 from milp.formulation import Choices, Goal, ImpossibleRow, ModelBuilder
+from milp.modelling import pyo
 from milp.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.graph import Graph

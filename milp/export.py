@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from pyomo.opt import ProblemFormat
 
 from milp.formulation import Choices, build
+from milp.modelling import ProblemFormat
 from milp.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.files import replacing

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pyomo.environ as pyo
 
 from milp.memory_cuts import MemoryCut
 from milp.memory_rows import memory_rows
+from milp.modelling import pyo
 from milp.windows import Windows
 from partition.instance import BEYOND, Instance
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyomo.environ as pyo
 
 from milp.memory_cuts import MemoryCut
+from milp.modelling import pyo
 from partition.instance import BEYOND
 from partition.rules import MEMORY_SLACK
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyomo.environ as pyo
 
 from milp.highs import compile_model, solve
+from milp.modelling import pyo
 from partition.cost import CostModel
 from partition.graph import BoolArray, FloatArray, Graph, IntArray
 from partition.hardware import Hardware

@@ -16,7 +16,6 @@ from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.objectives import Reached, parse_goals, unproved
 from partition.placement import Placement
-from partition.portfolio import solve_side_by_side
 from partition.progress import Progress
 from partition.result import Result
 from partition.rules import check
@@ -113,6 +112,8 @@ def partition(
     first = stop.limited((1 - CONFIRM_SHARE) * stop.time_limit) if confirm else stop
     with interruptible(stop):
         if workers != 1:
+            from partition.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
+
             result = solve_side_by_side(question, workers=workers, stop=first)
         else:
             result = answer(question, first, report=on_progress)

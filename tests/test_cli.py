@@ -345,6 +345,33 @@ def test_the_package_imports_in_under_a_second_of_work() -> None:
     assert min(runs) < 1.0
 
 
+def test_solving_loads_no_library_that_it_does_not_use() -> None:
+    code = """
+import sys
+from partition import load_hardware, load_model, partition
+partition(load_model("dlrm").graph, load_hardware("ring3"), time_limit=2)
+print({"scipy.stats", "scipy.spatial", "scipy.integrate", "joblib", "sklearn"} & set(sys.modules))
+import scipy.stats
+import scipy.spatial
+print(scipy.stats.norm.cdf(0.0), scipy.spatial.ConvexHull.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["set()", "0.5 ConvexHull"]
+
+
+def test_a_placeholder_gives_what_the_real_module_has() -> None:
+    code = """
+import sys
+import milp.modelling as modelling
+with modelling._left_out(("scipy.stats",)):
+    import scipy.stats
+    stand_in = scipy.stats if isinstance(scipy.stats, modelling._Placeholder) else sys.modules["scipy.stats"]
+    print(type(stand_in).__name__, stand_in.norm.cdf(0.0), type(sys.modules["scipy.stats"]).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["_Placeholder", "0.5", "module"]
+
+
 def test_a_chain_of_one_operation_on_one_chip(tmp_path: Path) -> None:
     chain_of([1.0]).to_json(str(tmp_path / "one.json"))
     answer = json.loads(run("solve", str(tmp_path / "one.json"), "--hw", "ring1", "--json").stdout)
