@@ -180,7 +180,7 @@ def slice_orders(
             if incumbent.known:
                 longest = min(longest, incumbent.upper)
             stop.charge(slicing_work(instance, longest))
-            placement = slice_order(instance, order, mode, longest=longest)
+            placement = slice_order(instance, order, mode, longest=longest, stop=stop)
             if placement is not None:
                 incumbent.offer(placement)
                 if instance.replicable.any() and mode == "direct":

@@ -169,14 +169,17 @@ def _acyclic(graph: Graph, hardware: Hardware, placement: Placement) -> list[Vio
 
 
 def _colocation(graph: Graph, placement: Placement) -> list[Violation]:
+    grouped = np.flatnonzero(graph.group >= 0)
+    group, chip = graph.group[grouped], placement.assignment[grouped]
+    first = np.full(int(group.max(initial=-1)) + 1, -1)
+    first[group] = chip
     found = []
-    for group in np.unique(graph.group[graph.group >= 0]).tolist():
-        members = np.flatnonzero(graph.group == group)
+    for spread in np.unique(group[chip != first[group]]).tolist():
+        members = grouped[group == spread]
         chips = np.unique(placement.assignment[members])
-        if len(chips) > 1:
-            names = tuple(graph.names[v] for v in members)
-            message = f"the group of {names[0]!r} ({len(names)} operations) is spread over chips {chips.tolist()}"
-            found.append(Violation("colocation", message, names, tuple(chips.tolist())))
+        names = tuple(graph.names[v] for v in members)
+        message = f"the group of {names[0]!r} ({len(names)} operations) is spread over chips {chips.tolist()}"
+        found.append(Violation("colocation", message, names, tuple(chips.tolist())))
     return found
 
 

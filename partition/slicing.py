@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from partition.graph import FloatArray, IntArray
 from partition.instance import Instance
 from partition.placement import Placement
+from partition.stopping import Stop
 
 Mode = Literal["direct", "neighbours", "relayed"]
 """How a tensor reaches a far block: straight, not at all, or handed on by every block between."""
@@ -23,6 +25,9 @@ Mode = Literal["direct", "neighbours", "relayed"]
 BAND_LIMIT = 5_000_000
 """Entries of the band; longer orders are sliced between groups of operations only."""
 
+
+CACHED = 32_768
+"""Entries worked on at a time."""
 
 WORK = 3e-8
 """Units of work (stopping.py) per entry of the band and chip."""
@@ -34,7 +39,9 @@ def slicing_work(instance: Instance, longest: float = 2.0) -> float:
     return WORK * instance.chips * min(band, BAND_LIMIT)
 
 
-def slice_order(instance: Instance, order: IntArray, mode: Mode, *, longest: float = 2.0) -> Placement | None:
+def slice_order(
+    instance: Instance, order: IntArray, mode: Mode, *, longest: float = 2.0, stop: Stop | None = None
+) -> Placement | None:
     """The best placement that cuts ``order`` into contiguous blocks on chips ``0, 1, ...``.
 
     Parameters
@@ -43,13 +50,14 @@ def slice_order(instance: Instance, order: IntArray, mode: Mode, *, longest: flo
     mode : ``"direct"`` ignores the triangle rule, ``"neighbours"`` lets tensors reach the next block only,
         ``"relayed"`` hands them on block by block and charges it. The last two satisfy the rule.
     longest : largest compute of a block worth looking at, in units of the instance.
+    stop : asked now and then; True gives up.
 
     Returns
     -------
-    None if no slicing of this order keeps the rules within ``longest``. The answer is exact for forward
+    None if no slicing of this order keeps the rules within ``longest``, or if stopped. The answer is exact for forward
     tensors; those of the backward pass round a ring are left to the cost model.
     """
-    return _Slicer(instance, order, longest).solve(mode)
+    return _Slicer(instance, order, longest).solve(mode, stop or Stop())
 
 
 @dataclass(frozen=True)
@@ -217,15 +225,12 @@ class _Slicer:
 
     # --- the dynamic program -------------------------------------------------------------------------------
 
-    def solve(self, mode: Mode) -> Placement | None:
+    def solve(self, mode: Mode, stop: Stop) -> Placement | None:
         if self.size == 0:
             return None
-        hw = self.inst.hardware
-        load = self._loads(mode)
-        if mode == "neighbours":
-            bounds = self._blocks_among_neighbours(load)
-        else:
-            bounds = self._blocks([load[k] for k in hw.kind_of_chip])
+        loads = self._loads(mode)
+        program = self._blocks_among_neighbours if mode == "neighbours" else self._blocks
+        bounds = program(loads, stop)
         return None if bounds is None else self._placement(bounds)
 
     def _loads(self, mode: Mode) -> list[FloatArray]:
@@ -260,70 +265,89 @@ class _Slicer:
             loads.append(np.where(outside, np.inf, load))
         return loads
 
-    def _blocks(self, loads: list[FloatArray]) -> list[int] | None:
-        """Block boundaries of least period; block ``c`` has load ``loads[c]``."""
-        rows = np.arange(self.size + 1)[:, None]
-        length = np.arange(self.band + 1)[None, :]
-        begin = rows - length
-        possible = (begin >= 0) & (length > 0) & (begin < self.size)
-        begin = np.where(possible, begin, 0)
-        by_end = {
-            id(load): np.where(possible, load[np.minimum(begin, self.size - 1), length], np.inf) for load in loads
-        }
+    def _blocks(self, loads: list[FloatArray], stop: Stop) -> list[int] | None:
+        """Block boundaries of least period; ``loads`` by kind."""
+        by_length = [self._by_length(load) for load in loads]
+        chips = self.inst.hardware.kind_of_chip
         best = np.full(self.size + 1, np.inf)
         best[0] = 0.0
         layers = [best]
-        for load in loads:
-            best = np.maximum(best[begin], by_end[id(load)]).min(axis=1)
+        for kind in chips:
+            if stop():
+                return None
+            best = self._one_block_more(best, by_length[kind])
             layers.append(best)
         used = int(np.argmin([layer[self.size] for layer in layers]))
         if not np.isfinite(layers[used][self.size]):
             return None
         bounds, end = [self.size], self.size
         for c in range(used - 1, -1, -1):
-            length_back = int(np.argmin(np.maximum(layers[c][begin[end]], by_end[id(loads[c])][end])))
-            end -= length_back
+            lengths = np.arange(1, min(end, self.band) + 1)
+            at_end = by_length[chips[c]][lengths - 1, end]
+            end -= int(lengths[np.argmin(np.maximum(layers[c][end - lengths], at_end))])
             bounds.append(end)
         return bounds[::-1]
 
-    def _blocks_among_neighbours(self, loads: list[FloatArray]) -> list[int] | None:
+    def _by_length(self, load: FloatArray) -> FloatArray:
+        """(band, size + 1): entry ``[d - 1, end]`` is the load of the block of length ``d`` that ends at ``end``."""
+        found = np.full((self.band, self.size + 1), np.inf)
+        for d in range(1, self.band + 1):
+            found[d - 1, d:] = load[: self.size + 1 - d, d]
+        return found
+
+    def _one_block_more(self, best: FloatArray, by_length: FloatArray) -> FloatArray:
+        """(size + 1,) least period up to each position, where ``best`` is that of one block less."""
+        before = sliding_window_view(np.concatenate([np.full(self.band, np.inf), best]), self.size + 1)
+        found = np.full(self.size + 1, np.inf)
+        step = max(1, CACHED // (self.size + 1))
+        for first in range(0, self.band, step):  # few enough at a time to stay in the processor's cache
+            last = min(first + step, self.band)
+            earlier = before[self.band - last : self.band - first][::-1]
+            np.minimum(found, np.maximum(earlier, by_length[first:last]).min(axis=0), out=found)
+        return found
+
+    def _blocks_among_neighbours(self, loads: list[FloatArray], stop: Stop) -> list[int] | None:
         """As :meth:`_blocks`, where every tensor a block reads comes from the block before it."""
         n, band = self.size, self.band
         chips = self.inst.hardware.kind_of_chip
         earliest = np.arange(n)  # earliest producer read at each position
         np.minimum.at(earliest, self.read_at, np.minimum(self.made_at, self.read_at))
-        begin, length = np.arange(n)[:, None], np.arange(band + 1)[None, :]
-        at = np.minimum(begin + length, n) - 1
-        source = np.minimum.accumulate(np.where(length > 0, earliest[np.maximum(at, 0)], n), axis=1)
-        back = np.clip(np.where(source < begin, begin - source, 0), 0, band + 1)  # least length of the block before
-        # previous[i, k]: best period of blocks ending at i whose last has length >= k
-        block = np.where((begin == 0) & (length > 0), loads[chips[0]], np.inf)
+        begin, length = np.arange(n)[None, :], np.arange(band + 1)[:, None]
+        last = np.maximum(np.minimum(begin + length, n) - 1, 0)
+        source = np.minimum.accumulate(np.where(length > 0, earliest[last], n), axis=0)
+        least = np.clip(begin - source, 0, band + 1)  # (band + 1, n) least length of the block before
+        wanted = least * (n + 1) + begin
+        by_kind = [np.ascontiguousarray(load.T) for load in loads]
+        block = np.full((band + 1, n), np.inf)  # best period of blocks with this length and begin
+        block[1:, 0] = by_kind[chips[0]][1:, 0]
         layers = [block]
-        rows = np.arange(n + 1)[:, None]
-        start = rows - length
-        possible = (start >= 0) & (length > 0) & (start < n)
-        start = np.where(possible, start, 0)
-        for c in range(1, len(chips)):
-            by_end = np.where(possible, block[start, length], np.inf)
-            at_least = np.concatenate([by_end, np.full((n + 1, 1), np.inf)], axis=1)
-            at_least = np.minimum.accumulate(at_least[:, ::-1], axis=1)[:, ::-1]
-            block = np.maximum(loads[chips[c]], np.take_along_axis(at_least[:n], back, axis=1))
+        for kind in chips[1:]:
+            if stop():
+                return None
+            at_least = np.full((band + 2, n + 1), np.inf)  # of blocks ending here with this length or more
+            for d in range(1, min(band, n) + 1):
+                at_least[d, d:] = block[d, : n + 1 - d]
+            np.minimum.accumulate(at_least[::-1], axis=0, out=at_least[::-1])
+            block = np.maximum(by_kind[kind], at_least.reshape(-1)[wanted])
             layers.append(block)
-        final = [np.where(possible[n], layer[start[n], length[0]], np.inf) for layer in layers]
-        used = int(np.argmin([row.min() for row in final]))
-        if not np.isfinite(final[used].min()):
+
+        def ending_at(end: int, layer: FloatArray, shortest: int) -> tuple[int, float]:
+            """Length and period of the best block of a layer that ends at ``end``."""
+            lengths = np.arange(max(shortest, 1), min(end, band) + 1)
+            found = layer[lengths, end - lengths]
+            return (int(lengths[np.argmin(found)]), float(found.min())) if len(found) else (0, np.inf)
+
+        final = [ending_at(n, layer, 1) for layer in layers]
+        used = int(np.argmin([period for _, period in final]))
+        if not np.isfinite(final[used][1]):
             return None
-        end, size = n, int(np.argmin(final[used]))
-        bounds = [end]
-        for c in range(used, -1, -1):
-            begin_at = end - size
-            bounds.append(begin_at)
-            if c:
-                least = int(back[begin_at, size])
-                candidates = np.where(possible[begin_at], layers[c - 1][start[begin_at], length[0]], np.inf)
-                candidates[:least] = np.inf
-                end, size = begin_at, int(np.argmin(candidates))
-        return bounds[::-1]
+        bounds, end, size = [n], n, final[used][0]
+        for c in range(used - 1, -1, -1):
+            shortest = int(least[size, end - size])
+            end -= size
+            bounds.append(end)
+            size, _ = ending_at(end, layers[c], shortest)
+        return [*bounds, 0][::-1]
 
     def _placement(self, bounds: list[int]) -> Placement:
         """Homes by block; replicable nodes at home where first needed, replicas where needed again."""
