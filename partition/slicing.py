@@ -321,10 +321,11 @@ class _Slicer:
         block = np.full((band + 1, n), np.inf)  # best period of blocks with this length and begin
         block[1:, 0] = by_kind[chips[0]][1:, 0]
         layers = [block]
+        at_least = np.empty((band + 2, n + 1))  # the same for blocks that end here, of this length or more
         for kind in chips[1:]:
             if stop():
                 return None
-            at_least = np.full((band + 2, n + 1), np.inf)  # of blocks ending here with this length or more
+            at_least.fill(np.inf)
             for d in range(1, min(band, n) + 1):
                 at_least[d, d:] = block[d, : n + 1 - d]
             np.minimum.accumulate(at_least[::-1], axis=0, out=at_least[::-1])
