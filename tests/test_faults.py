@@ -206,6 +206,15 @@ def test_a_signal_at_any_moment_leaves_a_whole_file_or_none(number: signal.Signa
         assert not list(tmp_path.iterdir())
 
 
+def test_ctrl_c_before_a_command_begins_has_its_own_exit_code() -> None:
+    """While arguments are read, say: click alone would call it a failure."""
+    code = (
+        "import cli\ndef interrupted(*_, **__): raise KeyboardInterrupt\ncli.main.make_context = interrupted; cli.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "error: interrupted")
+
+
 def test_a_full_disk_leaves_the_old_file_and_the_answer_on_stdout(tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
     path.write_text("old")

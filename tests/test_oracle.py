@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -289,6 +290,18 @@ def test_brute_force_uses_replicas_and_relays_as_the_plain_enumeration_does(repl
 def test_brute_force_says_when_there_is_too_much_to_try() -> None:
     with pytest.raises(OverflowError):
         brute_force(describe(chain_of([1.0] * 8), package(4, acyclic=False)), limit=50)
+
+
+def test_brute_force_lists_no_sets_of_replicas_before_it_tries_them() -> None:
+    """One operation may be on any of 2^19 sets of chips; two dozen more chips, and the list filled the memory."""
+    problem = describe(broadcast_mask(), package(19))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OverflowError):
+            brute_force(problem, limit=50)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
 
 
 # --- certify --------------------------------------------------------------------------------------------------

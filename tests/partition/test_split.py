@@ -222,7 +222,7 @@ def test_an_output_that_nothing_produces_is_refused(small: Path, tmp_path: Path)
     model.graph.output.append(value("missing", ["n", 4]))
     onnx.save_model(model, str(small))
     graph = Graph.from_onnx(str(small), dims=DIMS)
-    with pytest.raises(InvalidModelFile, match="output 'missing' of .* is produced by nothing"):
+    with pytest.raises(InvalidModelFile, match=r"output 'missing' of .* is produced by nothing"):
         split_model(small, Placement(np.zeros(graph.n)), tmp_path / "parts", dims=DIMS)
     assert not (tmp_path / "parts").exists()
 
