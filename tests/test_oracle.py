@@ -293,7 +293,7 @@ def test_brute_force_says_when_there_is_too_much_to_try() -> None:
 
 
 def test_brute_force_lists_no_sets_of_replicas_before_it_tries_them() -> None:
-    """One operation may be on any of 2^19 sets of chips; two dozen more chips, and the list filled the memory."""
+    """There are 2^18 sets of chips for those of one operation; on 36 chips the list of them filled the memory."""
     problem = describe(broadcast_mask(), package(19))
     tracemalloc.start()
     try:
