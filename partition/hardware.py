@@ -341,10 +341,11 @@ def _check_number(owner: object, path: str, *, positive: tuple[str, ...], infini
         least = 1 / LARGEST if f.name in positive else 0.0
         if not (least <= value <= LARGEST or (value == math.inf and f.name in infinite)):
             wanted = "positive" if f.name in positive else "zero or more"
+            limits = f"from {least:g} to {LARGEST:g}" + (", or inf" if f.name in infinite else "")
             raise InvalidHardware(
                 f"{where} is {shown(value)}; it must be {wanted}"
                 + ("" if f.name in infinite else " and finite")
-                + (f" (from {1 / LARGEST:g} to {LARGEST:g})" if 0 < value < math.inf else "")
+                + (f" ({limits})" if 0 < value < math.inf else "")
             )
 
 

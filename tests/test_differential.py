@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from adversarial import FAMILIES
+from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import RULES, answer_of, package, random_instance, random_mixed_instance, random_training_instance
 from oracle import certify
 
+import milp.search
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
 from partition.description import describe
 
@@ -83,6 +88,21 @@ def test_solver_agrees_with_brute_force_under_every_combination_of_rules(topolog
 def test_instances_made_to_break_proofs_do_not(family: str) -> None:
     """``benchmarks/brute_force.py --adversarial`` draws thousands."""
     assert sum(agree(*FAMILIES[family](np.random.default_rng(seed))) for seed in range(10)) > 5
+
+
+def test_the_benchmark_compares_the_milp_alone_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--milp-only`` puts stubs in the place of two functions of the search, which must fit their calls."""
+    for name in ("_ideals", "slice_orders"):
+        monkeypatch.setattr(milp.search, name, getattr(milp.search, name))  # and afterwards they are themselves again
+    path = Path(__file__).parent.parent / "benchmarks" / "brute_force.py"
+    spec = importlib.util.spec_from_file_location("brute_force_benchmark", path)
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, benchmark)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    spec.loader.exec_module(benchmark)
+    done = CliRunner().invoke(benchmark.main, ["--milp-only", "--instances", "5", "--brief"])
+    assert done.exit_code == 0 and " 0 disagree" in done.output, done.output
 
 
 def test_weights_that_fit_to_the_last_digit_are_not_called_infeasible() -> None:

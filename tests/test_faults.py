@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import KINDS, InjectedError, clock_that_jumps, survives
+from faults import KINDS, Countdown, InjectedError, clock_that_jumps, survives
 from instances import answer_of, chain_of, package
 from oracle import certify
 
 import milp.highs
 import milp.search
-from partition import NoSolutionInTime, Progress, SearchFault, load_hardware, load_model, partition
+from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
+from partition.cost import Cost, CostModel
 from partition.description import describe
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +94,39 @@ def test_an_error_of_the_library_is_told_beside_the_answer() -> None:
     with pytest.warns(SearchFault, match="InjectedError: mine"):
         result, _ = solve_hard(fail, "milp")
     assert "InjectedError in milp: mine" in result.faults[0] and not result.interrupted  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore::partition.SearchFault")
+@pytest.mark.parametrize("objective", ["period", "period,traffic"])
+def test_an_error_in_no_evaluation_loses_an_answer(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever it strikes, the last one of all included."""
+    graph, hardware = chain_of([3, 1, 4]), package(2, transfers="serial")
+    genuine = CostModel.evaluate_placement
+
+    def fail() -> None:
+        raise InjectedError("mine")
+
+    def solved(strike: Countdown) -> Result | None:
+        def evaluate(self: CostModel, placement: Placement) -> Cost:
+            strike()
+            return genuine(self, placement)
+
+        monkeypatch.setattr(CostModel, "evaluate_placement", evaluate)
+        periods: list[float | None] = []
+        try:
+            return partition(
+                graph, hardware, objective=objective, time_limit=20, on_progress=lambda p: periods.append(p.period)
+            )
+        except InjectedError:
+            assert not any(periods), "an answer was lost"
+            return None
+
+    never = Countdown(1000, fail)
+    best = solved(never)
+    assert best is not None
+    answers = [solved(Countdown(at, fail)) for at in range(1000 - never.left)]
+    assert answers[-1] is not None and answers[-1].faults
+    assert all(answer.bound <= best.period <= answer.period for answer in answers if answer is not None)
 
 
 def test_without_an_answer_an_error_of_the_library_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +204,15 @@ def test_a_signal_at_any_moment_leaves_a_whole_file_or_none(number: signal.Signa
             json.loads(path.read_text())
             path.unlink()
         assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_before_a_command_begins_has_its_own_exit_code() -> None:
+    """While arguments are read, say: click alone would call it a failure."""
+    code = (
+        "import cli\ndef interrupted(*_, **__): raise KeyboardInterrupt\ncli.main.make_context = interrupted; cli.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "error: interrupted")
 
 
 def test_a_full_disk_leaves_the_old_file_and_the_answer_on_stdout(tmp_path: Path) -> None:

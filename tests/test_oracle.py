@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -289,6 +290,18 @@ def test_brute_force_uses_replicas_and_relays_as_the_plain_enumeration_does(repl
 def test_brute_force_says_when_there_is_too_much_to_try() -> None:
     with pytest.raises(OverflowError):
         brute_force(describe(chain_of([1.0] * 8), package(4, acyclic=False)), limit=50)
+
+
+def test_brute_force_lists_no_sets_of_replicas_before_it_tries_them() -> None:
+    """There are 2^18 sets of chips for those of one operation; on 36 chips the list of them filled the memory."""
+    problem = describe(broadcast_mask(), package(19))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OverflowError):
+            brute_force(problem, limit=50)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
 
 
 # --- certify --------------------------------------------------------------------------------------------------

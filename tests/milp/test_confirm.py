@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, diamond, package, random_instance, random_mixed_instance
 
 from cli import main
-from milp.confirm import confirmed, loosened_rows
+from milp.confirm import _satisfy, confirmed, loosened_rows
 from milp.formulation import build
-from milp.highs import compile_model
+from milp.highs import MatrixModel, compile_model
 from milp.incumbent import Incumbent
 from milp.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition
@@ -123,6 +124,23 @@ def test_rounding_only_loosens_rows() -> None:
         for (i, _), (columns, coefficients, most) in zip(sides, rows, strict=True):
             whole_numbers = [sum(a * int(p[c]) for a, c in zip(coefficients, columns, strict=True)) for p in points]
             assert all(value <= most for value, kept in zip(whole_numbers, keeps[:, i], strict=True) if kept)
+
+
+def test_rows_beyond_64_bits_are_left_out_and_the_others_kept() -> None:
+    """CP-SAT counts in 64 bits: such a row is not one it can be given, and no bound may rest on what it makes of it."""
+    two = np.zeros(2)
+    model = MatrixModel(
+        A=sp.csr_array([[0.5, 0.25], [2.0**30 + 0.5, 1.0], [2.0**80, 1.0], [1.0, -1.0], [1.0, 2.0**62], [0.5, 0.5]]),
+        row_lower=np.full(6, -np.inf), row_upper=np.array([0.5, 2.0**30, 2.0**80, 0.0, 1.0, 2.0**70]),
+        cost=two, lower=two, upper=two + 1, integral=two == 0, family=np.array(["y", "y"]),
+        node=np.arange(2), chip=np.arange(2), kept=np.arange(2), fixed=two,
+    )  # fmt: skip
+    rows = [
+        (dict(zip(columns, coefficients, strict=True)), most) for columns, coefficients, most in loosened_rows(model)
+    ]
+    assert rows == [({0: 2**35, 1: 2**34}, 2**35 + 1), ({0: 1, 1: -1}, 0)]
+    status, x = _satisfy(model, Stop(5), 0)
+    assert status == "feasible" and x is not None and x[0] <= x[1]
 
 
 def test_without_the_second_solver_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

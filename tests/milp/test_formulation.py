@@ -15,7 +15,17 @@ from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.solution import placement_of
 from milp.windows import Windows
-from partition import Graph, Hardware, InvalidInput, check, evaluate_placement
+from partition import (
+    ChipKind,
+    Graph,
+    GraphBuilder,
+    Hardware,
+    Interconnect,
+    InvalidInput,
+    Rules,
+    check,
+    evaluate_placement,
+)
 from partition.description import describe
 from partition.instance import contract
 
@@ -65,6 +75,26 @@ def test_every_rule_alone_on_small_graphs(rule: str, transfers: str) -> None:
         hardware = package(3, transfers=transfers, **switches)
         best, _ = brute_force(describe(graph, hardware))
         assert optimum(graph, hardware) == pytest.approx(best, rel=1e-6)
+
+
+@pytest.mark.parametrize("large", [1e6, 1e9, 1e12, 1e15])
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_far_above_a_chip_spoil_no_memory_row(large: float, shared: bool) -> None:
+    """They are not on it, how far above it they are must not tell: with a shared weight of 1e9, nothing fitted."""
+    b = GraphBuilder("unequal")
+    own = [2.0, 1.0, 2.0, large, 2.0]
+    for i, (weight, time) in enumerate(zip(own, [3.0, 8.0, 6.0, 2.0, 8.0], strict=True)):
+        weights = {f"w{i}": weight} | ({"shared": large} if shared and i in (0, 2) else {})
+        inputs = ["t1"] if i == 2 else []
+        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 0.5}, flops=time, bytes_accessed=0, weights=weights)
+    kinds = ChipKind("small", 1.0, 2.5), ChipKind("large", 1.0, 10 * large)
+    rules = Rules(no_skipping=False, triangle=False)
+    graph, hardware = b.build(), Hardware("two", kinds, (0, 1, 0), Interconnect("memory", 1.0), rules)
+    instance = contract(graph, hardware)
+    everywhere = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, 2))
+    assert optimum(graph, hardware) == brute_force(describe(graph, hardware))[0]
+    largest = max(abs(a) for a in compile_model(build(instance, everywhere)).A.data.tolist())
+    assert largest <= 2.0
 
 
 def test_the_triangle_rule_is_exact_not_only_neighbours() -> None:

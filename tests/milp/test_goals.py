@@ -9,6 +9,9 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, diamond, package, random_instance
 from oracle import certify, energy, latency
 
+from milp.formulation import build
+from milp.highs import compile_model, solve
+from milp.windows import Windows
 from partition import (
     ChipKind,
     Hardware,
@@ -23,6 +26,7 @@ from partition import (
 from partition.description import describe
 from partition.graph import GraphBuilder
 from partition.hardware import override
+from partition.instance import contract
 from partition.rules import valid
 
 
@@ -162,6 +166,21 @@ def test_long_hops_do_not_cut_off_short_latencies():
         assert result.status == "optimal" and result.goals[1].bound <= within <= result.goals[1].value * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("topology", ["ring", "memory"])
+def test_a_long_hop_between_two_chips_does_not_hold_up_a_third(topology):
+    """An operation that reads nothing need not wait for the hop of others, however long that is."""
+    b = GraphBuilder("aside")
+    for name, inputs in (("u", []), ("w", ["u"]), ("aside", [])):
+        b.operation(name, "Op", inputs=inputs, outputs={name: 0.1}, flops=1, bytes_accessed=0)
+    graph, hardware = b.build(), override(package(3, topology=topology), {"link_latency_s": 500.0})
+    instance = contract(graph, hardware)
+    everywhere = Windows(np.zeros(3, dtype=np.int64), np.full(3, 2))
+    model = compile_model(build(instance, everywhere, upper=1.5 / instance.unit, goal="latency"))
+    outcome = solve(model, time_limit=10)
+    assert outcome.status == "optimal"
+    assert outcome.objective * instance.unit == pytest.approx(least(graph, hardware, "latency", period=1.5), rel=1e-6)
+
+
 def test_transfers_over_a_crossbar_cost_one_hop_of_energy():
     graph = chain_of([3.0, 3.0, 3.0], size=2.0)
     link = Interconnect("crossbar", 1.0, link_energy_j_per_byte=10.0)
@@ -169,6 +188,61 @@ def test_transfers_over_a_crossbar_cost_one_hop_of_energy():
     result = partition(graph, hardware, objective="period,energy", time_limit=30)
     assert result.status == "optimal"
     assert result.goals[1].value == pytest.approx(9 + 2 * 20)
+
+
+def test_the_least_energy_over_a_crossbar_moves_the_smallest_tensor():
+    b = GraphBuilder("cut")
+    for i, size in enumerate((5.0, 7.0, 2.0, 6.0)):
+        inputs = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": size}, flops=1, bytes_accessed=0, weights=1)
+    link = Interconnect("crossbar", 1.0, link_energy_j_per_byte=10.0)
+    hardware = Hardware("cross", (ChipKind("unit", 1.0, 3.0, flop_energy_j=1.0),), (0, 0), link, Rules())
+    result = partition(b.build(), hardware, objective="energy", time_limit=30)
+    assert result.status == "optimal"
+    assert result.goals[0].value == pytest.approx(4 + 20) and result.goals[0].bound == pytest.approx(24, rel=1e-4)
+
+
+def test_the_least_energy_is_claimed_for_no_other_order_of_the_kinds():
+    """Both orders have the period 1; in the one given each operation runs where it is dear."""
+    b = GraphBuilder("kinds")
+    times = {"flops": 1.0, "bytes": 1.0}
+    b.operation("a", "Op", outputs={"t": 0.1}, flops=100, bytes_accessed=0, times=times)
+    b.operation("b", "Op", inputs=["t"], flops=0, bytes_accessed=100, times=times)
+    kinds = (
+        ChipKind("bytes", 1.0, flop_energy_j=1.0, sram_energy_j_per_byte=0.01),
+        ChipKind("flops", 1.0, flop_energy_j=0.01, sram_energy_j_per_byte=1.0),
+    )
+    hardware = Hardware("two", kinds, (0, 1), Interconnect("ring", 1.0), Rules(), kind_order="free")
+    result = partition(b.build(), hardware, objective="period,energy", time_limit=30)
+    assert result.period == pytest.approx(1)
+    assert result.goals[1].bound <= least(b.build(), hardware, "energy", period=1 + 1e-9) == pytest.approx(2)
+
+
+def layers_behind_a_cheap_operation(layers, *, time, cheap, moved):
+    """Layers that all read what one cheap operation makes of an input."""
+    b = GraphBuilder("layers")
+    b.operation("in", "Input", outputs={"in": 0.0})
+    b.operation("cheap", "Op", inputs=["in"], outputs={"cheap": moved}, flops=cheap, bytes_accessed=0)
+    for i in range(layers):
+        b.operation(f"layer{i}", "Op", inputs=["cheap"], outputs={f"t{i}": 0.1}, flops=time, bytes_accessed=0)
+    return b.build()
+
+
+def test_fewer_chips_allow_no_replicas_that_the_package_does_not():
+    """Cheap beside the work per chip of two or three is not cheap beside that of four."""
+    graph = layers_behind_a_cheap_operation(4, time=5.0, cheap=0.06, moved=3.0)
+    hardware = package(4, transfers="serial", triangle=False)
+    result = partition(graph, hardware, objective="chips", throughput=1 / 10.5, time_limit=30)
+    assert result.status == "optimal"
+    assert result.goals[0].value == least(graph, hardware, "chips", period=10.5) == 4
+
+
+def test_a_goal_is_proved_where_replicas_are_the_only_choice():
+    """On one chip of four, all homes are settled; a replica elsewhere would be allowed, and is of no use."""
+    graph = layers_behind_a_cheap_operation(2, time=5.0, cheap=0.01, moved=1.0)
+    result = partition(graph, package(4), objective="chips,latency", throughput=1 / 20, time_limit=30)
+    assert [reached.value for reached in result.goals] == [1, pytest.approx(10.01)]
+    assert result.status == "optimal"
 
 
 def test_the_fewest_chips_are_of_the_whole_package():

@@ -216,6 +216,17 @@ def test_chips_in_a_circle_are_refused(small: Path, tmp_path: Path) -> None:
         split_model(small, Placement.from_names(graph, homes, chips=2), tmp_path / "parts", dims=DIMS)
 
 
+def test_an_output_that_nothing_produces_is_refused(small: Path, tmp_path: Path) -> None:
+    """The graph can be read, for such an output costs nothing; but no part could deliver it."""
+    model = onnx.load(str(small))
+    model.graph.output.append(value("missing", ["n", 4]))
+    onnx.save_model(model, str(small))
+    graph = Graph.from_onnx(str(small), dims=DIMS)
+    with pytest.raises(InvalidModelFile, match=r"output 'missing' of .* is produced by nothing"):
+        split_model(small, Placement(np.zeros(graph.n)), tmp_path / "parts", dims=DIMS)
+    assert not (tmp_path / "parts").exists()
+
+
 def test_an_operator_unknown_to_onnxruntime_is_named(tmp_path: Path) -> None:
     node = helper.make_node("Frobnicate", ["x"], ["y"], domain="my.domain", name="f")
     graph = helper.make_graph([node], "odd", [value("x", [2])], [value("y", [2])])
