@@ -74,6 +74,7 @@ def _smaller(inst: Instance, label: IntArray, own: IntArray, home: IntArray) -> 
     other = np.zeros(size - kept)
     return replace(
         inst,
+        node_of=label[inst.node_of],
         time=np.concatenate([inst.time[:, own], np.zeros((len(inst.time), size - kept))], axis=1),
         supported=np.concatenate([inst.supported[:, own], np.ones((len(inst.time), size - kept), dtype=bool)], axis=1),
         weights=np.concatenate([inst.weights[own], other]),

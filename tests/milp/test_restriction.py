@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from instances import random_instance, random_training_instance
 
-from milp.formulation import Choices, build
+from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import compile_model, solve
+from milp.memory_cuts import MemoryCut
 from milp.restriction import restrict
 from milp.solution import choices_of
 from milp.windows import Windows
@@ -44,6 +45,36 @@ def test_the_smaller_model_has_the_optimum_of_the_whole_one(topology: str, trans
         assert least[0].objective == pytest.approx(least[1].objective, abs=1e-6)
         compared += 1
     assert compared > 5
+
+
+def test_what_does_not_fit_together_is_kept_apart_in_the_smaller_model_too() -> None:
+    compared = kept_apart = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        graph, hardware = random_instance(rng, n=10, chips=4, topology="ring", transfers="serial")
+        instance = contract(graph, hardware.with_rules(triangle=False, memory=True, no_skipping=False))
+        chip = np.minimum(instance.chips - 1, np.arange(instance.nodes) * instance.chips // instance.nodes)
+        first = int(rng.integers(hardware.chips - 1))
+        limited, inside = (first, first + 1), (chip >= first) & (chip <= first + 1)
+        near = np.flatnonzero(inside[instance.node_of])
+        if len(near) < 2:
+            continue
+        on = rng.choice(near, size=2, replace=False)
+        cut = MemoryCut(on, np.zeros(0, np.int64), np.zeros(0, np.int64), float("inf"))
+        part = restrict(instance, chip, first, first + 1)
+        whole = Windows(np.where(inside, first, chip), np.where(inside, first + 1, chip))
+        least = []
+        for cuts in ([], [cut]):
+            for i, w in ((instance, whole), (part.instance, part.windows)):
+                try:
+                    outcome = solve(compile_model(build(i, w, limited=limited, cuts=cuts)), time_limit=20)
+                    least.append(outcome.objective if outcome.x is not None else np.inf)
+                except ImpossibleRow:
+                    least.append(np.inf)
+        assert least[0] == pytest.approx(least[1], abs=1e-5) and least[2] == pytest.approx(least[3], abs=1e-5)
+        compared += 1
+        kept_apart += least[2] > least[0] + 1e-5
+    assert compared > 20 and kept_apart > 3
 
 
 def test_homes_of_the_smaller_instance_are_homes_of_the_whole_one() -> None:
