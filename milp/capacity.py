@@ -10,9 +10,50 @@ from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import COVERED, MatrixModel, compile_model, solve
 from milp.incumbent import BOUND_SAFETY
 from milp.windows import Windows
+from partition.graph import BoolArray, FloatArray
 from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.stopping import Stop
+
+MOST_IN_CROWD = 100
+"""Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
+
+
+def heaviest_crowd(instance: Instance) -> tuple[BoolArray, int, float] | None:
+    """Nodes of which some chip must hold ``count``, by the pigeonhole principle, chosen so that these take longest.
+
+    Returns
+    -------
+    (N,) the nodes, how many, and what so many of them take at least, in units of the instance; None if there are
+    no more nodes than chips.
+    """
+    chips = instance.chips
+    order = np.argsort(-np.where(instance.replicable, -1.0, instance.fastest), kind="stable")
+    order = order[: int((~instance.replicable).sum())]
+    work = instance.fastest[order]
+    best: tuple[int, int, float] | None = None
+    for others in range(1, min(MOST_IN_CROWD, (len(order) - 1) // chips + 1)):
+        size = int(np.searchsorted(-work, -work[others * chips], side="right"))  # all that take as long count as well
+        count = -(-size // chips)
+        least = float(work[size - count : size].sum())
+        if best is None or least > best[2]:
+            best = size, count, least
+    if best is None:
+        return None
+    size, count, least = best
+    crowd = order[:size]
+    crowd = crowd[np.argsort(-alone(instance)[crowd], kind="stable")]
+    nodes = np.zeros(instance.nodes, dtype=bool)
+    nodes[crowd[: (count - 1) * chips + 1]] = True  # enough of them, those that cost most with their transfers
+    return nodes, count, least
+
+
+def alone(instance: Instance) -> FloatArray:
+    """(N,) what each node costs with a chip to itself, in units of the instance; 0 where it is replicable."""
+    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
+    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+    got = np.bincount(instance.readers, weights=instance.tau[tensor], minlength=instance.nodes)
+    return np.asarray(np.where(instance.replicable, 0.0, instance.fastest + sent + got))
 
 
 class BlockCapacity:
@@ -65,6 +106,29 @@ class BlockCapacity:
         if outcome.status == "infeasible":
             return upper
         return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0
+
+    def crowded_load(
+        self, crowd: BoolArray, count: int, *, upper: float, time_limit: float, stop: Stop, seed: int = 0
+    ) -> tuple[float, bool]:
+        """Lower bound on the load of any valid block that holds ``count`` or more of the nodes ``crowd`` (N,).
+
+        Where there are more than ``(count - 1) * chips`` of them, some chip must, so it bounds the period of every
+        placement better than ``upper`` (units of the instance).
+
+        Returns
+        -------
+        The bound, and whether more time could raise it.
+        """
+        model = self._period_model(upper, stop)
+        if model is None:
+            return 0.0, False
+        inside = (model.family == "y") & (model.chip <= 1)
+        inside[inside] = crowd[model.node[inside]]
+        crowded = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count).capped(upper)
+        outcome = solve(crowded, time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
+        if outcome.status == "infeasible":
+            return upper, False
+        return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0, outcome.status != "optimal"
 
     def _period_model(self, upper: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the period as objective."""

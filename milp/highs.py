@@ -147,6 +147,15 @@ class MatrixModel:
         model = self.reduced(values)
         return model if model is None or period is not None or upper is None else model.capped(upper)
 
+    def at_least(self, coefficients: FloatArray, constant: float) -> MatrixModel:
+        """The model with one more row: ``coefficients @ x >= constant``."""
+        return replace(
+            self,
+            A=sp.csr_array(sp.vstack([self.A, sp.csr_array(coefficients[None])], format="csr")),
+            row_lower=np.append(self.row_lower, constant),
+            row_upper=np.append(self.row_upper, np.inf),
+        )
+
     def capped(self, upper: float) -> MatrixModel:
         """The model with periods up to ``upper`` (in the units of the model compiled, not of its scale) alone."""
         return replace(self, upper=np.where(self.family == "T", upper / self.scale, self.upper))

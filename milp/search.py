@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.advice import Advice
-from milp.capacity import BlockCapacity
+from milp.capacity import BlockCapacity, alone, heaviest_crowd
 from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
@@ -48,6 +48,9 @@ ADVICE_SHARE = 0.1
 
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
+
+CROWD_FROM = 0.8
+"""Share of the bound from which the work of a crowd is worth asking what it costs with its transfers."""
 
 WINDOW_PRECISION = 1e-3
 """Relative precision to which thresholds are disproved by separations."""
@@ -162,8 +165,10 @@ def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, see
 
 
 def _trivial_bound(instance: Instance) -> float:
-    """Work spread evenly, or the largest node."""
-    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()), 0.0)
+    """Work spread evenly, the largest node, or what some chip holds of the heaviest nodes at least."""
+    crowd = heaviest_crowd(instance)
+    crowded = crowd[2] if crowd is not None else 0.0
+    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()), crowded, 0.0)
 
 
 def slice_orders(
@@ -354,6 +359,7 @@ class Thresholds:
         hw = instance.hardware
         self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
         self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
+        self.crowd = heaviest_crowd(instance)
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -365,6 +371,7 @@ class Thresholds:
         self._windows_alone(self._plain_windows, precision=1e-4, until=self.stop.time_limit)
         if not self.incumbent.closed:
             self._improve(self._share(0.15))
+        self._ask_the_crowd(self._share(CAPACITY_SHARE))
         if self.capacity is not None and not self.incumbent.closed:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
             self._windows_alone(self._windows, precision=3e-3, until=share)
@@ -373,6 +380,7 @@ class Thresholds:
             if threshold is None:
                 self.unresolved.clear()
                 self.slice *= 2
+                self._ask_the_crowd(2 * self.slice)
                 self._improve(self.slice)
             elif not self._ask(threshold):
                 self.unresolved.append(threshold)
@@ -383,14 +391,9 @@ class Thresholds:
             return
         self.incumbent.enter("blocks")
         until = self.stop.seconds + BLOCK_SHARE * self.stop.remaining
-        inst = self.instance
-        sent = np.bincount(inst.source, weights=inst.tau, minlength=inst.nodes)
-        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-        got = np.bincount(inst.readers, weights=inst.tau[tensor], minlength=inst.nodes)
-        alone = np.where(inst.replicable, 0.0, inst.fastest + sent + got)  # what the node costs with a chip to itself
-        fruitless = 0
-        for node in np.argsort(-alone, kind="stable").tolist():
-            if alone[node] <= self.incumbent.lower or fruitless >= BLOCK_PATIENCE:
+        cost, fruitless = alone(self.instance), 0
+        for node in np.argsort(-cost, kind="stable").tolist():
+            if cost[node] <= self.incumbent.lower or fruitless >= BLOCK_PATIENCE:
                 break
             if self.stop() or self.incumbent.closed or self.stop.seconds > until:
                 break
@@ -401,6 +404,21 @@ class Thresholds:
             )
             self.incumbent.prove(bound, within=upper)
             fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
+
+    def _ask_the_crowd(self, seconds: float) -> None:
+        """The cheapest valid block that holds as many heavy nodes as some chip must."""
+        if self.crowd is None or self.capacity is None or self.incumbent.closed or self.stop():
+            return
+        nodes, count, work = self.crowd
+        if work < CROWD_FROM * self.incumbent.lower:
+            return
+        upper = self.incumbent.upper * (1 - MARGIN)
+        bound, unsolved = self.capacity.crowded_load(
+            nodes, count, upper=upper, time_limit=seconds, stop=self.stop, seed=self.seed
+        )
+        self.incumbent.prove(bound, within=upper)
+        if not unsolved:
+            self.crowd = None
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
         """Bisect for the largest threshold that the windows disprove without the full model."""
