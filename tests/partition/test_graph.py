@@ -252,13 +252,13 @@ def test_every_refusal_counts_as_bad_input() -> None:
 def test_a_hundred_thousand_operations_are_built_and_ordered_in_seconds() -> None:
     n = 100_000
     b = GraphBuilder("large")
-    start = time.perf_counter()
+    start = time.process_time()
     for i in range(n):
         inputs = [f"t{i - 1}", f"t{i // 2}"] if i > 1 else []
         b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1.0)
     g = b.build()
     assert g.topological_order[-1] == n - 1
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 @settings(max_examples=30)

@@ -1,5 +1,6 @@
 """The built-in models: as large, as costly and as connected as the literature and their exporters say."""
 
+import sys
 import time
 from collections import Counter
 
@@ -390,14 +391,14 @@ def test_smallest_models_are_graphs(spec: str) -> None:
 
 
 def test_bert_large_is_built_in_a_fraction_of_a_second() -> None:
-    """It is on the way of every command that solves it; the best of three, as other work may share the machine."""
+    """It is on the way of every command that solves it; in processor time, the best of three."""
     build("bert-base")
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         build("bert-large")
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.3
+        seconds.append(time.process_time() - begin)
+    assert min(seconds) < (0.3 if sys.gettrace() is None else 1.0)
 
 
 # --- architectures ----------------------------------------------------------------------------------------------------
