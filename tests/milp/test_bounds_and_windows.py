@@ -15,7 +15,7 @@ from instances import (
 )
 
 import milp.ideals
-from milp.capacity import BlockCapacity
+from milp.capacity import BlockCapacity, heaviest_crowd
 from milp.ideals import best_chain
 from milp.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, partition
@@ -83,6 +83,37 @@ def test_no_block_of_the_optimum_exceeds_the_capacity() -> None:
         most = BlockCapacity(instance).most_work(best / instance.unit * (1 + 1e-9), time_limit=10, stop=Stop(60))
         work = np.bincount(chips, weights=hardware.times(graph).min(axis=0)) / instance.unit
         assert work.max() <= most * (1 + 1e-6) + 1e-6
+
+
+def test_some_chip_must_hold_as_many_of_a_crowd_as_pigeonholes_say() -> None:
+    """Three equal operations on two chips: two of them on one, and what those cost with their transfers."""
+    instance = contract(chain_of([3.0, 3.0, 3.0], size=1.0), package(2, transfers="serial"))
+    found = heaviest_crowd(instance)
+    assert found is not None
+    nodes, count, work = found
+    assert count == 2 and work * instance.unit == pytest.approx(6.0)
+    bound, unsolved = BlockCapacity(instance).crowded_load(nodes, count, upper=9.0, time_limit=10, stop=Stop(60))
+    assert not unsolved and bound * instance.unit == pytest.approx(7.0, rel=1e-5)
+    assert heaviest_crowd(contract(chain_of([3.0, 3.0]), package(2))) is None
+
+
+def test_no_crowd_bounds_more_than_the_optimum() -> None:
+    crowds = tight = 0
+    for graph, hardware, best, _ in CASES:
+        instance = contract(graph, hardware)
+        found = heaviest_crowd(instance)
+        if found is None:
+            continue
+        nodes, count, work = found
+        assert nodes.sum() == (count - 1) * hardware.chips + 1
+        assert work * instance.unit <= best * (1 + 1e-9)
+        if hardware.identical_chips and (hardware.serial or not hardware.links):
+            upper = 1.5 * best / instance.unit
+            bound, _ = BlockCapacity(instance).crowded_load(nodes, count, upper=upper, time_limit=10, stop=Stop(60))
+            assert bound * instance.unit <= best * (1 + 1e-6)
+            crowds += 1
+            tight += bound * instance.unit >= best * (1 - 1e-4)
+    assert crowds > 10 and tight > 0
 
 
 def test_ideals_bound_the_optimum_and_reach_it_without_what_they_leave_out() -> None:
