@@ -13,11 +13,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def pytest_collection() -> None:
-    """Put the checker behind every answer; here and not above, so that coverage sees the library imported."""
+def pytest_collection(session: pytest.Session) -> None:
+    """Put the checker behind every answer, and make errors of warnings that tell of a defect.
+
+    Both import the library, which coverage must see; above, or in pyproject.toml, it would not.
+    """
     import checked
 
     checked.install(trials=checked.TRIALS)
+    for warning in ("RefutedBound", "SearchFault"):
+        session.config.addinivalue_line("filterwarnings", f"error::partition.errors.{warning}")
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_solver_agrees_with_brute_force_under_every_combination_of_rules(topolog
         rules = dict(zip(RULES, switches, strict=True))
         if topology == "chain" and not rules["acyclic"]:
             continue
-        agree(*random_instance(rng, n=5, chips=3, topology=topology, transfers=transfers, **rules))
+        agree(*random_instance(rng, n=4, chips=3, topology=topology, transfers=transfers, **rules))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -241,7 +241,7 @@ def _size(problem: dict[str, Any]) -> float:
 
 def test_brute_force_finds_what_the_plain_enumeration_finds() -> None:
     compared = chosen = infeasible = 0
-    for seed in range(360):
+    for seed in range(240):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng, n=1 + seed % 4) if seed % 8 else random_training_instance(rng)
         problem = describe(graph, hardware)
@@ -256,7 +256,7 @@ def test_brute_force_finds_what_the_plain_enumeration_finds() -> None:
         compared += 1
         infeasible += best is None
         chosen += answer is not None and len(set(answer["assignment"].values())) > 1
-    assert compared > 80 and chosen > 15 and infeasible > 3
+    assert compared > 50 and chosen > 10 and infeasible > 2
 
 
 def three_on_three() -> tuple[Graph, Hardware]:

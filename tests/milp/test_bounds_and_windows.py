@@ -216,7 +216,7 @@ def test_coarser_levels_first_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
                 continue
             compared += 1
             assert after.period == pytest.approx(alone.period, rel=1e-5)
-    assert compared > 12
+    assert compared > 8
 
 
 def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> None:
@@ -229,7 +229,7 @@ def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> Non
 def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of a few ideals at a time, also with nodes left out, shared weights, replicas and tensors both ways."""
     compared = 0
-    for seed in range(40):
+    for seed in range(25):
         graph, hardware = random_instance(np.random.default_rng(seed), n=9, chips=4, transfers=transfers)
         instance = contract(graph, hardware)
         for tiny in (0.0, 0.3):

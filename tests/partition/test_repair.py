@@ -56,11 +56,11 @@ def test_whatever_is_drawn_is_valid_and_scored_as_the_checker_does(block: int) -
 @pytest.mark.parametrize("block", range(4))
 def test_with_the_exact_repair_no_feasible_instance_fails(block: int) -> None:
     feasible = 0
-    for seed in range(500 + block * 20, 520 + block * 20):
+    for seed in range(500 + block * 10, 510 + block * 10):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng)
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=20_000)
+            best, _ = brute_force(describe(graph, hardware), limit=5_000)
         except OverflowError:
             continue
         instance = contract(graph, hardware) if impossible(graph, hardware) is None else None
@@ -75,7 +75,7 @@ def test_with_the_exact_repair_no_feasible_instance_fails(block: int) -> None:
         if best is not None:
             feasible += 1
             assert repaired.period().min() >= best * (1 - 1e-9)
-    assert feasible > 5
+    assert feasible > 2
 
 
 @pytest.mark.parametrize("seed", range(40))

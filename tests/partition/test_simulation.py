@@ -39,7 +39,7 @@ def test_a_chain_on_two_chips_by_hand() -> None:
 @pytest.mark.parametrize("topology", ["ring", "chain", "biring", "mesh", "crossbar", "memory"])
 def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: str, transfers: str) -> None:
     compared = 0
-    for seed in range(14):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         drawn = "memory" if topology == "memory" else "ring"
         graph, hardware = random_instance(rng, n=8, chips=4, topology=drawn, transfers=transfers)
@@ -57,7 +57,7 @@ def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: 
         if found.predicted > 0:
             assert found.period == pytest.approx(found.predicted, rel=0.03)
             compared += 1
-    assert compared > 6
+    assert compared > 3
 
 
 @pytest.mark.parametrize(
