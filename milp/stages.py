@@ -126,7 +126,7 @@ def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) ->
     m.p = pyo.Var(range(C), range(C), domain=pyo.Binary)
     m.g = pyo.Var(range(len(demand.home)), range(links), bounds=(0, 1))
     m.stage = pyo.Constraint(range(C), rule=lambda m, s: sum(m.p[s, q] for q in range(C)) == 1)
-    m.chip = pyo.Constraint(range(C), rule=lambda m, q: sum(m.p[s, q] for s in range(C)) == 1)
+    m.place = pyo.Constraint(range(C), rule=lambda m, q: sum(m.p[s, q] for s in range(C)) == 1)
     m.route = pyo.ConstraintList()
     for k, home in enumerate(demand.home.tolist()):
         for receiver in demand.receiver[demand.ptr[k] : demand.ptr[k + 1]].tolist():
@@ -135,7 +135,9 @@ def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) ->
                     beyond = sum(m.p[receiver, r] for r in np.flatnonzero(demand.crosses[q, :, link]).tolist())
                     m.route.add(m.p[home, q] + beyond - 1 <= m.g[k, link])
     tau = (demand.tau / unit).tolist()
-    m.load = pyo.Constraint(range(links), rule=lambda m, link: sum(t * m.g[k, link] for k, t in enumerate(tau)) <= m.T)
+    m.carried = pyo.Constraint(
+        range(links), rule=lambda m, link: sum(t * m.g[k, link] for k, t in enumerate(tau)) <= m.T
+    )
     m.least = pyo.Objective(expr=m.T)
     compiled = compile_model(m, stop)
     outcome = solve(compiled, time_limit=stop.remaining, stop=stop)

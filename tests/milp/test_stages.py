@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_instance
 from oracle import certify, cost, energy, latency, traffic
 
+import milp.stages
 from milp.stages import arrange
 from partition import InvalidHardware, evaluate_placement, load_hardware, load_model, partition
 from partition.description import describe
@@ -103,6 +105,32 @@ def test_stages_that_exchange_much_are_put_beside_one_another(chips: int) -> Non
     arranged = arrange(graph, hardware, placement, stop=Stop(20))
     after = evaluate_placement(graph, arranged, placement).link.max()
     assert (before, after) == (20.0, 10.0)
+
+
+def _pairs(rng: np.random.Generator, chips: int) -> tuple[Graph, Placement]:
+    """Stages in pairs of which one sends to the other; so no chip has much to send, but links may."""
+    b = GraphBuilder("pairs")
+    for pair in range(chips // 2):
+        b.operation(f"a{pair}", "Op", outputs={f"t{pair}": float(rng.integers(5, 10))}, flops=1, bytes_accessed=0)
+        b.operation(f"b{pair}", "Op", inputs=[f"t{pair}"], flops=1, bytes_accessed=0)
+    ends = np.sort(rng.permutation(chips)[: 2 * (chips // 2)].reshape(-1, 2), axis=1)
+    return b.build(), Placement(ends.reshape(-1))
+
+
+@pytest.mark.parametrize("topology", ["bichain6", "biring6", "mesh2x3"])
+def test_the_exact_model_finds_the_best_places_of_all(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no swap of two stages is tried, the MILP alone finds what trying all orders finds."""
+    monkeypatch.setattr(milp.stages, "_swaps", lambda demand, positions, enough, stop: positions)
+    hardware = load_hardware(f"{topology}:memory=off,triangle=off,no_skipping=off,link_bandwidth=1")
+    improved = 0
+    for seed in range(6):
+        graph, placement = _pairs(np.random.default_rng(seed), hardware.chips)
+        packages = [replace(hardware, positions=p) for p in itertools.permutations(range(hardware.chips))]
+        best = min(evaluate_placement(graph, package, placement).period[0] for package in packages)
+        arranged = arrange(graph, hardware, placement, stop=Stop(20))
+        assert evaluate_placement(graph, arranged, placement).period[0] == pytest.approx(best, rel=1e-5)
+        improved += best < evaluate_placement(graph, hardware, placement).period[0] * (1 - 1e-6)
+    assert improved > 1
 
 
 def test_a_real_model_on_a_mesh_after_simba_is_proved_optimal() -> None:
