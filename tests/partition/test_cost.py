@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from instances import broadcast_mask, chain_of, diamond, long_skip, package, random_instance, random_training_instance
 
+import partition.cost
 from partition import CostModel, Graph, GraphBuilder, InvalidAssignment, Placement, evaluate, evaluate_placement
 
 
@@ -142,3 +143,20 @@ def test_threads_may_share_a_model() -> None:
 def test_a_wrong_assignment_is_refused(assignment: list[float], words: str) -> None:
     with pytest.raises(InvalidAssignment, match=words):
         evaluate(chain_of([1, 1, 1]), package(2), assignment)
+
+
+def test_batches_too_large_for_one_go_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        graph, hardware = random_instance(np.random.default_rng(seed))
+        assignments = rng.integers(0, hardware.chips, (30, graph.n))
+        replicas = [[b, 0, c] for b in range(0, 30, 3) for c in range(hardware.chips) if c != assignments[b, 0]]
+        model = CostModel(graph, hardware)
+        whole = model.evaluate(assignments, replicas)
+        with monkeypatch.context() as patch:
+            patch.setattr(partition.cost, "SLICE", 1)
+            parts = model.evaluate(assignments, replicas)
+        for name in whole.__dataclass_fields__:
+            assert np.array_equal(getattr(whole, name), getattr(parts, name))
+    with pytest.raises(InvalidAssignment, match="replicas name a batch row"):
+        model.evaluate(assignments, [[30, 0, 0]])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from instances import chain_of, package
@@ -231,6 +232,13 @@ def test_layers_are_few_and_never_span_chips() -> None:
         assert result.placement is not None
         found = layers(result.graph, result.placement.assignment)
         assert len({*zip(result.placement.assignment.tolist(), found, strict=True)}) <= MOST_GROUPS
+
+
+def test_names_without_a_scheme_are_grouped_by_stretches_of_the_order() -> None:
+    chip = np.arange(700) * 3 // 700
+    found = layers(chain_of([1.0] * 700), chip)
+    groups = {*zip(chip.tolist(), found, strict=True)}
+    assert 3 <= len(groups) <= MOST_GROUPS and found[0] == "v0 …"
 
 
 def test_figures_are_axes() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from instances import broadcast_mask, chain_of, long_skip, package
 
-from partition import GraphBuilder, Progress, partition
+from partition import GraphBuilder, Progress, load_hardware, load_model, partition
 from partition.display import Display
 
 
@@ -72,3 +72,9 @@ def test_progress_on_a_terminal_is_live_and_leaves_nothing_behind() -> None:
     with Display(stream) as display:
         display(Progress(0.5, "seeds", 2.0, 1.0, 0.5))
     assert "seeds" in stream.getvalue() or "\x1b" in stream.getvalue()
+
+
+def test_the_verdict_names_every_goal_and_how_near_it_is() -> None:
+    graph, hardware = load_model("resnet50").graph, load_hardware("ring4")
+    verdict = partition(graph, hardware, objective="chips,energy", throughput=1000).verdict()
+    assert "minimised chips 3 chips (least), then energy" in verdict and " J (least)" in verdict
