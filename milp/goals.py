@@ -16,8 +16,9 @@ from milp.formulation import Goal, ImpossibleRow, build, goal_unit
 from milp.highs import compile_model, solve
 from milp.incumbent import BOUND_SAFETY, Incumbent
 from milp.memory_cuts import LEARNT, MemoryCuts
-from milp.search import affordable, search
+from milp.search import search
 from milp.solution import placement_of
+from milp.thresholds import affordable
 from milp.windows import WindowRules, Windows, propagate
 from partition.completion import close_gaps, satisfy_triangle
 from partition.cost import CostModel
@@ -33,7 +34,7 @@ ROUNDING = 1e-9
 """Relative allowance when a placement is held against a limit that another placement set."""
 
 PROGRESS = 1e-5
-"""Least relative improvement that a model is asked for: as MARGIN in milp/search.py."""
+"""Least relative improvement that a model is asked for: as MARGIN in milp/thresholds.py."""
 
 WIDTH = 3
 """Adjacent chips solved again together."""

@@ -23,7 +23,7 @@ ROUNDING = 1e-9
 """Relative difference between a bound and a period that is no contradiction."""
 
 RESOLUTION = 2e-5
-"""Least gap that thresholds may aim at; see MARGIN in milp/search.py. Asking for less asks for this."""
+"""Least gap that thresholds may aim at; see MARGIN in milp/thresholds.py. Asking for less asks for this."""
 
 
 class Incumbent:

@@ -20,6 +20,7 @@ from oracle import certify
 import milp.highs
 import milp.incumbent
 import milp.search
+import milp.thresholds
 from partition import Graph, Hardware, NoSolutionInTime, Progress, SearchFault, partition, stopping
 from partition.description import describe
 
@@ -139,6 +140,7 @@ HIGHS_FAULTS = (
 
 DEEP = (
     (milp.search, "slice_order"), (milp.search, "best_chain"), (milp.search, "compile_model"), (milp.search, "build"),
+    (milp.thresholds, "compile_model"), (milp.thresholds, "build"),
     (milp.search, "propagate"), (milp.incumbent, "check"), (milp.incumbent.CostModel, "evaluate_placement"),
 )  # fmt: skip
 """Functions that take much memory or are called everywhere."""

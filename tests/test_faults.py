@@ -19,6 +19,7 @@ from oracle import certify
 
 import milp.highs
 import milp.search
+import milp.thresholds
 from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
 from partition.cost import Cost, CostModel
 from partition.description import describe
@@ -30,7 +31,8 @@ PHASES = ("work", "seeds", "separations", "ideals", "blocks", "milp", "frontiers
 @pytest.fixture
 def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every phase is over soon, and none closes the gap."""
-    monkeypatch.setattr(milp.search, "FIRST_SLICE", 0.1)
+    for module in (milp.search, milp.thresholds):
+        monkeypatch.setattr(module, "FIRST_SLICE", 0.1)
     monkeypatch.setattr(milp.search, "FRONTIER_SHARE", 0.01)
 
 

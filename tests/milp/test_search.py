@@ -15,6 +15,7 @@ from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, p
 from oracle import certify
 
 import milp.search
+import milp.thresholds
 from milp.incumbent import Incumbent
 from milp.search import complete_chain
 from partition import (
@@ -71,7 +72,7 @@ def test_bert_large_is_proved_optimal(spec: str) -> None:
 
 def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.search.Thresholds, "minimise", lambda *_: None)
+    monkeypatch.setattr(milp.thresholds.Thresholds, "minimise", lambda *_: None)
     graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
     result = partition(graph, hardware, time_limit=60)
     monkeypatch.undo()
@@ -81,7 +82,7 @@ def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch
 
 def test_neighbourhoods_alone_improve_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.search, "affordable", lambda *_: False)
+    monkeypatch.setattr(milp.thresholds, "affordable", lambda *_: False)
     monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
     graph, hardware = chain_of([1.0] * 12), package(4)
     start = dict(zip(graph.names, [0] * 9 + [1, 2, 3], strict=True))
