@@ -258,7 +258,8 @@ class Result:
     def _goals_in_words(self) -> str:
         words = []
         for r in self.goals:
-            shown = self._time(r.value) if r.goal in ("period", "latency") else f"{r.value:.6g} {UNITS[r.goal]}"
+            unit = "" if r.goal == "chips" else f" {UNITS[r.goal]}"  # it names itself
+            shown = self._time(r.value) if r.goal in ("period", "latency") else f"{r.value:.6g}{unit}"
             words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {100 * r.gap:.3g}%)"))
         return f"minimised {', then '.join(words)}"
 

@@ -77,4 +77,4 @@ def test_progress_on_a_terminal_is_live_and_leaves_nothing_behind() -> None:
 def test_the_verdict_names_every_goal_and_how_near_it_is() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("ring4")
     verdict = partition(graph, hardware, objective="chips,energy", throughput=1000).verdict()
-    assert "minimised chips 3 chips (least), then energy" in verdict and " J (least)" in verdict
+    assert "minimised chips 3 (least), then energy" in verdict and " J (least)" in verdict
