@@ -216,7 +216,7 @@ def test_coarser_levels_first_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
                 continue
             compared += 1
             assert after.period == pytest.approx(alone.period, rel=1e-5)
-    assert compared > 8
+    assert compared > 40
 
 
 def test_a_graph_of_nothing_but_tiny_operations_is_not_declared_optimal() -> None:
@@ -242,7 +242,7 @@ def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, mo
             if whole is not None and parts is not None:
                 assert parts.period == pytest.approx(whole.period)
                 compared += whole.chip is not None
-    assert compared > 40
+    assert compared > 15
 
 
 @pytest.mark.parametrize("seed", [101867, 101872, 101877])
