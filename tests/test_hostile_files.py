@@ -294,3 +294,14 @@ def test_a_network_too_wide_to_run_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "p.npz", **(arrays | zeros))
     with pytest.raises(InvalidInput, match="at most 16 of 4096"):
         Policy.load(tmp_path / "p.npz")
+
+
+def test_damage_too_large_to_do_leaves_a_file_that_can_be_tried() -> None:
+    """The fuzzer itself must go on: scaling a number of 300 digits has no answer in doubles."""
+
+    def scaled(text: str, _: np.random.Generator) -> str:
+        return str(float(int(text)) * 10.0)
+
+    damage, content = hostile._text(scaled), b"1" + b"0" * 400
+    tried = [damage(content, np.random.default_rng(seed), [content]) for seed in range(20)]
+    assert content in tried and all(isinstance(each, bytes) for each in tried)
