@@ -16,6 +16,7 @@ from oracle import certify
 
 import milp.search
 import milp.thresholds
+from milp.capacity import BlockCapacity
 from milp.incumbent import Incumbent
 from milp.search import complete_chain
 from partition import (
@@ -256,3 +257,21 @@ def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
     complete_chain(instance, incumbent, chip, Stop(10))
     assert incumbent.placement is not None
     assert incumbent.placement.assignment.tolist() == [0, 0, 0, 1]
+
+
+def test_a_crowd_alone_can_close_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five equal operations side by side on two chips: three of them on one, which sends and receives for each."""
+    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
+    for phase in ("blocks", "minimise", "_windows_alone"):
+        monkeypatch.setattr(milp.thresholds.Thresholds, phase, lambda *_, **__: None)
+    b = GraphBuilder("crowd")
+    b.operation("in", "Op", outputs={"x": 0.5}, flops=0, bytes_accessed=0)
+    for i in range(5):
+        b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
+    b.operation("out", "Op", inputs=[f"t{i}" for i in range(5)], flops=0, bytes_accessed=0)
+    asked = []
+    ask = BlockCapacity.crowded_load
+    monkeypatch.setattr(BlockCapacity, "crowded_load", lambda *a, **k: asked.append(ask(*a, **k)) or asked[-1])
+    hardware = package(2, transfers="serial", replication=False)
+    result = partition(b.build(), hardware, time_limit=10)
+    assert asked and result.status == "optimal" and result.period > 9.0
