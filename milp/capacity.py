@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +20,16 @@ MOST_IN_CROWD = 100
 """Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
 
 
-def heaviest_crowd(instance: Instance) -> tuple[BoolArray, int, float] | None:
-    """Nodes of which some chip must hold ``count``, by the pigeonhole principle, chosen so that these take longest.
+class Crowd(NamedTuple):
+    """(N,) nodes of which some chip must hold ``count``; the least ``work`` of so many, in units of the instance."""
 
-    Returns
-    -------
-    (N,) the nodes, how many, and what so many of them take at least, in units of the instance; None if there are
-    no more nodes than chips.
-    """
+    nodes: BoolArray
+    count: int
+    work: float
+
+
+def heaviest_crowd(instance: Instance) -> Crowd | None:
+    """The crowd of most work, by the pigeonhole principle; None if there are no more nodes than chips."""
     chips = instance.chips
     order = np.argsort(-np.where(instance.replicable, -1.0, instance.fastest), kind="stable")
     order = order[: int((~instance.replicable).sum())]
@@ -45,7 +48,7 @@ def heaviest_crowd(instance: Instance) -> tuple[BoolArray, int, float] | None:
     crowd = crowd[np.argsort(-alone(instance)[crowd], kind="stable")]
     nodes = np.zeros(instance.nodes, dtype=bool)
     nodes[crowd[: (count - 1) * chips + 1]] = True  # enough of them, those that cost most with their transfers
-    return nodes, count, least
+    return Crowd(nodes, count, least)
 
 
 def alone(instance: Instance) -> FloatArray:
@@ -101,11 +104,7 @@ class BlockCapacity:
         fixed = model.reduced(values)
         if fixed is None:
             return upper
-        fixed = fixed.capped(upper)
-        outcome = solve(fixed, time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
-        if outcome.status == "infeasible":
-            return upper
-        return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0
+        return _least(fixed, upper, time_limit, stop, seed)[0]
 
     def crowded_load(
         self, crowd: BoolArray, count: int, *, upper: float, time_limit: float, stop: Stop, seed: int = 0
@@ -124,11 +123,8 @@ class BlockCapacity:
             return 0.0, False
         inside = (model.family == "y") & (model.chip <= 1)
         inside[inside] = crowd[model.node[inside]]
-        crowded = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count).capped(upper)
-        outcome = solve(crowded, time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
-        if outcome.status == "infeasible":
-            return upper, False
-        return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0, outcome.status != "optimal"
+        crowded = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
+        return _least(crowded, upper, time_limit, stop, seed)
 
     def _period_model(self, upper: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the period as objective."""
@@ -152,6 +148,14 @@ class BlockCapacity:
             cost[y] = sign * np.minimum(inst.fastest, threshold)[model.node[y]] / model.scale
             self._model, self._covers = replace(model, cost=cost), threshold
         return self._model
+
+
+def _least(model: MatrixModel, upper: float, time_limit: float, stop: Stop, seed: int) -> tuple[float, bool]:
+    """Lower bound on the period of a model, no better than ``upper``, and whether more time could raise it."""
+    outcome = solve(model.capped(upper), time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
+    if outcome.status == "infeasible":
+        return upper, False
+    return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0, outcome.status != "optimal"
 
 
 def _three_chips(hw: Hardware) -> Hardware:

@@ -127,7 +127,7 @@ def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, see
 def _trivial_bound(instance: Instance) -> float:
     """Work spread evenly, the largest node, or what some chip holds of the heaviest nodes at least."""
     crowd = heaviest_crowd(instance)
-    crowded = crowd[2] if crowd is not None else 0.0
+    crowded = crowd.work if crowd is not None else 0.0
     return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()), crowded, 0.0)
 
 

@@ -89,7 +89,7 @@ class Thresholds:
         hw = instance.hardware
         self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
         self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
-        self.crowd = heaviest_crowd(instance)
+        self.crowd = heaviest_crowd(instance) if self.capacity is not None else None
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -139,12 +139,11 @@ class Thresholds:
         """The cheapest valid block that holds as many heavy nodes as some chip must."""
         if self.crowd is None or self.capacity is None or self.incumbent.closed or self.stop():
             return
-        nodes, count, work = self.crowd
-        if work < CROWD_FROM * self.incumbent.lower:
+        if self.crowd.work < CROWD_FROM * self.incumbent.lower:
             return
         upper = self.incumbent.upper * (1 - MARGIN)
         bound, unsolved = self.capacity.crowded_load(
-            nodes, count, upper=upper, time_limit=seconds, stop=self.stop, seed=self.seed
+            self.crowd.nodes, self.crowd.count, upper=upper, time_limit=seconds, stop=self.stop, seed=self.seed
         )
         self.incumbent.prove(bound, within=upper)
         if not unsolved:
