@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +19,8 @@ MOST_IN_CROWD = 100
 """Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
 
 
-class Crowd(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Crowd:
     """(N,) nodes of which some chip must hold ``count``; the least ``work`` of so many, in units of the instance."""
 
     nodes: BoolArray

@@ -90,7 +90,7 @@ def test_some_chip_must_hold_as_many_of_a_crowd_as_pigeonholes_say() -> None:
     instance = contract(chain_of([3.0, 3.0, 3.0], size=1.0), package(2, transfers="serial"))
     found = heaviest_crowd(instance)
     assert found is not None
-    nodes, count, work = found
+    nodes, count, work = found.nodes, found.count, found.work
     assert count == 2 and work * instance.unit == pytest.approx(6.0)
     bound, unsolved = BlockCapacity(instance).crowded_load(nodes, count, upper=9.0, time_limit=10, stop=Stop(60))
     assert not unsolved and bound * instance.unit == pytest.approx(7.0, rel=1e-5)
@@ -104,7 +104,7 @@ def test_no_crowd_bounds_more_than_the_optimum() -> None:
         found = heaviest_crowd(instance)
         if found is None:
             continue
-        nodes, count, work = found
+        nodes, count, work = found.nodes, found.count, found.work
         assert nodes.sum() == (count - 1) * hardware.chips + 1
         assert work * instance.unit <= best * (1 + 1e-9)
         if hardware.identical_chips and (hardware.serial or not hardware.links):
