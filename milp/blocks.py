@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from milp.coarsening import transfers
+from milp.forced_relays import ForcedRelays, forced_relays
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 from partition.stopping import Stop
@@ -123,6 +124,7 @@ class BlockData:
         self.tau, self.source, self.both_ways = moved.tau, moved.source, moved.both_ways
         self.readers = moved.row, moved.reader
         self.degree = np.bincount(moved.row, minlength=len(moved.tau)).astype(np.int16)
+        self.forced = forced_relays(self.inst, self.kept.nodes, moved)
 
     def _replicable(self) -> None:
         """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
@@ -226,6 +228,7 @@ class Blocks:
     def _tensors(self, rows: IntArray) -> None:
         """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
         data = self.data
+        self.rows = rows
         self.tau, self.degree, self.both_ways = data.tau[rows], data.degree[rows], data.both_ways[rows]
         self.count = self._counts(data.readers, rows, len(data.tau))
         self.made = self._counts((np.arange(len(data.source)), data.source), rows, len(data.tau)) > 0
@@ -234,8 +237,8 @@ class Blocks:
         passing = self.common[data.source]  # made before every block, wanted behind every block
         passing[rows] = False
         passing &= np.bincount(tensor[self.common[reader]], minlength=len(passing)) < data.degree
-        self.passing = float(data.tau[passing].sum())
-        self.cut = live @ self.tau + self.passing
+        self.passing = np.flatnonzero(passing)
+        self.cut = live @ self.tau + data.tau[passing].sum()
         ideal, row = np.nonzero(live & ~self.both_ways)
         self.live = np.split(row, np.searchsorted(ideal, np.arange(1, len(live))))
         self.back = np.flatnonzero(self.both_ways)
@@ -266,6 +269,10 @@ class Blocks:
         for word in self.varying[begin[self.varying] != 0][::-1]:
             later = later[(self.words[later, word] & begin[word]) == begin[word]]
         receive, send = self._transfers(i, later)
+        impossible = np.zeros(1, dtype=bool)
+        if self.data.forced is not None:
+            received, sent, impossible = self._relayed(self.data.forced, i, later)
+            receive, send = receive + received, send + sent
         if self.hw.serial and len(self.present):
             present = self.presence_readers[later] > self.presence_readers[i]
             receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
@@ -278,7 +285,7 @@ class Blocks:
             paid = 0.0 if kind.free_transfers else 1.0
             moved = paid * receive, paid * send
             load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
-            load = np.where(self.barred[later, k] > self.barred[i, k], np.inf, load)
+            load = np.where(impossible | (self.barred[later, k] > self.barred[i, k]), np.inf, load)
             if self.data.links:
                 load = np.maximum(load, self.cut[later])
             loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.data.limited else load)
@@ -299,7 +306,7 @@ class Blocks:
         receive = (inside > self.count[i, live]) @ self.tau[live]
         through = (inside < self.degree[live]) @ self.tau[live]
         if not len(self.back):
-            return receive, np.maximum(self.cut[later] - self.passing - through, 0.0)
+            return receive, np.maximum(self.cut[later] - self.data.tau[self.passing].sum() - through, 0.0)
         back = self.back
         cut_forward = (self.made[later] & (self.count[later] < self.degree))[:, ~self.both_ways] @ self.tau[
             ~self.both_ways
@@ -309,6 +316,18 @@ class Blocks:
         receive = receive + (~own & (got > 0)) @ self.tau[back]
         send = cut_forward - through + (own & (got < self.degree[back])) @ self.tau[back]
         return receive, np.maximum(send, 0.0)
+
+    def _relayed(self, forced: ForcedRelays, i: int, later: IntArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """What each block receives only to relay it, what it relays, and whether it must but may not."""
+        live = self.live[i]
+        inside = self.count[later[:, None], live]
+        rows = np.concatenate([self.rows[live], self.passing])
+        relayed = forced.of(self.words[later] & ~self.words[i], rows)
+        relayed[:, : len(live)] &= inside < self.degree[live]
+        unread = relayed.copy()
+        unread[:, : len(live)] &= inside == self.count[i, live]
+        tau = self.data.tau[rows]
+        return unread @ tau, relayed @ tau, (relayed & ~forced.possible[rows]).any(axis=1)
 
     def _too_heavy(self, i: int, later: IntArray) -> FloatArray:
         """Resident weights of each block, less a rounding allowance."""

@@ -31,12 +31,14 @@ class Transfers:
     Attributes
     ----------
     tau : (R,) transfer times. source : (R,) kept nodes. both_ways : (R,) whether a reader may be on an earlier chip.
-    row, reader : (P,) pairs of a row and a kept node that reads it.
+    direct : (R,) whether all readers read the tensor itself, not what becomes of it.
+    row, reader : (P,) pairs of a row and a kept node that reads it, by row.
     """
 
     tau: FloatArray
     source: IntArray
     both_ways: BoolArray
+    direct: BoolArray
     row: IntArray
     reader: IntArray
 
@@ -80,6 +82,7 @@ def transfers(instance: Instance, kept: BoolArray) -> Transfers:
     direct = kept[instance.source[tensor]] & kept[instance.readers]
     for t, w in zip(tensor[direct].tolist(), instance.readers[direct].tolist(), strict=True):
         widths.setdefault(t, {})[w] = float(instance.tau[t])
+    itself = {t: frozenset(known) for t, known in widths.items()}
     both_ways = np.zeros(instance.tensors, dtype=bool)
     both_ways[tensor[~instance.reader_constrains]] = True
     both_ways |= not instance.hardware.rules.acyclic
@@ -91,6 +94,7 @@ def transfers(instance: Instance, kept: BoolArray) -> Transfers:
             winding[t] |= freely
     tau: list[float] = []
     origin: list[int] = []
+    direct_rows: list[bool] = []
     rows: list[int] = []
     readers: list[int] = []
     for t in sorted(widths):
@@ -101,11 +105,13 @@ def transfers(instance: Instance, kept: BoolArray) -> Transfers:
             readers += wide
             tau.append(level - below)
             origin.append(t)
+            direct_rows.append(itself.get(t, frozenset()).issuperset(wide))
             below = level
     return Transfers(
         tau=np.array(tau, dtype=float),
         source=instance.source[np.array(origin, dtype=np.int64)],
         both_ways=winding[np.array(origin, dtype=np.int64)],
+        direct=np.array(direct_rows, dtype=bool),
         row=np.array(rows, dtype=np.int64),
         reader=np.array(readers, dtype=np.int64),
     )

@@ -1,0 +1,184 @@
+"""Blocks of chains of ideals: no valid placement has a chip with less load than the block of its nodes is charged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from exhaustive import brute_force
+from instances import long_skip, package, random_instance, random_training_instance
+from numpy.typing import NDArray
+
+from milp.blocks import BlockData, Blocks, Kept
+from milp.coarsening import kept_nodes
+from milp.ideals import best_chain
+from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
+from partition.description import describe
+from partition.instance import Instance, contract
+from partition.legalise import relayable, replicable
+from partition.stopping import Stop
+
+PLACEMENTS = 60
+
+
+class Charges:
+    """What the blocks between all ideals of an instance are charged."""
+
+    def __init__(self, instance: Instance, limit: float) -> None:
+        self.instance = instance
+        self.kept = Kept(instance, kept_nodes(instance, limit))
+        masks = self.kept.enumerate(5_000, Stop()) if len(self.kept.nodes) else None
+        self.masks = masks or []
+        width = (len(self.kept.nodes) + 63) // 64
+        raw = b"".join(mask.to_bytes(8 * width, "little") for mask in self.masks)
+        words = np.frombuffer(raw, dtype=np.uint64).reshape(len(self.masks), width)
+        size = np.array([float(mask.bit_count()) for mask in self.masks])
+        self.data = BlockData(instance, self.kept)
+        self.blocks = Blocks(self.data, words, size, np.inf) if self.masks else None
+        self.row = {mask: i for i, mask in enumerate(self.masks)}
+        self.forced = 0
+
+    def charged(self, chip: NDArray[np.int64], c: int) -> float:
+        """Seconds that chip ``c`` is charged for its kept nodes under the chips of all nodes; 0 if it has none."""
+        on = chip[self.kept.nodes]
+        first, last = (sum(1 << int(i) for i in np.flatnonzero(on < limit)) for limit in (c, c + 1))
+        if first == last or self.blocks is None:
+            return 0.0
+        i, j = self.row[first], self.row[last]
+        later, loads, _ = self.blocks.beginning_at(i, np.arange(len(self.masks)) == j)
+        if self.data.forced is not None:
+            received, sent, impossible = self.blocks._relayed(self.data.forced, i, later)
+            self.forced += bool(received[0] or sent[0] or impossible[0])
+        kind = self.instance.hardware.kind_of_chip[c]
+        return float(loads[kind][0]) * self.instance.unit
+
+
+def random_placement(rng: np.random.Generator, graph: Graph, hardware: Hardware) -> Placement:
+    """Homes in order along the graph, with arbitrary replicas and relays where there may be any."""
+    homes = np.zeros(graph.n, dtype=np.int64)
+    used = int(rng.integers(min(2, hardware.chips), hardware.chips + 1))
+    homes[graph.topological_order] = np.sort(rng.integers(0, used, graph.n))
+    for v in rng.permutation(graph.n):  # as far as the order allows, anywhere
+        before = homes[graph.edge_source[graph.consumers == v]]
+        after = homes[graph.consumers[graph.edge_source == v]]
+        homes[v] = rng.integers(before.max(initial=0), after.min(initial=used - 1) + 1)
+    homes = np.unique(homes, return_inverse=True)[1]
+    share = float(rng.choice([0.0, 0.3, 1.0, 1.0]))
+    may_replicate, may_relay = np.flatnonzero(replicable(graph, hardware)), np.flatnonzero(relayable(graph, hardware))
+    replicas = [(v, c) for v in may_replicate for c in range(homes[v] + 1, used) if rng.random() < 0.5]
+    relays = [
+        (t, c)
+        for t in may_relay
+        for c in range(homes[graph.producer[t]] + 1, homes[graph.consumers[graph.edge_tensor == t]].max(initial=0))
+        if rng.random() < share
+    ]
+    return Placement(homes, np.array(replicas).reshape(-1, 2), np.array(relays).reshape(-1, 2))
+
+
+def line_with_skips(rng: np.random.Generator) -> Graph:
+    """A line of layers, most joined to the next, with skips over some; beside it layers that hang on it by one end."""
+    b = GraphBuilder("line_with_skips")
+    n = int(rng.integers(4, 8))
+    made: list[str] = []
+    if rng.random() < 0.2:
+        b.operation("in", "Input", outputs={"in": float(rng.choice([0.0, 0.5]))})
+        made.append("in")
+    for i in range(n):
+        inputs = [name for name in made[:-1] if rng.random() < 0.25]
+        inputs += [name for name in made[-1:] if rng.random() < 0.9]
+        light = rng.random() < 0.3
+        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": float(rng.integers(1, 5))},
+                    flops=float(rng.integers(0, 9)) * (1e-3 if light else 1.0), bytes_accessed=0)  # fmt: skip
+        if rng.random() < 0.08:
+            b.operation(f"side{i}", "Op", inputs=[f"t{i}"], outputs={f"s{i}": 1.0}, flops=1.0, bytes_accessed=0)
+        else:
+            made.append(f"t{i}")
+    return b.build()
+
+
+def drawn(rng: np.random.Generator, seed: int) -> tuple[Graph, Hardware]:
+    """Mostly what forces relays: the triangle rule, and transfers that take time."""
+    if seed % 8 == 0:
+        return random_training_instance(rng)
+    rules = {"acyclic": True, "triangle": True, "relays": bool(seed % 3), "no_skipping": bool(rng.random() < 0.8)}
+    transfers = "serial" if rules["relays"] or rng.random() < 0.5 else "overlapped"
+    if seed % 4 == 1:
+        return random_instance(rng, chips=4, transfers=transfers, dynamic_memory=False, **rules)
+    return line_with_skips(rng), package(4, topology=str(rng.choice(["ring", "chain"])), transfers=transfers, **rules)
+
+
+def look(seed: int) -> tuple[int, int]:
+    """Blocks looked at, and those with forced relays."""
+    rng = np.random.default_rng(seed)
+    graph, hardware = drawn(rng, seed)
+    if not hardware.rules.acyclic:
+        return 0, 0
+    instance = contract(graph, hardware)
+    looked = 0
+    charges = [Charges(instance, limit) for limit in (0.0, 0.2)]
+    for _ in range(PLACEMENTS):
+        placement = random_placement(rng, graph, hardware)
+        together = all(len(set(placement.assignment[instance.node_of == v])) == 1 for v in range(instance.nodes))
+        if not together or check(graph, hardware, placement):
+            continue
+        cost = evaluate_placement(graph, hardware, placement)
+        linked = float(cost.link.max(initial=0.0))
+        for each, c in ((each, c) for each in charges for c in range(hardware.chips)):
+            looked += 1
+            most = max(float(cost.load[0, c]), linked)
+            assert each.charged(instance.chip_of_nodes(placement), c) <= most * (1 + 1e-9) + 1e-12, (seed, c)
+    return looked, sum(each.forced for each in charges)
+
+
+def test_no_block_is_charged_more_than_its_chip_carries() -> None:
+    looked, forced = np.array([look(seed) for seed in range(100)]).sum(axis=0)
+    assert looked > 5_000 and forced > 60
+
+
+def around_the_middle(way: str) -> tuple[Graph, Hardware]:
+    """Three layers in a line, the middle one heavy, a skip over it, and something that lets another chip relay it."""
+    b = GraphBuilder(way)
+    if way == "replicable":  # three of them: what is cheap is so beside the work of all chips
+        b.operation("in", "Input", outputs={"in": 0.0})
+    b.operation("first", "Op", outputs={"a": 1.0, "skip": 3.0}, flops=3.0, bytes_accessed=0)
+    mask = ["in"] if way == "replicable" else []
+    b.operation("middle", "Op", inputs=["a", *mask], outputs={"b": 1.0}, flops=10.0, bytes_accessed=0)
+    b.operation("last", "Op", inputs=["b", "skip", *mask], outputs={"c": 1.0}, flops=3.0, bytes_accessed=0)
+    if way == "incomparable":
+        b.operation("aside", "Op", inputs=["skip"], outputs={"d": 1.0}, flops=1.0, bytes_accessed=0)
+    return b.build(), package(4, transfers="serial", no_skipping=way != "empty", replication=way == "replicable")
+
+
+@pytest.mark.parametrize("way", ["none", "replicable", "incomparable", "empty"])
+def test_a_tensor_may_get_around_a_block_by_a_chip_apart(way: str) -> None:
+    graph, hardware = around_the_middle(way)
+    best, _ = brute_force(describe(graph, hardware), limit=1_000_000)
+    assert best == (12.0 if way != "none" else 16.0)
+    found = partition(graph, hardware, gap=1e-9)
+    assert found.status == "optimal" and found.period == pytest.approx(best)
+
+
+def test_skips_over_a_line_are_relayed_by_every_chip_between() -> None:
+    """A network that is a line: the program over ideals alone is exact, and needs no relays in a model to be so."""
+    graph, hardware = long_skip(12, size=2.0), package(4, transfers="serial")
+    instance = contract(graph, hardware)
+    chain, unruly = (
+        best_chain(contract(graph, package), np.inf) for package in (hardware, hardware.with_rules(triangle=False))
+    )
+    assert chain is not None and unruly is not None and chain.period > unruly.period
+    found = partition(graph, hardware, gap=1e-9)
+    assert found.period == pytest.approx(chain.period * instance.unit)
+
+
+@pytest.mark.parametrize("relays", [True, False])
+def test_a_node_left_out_may_carry_a_tensor_around_a_block(relays: bool) -> None:
+    b = GraphBuilder("aside")
+    b.operation("first", "Op", outputs={"a": 1.0, "skip": 3.0}, flops=3.0, bytes_accessed=0)
+    b.operation("middle", "Op", inputs=["a"], outputs={"b": 1.0}, flops=10.0, bytes_accessed=0)
+    b.operation("light", "Op", inputs=["skip"], outputs={"d": 3.0}, flops=1e-3, bytes_accessed=0)
+    b.operation("last", "Op", inputs=["b", "d"], outputs={"c": 1.0}, flops=3.0, bytes_accessed=0)
+    graph, hardware = b.build(), package(4, transfers="serial", relays=relays)
+    placement = Placement(np.array([0, 1, 2, 3]))
+    assert not check(graph, hardware, placement)
+    charges = Charges(contract(graph, hardware), 0.1)
+    assert len(charges.kept.nodes) == 3
+    assert charges.charged(placement.assignment, 1) == pytest.approx(12.0)
