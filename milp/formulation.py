@@ -8,7 +8,7 @@ Variables (DESIGN: cumulative). All are 0/1; those marked (c) come out integral 
     s[t,c]   chip c, the home of t's producer, sends it (c)
     z[t,c]   tensor t is not needed beyond chip c (c); its load on link c -> c+1 is y[u,c] - z[t,c]
     g[t,l]   tensor t crosses link l, where tensors may also go round a ring (c)
-    R[t,c]   chip c relays tensor t
+    R[t,c]   chip c relays tensor t; K[t,c] how many of the chips 0..c do (c)
     h[w,c]   chip c holds the shared weight w (c)
     D[a,b]   some tensor goes directly from chip a to chip b; P[a,b] over any path (c)
     T        the period, value the goal where that is another
@@ -265,6 +265,14 @@ class ModelBuilder:
         """1 iff chip ``c`` relays tensor ``t``."""
         return self.model.R[t, c] if (t, c) in self.model.R else 0
 
+    def _relays_between(self, t: int, a: int, b: int) -> Expression:
+        """How many chips strictly between ``a`` and ``b`` relay tensor ``t``, as a difference: rows stay short."""
+        chips = self.may_relay.get(t, range(0))
+        first, last = max(a + 1, chips.start), min(b, chips.stop) - 1
+        if first > last:
+            return 0
+        return self.model.K[t, last] - (self.model.K[t, first - 1] if first > chips.start else 0)
+
     def _transfers(self) -> None:
         """Rows of ``r`` and ``s``: a reader without an instance of the producer beside it receives the tensor."""
         m, inst = self.model, self.inst
@@ -308,6 +316,8 @@ class ModelBuilder:
         m = self.model
         pairs = [(t, c) for t, chips in self.may_relay.items() for c in chips]
         m.R = pyo.Var(pairs, domain=pyo.Binary)
+        m.K = pyo.Var(pairs, bounds=(0, None))
+        m.relays_so_far = _rows(m.K[t, c] == m.R[t, c] + self._relays_between(t, -1, c) for t, c in pairs)
         m.relay_receives = _rows(m.R[t, c] <= self.r(t, c) for t, c in pairs)
         if self.hw.rules.no_skipping and not self.choices.no_skipping:
             self._relays_on_used_chips(pairs)
@@ -468,7 +478,7 @@ class ModelBuilder:
             u = self.source[t]
             for a in {*range(self.lo[u], self.hi[u] + 1), *self.may_relay.get(t, ())}:
                 if a < b:
-                    between = sum(self.R(t, k) for k in range(a + 1, b)) if t in self.may_relay else 0
+                    between = self._relays_between(t, a, b)
                     _add(m.hops, self.x(u, a) + self.R(t, a) + m.r[t, b] - 1 - between <= m.hop[a, b])
         instances = np.where(self.inst.replicable, self.inst.chips, 1)
         moved = 2 * float(self.inst.tau.sum()) + hop
@@ -532,7 +542,7 @@ class ModelBuilder:
                     taken = [self.r(t, b)]
                 else:  # a receive for unconstrained readers alone does not count
                     taken = [self.X(w, b) - self.p(u, b) for w in constraining]
-                between = sum(self.R(t, k) for k in range(a + 1, b)) if relay_chips else 0
+                between = self._relays_between(t, a, b)
                 for receive in taken:
                     if _upper(held) + _upper(receive) > 1:
                         rows.append(held + receive - 1 - between <= m.D[a, b])

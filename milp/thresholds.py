@@ -28,6 +28,9 @@ MODEL_LIMIT = 40_000
 BUILD_SECONDS = 1e-4, 6e-4
 """Seconds to build and compile a model per binary, with links alone and with receives, as measured."""
 
+BUILD_SECONDS_OF_TRIANGLE = 6e-5
+"""The same per row of the triangle rule."""
+
 BUILD_SHARE = 0.4
 """Largest share of the time left that building a model may take."""
 
@@ -315,6 +318,20 @@ class Thresholds:
 
 def affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
     """Whether building the model over these windows leaves time to solve it."""
-    heavy = Choices.lossless(instance).triangle or instance.hardware.serial or not instance.hardware.links
+    triangle = Choices.lossless(instance).triangle
+    heavy = triangle or instance.hardware.serial or not instance.hardware.links
     seconds = windows.free * BUILD_SECONDS[int(heavy)]
+    if triangle:
+        seconds += BUILD_SECONDS_OF_TRIANGLE * _triangle_rows(instance, windows)
     return windows.free <= MODEL_LIMIT and seconds <= BUILD_SHARE * stop.remaining
+
+
+def _triangle_rows(instance: Instance, windows: Windows) -> float:
+    """About as many rows as the triangle rule takes: pairs of chips between which each tensor can go, and triples."""
+    if not instance.tensors:
+        return 0.0
+    last = np.maximum.reduceat(windows.hi[instance.readers], instance.reader_ptr[:-1])
+    first = windows.lo[instance.source]
+    spans = np.maximum(last - first, 0).astype(float)
+    reach = float(spans.max())
+    return float((spans * (spans + 1)).sum()) / 2 + instance.chips * reach**2 / 3
