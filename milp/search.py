@@ -22,7 +22,7 @@ from partition.instance import Instance, contract
 from partition.orders import diverse_orders
 from partition.placement import Placement
 from partition.repair import Repair
-from partition.slicing import Mode, slice_order, slicing_work
+from partition.slicing import Mode, longest_blocks, slice_order, slicing_work
 from partition.stopping import Stop
 
 STATIC_SHARE = 0.3
@@ -37,6 +37,9 @@ ADVICE_SHARE = 0.1
 WINDOW_PRECISION = 1e-3
 """Relative precision to which thresholds are disproved by separations."""
 
+LONGEST_BLOCK = 4.0
+"""Work of the longest blocks worth looking at in any graph, in units of the instance."""
+
 GUESSES = (0.75, 0.5, 0.25, 0.1)
 """Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
 
@@ -45,6 +48,9 @@ FEW_IDEALS = 4_000
 
 EXACTNESS = 1e-9
 """Relative improvement below which a better period does not count for the exact dynamic program."""
+
+COMPLETION_SHARE = 0.25
+"""Largest share of the time left that goes into completing the best chain of ideals."""
 
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
@@ -137,19 +143,19 @@ def slice_orders(
     """Slice a handful of diverse topological orders."""
     incumbent.enter("seeds")
     _everything_on_one_chip(instance, incumbent)
-    longest = 4.0
+    longest = LONGEST_BLOCK  # until a period is known that is worth anything
     for _, order in zip(range(orders), diverse_orders(instance, rng), strict=False):
         for mode in _slicing_modes(instance):
             if stop() or incumbent.closed:
                 return
-            if incumbent.known:
-                longest = min(longest, incumbent.upper)
             stop.charge(slicing_work(instance, longest))
             placement = slice_order(instance, order, mode, longest=longest, stop=stop)
             if placement is not None:
                 incumbent.offer(placement)
                 if instance.replicable.any() and mode == "direct":
                     incumbent.offer(Placement(placement.assignment))
+            if incumbent.known:
+                longest = min(incumbent.upper, longest_blocks(instance, at_least=LONGEST_BLOCK))
 
 
 def _sample_any(instance: Instance, incumbent: Incumbent, rng: np.random.Generator) -> None:
@@ -202,7 +208,7 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = I
         return
     incumbent.prove(min(chain.period, threshold), exact=True)
     if chain.chip is not None:
-        complete_chain(instance, incumbent, chain.chip, stop)
+        complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * stop.remaining)
 
 
 def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:
@@ -242,7 +248,9 @@ def _advised(incumbent: Incumbent, advice: Advice | None, stop: Stop) -> None:
             return
 
 
-def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop) -> None:
+def complete_chain(
+    instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop, *, seconds: float = FIRST_SLICE
+) -> None:
     """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
     whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
     windows = propagate(instance, whole)
@@ -257,7 +265,7 @@ def complete_chain(instance: Instance, incumbent: Incumbent, chip: IntArray, sto
         model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known), stop)
     except ImpossibleRow:
         return
-    outcome = solve(model, time_limit=min(FIRST_SLICE, stop.remaining), stop=stop)
+    outcome = solve(model, time_limit=min(seconds, stop.remaining), stop=stop)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
 

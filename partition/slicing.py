@@ -39,6 +39,11 @@ def slicing_work(instance: Instance, longest: float = 2.0) -> float:
     return WORK * instance.chips * min(band, BAND_LIMIT)
 
 
+def longest_blocks(instance: Instance, *, at_least: float) -> float:
+    """Compute of the longest blocks for which the band has room, about, in units of the instance."""
+    return max(at_least, BAND_LIMIT * instance.chips / instance.nodes**2)
+
+
 def slice_order(
     instance: Instance, order: IntArray, mode: Mode, *, longest: float = 2.0, stop: Stop | None = None
 ) -> Placement | None:

@@ -18,7 +18,7 @@ import milp.search
 import milp.thresholds
 from milp.capacity import BlockCapacity
 from milp.incumbent import Incumbent
-from milp.search import complete_chain
+from milp.search import complete_chain, slice_orders
 from partition import (
     GraphBuilder,
     InvalidInput,
@@ -239,6 +239,27 @@ def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeyp
     assert result.placement is not None
     assert check(graph, hardware, result.placement) == []
     certify(describe(graph, hardware), answer_of(result))
+
+
+@pytest.mark.parametrize("transfers", ["serial", "overlapped"])
+def test_chips_that_are_of_no_use_do_no_harm(transfers: str) -> None:
+    """Found on randomly wired networks: on 32 chips slicing tried no blocks as long as the best ones on 8."""
+    b = GraphBuilder("heavy_transfers")
+    for i in range(40):
+        b.operation(
+            f"v{i}",
+            "Op",
+            inputs=[f"t{i - 1}"] if i else [],
+            outputs={f"t{i}": 1.0 if i == 19 else 100.0},
+            flops=1.0,
+            bytes_accessed=0,
+        )
+    graph = b.build()
+    for chips in (2, 8, 40):
+        instance = contract(graph, package(chips, transfers=transfers))
+        incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
+        slice_orders(instance, incumbent, Stop(10), np.random.default_rng(0))
+        assert incumbent.period == (21.0 if transfers == "serial" else 20.0)
 
 
 def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
