@@ -8,7 +8,7 @@ Variables (DESIGN: cumulative). All are 0/1; those marked (c) come out integral 
     s[t,c]   chip c, the home of t's producer, sends it (c)
     z[t,c]   tensor t is not needed beyond chip c (c); its load on link c -> c+1 is y[u,c] - z[t,c]
     g[t,l]   tensor t crosses link l, where tensors may also go round a ring (c)
-    R[t,c]   chip c relays tensor t; K[t,c] how many of the chips 0..c do (c)
+    R[t,c]   chip c relays tensor t; K[t,c] how many of the chips 0..c do, where there are many chips (c)
     h[w,c]   chip c holds the shared weight w (c)
     D[a,b]   some tensor goes directly from chip a to chip b; P[a,b] over any path (c)
     T        the period, value the goal where that is another
@@ -35,6 +35,11 @@ Goal = Literal["period", "traffic", "energy", "latency"]
 
 Expression = Any
 """A Pyomo linear expression, or a number where everything in it is constant."""
+
+
+LONG_SUM = 16
+"""Chips up to which relays between two chips are added up in every row. Beyond, rows would have more entries than fit:
+there they are the difference of two running sums, which weakens HiGHS on small models."""
 
 
 class ImpossibleRow(Exception):
@@ -266,11 +271,13 @@ class ModelBuilder:
         return self.model.R[t, c] if (t, c) in self.model.R else 0
 
     def _relays_between(self, t: int, a: int, b: int) -> Expression:
-        """How many chips strictly between ``a`` and ``b`` relay tensor ``t``, as a difference: rows stay short."""
+        """How many chips strictly between ``a`` and ``b`` relay tensor ``t``."""
         chips = self.may_relay.get(t, range(0))
         first, last = max(a + 1, chips.start), min(b, chips.stop) - 1
         if first > last:
             return 0
+        if self.inst.chips <= LONG_SUM:
+            return sum(self.model.R[t, k] for k in range(first, last + 1))
         return self.model.K[t, last] - (self.model.K[t, first - 1] if first > chips.start else 0)
 
     def _transfers(self) -> None:
@@ -316,8 +323,8 @@ class ModelBuilder:
         m = self.model
         pairs = [(t, c) for t, chips in self.may_relay.items() for c in chips]
         m.R = pyo.Var(pairs, domain=pyo.Binary)
-        m.K = pyo.Var(pairs, bounds=(0, None))
-        m.relays_so_far = _rows(m.K[t, c] == m.R[t, c] + self._relays_between(t, -1, c) for t, c in pairs)
+        m.K = pyo.Var(pairs if self.inst.chips > LONG_SUM else [], bounds=(0, None))
+        m.relays_so_far = _rows(m.K[t, c] == m.R[t, c] + self._relays_between(t, -1, c) for t, c in m.K)
         m.relay_receives = _rows(m.R[t, c] <= self.r(t, c) for t, c in pairs)
         if self.hw.rules.no_skipping and not self.choices.no_skipping:
             self._relays_on_used_chips(pairs)
