@@ -37,11 +37,13 @@ class ForcedRelays:
     near : (U, words) kept nodes comparable with a node, as bits; one row for all nodes with the same ones.
     around : (U, R) whether a chip with such a node alone can be on the way of a tensor.
     possible : (R,) whether a block may relay the tensor at all; otherwise it must not lie between.
+    exempt : (R,) tensors of which some reader, itself or on the way, is beyond the triangle rule: never forced.
     """
 
     near: NDArray[np.uint64]
     around: BoolArray
     possible: BoolArray
+    exempt: BoolArray
 
     def of(self, blocks: NDArray[np.uint64], rows: IntArray) -> BoolArray:
         """(J, len(rows)) whether a block must relay each of some tensors that pass over all of them.
@@ -55,7 +57,8 @@ class ForcedRelays:
         apart = np.ones((len(blocks), int(some.sum())), dtype=bool)
         for word in range(blocks.shape[1]):
             apart &= (blocks[:, word, None] & self.near[some, word]) == 0
-        return np.asarray(apart.astype(np.float32) @ around[some].astype(np.float32) == 0)
+        ways = apart.astype(np.float32) @ around[some].astype(np.float32)
+        return np.asarray((ways == 0) & ~self.exempt[rows])
 
 
 def forced_relays(instance: Instance, nodes: IntArray, moved: Transfers) -> ForcedRelays | None:
@@ -86,12 +89,11 @@ def forced_relays(instance: Instance, nodes: IntArray, moved: Transfers) -> Forc
             around[:, row] = ~_flags(ancestors[source] | behind, instance.nodes).astype(bool)
         else:
             around[[source, *read], row] = True
-    around[:, moved.both_ways] = True
     words = np.packbits(near, axis=1, bitorder="little").view(np.uint64)
     distinct, group = np.unique(words, axis=0, return_inverse=True)
     together = np.zeros((len(distinct), len(moved.tau)), dtype=bool)
     np.logical_or.at(together, group.reshape(-1), around)
-    return ForcedRelays(distinct, together, np.full(len(moved.tau), hw.relays_allowed) | ~moved.direct)
+    return ForcedRelays(distinct, together, ~moved.direct | hw.relays_allowed, moved.both_ways)
 
 
 def _reach(instance: Instance) -> tuple[list[int], list[int]]:
