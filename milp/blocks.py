@@ -154,6 +154,53 @@ class BlockData:
         self.before, self.after = (first[0], kept.nodes[first[1]]), (second[0], kept.nodes[second[1]])
         self.wanted = np.bincount(first[0], minlength=len(rows))
 
+    def sums(self, words: NDArray[np.uint64], time: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of each ideal the least work of all chips up to its end, of all behind it, and what crosses between them.
+
+        A node left out is on the side of its kept descendants inside, or of its kept ancestors outside. Tensors that
+        may go back are not counted.
+
+        Parameters
+        ----------
+        words : (I, words) the ideals as bits. time : (N,) least time of each node.
+
+        Returns
+        -------
+        (I,), (I,) and (I,) in units of the instance.
+        """
+        inst, kept = self.inst, self.kept
+        count = len(kept.nodes)
+        place = np.full(inst.nodes, -1)
+        place[kept.nodes] = np.arange(count)
+        others = [v for v in np.flatnonzero(~kept.node & ~inst.replicable).tolist() if time[v] > 0]
+        inside, inside_time = _patterns([kept.consumers[v] for v in others], time[others], count)
+        outside, outside_time = _patterns([kept.producers[v] for v in others], time[others], count)
+        row, reader = self.readers
+        read = sp.csr_array((np.ones(len(row), np.float32), (place[reader], row)), shape=(count, len(self.tau)))
+        forward = np.where(self.both_ways, 0.0, self.tau)
+        own = time[kept.nodes]
+        parts = []
+        for begin in range(0, len(words), CHUNK):
+            held = member(words[begin : begin + CHUNK])[:, :count].astype(np.float32)
+            live = (held[:, place[self.source]] > 0) & (held @ read < self.degree)
+            rest = 1 - held
+            before = held @ own + (held @ inside > 0) @ inside_time
+            behind = rest @ own + (rest @ outside > 0) @ outside_time
+            parts.append(np.stack([before, behind, live @ forward]))
+        before, behind, cut = np.concatenate(parts, axis=1)
+        return before, behind, cut
+
+
+def _patterns(masks: list[int], amounts: FloatArray, count: int) -> tuple[sp.csr_array, FloatArray]:
+    """(count, P) 0 or 1 for each distinct mask over kept nodes, and (P,) the sum of the amounts that share it."""
+    number = {mask: i for i, mask in enumerate(dict.fromkeys(mask for mask in masks if mask))}
+    pairs = [(node, i) for mask, i in number.items() for node in bits(mask)]
+    node, pattern = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    some = [i for i, mask in enumerate(masks) if mask]
+    total = np.bincount([number[masks[i]] for i in some], weights=amounts[some], minlength=len(number))
+    matrix = sp.csr_array((np.ones(len(node), np.float32), (node, pattern)), shape=(count, len(number)))
+    return matrix, total.astype(np.float64)
+
 
 class Blocks:
     """Tables over a window of ideals: ``[i]`` counts what ideal ``i`` holds.

@@ -75,6 +75,37 @@ def kept_nodes(instance: Instance, limit: float) -> BoolArray:
     return np.asarray(~left_out & ~instance.replicable)
 
 
+def segments(instance: Instance) -> list[BoolArray]:
+    """(N,) nodes of each stretch between two waists and all waists, heaviest first; one of all nodes without waists.
+
+    A waist is a node that is comparable with all others (replicable ones aside). With a single stretch ideals are far
+    fewer than with all nodes, and what goes on there is still seen exactly.
+    """
+    plain = np.flatnonzero(~instance.replicable)
+    place = np.full(instance.nodes, -1)
+    place[plain] = np.arange(len(plain))
+    edges = place[instance.edges]
+    first, last = edges[(edges >= 0).all(axis=1)].T
+    # Nodes are numbered topologically. All before a waist lead to it: no edge passes over it, and none of them ends.
+    over = np.zeros(len(plain) + 1, dtype=np.int64)
+    np.add.at(over, first + 1, 1)
+    np.add.at(over, last, -1)
+    ends = np.cumsum(np.bincount(first, minlength=len(plain)) == 0)
+    begins = np.cumsum(np.bincount(last, minlength=len(plain)) == 0)
+    ends_before = np.concatenate([[0], ends[:-1]])
+    waist = (np.cumsum(over)[:-1] == 0) & (ends_before == 0) & (begins == begins[-1])
+    stretch = np.cumsum(waist)
+    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)[plain]
+    weight = np.bincount(stretch[~waist], weights=(instance.fastest[plain] + sent)[~waist], minlength=1)
+    found = []
+    for s in np.argsort(-weight, kind="stable").tolist():
+        if weight[s] > 0:
+            nodes = np.zeros(instance.nodes, dtype=bool)
+            nodes[plain[waist | (stretch == s)]] = True
+            found.append(nodes)
+    return found
+
+
 def transfers(instance: Instance, kept: BoolArray) -> Transfers:
     """The tensors between kept nodes; see the module."""
     widths: dict[int, dict[int, float]] = {}

@@ -19,7 +19,7 @@ that leave enough chips.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,11 +74,7 @@ class Chain:
 
 
 def best_chain(
-    instance: Instance,
-    threshold: float,
-    *,
-    stop: Stop | None = None,
-    ideal_limit: int = IDEAL_LIMIT,
+    instance: Instance, threshold: float, *, stop: Stop | None = None, ideal_limit: int = IDEAL_LIMIT
 ) -> Chain | None:
     """The best chain of ideals with a period below ``threshold``, or None if there are too many ideals.
 
@@ -87,38 +83,104 @@ def best_chain(
     threshold : only blocks with a smaller load are looked at, in units of the instance.
     stop : asked now and then; True gives up (None).
     """
-    instance = instance.within(threshold)  # blocks are differences of sums
-    if np.isinf(instance.fastest).any():
-        return Chain(float("inf"), None)
     stop = stop or Stop()
-    levels: list[tuple[Kept, list[int]]] = []
-    tried: BoolArray | None = None
-    for tiny in (*TINY, *COARSE):
-        if not levels and tiny > TINY[-1]:
-            return None
-        if levels and len(levels[-1][1]) < FEW:
-            break
-        node = kept_nodes(instance, tiny)
-        if not node.any():
-            break  # every node is tiny: nothing is left to bound
-        if tried is not None and np.array_equal(node, tried):
-            continue
-        tried, kept = node, Kept(instance, node)
-        most = len(levels[-1][1]) // COARSER if levels else min(ideal_limit, BITS_LIMIT // len(kept.nodes))
-        masks = kept.enumerate(most, stop)
-        if masks is not None:
-            levels.append((kept, masks))
-    chain: Chain | None = None
-    coarser: _Chains | None = None
-    for kept, masks in reversed(levels):
-        chains = _Chains(instance, kept, masks, threshold, stop, coarser.reach() if coarser else None)
-        finer = chains.solve()
-        if finer is None:
-            break
-        chain, coarser = finer, chains
-        if chain.chip is None:
-            break  # none exists
-    return chain
+    return Ideals(instance.within(threshold), stop, ideal_limit).best_chain(threshold, stop)
+
+
+class Ideals:
+    """The ideals of an instance on levels, each of fewer nodes than the one before, for any number of thresholds.
+
+    Parameters
+    ----------
+    limit : most ideals on the first level; no level if there are more.
+    among : (N,) nodes that ideals may be made of, however much work they leave out; all by default.
+    """
+
+    def __init__(self, instance: Instance, stop: Stop, limit: int, among: BoolArray | None = None) -> None:
+        self.instance = instance
+        found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
+        self.levels = [_Level(instance, kept, masks) for kept, masks in found]  # finest first
+
+    def _from_the_finest(self, stop: Stop, limit: int) -> list[tuple[Kept, list[int]]]:
+        """The finest level with few enough ideals, if it leaves out next to no work, and coarser ones to prepare it."""
+        found: list[tuple[Kept, list[int]]] = []
+        for tiny, kept in self._choices((*TINY, *COARSE), None):
+            if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
+                break
+            most = len(found[-1][1]) // COARSER if found else min(limit, BITS_LIMIT // len(kept.nodes))
+            masks = kept.enumerate(most, stop)
+            if masks is not None:
+                found.append((kept, masks))
+        return found
+
+    def _from_the_coarsest(self, stop: Stop, limit: int, among: BoolArray) -> list[tuple[Kept, list[int]]]:
+        """The same whatever is left out; begun with the coarsest, as too many ideals take long to be found too many."""
+        found: list[tuple[Kept, list[int]]] = []
+        for _, kept in self._choices((*TINY, *COARSE)[::-1], among):
+            masks = kept.enumerate(min(limit, BITS_LIMIT // len(kept.nodes)), stop)
+            if masks is None:
+                break
+            while found and len(masks) < COARSER * len(found[-1][1]):
+                found.pop()
+            found.append((kept, masks))
+            if COARSER * len(masks) > limit:
+                break
+        return [level for i, level in enumerate(found[::-1]) if i == 0 or len(found[-i][1]) >= FEW]
+
+    def _choices(self, limits: Sequence[float], among: BoolArray | None) -> Iterator[tuple[float, Kept]]:
+        """Different sets of nodes that matter, and the time below which others do not."""
+        tried: BoolArray | None = None
+        for tiny in limits:
+            node = kept_nodes(self.instance, tiny)
+            if among is not None:
+                node &= among
+            if node.any() and (tried is None or not np.array_equal(node, tried)):
+                tried = node
+                yield tiny, Kept(self.instance, node)
+
+    def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
+        """See :func:`best_chain`; None also if there is no level."""
+        instance = self.instance.within(threshold)  # blocks are differences of sums
+        if np.isinf(instance.fastest).any():
+            return Chain(float("inf"), None)
+        chain: Chain | None = None
+        coarser: _Chains | None = None
+        for level in reversed(self.levels):
+            chains = _Chains(instance, level, threshold, stop, coarser.reach() if coarser else None)
+            finer = chains.solve()
+            if finer is None:
+                break
+            chain, coarser = finer, chains
+            if chain.chip is None:
+                break  # none exists
+        return chain
+
+
+class _Level:
+    """The ideals of some nodes: as bits, by work, and what lies before and behind them at least.
+
+    Attributes
+    ----------
+    words : (I, words). work : (I,) of the nodes of the level. trifle : what each of them weighs besides.
+    before, behind, cut : (I,) see :meth:`BlockData.sums`.
+    """
+
+    def __init__(self, instance: Instance, kept: Kept, masks: list[int]) -> None:
+        self.kept = kept
+        width = (len(kept.nodes) + 63) // 64
+        raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
+        words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
+        fastest = np.where(np.isinf(instance.fastest), 0.0, instance.fastest)
+        work = kept.sums(words, fastest[kept.nodes])
+        # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
+        # different orders), so every node weighs a little more than any rounding.
+        self.trifle = TRIFLE * float(work.max())
+        size = np.array([mask.bit_count() for mask in masks])
+        work = work + self.trifle * size
+        by_work = np.argsort(work, kind="stable")
+        self.words, self.work = np.ascontiguousarray(words[by_work]), work[by_work]
+        assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
+        self.before, self.behind, self.cut = BlockData(instance, kept).sums(self.words, fastest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,44 +229,36 @@ WORK_SLACK = 1e-9
 class _Chains:
     """Scores the blocks between ideals, window by window, and finds the best chain."""
 
-    def __init__(
-        self,
-        inst: Instance,
-        kept: Kept,
-        masks: list[int],
-        threshold: float,
-        stop: Stop,
-        coarser: _Reach | None,
-    ) -> None:
-        self.inst, self.kept, self.hw, self.threshold, self.stop = inst, kept, inst.hardware, threshold, stop
-        width = (len(kept.nodes) + 63) // 64
-        raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
-        words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
-        work = kept.sums(words, inst.fastest[kept.nodes])
-        # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
-        # different orders), so every node weighs a little more than any rounding.
-        trifle = TRIFLE * float(work.max())
-        size = np.array([mask.bit_count() for mask in masks])
-        work = work + trifle * size
-        by_work = np.argsort(work, kind="stable")
-        self.words, self.work = np.ascontiguousarray(words[by_work]), work[by_work]
-        assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
-        self.longest = threshold * (1 + WORK_SLACK) + trifle * len(kept.nodes)
-        self.data = BlockData(inst, kept)
-        self.before = np.zeros(len(self.work), dtype=np.int64)
-        rest = self.work[-1] - self.work
-        blocks = rest / self.longest if self.longest > 0 else np.where(rest > 0, MANY, 0.0)
-        self.behind = np.ceil(np.minimum(blocks, MANY) * (1 - WORK_SLACK)).astype(np.int64)
+    def __init__(self, inst: Instance, level: _Level, threshold: float, stop: Stop, coarser: _Reach | None) -> None:
+        self.inst, self.kept, self.hw, self.threshold, self.stop = inst, level.kept, inst.hardware, threshold, stop
+        self.words, self.work = level.words, level.work
+        self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
+        self.data = BlockData(inst, level.kept)
+        self.before, self.behind = self._chips_needed(level)
+        self._leave_out()
         if coarser is not None:
-            self._leave_out(*coarser.of_finer(kept, self.words))
+            before, behind = coarser.of_finer(level.kept, self.words)
+            self.before, self.behind = np.maximum(self.before, before), np.maximum(self.behind, behind)
+            self._leave_out()
 
-    def _leave_out(self, before: IntArray, behind: IntArray) -> None:
+    def _chips_needed(self, level: _Level) -> tuple[IntArray, IntArray]:
+        """(I,) and (I,) how many chips the work before and behind each ideal takes, and its cut, sent and received."""
+        cut = level.cut if self.hw.transfers_charged.all() else np.zeros(len(level.cut))
+        needed = []
+        for load in (level.before, level.behind):
+            load = load + cut if self.hw.serial else np.maximum(load, cut)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                chips = np.where(load > 0, load / self.longest, 0.0)
+            needed.append(np.ceil(np.minimum(chips, MANY) * (1 - WORK_SLACK)).astype(np.int64))
+        needed[0][0] = needed[1][-1] = 0
+        return needed[0], needed[1]
+
+    def _leave_out(self) -> None:
         """Forget ideals that leave too few chips to the rest."""
-        alive = before + behind <= self.inst.chips
+        alive = self.before + self.behind <= self.inst.chips
         alive[[0, -1]] = True
         self.words, self.work = np.ascontiguousarray(self.words[alive]), self.work[alive]
-        self.before = before[alive]
-        self.behind = np.maximum(self.behind[alive], behind[alive])
+        self.before, self.behind = self.before[alive], self.behind[alive]
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""

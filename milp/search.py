@@ -8,10 +8,11 @@ import numpy as np
 
 from milp.advice import Advice
 from milp.capacity import heaviest_crowd
+from milp.coarsening import segments
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
 from milp.highs import compile_model, solve
-from milp.ideals import IDEAL_LIMIT, best_chain
+from milp.ideals import IDEAL_LIMIT, Ideals, best_chain
 from milp.incumbent import Incumbent
 from milp.solution import placement_of
 from milp.thresholds import FIRST_SLICE, SPLIT, Thresholds, affordable
@@ -51,6 +52,18 @@ EXACTNESS = 1e-9
 
 COMPLETION_SHARE = 0.25
 """Largest share of the time left that goes into completing the best chain of ideals."""
+
+SEGMENT_SHARE, SEGMENTS = 0.4, 3
+"""Largest share of the time left for the ideals of single stretches of the graph, and most of those looked at."""
+
+SEGMENT_PART = 0.6
+"""Largest part of all nodes that is worth looking at alone."""
+
+SEGMENT_LIMIT = 1_000_000
+"""Most ideals of a stretch worth enumerating; most leave too few chips and are dropped at once."""
+
+SEGMENT_PRECISION = 5e-3
+"""Relative precision to which the period of a stretch is bisected."""
 
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
@@ -105,6 +118,7 @@ def search(
             thresholds.blocks,
             thresholds.minimise_with_cuts,
             lambda: _ideals(better(), incumbent, stop),
+            lambda: _segments(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
             thresholds.run,
@@ -209,6 +223,26 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = I
     incumbent.prove(min(chain.period, threshold), exact=True)
     if chain.chip is not None:
         complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * stop.remaining)
+
+
+def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
+    """Where all ideals are too many: those of one stretch of the graph, by bisection of the period."""
+    incumbent.enter("segments")
+    part = stop.limited(SEGMENT_SHARE * stop.remaining)
+    for nodes in segments(instance)[:SEGMENTS]:
+        if nodes.sum() > SEGMENT_PART * instance.nodes:
+            continue  # next to all of the graph: its ideals are as many
+        ideals = Ideals(instance, part, SEGMENT_LIMIT, nodes)
+        high = incumbent.upper * (1 - EXACTNESS)
+        while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
+            threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
+            chain = ideals.best_chain(threshold, part)
+            if chain is None:  # more than can be looked at
+                high = threshold
+                continue
+            incumbent.prove(min(chain.period, threshold), exact=True)
+            if chain.chip is not None:
+                break  # as good as it gets
 
 
 def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:

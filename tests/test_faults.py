@@ -25,7 +25,18 @@ from partition.cost import Cost, CostModel
 from partition.description import describe
 
 ROOT = Path(__file__).parent.parent
-PHASES = ("work", "seeds", "separations", "ideals", "blocks", "milp", "frontiers", "thresholds", "neighbourhoods")
+PHASES = (
+    "work",
+    "seeds",
+    "separations",
+    "ideals",
+    "blocks",
+    "milp",
+    "segments",
+    "frontiers",
+    "thresholds",
+    "neighbourhoods",
+)
 
 
 @pytest.fixture
@@ -33,12 +44,13 @@ def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every phase is over soon, and none closes the gap."""
     for module in (milp.search, milp.thresholds):
         monkeypatch.setattr(module, "FIRST_SLICE", 0.1)
-    monkeypatch.setattr(milp.search, "FRONTIER_SHARE", 0.01)
+    for share in ("SEGMENT_SHARE", "FRONTIER_SHARE"):
+        monkeypatch.setattr(milp.search, share, 0.01)
 
 
 def solve_hard(strike: object, phase: str, *, time_limit: float = 20.0) -> tuple[object, list[str]]:
     """Solve something that passes through all phases; ``strike`` at the first report of one of them."""
-    graph, hardware = load_model("unet").graph, load_hardware("ring8:transfers=serial,relays=off")
+    graph, hardware = load_model("randwire:stages=1,nodes=14").graph, load_hardware("ring8:transfers=serial,relays=off")
     seen: list[str] = []
 
     def report(progress: Progress) -> None:
@@ -160,7 +172,7 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
     import highspy
 
     monkeypatch.setattr(milp.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
-    graph, hardware = load_model("unet").graph, load_hardware("ring8:transfers=serial,relays=off")
+    graph, hardware = load_model("randwire:stages=1,nodes=14").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, time_limit=2)
     certify(describe(graph, hardware), answer_of(result))
     assert result.status == "feasible" and result.bound > 0 and any("HiGHS" in fault for fault in result.faults)

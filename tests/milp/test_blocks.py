@@ -38,6 +38,16 @@ class Charges:
         self.known: dict[tuple[int, int], NDArray[np.float64]] = {}
         self.row = {mask: i for i, mask in enumerate(self.masks)}
         self.forced = 0
+        self.sums = self.data.sums(words, instance.fastest) if self.masks else ()
+
+    def beside(self, chip: NDArray[np.int64], c: int) -> tuple[float, float]:
+        """Seconds that chips ``0..c`` and those behind them are charged at least, together; 0 if nothing is kept."""
+        if not self.masks or not self.instance.hardware.transfers_charged.all():
+            return 0.0, 0.0
+        i = self.row[sum(1 << int(i) for i in np.flatnonzero(chip[self.kept.nodes] <= c))]
+        before, behind, cut = (float(each[i]) * self.instance.unit for each in self.sums)
+        serial = self.instance.hardware.serial
+        return (before + cut, behind + cut) if serial else (max(before, cut), max(behind, cut))
 
     def charged(self, chip: NDArray[np.int64], c: int) -> float:
         """Seconds that chip ``c`` is charged for its kept nodes under the chips of all nodes; 0 if it has none."""
@@ -136,10 +146,15 @@ def look(seed: int) -> tuple[int, int]:
             continue
         cost = evaluate_placement(graph, hardware, placement)
         linked = float(cost.link.max(initial=0.0))
+        chip = instance.chip_of_nodes(placement)
         for each, c in ((each, c) for each in charges for c in range(hardware.chips)):
             looked += 1
             most = max(float(cost.load[0, c]), linked)
-            assert each.charged(instance.chip_of_nodes(placement), c) <= most * (1 + 1e-9) + 1e-12, (seed, c)
+            assert each.charged(chip, c) <= most * (1 + 1e-9) + 1e-12, (seed, c)
+            if hardware.serial or hardware.links == 0:
+                least = each.beside(chip, c)
+                sums = float(cost.load[0, : c + 1].sum()), float(cost.load[0, c + 1 :].sum())
+                assert all(a <= b * (1 + 1e-9) + 1e-12 for a, b in zip(least, sums, strict=True)), (seed, c)
     return looked, sum(each.forced for each in charges)
 
 

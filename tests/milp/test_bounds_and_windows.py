@@ -16,7 +16,8 @@ from instances import (
 
 import milp.ideals
 from milp.capacity import BlockCapacity, heaviest_crowd
-from milp.ideals import best_chain
+from milp.coarsening import segments
+from milp.ideals import Ideals, best_chain
 from milp.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, partition
 from partition.description import describe
@@ -268,3 +269,40 @@ def test_ideals_are_ordered_by_inclusion_where_many_nodes_take_no_time() -> None
         chain = best_chain(instance, 10.0 + 2 * (best or 0.0) / instance.unit)
         if chain is not None and best is not None:
             assert chain.period * instance.unit <= best * (1 + 1e-9)
+
+
+def test_ideals_of_a_stretch_have_no_better_chain_than_placements() -> None:
+    looked = 0
+    for graph, hardware, best, _ in CASES:
+        instance = contract(graph, hardware)
+        if not hardware.rules.acyclic:
+            continue
+        for nodes in segments(instance):
+            chain = Ideals(instance, Stop(), 5_000, nodes).best_chain(best / instance.unit * (1 + 1e-6) + 1e-9, Stop())
+            looked += chain is not None
+            assert chain is None or chain.period * instance.unit <= best * (1 + 1e-9)
+    assert looked > 40
+
+
+def test_waists_are_comparable_with_all_others() -> None:
+    b = GraphBuilder("hourglass")
+    reads = {
+        "a": "",
+        "b": "a",
+        "c": "a",
+        "waist": "bc",
+        "d": "waist",
+        "e": "waist",
+        "f": "de",
+        "aside": "f",
+        "end": "f",
+    }
+    for name, inputs in reads.items():
+        read = ["waist"] if inputs == "waist" else list(inputs)
+        b.operation(name, "Op", inputs=read, outputs={name: 1.0}, flops=1.0, bytes_accessed=0)
+    graph = b.build()
+    instance = contract(graph, package(2, memory=False))
+    found = {
+        "".join(sorted(graph.names[v] for v in np.flatnonzero(nodes[instance.node_of]))) for nodes in segments(instance)
+    }
+    assert found == {"abcfwaist", "adefwaist", "aasideendfwaist"}
