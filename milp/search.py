@@ -230,10 +230,10 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     incumbent.enter("segments")
     part = stop.limited(SEGMENT_SHARE * stop.remaining)
     for nodes in segments(instance)[:SEGMENTS]:
-        if nodes.sum() > SEGMENT_PART * instance.nodes:
-            continue  # next to all of the graph: its ideals are as many
-        ideals = Ideals(instance, part, SEGMENT_LIMIT, nodes)
         high = incumbent.upper * (1 - EXACTNESS)
+        if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
+            continue
+        ideals = Ideals(instance, part, SEGMENT_LIMIT, nodes)
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
             threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
             chain = ideals.best_chain(threshold, part)

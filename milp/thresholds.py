@@ -322,11 +322,11 @@ def affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
     heavy = triangle or instance.hardware.serial or not instance.hardware.links
     seconds = windows.free * BUILD_SECONDS[int(heavy)]
     if triangle:
-        seconds += BUILD_SECONDS_OF_TRIANGLE * _triangle_rows(instance, windows)
+        seconds += BUILD_SECONDS_OF_TRIANGLE * triangle_rows(instance, windows)
     return windows.free <= MODEL_LIMIT and seconds <= BUILD_SHARE * stop.remaining
 
 
-def _triangle_rows(instance: Instance, windows: Windows) -> float:
+def triangle_rows(instance: Instance, windows: Windows) -> float:
     """About as many rows as the triangle rule takes: pairs of chips between which each tensor can go, and triples."""
     if not instance.tensors:
         return 0.0

@@ -14,7 +14,8 @@ from milp.export import write_model
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.solution import placement_of
-from milp.windows import Windows
+from milp.thresholds import triangle_rows
+from milp.windows import WindowRules, Windows
 from partition import (
     ChipKind,
     Graph,
@@ -25,6 +26,8 @@ from partition import (
     Rules,
     check,
     evaluate_placement,
+    load_hardware,
+    load_model,
 )
 from partition.description import describe
 from partition.instance import contract
@@ -124,3 +127,23 @@ def test_exporting_to_another_ending_is_refused(tmp_path: Path) -> None:
         write_model(diamond(), package(2), tmp_path / "model.txt")
     with pytest.raises(InvalidInput, match="no placement"):
         write_model(diamond(), package(2), tmp_path / "model.lp", threshold=0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "hardware", "threshold"),
+    [
+        ("resnet50", "ring12:transfers=serial", 3.0),
+        ("resnet50", "ring12:transfers=serial", 1.5),
+        ("unet", "ring8:transfers=serial", 2.0),
+        ("randwire:stages=1", "ring10:transfers=serial,relays=off", 1.5),
+    ],
+)
+def test_rows_of_the_triangle_rule_are_counted_before_they_are_built(
+    model: str, hardware: str, threshold: float
+) -> None:
+    """On 64 chips they are half a million: a model of too many took 40 s to build beyond the time limit."""
+    instance = contract(load_model(model).graph, load_hardware(hardware))
+    windows = WindowRules(instance).windows(threshold)
+    built = build(instance, windows, upper=threshold)
+    rows = len(built.direct) + len(built.path_longer) + len(built.triangle)
+    assert 0.8 * rows <= triangle_rows(instance, windows) <= 1.25 * rows
