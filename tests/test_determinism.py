@@ -43,7 +43,7 @@ def solve_in_a_process(*arguments: str, **environment: str) -> dict[str, Any]:
     "question",
     [
         ("randwire", "--hw", "ring8", "--work-limit", "0.4"),
-        ("unet", "--hw", "ring8:transfers=serial,relays=off", "--work-limit", "0.6"),
+        ("randwire:stages=1,nodes=12", "--hw", "ring8:transfers=serial,relays=off", "--work-limit", "0.6"),
     ],
     ids=lambda question: question[0],
 )
@@ -61,7 +61,7 @@ def test_processes_agree_whatever_the_hash_seed_the_threads_and_the_load(questio
 
 @pytest.mark.parametrize("options", [{"policy": "pretrained", "seed": 5}, {"objective": "period,traffic"}], ids=str)
 def test_policies_seeds_and_goals_are_repeatable_too(options: dict[str, Any]) -> None:
-    graph, hardware = load_model("unet").graph, load_hardware("ring8:transfers=serial,relays=off")
+    graph, hardware = load_model("randwire:stages=1,nodes=12").graph, load_hardware("ring8:transfers=serial,relays=off")
     first, second = (answer_of(partition(graph, hardware, work_limit=0.4, **options)) for _ in range(2))
     assert without_times(first) == without_times(second)
 
@@ -76,7 +76,7 @@ def test_small_instances_of_all_generators_are_repeatable_and_right() -> None:
 
 
 def test_members_side_by_side_agree_with_members_one_after_the_other() -> None:
-    graph, hardware = load_model("unet").graph, load_hardware("ring8:transfers=serial,relays=off")
+    graph, hardware = load_model("randwire:stages=1,nodes=12").graph, load_hardware("ring8:transfers=serial,relays=off")
     side_by_side = answer_of(partition(graph, hardware, work_limit=0.2, workers=2))
     with joblib.parallel_config(backend="sequential"):
         in_turn = answer_of(partition(graph, hardware, work_limit=0.2, workers=2))
@@ -91,7 +91,7 @@ def test_more_work_never_gives_less() -> None:
 
 
 def test_the_time_limit_is_a_safeguard_that_says_when_it_struck() -> None:
-    graph, hardware = load_model("unet").graph, load_hardware("ring8:transfers=serial,relays=off")
+    graph, hardware = load_model("randwire:stages=1,nodes=12").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, work_limit=1e6, time_limit=1.5)
     certify(describe(graph, hardware), answer_of(result))
     assert result.seconds < 20 and "another run may differ" in result.faults[0]

@@ -196,7 +196,7 @@ def cli(*arguments: str, **options: object) -> subprocess.Popen[str]:
     )  # type: ignore[call-overload,no-any-return]  # fmt: skip
 
 
-HARD = ("solve", "unet", "--hw", "ring8:transfers=serial,relays=off", "--json", "--quiet")
+HARD = ("solve", "randwire:stages=1,nodes=12", "--hw", "ring8:transfers=serial,relays=off", "--json", "--quiet")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
