@@ -5,6 +5,8 @@ Only nodes in which the ideals of a window differ are tabulated; all others lie 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -120,11 +122,15 @@ class BlockData:
         self.round_ring = self.hw.links > 0 and not inst.forward_only and self.hw.interconnect.topology == "ring"
 
     def _tensors(self) -> None:
-        moved = transfers(self.inst, self.kept.node)
+        self.moved = moved = transfers(self.inst, self.kept.node)
         self.tau, self.source, self.both_ways = moved.tau, moved.source, moved.both_ways
         self.readers = moved.row, moved.reader
         self.degree = np.bincount(moved.row, minlength=len(moved.tau)).astype(np.int16)
-        self.forced = forced_relays(self.inst, self.kept.nodes, moved)
+
+    @cached_property
+    def forced(self) -> ForcedRelays | None:
+        """What blocks must relay; found once blocks are scored."""
+        return forced_relays(self.inst, self.kept.nodes, self.moved)
 
     def _replicable(self) -> None:
         """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
@@ -285,7 +291,8 @@ class Blocks:
         passing[rows] = False
         passing &= np.bincount(tensor[self.common[reader]], minlength=len(passing)) < data.degree
         self.passing = np.flatnonzero(passing)
-        self.cut = live @ self.tau + data.tau[passing].sum()
+        self.passing_load = float(data.tau[passing].sum())
+        self.cut = live @ self.tau + self.passing_load
         ideal, row = np.nonzero(live & ~self.both_ways)
         self.live = np.split(row, np.searchsorted(ideal, np.arange(1, len(live))))
         self.back = np.flatnonzero(self.both_ways)
@@ -353,7 +360,7 @@ class Blocks:
         receive = (inside > self.count[i, live]) @ self.tau[live]
         through = (inside < self.degree[live]) @ self.tau[live]
         if not len(self.back):
-            return receive, np.maximum(self.cut[later] - self.data.tau[self.passing].sum() - through, 0.0)
+            return receive, np.maximum(self.cut[later] - self.passing_load - through, 0.0)
         back = self.back
         cut_forward = (self.made[later] & (self.count[later] < self.degree))[:, ~self.both_ways] @ self.tau[
             ~self.both_ways

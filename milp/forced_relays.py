@@ -73,8 +73,6 @@ def forced_relays(instance: Instance, nodes: IntArray, moved: Transfers) -> Forc
     if (hw.relays_allowed and not rules.no_skipping) or instance.nodes * max(len(moved.tau), 1) > LIMIT:
         return None
     ancestors, descendants = _reach(instance)
-    at = np.full(instance.nodes, -1)
-    at[nodes] = np.arange(len(nodes))
     width = (len(nodes) + 63) // 64
     near = np.zeros((instance.nodes, width * 64), dtype=np.uint8)
     for v in range(instance.nodes):
