@@ -235,6 +235,8 @@ class _Chains:
         self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
         self.data = BlockData(inst, level.kept)
         self.before, self.behind = self._chips_needed(level)
+        if self.data.links:  # the link behind a block carries all that crosses its end
+            self.before[level.cut >= threshold] = MANY
         self._leave_out()
         if coarser is not None:
             before, behind = coarser.of_finer(level.kept, self.words)

@@ -152,7 +152,7 @@ def _trivial_bound(instance: Instance) -> float:
 
 
 def slice_orders(
-    instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, orders: int = 5
+    instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, orders: int = 6
 ) -> None:
     """Slice a handful of diverse topological orders."""
     incumbent.enter("seeds")

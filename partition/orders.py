@@ -15,7 +15,8 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
     """Yield (N,) permutations, each a topological order of ``instance.edges``; the first ones tend to be the best.
 
     Where weights are shared, one that keeps their users together; then file order, depth first from the inputs
-    and from the outputs, least live bytes, by depth, then random depth-first orders without end.
+    and from the outputs, depth first with light nodes ahead (a branch is joined to the others as soon as it is done),
+    least live bytes, by depth, then random depth-first orders without end.
     """
     graph = _Adjacency(instance)
     first_operation = np.full(instance.nodes, instance.graph.n)
@@ -25,6 +26,7 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
     yield graph.by_priority(first_operation)
     yield graph.depth_first(np.arange(instance.nodes))
     yield graph.depth_first(np.arange(instance.nodes), from_outputs=True)
+    yield graph.depth_first(np.argsort(np.argsort(instance.fastest, kind="stable")))
     yield graph.least_live(instance)
     yield graph.by_priority(graph.depth())
     while True:
