@@ -12,10 +12,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from milp.coarsening import transfers
+from milp.enumeration import CHUNK, Kept, bits, member
 from milp.forced_relays import ForcedRelays, forced_relays
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
-from partition.stopping import Stop
 
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
@@ -23,82 +23,9 @@ TABLE_LIMIT = 80_000_000
 WEIGHTS_ROUNDING = 1e-12
 """Rounding of a block's weights, a difference of sums, relative to all of them."""
 
-WORK = 3e-6
-"""Units of work (stopping.py) for finding an ideal."""
-
-CHUNK = 2048
-"""Ideals unpacked from bits to numbers at a time."""
-
 
 class TableTooLarge(Exception):
     """A window of ideals differs in too many nodes."""
-
-
-class Kept:
-    """The nodes that make up ideals, and the order among them, also through nodes left out.
-
-    Attributes
-    ----------
-    node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits.
-    producers, consumers : per node, its nearest kept ancestors and descendants, as bits.
-    """
-
-    def __init__(self, instance: Instance, node: BoolArray) -> None:
-        self.node, self.nodes = node, np.flatnonzero(node)
-        place = np.full(instance.nodes, -1)
-        place[self.nodes] = np.arange(len(self.nodes))
-        at = place.tolist()
-        self.producers = [0] * instance.nodes
-        self.consumers = [0] * instance.nodes
-        edges = instance.edges  # nodes are numbered topologically
-        for u, w in edges[np.argsort(edges[:, 1], kind="stable")].tolist():
-            self.producers[w] |= (1 << at[u]) if at[u] >= 0 else self.producers[u]
-        for u, w in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
-            self.consumers[u] |= (1 << at[w]) if at[w] >= 0 else self.consumers[w]
-
-    def enumerate(self, limit: int, stop: Stop) -> list[int] | None:
-        """Every ideal as a bit mask over positions, smaller ones first; None if there are more than ``limit``."""
-        producers = [self.producers[v] for v in self.nodes.tolist()]
-        successors = [bits(self.consumers[v]) for v in self.nodes.tolist()]
-        level = {0: [i for i, before in enumerate(producers) if not before]}
-        masks = [0]
-        while level:
-            following: dict[int, list[int]] = {}
-            for mask, ready in level.items():
-                for i in ready:
-                    child = mask | (1 << i)
-                    if child not in following:
-                        freed = [j for j in successors[i] if producers[j] & child == producers[j]]
-                        following[child] = [j for j in ready if j != i] + freed
-            masks.extend(following)
-            stop.charge(WORK * len(following))
-            if len(masks) > limit or stop():
-                return None
-            level = following
-        return masks
-
-    def sums(self, words: NDArray[np.uint64], amounts: FloatArray) -> FloatArray:
-        """(I, ...) sum of ``amounts`` (kept nodes, ...) over each ideal."""
-        parts = [
-            member(words[begin : begin + CHUNK])[:, : len(self.nodes)].astype(np.float64) @ amounts
-            for begin in range(0, len(words), CHUNK)
-        ]
-        return np.concatenate(parts)
-
-
-def bits(mask: int) -> list[int]:
-    """Positions of the bits that are set."""
-    found = []
-    while mask:
-        lowest = mask & -mask
-        found.append(lowest.bit_length() - 1)
-        mask ^= lowest
-    return found
-
-
-def member(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(I, 64 x words) 0 or 1 for every bit."""
-    return np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
 
 
 class BlockData:

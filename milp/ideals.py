@@ -25,9 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.blocks import CHUNK, BlockData, Blocks, Kept, TableTooLarge, member
+from milp.blocks import BlockData, Blocks, TableTooLarge
 from milp.chains import Pairs, Path, best_path
-from milp.coarsening import kept_nodes
+from milp.coarsening import kept_nodes, transfers
+from milp.enumeration import CHUNK, Crossing, Kept, member
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 from partition.stopping import Stop
@@ -84,7 +85,7 @@ def best_chain(
     stop : asked now and then; True gives up (None).
     """
     stop = stop or Stop()
-    return Ideals(instance.within(threshold), stop, ideal_limit).best_chain(threshold, stop)
+    return Ideals(instance.within(threshold), threshold, stop, ideal_limit).best_chain(threshold, stop)
 
 
 class Ideals:
@@ -92,38 +93,42 @@ class Ideals:
 
     Parameters
     ----------
+    most : the largest of the thresholds; ideals that more crosses are left out where a link carries all of it.
     limit : most ideals on the first level; no level if there are more.
     among : (N,) nodes that ideals may be made of, however much work they leave out; all by default.
     """
 
-    def __init__(self, instance: Instance, stop: Stop, limit: int, among: BoolArray | None = None) -> None:
-        self.instance = instance
+    def __init__(self, instance: Instance, most: float, stop: Stop, limit: int, among: BoolArray | None = None) -> None:
+        self.instance, self.most = instance, most
         found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
-        self.levels = [_Level(instance, kept, masks) for kept, masks in found]  # finest first
+        self.levels = [_Level(instance, kept, words) for kept, words in found]  # finest first
 
-    def _from_the_finest(self, stop: Stop, limit: int) -> list[tuple[Kept, list[int]]]:
+    def _all_of(self, kept: Kept, limit: int, stop: Stop) -> NDArray[np.uint64] | None:
+        crossing = Crossing(transfers(self.instance, kept.node), self.most) if carried(self.instance) else None
+        return kept.enumerate(min(limit, BITS_LIMIT // len(kept.nodes)), stop, crossing)
+
+    def _from_the_finest(self, stop: Stop, limit: int) -> list[tuple[Kept, NDArray[np.uint64]]]:
         """The finest level with few enough ideals, if it leaves out next to no work, and coarser ones to prepare it."""
-        found: list[tuple[Kept, list[int]]] = []
+        found: list[tuple[Kept, NDArray[np.uint64]]] = []
         for tiny, kept in self._choices((*TINY, *COARSE), None):
             if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
                 break
-            most = len(found[-1][1]) // COARSER if found else min(limit, BITS_LIMIT // len(kept.nodes))
-            masks = kept.enumerate(most, stop)
-            if masks is not None:
-                found.append((kept, masks))
+            words = self._all_of(kept, len(found[-1][1]) // COARSER if found else limit, stop)
+            if words is not None:
+                found.append((kept, words))
         return found
 
-    def _from_the_coarsest(self, stop: Stop, limit: int, among: BoolArray) -> list[tuple[Kept, list[int]]]:
+    def _from_the_coarsest(self, stop: Stop, limit: int, among: BoolArray) -> list[tuple[Kept, NDArray[np.uint64]]]:
         """The same whatever is left out; begun with the coarsest, as too many ideals take long to be found too many."""
-        found: list[tuple[Kept, list[int]]] = []
+        found: list[tuple[Kept, NDArray[np.uint64]]] = []
         for _, kept in self._choices((*TINY, *COARSE)[::-1], among):
-            masks = kept.enumerate(min(limit, BITS_LIMIT // len(kept.nodes)), stop)
-            if masks is None:
+            words = self._all_of(kept, limit, stop)
+            if words is None:
                 break
-            while found and len(masks) < COARSER * len(found[-1][1]):
+            while found and len(words) < COARSER * len(found[-1][1]):
                 found.pop()
-            found.append((kept, masks))
-            if COARSER * len(masks) > limit:
+            found.append((kept, words))
+            if COARSER * len(words) > limit:
                 break
         return [level for i, level in enumerate(found[::-1]) if i == 0 or len(found[-i][1]) >= FEW]
 
@@ -156,6 +161,11 @@ class Ideals:
         return chain
 
 
+def carried(instance: Instance) -> bool:
+    """Whether the link behind a block carries all that crosses its end."""
+    return instance.hardware.links > 0 and instance.forward_only
+
+
 class _Level:
     """The ideals of some nodes: as bits, by work, and what lies before and behind them at least.
 
@@ -165,17 +175,14 @@ class _Level:
     before, behind, cut : (I,) see :meth:`BlockData.sums`.
     """
 
-    def __init__(self, instance: Instance, kept: Kept, masks: list[int]) -> None:
+    def __init__(self, instance: Instance, kept: Kept, words: NDArray[np.uint64]) -> None:
         self.kept = kept
-        width = (len(kept.nodes) + 63) // 64
-        raw = b"".join(mask.to_bytes(width * 8, "little") for mask in masks)
-        words = np.frombuffer(raw, dtype=np.uint64).reshape(len(masks), width)
         fastest = np.where(np.isinf(instance.fastest), 0.0, instance.fastest)
         work = kept.sums(words, fastest[kept.nodes])
         # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
         # different orders), so every node weighs a little more than any rounding.
         self.trifle = TRIFLE * float(work.max())
-        size = np.array([mask.bit_count() for mask in masks])
+        size = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
         work = work + self.trifle * size
         by_work = np.argsort(work, kind="stable")
         self.words, self.work = np.ascontiguousarray(words[by_work]), work[by_work]
@@ -235,7 +242,7 @@ class _Chains:
         self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
         self.data = BlockData(inst, level.kept)
         self.before, self.behind = self._chips_needed(level)
-        if self.data.links:  # the link behind a block carries all that crosses its end
+        if carried(inst):
             self.before[level.cut >= threshold] = MANY
         self._leave_out()
         if coarser is not None:

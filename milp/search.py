@@ -233,7 +233,7 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
         high = incumbent.upper * (1 - EXACTNESS)
         if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
             continue
-        ideals = Ideals(instance, part, SEGMENT_LIMIT, nodes)
+        ideals = Ideals(instance, high, part, SEGMENT_LIMIT, nodes)
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
             threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
             chain = ideals.best_chain(threshold, part)

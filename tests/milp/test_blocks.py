@@ -9,8 +9,9 @@ from instances import long_skip, package, random_instance, random_training_insta
 from numpy.typing import NDArray
 
 import milp.ideals
-from milp.blocks import BlockData, Blocks, Kept
+from milp.blocks import BlockData, Blocks
 from milp.coarsening import kept_nodes
+from milp.enumeration import Kept
 from milp.ideals import best_chain
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.description import describe
@@ -27,12 +28,11 @@ class Charges:
     def __init__(self, instance: Instance, limit: float) -> None:
         self.instance = instance
         self.kept = Kept(instance, kept_nodes(instance, limit))
-        masks = self.kept.enumerate(5_000, Stop()) if len(self.kept.nodes) else None
-        self.masks = masks or []
-        width = (len(self.kept.nodes) + 63) // 64
-        raw = b"".join(mask.to_bytes(8 * width, "little") for mask in self.masks)
-        words = np.frombuffer(raw, dtype=np.uint64).reshape(len(self.masks), width)
-        size = np.array([float(mask.bit_count()) for mask in self.masks])
+        words = self.kept.enumerate(5_000, Stop()) if len(self.kept.nodes) else None
+        words = np.zeros((0, 1), dtype=np.uint64) if words is None else words
+        size = np.bitwise_count(words).sum(axis=1).astype(float)
+        words, size = words[np.argsort(size, kind="stable")], np.sort(size)  # subsets first
+        self.masks = [int.from_bytes(ideal.tobytes(), "little") for ideal in words]
         self.data = BlockData(instance, self.kept)
         self.words, self.size = words, size
         self.known: dict[tuple[int, int], NDArray[np.float64]] = {}

@@ -278,7 +278,8 @@ def test_ideals_of_a_stretch_have_no_better_chain_than_placements() -> None:
         if not hardware.rules.acyclic:
             continue
         for nodes in segments(instance):
-            chain = Ideals(instance, Stop(), 5_000, nodes).best_chain(best / instance.unit * (1 + 1e-6) + 1e-9, Stop())
+            threshold = best / instance.unit * (1 + 1e-6) + 1e-9
+            chain = Ideals(instance, threshold, Stop(), 5_000, nodes).best_chain(threshold, Stop())
             looked += chain is not None
             assert chain is None or chain.period * instance.unit <= best * (1 + 1e-9)
     assert looked > 40
