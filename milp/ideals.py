@@ -12,8 +12,8 @@ are too many ideals, tiny nodes are left out as well; a block is then charged fo
 own nodes and so cannot be elsewhere, which keeps the bound close.
 
 Where there are still many, levels with fewer nodes come first. The chain of a placement has an image on every level, so
-what the image of an ideal needs in chips before and behind it, the ideal needs too: a finer level looks only at ideals
-that leave enough chips.
+what the image of an ideal needs in chips before and behind it, the ideal needs too, and a chip lies between two ideals
+only if it can lie between their images: a finer level looks at no others.
 """
 
 from __future__ import annotations
@@ -192,20 +192,22 @@ class _Level:
 
 @dataclass(frozen=True, eq=False)
 class _Reach:
-    """Fewest chips before and behind each ideal of a level.
+    """Fewest chips before and behind each ideal of a level, and which ideals a chip can lie between.
 
     Attributes
     ----------
     kept : the nodes of the level. words : (I, words) its ideals as bits. before, behind : (I,); many: not at all.
+    ends : where blocks end, by the ideal at which they begin.
     """
 
     kept: Kept
     words: NDArray[np.uint64]
     before: IntArray
     behind: IntArray
+    ends: dict[int, NDArray[np.int32]]
 
-    def of_finer(self, kept: Kept, words: NDArray[np.uint64]) -> tuple[IntArray, IntArray]:
-        """(I,) and (I,) what the images of a finer level's ideals need before and behind them."""
+    def images(self, kept: Kept, words: NDArray[np.uint64]) -> IntArray:
+        """(I,) the images of a finer level's ideals on this one, -1 where that is none of its ideals."""
         place = np.searchsorted(kept.nodes, self.kept.nodes)
         width = words.shape[1]
         shared = np.zeros(64 * width, dtype=np.uint8)
@@ -217,9 +219,14 @@ class _Reach:
             wide[:, place] = member(self.words[begin : begin + CHUNK])[:, : len(place)]
             for i, row in enumerate(np.packbits(wide, axis=1, bitorder="little")):
                 row_of[row.tobytes()] = begin + i
-        row = np.fromiter((row_of.get(each.tobytes(), -1) for each in image), np.int64, len(image))
-        before, behind = (np.where(row < 0, MANY, found[row]) for found in (self.before, self.behind))
-        return before, behind
+        return np.fromiter((row_of.get(each.tobytes(), -1) for each in image), np.int64, len(image))
+
+    def ends_of(self, begin: int) -> BoolArray:
+        """(I,) where the image of a block can end that begins at an image: some block's end, or there as well."""
+        possible = np.zeros(len(self.words), dtype=bool)
+        possible[begin] = True
+        possible[self.ends.get(begin, [])] = True
+        return possible
 
 
 MANY = 1 << 30
@@ -242,12 +249,14 @@ class _Chains:
         self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
         self.data = BlockData(inst, level.kept)
         self.before, self.behind = self._chips_needed(level)
+        self.coarser, self.image = coarser, np.full(len(self.work), -1)
         if carried(inst):
             self.before[level.cut >= threshold] = MANY
         self._leave_out()
         if coarser is not None:
-            before, behind = coarser.of_finer(level.kept, self.words)
-            self.before, self.behind = np.maximum(self.before, before), np.maximum(self.behind, behind)
+            self.image = coarser.images(level.kept, self.words)
+            for needed, there in ((self.before, coarser.before), (self.behind, coarser.behind)):
+                np.maximum(needed, np.where(self.image < 0, MANY, there[self.image]), out=needed)
             self._leave_out()
 
     def _chips_needed(self, level: _Level) -> tuple[IntArray, IntArray]:
@@ -267,7 +276,7 @@ class _Chains:
         alive = self.before + self.behind <= self.inst.chips
         alive[[0, -1]] = True
         self.words, self.work = np.ascontiguousarray(self.words[alive]), self.work[alive]
-        self.before, self.behind = self.before[alive], self.behind[alive]
+        self.before, self.behind, self.image = self.before[alive], self.behind[alive], self.image[alive]
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""
@@ -305,6 +314,8 @@ class _Chains:
                 if used + self.behind[first + i] > chips or (self.data.links and blocks.cut[i] >= self.threshold):
                     continue
                 wanted = np.maximum(used + 1, self.before[first:end]) + self.behind[first:end] <= chips
+                if self.coarser is not None:
+                    wanted &= self.coarser.ends_of(int(self.image[first + i]))[self.image[first:end]]
                 later, per_kind, back = blocks.beginning_at(i, wanted)
                 self.stop.charge(WORK + WORK_PER_BLOCK * len(later))
                 good = np.min(per_kind, axis=0) < self.threshold
@@ -348,7 +359,8 @@ class _Chains:
         behind[-1] = 0
         for i, ends in zip(reversed(self.starts), reversed(self.ends), strict=True):
             behind[i] = 1 + behind[ends].min(initial=MANY)
-        return _Reach(self.kept, self.words, self.before, np.maximum(behind, self.behind))
+        ends = dict(zip(self.starts, self.ends, strict=True))
+        return _Reach(self.kept, self.words, self.before, np.maximum(behind, self.behind), ends)
 
     def _completed(self, kinds: list[int]) -> tuple[int, ...]:
         """The order with the chips that are not used at its end."""

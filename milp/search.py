@@ -53,8 +53,11 @@ EXACTNESS = 1e-9
 COMPLETION_SHARE = 0.25
 """Largest share of the time left that goes into completing the best chain of ideals."""
 
-SEGMENT_SHARE, SEGMENTS = 0.4, 3
+SEGMENT_SHARE, SEGMENTS = 0.7, 3
 """Largest share of the time left for the ideals of single stretches of the graph, and most of those looked at."""
+
+SEGMENT_ATTEMPT = 0.5
+"""Largest share of what is left of that for one period."""
 
 SEGMENT_PART = 0.6
 """Largest part of all nodes that is worth looking at alone."""
@@ -118,6 +121,7 @@ def search(
             thresholds.blocks,
             thresholds.minimise_with_cuts,
             lambda: _ideals(better(), incumbent, stop),
+            thresholds.look_around,
             lambda: _segments(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
@@ -236,12 +240,13 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
         ideals = Ideals(instance, high, part, SEGMENT_LIMIT, nodes)
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
             threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
-            chain = ideals.best_chain(threshold, part)
+            chain = ideals.best_chain(threshold, part.limited(SEGMENT_ATTEMPT * part.remaining))
             if chain is None:  # more than can be looked at
                 high = threshold
                 continue
             incumbent.prove(min(chain.period, threshold), exact=True)
             if chain.chip is not None:
+                complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * part.remaining)
                 break  # as good as it gets
 
 

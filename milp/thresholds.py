@@ -59,6 +59,9 @@ SPLIT = 0.4871
 WINDOW_WORK = 3e-9
 """Units of work (stopping.py) for windows, per pair of nodes and chip."""
 
+TABU_SHARE = 0.06
+"""Share of the time left for a first look around the best placement."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -163,17 +166,26 @@ class Thresholds:
             else:
                 high = middle
 
+    def look_around(self) -> None:
+        """A short tabu search, before what takes the longer the worse the best placement is."""
+        self._tabu(self._share(TABU_SHARE))
+
+    def _tabu(self, seconds: float) -> None:
+        """Move single nodes and what must come along."""
+        if self.tabu is None or self.incumbent.placement is None:
+            return
+        self.incumbent.enter("tabu")
+
+        def better(chip: IntArray) -> bool:
+            self.incumbent.offer(self.instance.lift(chip, [], []))
+            return self.incumbent.closed
+
+        homes = self.instance.chip_of_nodes(self.incumbent.placement)
+        self.tabu.run(homes, better, self.stop.limited(seconds))
+
     def _improve(self, seconds: float) -> None:
         """Look around the incumbent: single nodes, chips near the bottleneck, nodes that the adviser doubts."""
-        if self.tabu is not None and self.incumbent.placement is not None:
-            self.incumbent.enter("tabu")
-
-            def better(chip: IntArray) -> bool:
-                self.incumbent.offer(self.instance.lift(chip, [], []))
-                return self.incumbent.closed
-
-            homes = self.instance.chip_of_nodes(self.incumbent.placement)
-            self.tabu.run(homes, better, self.stop.limited(seconds))
+        self._tabu(seconds)
         if self.incumbent.closed or self.stop():
             return
         improve(self.instance, self.incumbent, self.stop, self.rng, seconds=seconds, seed=self.seed)
