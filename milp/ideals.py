@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,13 @@ class Chain:
     period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
     chip : (N,) chip of every node in the best chain, -1 for nodes left out. None if there is no chain.
     kind_of_chip : the kinds of the chips; another order than the package's where that is free.
+    finest : whether it is of the finest level; if not, that one was more than could be looked at.
     """
 
     period: float
     chip: IntArray | None
     kind_of_chip: tuple[int, ...] = ()
+    finest: bool = True
 
 
 def best_chain(
@@ -154,7 +156,7 @@ class Ideals:
             chains = _Chains(instance, level, threshold, stop, coarser.reach() if coarser else None)
             finer = chains.solve()
             if finer is None:
-                break
+                return chain and replace(chain, finest=False)
             chain, coarser = finer, chains
             if chain.chip is None:
                 break  # none exists

@@ -241,11 +241,11 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
             threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
             chain = ideals.best_chain(threshold, part.limited(SEGMENT_ATTEMPT * part.remaining))
-            if chain is None:  # more than can be looked at
+            if chain is not None:
+                incumbent.prove(min(chain.period, threshold), exact=True)
+            if chain is None or not chain.finest:  # more than can be looked at
                 high = threshold
-                continue
-            incumbent.prove(min(chain.period, threshold), exact=True)
-            if chain.chip is not None:
+            elif chain.chip is not None:
                 complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * part.remaining)
                 break  # as good as it gets
 
