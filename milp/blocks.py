@@ -20,6 +20,15 @@ from partition.instance import Instance
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
 
+PACKED_WORDS = 8
+"""Most words of tensors that tell at once which blocks are not worth a closer look."""
+
+ROUNDING = 1e-12
+"""Rounding of a difference of sums, relative to the largest of them."""
+
+ENTRIES = 2_000_000
+"""Most entries (blocks x tensors) worked on at a time."""
+
 WEIGHTS_ROUNDING = 1e-12
 """Rounding of a block's weights, a difference of sums, relative to all of them."""
 
@@ -76,16 +85,20 @@ class BlockData:
         self.presence_readers = row, pairs[1][plain]
 
     def _left_out(self) -> None:
-        """Nodes left out (not replicable) that lie between kept ones."""
+        """Nodes left out (not replicable) that lie between kept ones, those between the same ones as one."""
         inst, kept = self.inst, self.kept
         rows = np.flatnonzero(~kept.node & ~inst.replicable).tolist()
-        rows = [v for v in rows if kept.producers[v] and kept.consumers[v]]
-        self.left_out_time = inst.time[:, rows]
-        before = [(i, u) for i, v in enumerate(rows) for u in bits(kept.producers[v])]
-        after = [(i, w) for i, v in enumerate(rows) for w in bits(kept.consumers[v])]
+        between = [(kept.producers[v], kept.consumers[v]) for v in rows]
+        number = {pair: i for i, pair in enumerate(dict.fromkeys(pair for pair in between if all(pair)))}
+        self.left_out_time = np.zeros((len(inst.time), len(number)))
+        for v, pair in zip(rows, between, strict=True):
+            if pair in number:
+                self.left_out_time[:, number[pair]] += inst.time[:, v]
+        before = [(i, u) for (producers, _), i in number.items() for u in bits(producers)]
+        after = [(i, w) for (_, consumers), i in number.items() for w in bits(consumers)]
         first, second = (np.array(p, dtype=np.int64).reshape(-1, 2).T for p in (before, after))
         self.before, self.after = (first[0], kept.nodes[first[1]]), (second[0], kept.nodes[second[1]])
-        self.wanted = np.bincount(first[0], minlength=len(rows))
+        self.wanted = np.bincount(first[0], minlength=len(number))
 
     def sums(self, words: NDArray[np.uint64], time: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of each ideal the least work of all chips up to its end, of all behind it, and what crosses between them.
@@ -140,16 +153,16 @@ class Blocks:
 
     Parameters
     ----------
-    words : (I, words) the ideals as bits, by work. work : (I,). longest : blocks of more work are not looked at.
+    words : (I, words) the ideals as bits, subsets first.
 
     Raises
     ------
     TableTooLarge : the ideals differ in too many nodes.
     """
 
-    def __init__(self, data: BlockData, words: NDArray[np.uint64], work: FloatArray, longest: float) -> None:
+    def __init__(self, data: BlockData, words: NDArray[np.uint64]) -> None:
         self.data, self.inst, self.hw = data, data.inst, data.hw
-        self.words, self.work, self.longest = words, work, longest
+        self.words = words
         common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
         self.varying = np.flatnonzero(common != some)
         nodes = data.kept.nodes
@@ -177,6 +190,7 @@ class Blocks:
         self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
         self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
         self._between()
+        self._pack(self.alive)
 
     def _sums(self, amounts: FloatArray) -> FloatArray:
         """(I, ...) sum of ``amounts`` over the active nodes of each ideal."""
@@ -220,9 +234,13 @@ class Blocks:
         self.passing = np.flatnonzero(passing)
         self.passing_load = float(data.tau[passing].sum())
         self.cut = live @ self.tau + self.passing_load
-        ideal, row = np.nonzero(live & ~self.both_ways)
-        self.live = np.split(row, np.searchsorted(ideal, np.arange(1, len(live))))
         self.back = np.flatnonzero(self.both_ways)
+        self.forward_cut = live[:, ~self.both_ways] @ self.tau[~self.both_ways]
+        self.alive = live
+        self.live, some = _padded(live & ~self.both_ways)
+        self.live_tau = np.where(some, self.tau[self.live], 0.0)
+        self.live_count = self.count[np.arange(len(live))[:, None], self.live]
+        self.live_degree = self.degree[self.live]
 
     def _between(self) -> None:
         """Nodes left out that lie between kept ones: their kept neighbours inside each ideal."""
@@ -233,86 +251,153 @@ class Blocks:
         self.left_out_time = data.left_out_time[:, rows]
         fed = self._counts(data.before, rows, count) == data.wanted[rows]
         self.time = self.time + self.read @ self.left_out_time.T
-        ideal, row = np.nonzero(fed & ~self.read)
-        self.open = np.split(row, np.searchsorted(ideal, np.arange(1, len(self.words))))
+        self.open, some = _padded(fed & ~self.read)
+        self.open_time = np.where(some, self.left_out_time[:, self.open], 0.0)
 
-    def beginning_at(self, i: int, wanted: BoolArray) -> tuple[IntArray, list[FloatArray], FloatArray]:
-        """Those ideals ``j`` of ``wanted`` that contain ideal ``i`` and what the block between costs.
+    def charge(self, begin: IntArray, end: IntArray, threshold: float) -> tuple[IntArray, list[FloatArray], FloatArray]:
+        """What blocks cost that lie between the ideals ``begin`` (P,) and ``end`` (P,), each containing the other.
 
         Returns
         -------
-        The ideals (J,), per chip kind the load (J,), and what the block sends back round the ring (J,).
+        The blocks that may have a load below ``threshold`` on some kind of chip (K,), per kind their loads (K,), and
+        what they send back round the ring (K,).
         """
-        last = int(np.searchsorted(self.work, self.work[i] + self.longest, side="right"))
-        begin = self.words[i]
-        later = i + 1 + np.flatnonzero(wanted[i + 1 : last])
-        # Word by word: most candidates drop out at the first words that differ.
-        for word in self.varying[begin[self.varying] != 0][::-1]:
-            later = later[(self.words[later, word] & begin[word]) == begin[word]]
-        receive, send = self._transfers(i, later)
-        impossible = np.zeros(1, dtype=bool)
+        worth = np.flatnonzero(self._least_load(begin, end) < threshold)
+        begin, end = begin[worth], end[worth]
+        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.back)))
+        spans = [slice(first, first + step) for first in range(0, max(len(begin), 1), step)]
+        parts = [(*self._loads(begin[span], end[span]), self._returned(begin[span], end[span])) for span in spans]
+        *loads, returned = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return worth, loads, returned
+
+    def _least_load(self, begin: IntArray, end: IntArray) -> FloatArray:
+        """(P,) less than any chip's load: what has to be done there, and of ``packed`` what lives on one side alone."""
+        work = self.time[end] - (self.time + self.open_time.sum(axis=2).T)[begin]
+        if not self.hw.serial and self.data.links:
+            return np.asarray(work.min(axis=1))
+        through = np.zeros(len(begin))
+        for live, tau in self.packed:
+            through += tau * np.bitwise_count(live[begin] & live[end])
+        receive, send = self.packed_cut[begin] - through, self.packed_cut[end] - through
+        moved = receive + send if self.hw.serial else np.maximum(receive, send)
+        paid = moved[:, None] * np.array([not kind.free_transfers for kind in self.hw.kinds])
+        return np.asarray((work + paid if self.hw.serial else np.maximum(work, paid)).min(axis=1) - self.rounding)
+
+    def _pack(self, live: BoolArray) -> None:
+        """The tensors alive at each ideal as bits, a word for up to 64 of the same time: those that take most."""
+        value, group = np.unique(self.tau, return_inverse=True)
+        group[self.both_ways] = -1
+        rows = [np.flatnonzero(group == g) for g in range(len(value))]
+        words = [
+            (each[first : first + 64], float(tau))
+            for each, tau in zip(rows, value, strict=True)
+            for first in range(0, len(each), 64)
+        ]
+        words = sorted(words, key=lambda word: -word[1] * len(word[0]))[:PACKED_WORDS]
+        self.packed = [(_as_bits(live[:, some]), tau) for some, tau in words]
+        cut = [tau * np.bitwise_count(bits) for bits, tau in self.packed]
+        self.packed_cut = np.sum(cut, axis=0) if cut else np.zeros(len(live))
+        self.rounding = ROUNDING * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
+
+    def _loads(self, begin: IntArray, end: IntArray) -> list[FloatArray]:
+        receive, send = self._transfers(begin, end)
+        impossible = np.zeros(len(begin), dtype=bool)
         if self.data.forced is not None:
-            received, sent, impossible = self._relayed(self.data.forced, i, later)
+            received, sent, impossible = self._relayed(self.data.forced, begin, end)
             receive, send = receive + received, send + sent
         if self.hw.serial and len(self.present):
-            present = self.presence_readers[later] > self.presence_readers[i]
+            present = self.presence_readers[end] > self.presence_readers[begin]
             receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
-        over = self._too_heavy(i, later)
+        read = self.read[end[:, None], self.open[begin]]
+        over = self._too_heavy(begin, end) if self.data.limited else np.zeros(1)
         loads = []
         for k, kind in enumerate(self.hw.kinds):
-            compute = self.time[later, k] - self.time[i, k]
-            if len(self.open[i]):  # could have been done before this block
-                compute = compute - self.read[later[:, None], self.open[i]] @ self.left_out_time[k, self.open[i]]
+            compute = self.time[end, k] - self.time[begin, k]
+            compute = compute - _dot(read, self.open_time[k][begin])  # could have been done before this block
             paid = 0.0 if kind.free_transfers else 1.0
             moved = paid * receive, paid * send
             load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
-            load = np.where(impossible | (self.barred[later, k] > self.barred[i, k]), np.inf, load)
+            load = np.where(impossible | (self.barred[end, k] > self.barred[begin, k]), np.inf, load)
             if self.data.links:
-                load = np.maximum(load, self.cut[later])
+                load = np.maximum(load, self.cut[end])
             loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.data.limited else load)
-        return later, loads, self._returned(i, later)
+        return loads
 
-    def _returned(self, i: int, later: IntArray) -> FloatArray:
+    def _returned(self, begin: IntArray, end: IntArray) -> FloatArray:
         """Transfer time of the tensors made in a block and read before it."""
         if not self.data.round_ring:
-            return np.zeros(len(later))
-        back = self.back[self.count[i, self.back] > 0]
-        return np.asarray((self.made[later[:, None], back] & ~self.made[i, back]) @ self.tau[back])
+            return np.zeros(len(begin))
+        back, first, last = self.back, begin[:, None], end[:, None]
+        sent = self.made[last, back] & ~self.made[first, back] & (self.count[first, back] > 0)
+        return np.asarray(sent @ self.tau[back])
 
-    def _transfers(self, i: int, later: IntArray) -> tuple[FloatArray, FloatArray]:
+    def _transfers(self, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
         if not self.hw.serial and self.data.links:
             return np.zeros(1), np.zeros(1)  # never more than the links beside the chip
-        live = self.live[i]
-        inside = self.count[later[:, None], live]
-        receive = (inside > self.count[i, live]) @ self.tau[live]
-        through = (inside < self.degree[live]) @ self.tau[live]
+        inside = self.count[end[:, None], self.live[begin]]
+        tau = self.live_tau[begin]
+        receive = _dot(inside > self.live_count[begin], tau)
+        through = _dot(inside < self.live_degree[begin], tau)
         if not len(self.back):
-            return receive, np.maximum(self.cut[later] - self.passing_load - through, 0.0)
-        back = self.back
-        cut_forward = (self.made[later] & (self.count[later] < self.degree))[:, ~self.both_ways] @ self.tau[
-            ~self.both_ways
-        ]
-        own = self.made[later[:, None], back] & ~self.made[i, back]
-        got = self.count[later[:, None], back] - self.count[i, back]
+            return receive, np.maximum(self.cut[end] - self.passing_load - through, 0.0)
+        back, first, last = self.back, begin[:, None], end[:, None]
+        own = self.made[last, back] & ~self.made[first, back]
+        got = self.count[last, back] - self.count[first, back]
         receive = receive + (~own & (got > 0)) @ self.tau[back]
-        send = cut_forward - through + (own & (got < self.degree[back])) @ self.tau[back]
+        send = self.forward_cut[end] - through + (own & (got < self.degree[back])) @ self.tau[back]
         return receive, np.maximum(send, 0.0)
 
-    def _relayed(self, forced: ForcedRelays, i: int, later: IntArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    def _relayed(
+        self, forced: ForcedRelays, begin: IntArray, end: IntArray
+    ) -> tuple[FloatArray, FloatArray, BoolArray]:
         """What each block receives only to relay it, what it relays, and whether it must but may not."""
-        live = self.live[i]
-        inside = self.count[later[:, None], live]
-        rows = np.concatenate([self.rows[live], self.passing])
-        relayed = forced.of(self.words[later] & ~self.words[i], rows)
-        relayed[:, : len(live)] &= inside < self.degree[live]
-        unread = relayed.copy()
-        unread[:, : len(live)] &= inside == self.count[i, live]
-        tau = self.data.tau[rows]
-        return unread @ tau, relayed @ tau, (relayed & ~forced.possible[rows]).any(axis=1)
+        if not len(begin):
+            return np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)
+        parts = []
+        for i, later in zip(*_by_first(begin, end), strict=True):
+            live = self.live[i][self.live_tau[i] > 0]
+            inside = self.count[later[:, None], live]
+            rows = np.concatenate([self.rows[live], self.passing])
+            relayed = forced.of(self.words[later] & ~self.words[i], rows)
+            relayed[:, : len(live)] &= inside < self.degree[live]
+            unread = relayed.copy()
+            unread[:, : len(live)] &= inside == self.count[i, live]
+            tau = self.data.tau[rows]
+            parts.append((unread @ tau, relayed @ tau, (relayed & ~forced.possible[rows]).any(axis=1)))
+        received, sent, impossible = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return received, sent, impossible
 
-    def _too_heavy(self, i: int, later: IntArray) -> FloatArray:
+    def _too_heavy(self, begin: IntArray, end: IntArray) -> FloatArray:
         """Resident weights of each block, less a rounding allowance."""
-        held = self.private[later] - self.private[i]
+        held = self.private[end] - self.private[begin]
         if len(self.weights):
-            held = held + (self.shared_users[later] > self.shared_users[i]) @ self.inst.shared_bytes[self.weights]
+            held = held + (self.shared_users[end] > self.shared_users[begin]) @ self.inst.shared_bytes[self.weights]
         return np.asarray(held * (1 - 1e-9) - WEIGHTS_ROUNDING * float(self.private.max()))
+
+
+def _as_bits(which: BoolArray) -> NDArray[np.uint64]:
+    """(I,) the columns of ``which`` (I, up to 64) as bits."""
+    wide = np.zeros((len(which), 64), dtype=bool)
+    wide[:, : which.shape[1]] = which
+    return np.packbits(wide, axis=1, bitorder="little").view(np.uint64)[:, 0]
+
+
+def _padded(which: BoolArray) -> tuple[IntArray, BoolArray]:
+    """(I, most) the columns that are set in each row, filled up with zeros, and (I, most) where they are not filled."""
+    row, column = np.nonzero(which)
+    size = np.bincount(row, minlength=len(which))
+    some = np.arange(int(size.max(initial=0))) < size[:, None]
+    columns = np.zeros(some.shape, dtype=np.int64)
+    columns[some] = column
+    return columns, some
+
+
+def _dot(which: BoolArray, amounts: FloatArray) -> FloatArray:
+    """(P,) sums over the rows of ``amounts`` (P, K) where ``which`` (P, K) holds."""
+    return np.asarray(np.einsum("pk,pk->p", which, amounts))
+
+
+def _by_first(begin: IntArray, end: IntArray) -> tuple[list[int], list[IntArray]]:
+    """The ideals at which blocks begin, and where those of each end; blocks that begin together follow one another."""
+    change = np.flatnonzero(np.diff(begin, prepend=-1))
+    return begin[change].tolist(), np.split(end, change[1:])

@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.blocks import BlockData, Blocks, TableTooLarge
+from milp.candidates import MANY, Candidates, Reach
 from milp.chains import Pairs, Path, best_path
 from milp.coarsening import kept_nodes, transfers
-from milp.enumeration import CHUNK, Crossing, Kept, member
+from milp.enumeration import Crossing, Kept, member
 from partition.graph import BoolArray, FloatArray, IntArray
 from partition.instance import Instance
 from partition.stopping import Stop
@@ -192,49 +193,6 @@ class _Level:
         self.before, self.behind, self.cut = BlockData(instance, kept).sums(self.words, fastest)
 
 
-@dataclass(frozen=True, eq=False)
-class _Reach:
-    """Fewest chips before and behind each ideal of a level, and which ideals a chip can lie between.
-
-    Attributes
-    ----------
-    kept : the nodes of the level. words : (I, words) its ideals as bits. before, behind : (I,); many: not at all.
-    ends : where blocks end, by the ideal at which they begin.
-    """
-
-    kept: Kept
-    words: NDArray[np.uint64]
-    before: IntArray
-    behind: IntArray
-    ends: dict[int, NDArray[np.int32]]
-
-    def images(self, kept: Kept, words: NDArray[np.uint64]) -> IntArray:
-        """(I,) the images of a finer level's ideals on this one, -1 where that is none of its ideals."""
-        place = np.searchsorted(kept.nodes, self.kept.nodes)
-        width = words.shape[1]
-        shared = np.zeros(64 * width, dtype=np.uint8)
-        shared[place] = 1
-        image = words & np.packbits(shared, bitorder="little").view(np.uint64)
-        row_of: dict[bytes, int] = {}
-        for begin in range(0, len(self.words), CHUNK):
-            wide = np.zeros((min(CHUNK, len(self.words) - begin), 64 * width), dtype=np.uint8)
-            wide[:, place] = member(self.words[begin : begin + CHUNK])[:, : len(place)]
-            for i, row in enumerate(np.packbits(wide, axis=1, bitorder="little")):
-                row_of[row.tobytes()] = begin + i
-        return np.fromiter((row_of.get(each.tobytes(), -1) for each in image), np.int64, len(image))
-
-    def ends_of(self, begin: int) -> BoolArray:
-        """(I,) where the image of a block can end that begins at an image: some block's end, or there as well."""
-        possible = np.zeros(len(self.words), dtype=bool)
-        possible[begin] = True
-        possible[self.ends.get(begin, [])] = True
-        return possible
-
-
-MANY = 1 << 30
-"""Chips to an ideal that cannot be reached."""
-
-
 WORK, WORK_PER_BLOCK = 5e-5, 4e-7
 """Units of work (stopping.py) for an ideal, and for each block that begins at it."""
 
@@ -245,7 +203,7 @@ WORK_SLACK = 1e-9
 class _Chains:
     """Scores the blocks between ideals, window by window, and finds the best chain."""
 
-    def __init__(self, inst: Instance, level: _Level, threshold: float, stop: Stop, coarser: _Reach | None) -> None:
+    def __init__(self, inst: Instance, level: _Level, threshold: float, stop: Stop, coarser: Reach | None) -> None:
         self.inst, self.kept, self.hw, self.threshold, self.stop = inst, level.kept, inst.hardware, threshold, stop
         self.words, self.work = level.words, level.work
         self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
@@ -282,7 +240,7 @@ class _Chains:
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""
-        return np.searchsorted(self.work, self.work[first] + self.longest, side="right")
+        return np.asarray(np.searchsorted(self.work, self.work[first] + self.longest, side="right"))
 
     def _windows(self) -> Iterator[tuple[int, int, int]]:
         """(first, last, end): blocks that begin at ``first..last - 1`` end before ``end``."""
@@ -299,53 +257,68 @@ class _Chains:
         chips, count = self.inst.chips, len(self.work)
         self.starts: list[int] = []
         self.ends: list[NDArray[np.int32]] = []
-        loads: list[list[FloatArray]] = []
-        returned: list[FloatArray] = []
-        pairs = 0
-        reached = np.full(count, MANY)  # fewest chips before each ideal
-        reached[0] = 0
+        self.loads: list[list[FloatArray]] = []
+        self.returned: list[FloatArray] = []
+        self.pairs = 0
+        self.reached = np.full(count, MANY)  # fewest chips before each ideal
+        self.reached[0] = 0
+        candidates = Candidates(self.words, self.before, self.behind, chips, self.coarser, self.image)
         for first, last, end in self._windows():
-            if (np.maximum(reached, self.before) + self.behind)[first:last].min() > chips:
+            if (np.maximum(self.reached, self.before) + self.behind)[first:last].min() > chips:
                 continue
             try:
-                blocks = Blocks(self.data, self.words[first:end], self.work[first:end], self.longest)
+                blocks = Blocks(self.data, self.words[first:end])
             except TableTooLarge:
                 return None
-            for i in range(last - first):
-                used = max(int(reached[first + i]), int(self.before[first + i]))
-                if used + self.behind[first + i] > chips or (self.data.links and blocks.cut[i] >= self.threshold):
+            starts = np.arange(first, last)[(self.before + self.behind)[first:last] <= chips]
+            if self.data.links:
+                starts = starts[blocks.cut[starts - first] < self.threshold]
+            for some in candidates.portions(starts, end):
+                alive = self.reached[some] < MANY
+                some = some[int(np.argmax(alive)) if alive.any() else len(some) :]
+                if not len(some):
                     continue
-                wanted = np.maximum(used + 1, self.before[first:end]) + self.behind[first:end] <= chips
-                if self.coarser is not None:
-                    wanted &= self.coarser.ends_of(int(self.image[first + i]))[self.image[first:end]]
-                later, per_kind, back = blocks.beginning_at(i, wanted)
-                self.stop.charge(WORK + WORK_PER_BLOCK * len(later))
-                good = np.min(per_kind, axis=0) < self.threshold
-                pairs += int(good.sum())
-                if pairs > PAIR_LIMIT or (i % 64 == 0 and self.stop()):
+                reach = self._reach(some)
+                begins, ends = candidates.after(some, reach)
+                worth, loads, back = blocks.charge(begins - first, ends - first, self.threshold)
+                self.stop.charge(WORK * len(some) + WORK_PER_BLOCK * len(ends))
+                good = np.min(loads, axis=0) < self.threshold
+                begins, ends = begins[worth], ends[worth]
+                self._keep(begins[good], ends[good].astype(np.int32), [load[good] for load in loads], back[good])
+                if self.pairs > PAIR_LIMIT or self.stop():
                     return None
-                ends = first + later[good]
-                reached[ends] = np.minimum(reached[ends], used + 1)
-                self.starts.append(first + i)
-                self.ends.append(ends.astype(np.int32))
-                loads.append([load[good] for load in per_kind])
-                if self.data.round_ring:
-                    returned.append(back[good])
-        self.before = np.maximum(reached, self.before)
-        if reached[-1] > chips:
+        self.before = np.maximum(self.reached, self.before)
+        if self.reached[-1] > chips:
             return Chain(float("inf"), None)
-        path = best_path(self.hw, self._pairs(loads, returned), count, self.threshold)
+        path = best_path(self.hw, self._pairs(), count, self.threshold)
         return Chain(float("inf"), None) if path is None else self._chain(path)
 
-    def _pairs(self, loads: list[list[FloatArray]], returned: list[FloatArray]) -> Pairs:
+    def _keep(self, begins: IntArray, ends: NDArray[np.int32], loads: list[FloatArray], back: FloatArray) -> None:
+        """Those blocks that begin where a chain can get in time, in the order of the ideals at which they begin."""
+        change = np.flatnonzero(np.diff(begins, prepend=-1)).tolist()
+        for a, b in itertools.pairwise([*change, len(begins)]):
+            i = int(begins[a])
+            used = max(int(self.reached[i]), int(self.before[i]))
+            if used + self.behind[i] > self.inst.chips:
+                continue
+            some = a + np.flatnonzero(used + 1 + self.behind[ends[a:b]] <= self.inst.chips)
+            self.reached[ends[some]] = np.minimum(self.reached[ends[some]], used + 1)
+            self.starts.append(i)
+            self.ends.append(ends[some])
+            self.loads.append([load[some] for load in loads])
+            if self.data.round_ring:
+                self.returned.append(back[some])
+            self.pairs += len(some)
+
+    def _pairs(self) -> Pairs:
         start = np.repeat(np.array(self.starts, dtype=np.int32), [len(ends) for ends in self.ends])
         end = np.concatenate(self.ends)
         by_end = np.argsort(end, kind="stable")
         return Pairs(
             start=start[by_end],
             end=end[by_end],
-            loads=[np.concatenate(kind)[by_end] for kind in zip(*loads, strict=True)],
-            returned=np.concatenate(returned)[by_end] if self.data.round_ring else None,
+            loads=[np.concatenate(kind)[by_end] for kind in zip(*self.loads, strict=True)],
+            returned=np.concatenate(self.returned)[by_end] if self.data.round_ring else None,
         )
 
     def _chain(self, path: Path) -> Chain:
@@ -355,14 +328,13 @@ class _Chains:
             chip[self.kept.nodes[np.flatnonzero(block)]] = c
         return Chain(path.period, chip, self._completed(path.kinds))
 
-    def reach(self) -> _Reach:
+    def reach(self) -> Reach:
         """What this level, once solved, says to finer ones."""
         behind = np.full(len(self.work), MANY)
         behind[-1] = 0
         for i, ends in zip(reversed(self.starts), reversed(self.ends), strict=True):
             behind[i] = 1 + behind[ends].min(initial=MANY)
-        ends = dict(zip(self.starts, self.ends, strict=True))
-        return _Reach(self.kept, self.words, self.before, np.maximum(behind, self.behind), ends)
+        return Reach(self.kept, self.words, self.before, np.maximum(behind, self.behind), self.starts, self.ends)
 
     def _completed(self, kinds: list[int]) -> tuple[int, ...]:
         """The order with the chips that are not used at its end."""

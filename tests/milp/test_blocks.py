@@ -64,10 +64,11 @@ class Charges:
         return float(self.known[i, j][kind]) * self.instance.unit
 
     def _loads(self, begin: int, end: int, i: int, j: int) -> NDArray[np.float64]:
-        blocks = Blocks(self.data, self.words[begin:end], self.size[begin:end], np.inf)
-        later, loads, _ = blocks.beginning_at(i - begin, np.arange(begin, end) == j)
+        blocks = Blocks(self.data, self.words[begin:end])
+        first, last = np.array([i - begin]), np.array([j - begin])
+        _, loads, _ = blocks.charge(first, last, np.inf)
         if self.data.forced is not None:
-            received, sent, impossible = blocks._relayed(self.data.forced, i - begin, later)
+            received, sent, impossible = blocks._relayed(self.data.forced, first, last)
             self.forced += bool(received[0] or sent[0] or impossible[0])
         return np.concatenate(loads)
 
