@@ -109,24 +109,23 @@ class Candidates:
             ends = self.coarser.ends[_runs(self.coarser.ptr[image], size)]
             many = np.diff(self.ptr)[ends]
             later = self.members[_runs(self.ptr[ends], many)]
-            which = np.repeat(np.repeat(np.arange(len(starts)), size), many)
+            count = np.bincount(np.repeat(np.arange(len(starts)), size), weights=many, minlength=len(starts))
+            count = count.astype(np.int64)
         else:
-            size = reach - starts - 1
-            later = _runs(starts + 1, size)
-            which = np.repeat(np.arange(len(starts)), size)
-        begin = starts[which]
-        fits = (later > begin) & (later < reach[which])
-        fits &= np.maximum(self.before[begin] + 1, self.before[later]) + self.behind[later] <= self.chips
-        begin, later = begin[fits], later[fits]
+            count = reach - starts - 1
+            later = _runs(starts + 1, count)
+        which = np.repeat(np.arange(len(starts), dtype=np.int32), count)
         # Word by word: most pairs drop out at the first words that differ.
         some = np.bitwise_or.reduce(self.words[starts], axis=0)
         every = np.bitwise_and.reduce(self.words[starts[0] : int(reach.max())], axis=0)
         for word in np.flatnonzero(some & ~every)[::-1]:
             column = self.words[:, word]
-            held = column[begin]
-            inside = (column[later] & held) == held
-            begin, later = begin[inside], later[inside]
-        return begin, later
+            held = column[starts][which]
+            inside = np.flatnonzero((column[later] & held) == held)
+            which, later = which[inside], later[inside]
+        fits = (later != starts[which]) & (later < reach[which])
+        fits &= self.behind[later] < (self.chips - self.before[starts])[which]
+        return starts[which[fits]], later[fits]
 
 
 def _runs(first: IntArray, size: IntArray) -> IntArray:

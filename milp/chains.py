@@ -95,6 +95,7 @@ class _Layers:
         first = np.full(ideals, np.inf)
         first[0] = 0.0
         self.layers: dict[Used, FloatArray] = {(0,) * len(hw.kinds): first}
+        least = first.copy()
         for used in self._ways():
             best = np.full(ideals, np.inf)
             for k, before in self._steps_to(used):
@@ -104,6 +105,9 @@ class _Layers:
                 if self.may_be_empty:
                     best = np.minimum(best, previous)
             self.layers[used] = best
+            if hw.identical_chips and (best >= least).all():
+                break  # fewer chips do as well everywhere, so more do no better
+            least = np.minimum(least, best)
         self.used = min(self.layers, key=lambda way: (self.layers[way][-1], sum(way)))
         self.value = float(self.layers[self.used][-1])
 
