@@ -26,7 +26,7 @@ PACKED_WORDS = 8
 ROUNDING = 1e-12
 """Rounding of a difference of sums, relative to the largest of them."""
 
-ENTRIES = 2_000_000
+ENTRIES = 300_000
 """Most entries (blocks x tensors) worked on at a time."""
 
 WEIGHTS_ROUNDING = 1e-12

@@ -16,7 +16,7 @@ from partition.graph import IntArray
 MANY = 1 << 30
 """Chips to an ideal that cannot be reached."""
 
-PORTION = 500_000
+PORTION = 250_000
 """Pairs looked at at a time."""
 
 

@@ -146,6 +146,17 @@ class Ideals:
                 tried = node
                 yield tiny, Kept(self.instance, node)
 
+    def easier(self, threshold: float, known: float, least: float) -> float:
+        """A threshold from ``least`` up to this one that raises the bound ``known`` most for each ideal that matters.
+
+        Where a link carries what crosses an ideal's end, the ideals that as much crosses matter above that alone.
+        """
+        if not self.levels or not carried(self.instance):
+            return threshold
+        cut = np.sort(self.levels[0].cut)
+        tried = np.append(np.unique(cut[(cut <= threshold) & (cut >= least)]), threshold)
+        return float(tried[np.argmax((tried - known) / np.searchsorted(cut, tried))])
+
     def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
         """See :func:`best_chain`; None also if there is no level."""
         instance = self.instance.within(threshold)  # blocks are differences of sums

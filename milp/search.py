@@ -53,10 +53,10 @@ EXACTNESS = 1e-9
 COMPLETION_SHARE = 0.25
 """Largest share of the time left that goes into completing the best chain of ideals."""
 
-SEGMENT_SHARE, SEGMENTS = 0.7, 3
+SEGMENT_SHARE, SEGMENTS = 0.75, 3
 """Largest share of the time left for the ideals of single stretches of the graph, and most of those looked at."""
 
-SEGMENT_ATTEMPT = 0.5
+SEGMENT_ATTEMPT = 0.65
 """Largest share of what is left of that for one period."""
 
 SEGMENT_PART = 0.6
@@ -239,7 +239,8 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
             continue
         ideals = Ideals(instance, high, part, SEGMENT_LIMIT, nodes)
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
-            threshold = incumbent.lower + SPLIT * (high - incumbent.lower)
+            low = incumbent.lower
+            threshold = ideals.easier(low + SPLIT * (high - low), low, low + SEGMENT_PRECISION * high)
             chain = ideals.best_chain(threshold, part.limited(SEGMENT_ATTEMPT * part.remaining))
             if chain is not None:
                 incumbent.prove(min(chain.period, threshold), exact=True)
