@@ -75,8 +75,8 @@ def kept_nodes(instance: Instance, limit: float) -> BoolArray:
     return np.asarray(~left_out & ~instance.replicable)
 
 
-def segments(instance: Instance) -> list[BoolArray]:
-    """(N,) nodes of each stretch between two waists and all waists, heaviest first; one of all nodes without waists.
+def segments(instance: Instance) -> tuple[BoolArray, list[BoolArray]]:
+    """(N,) all waists, and (N,) the nodes of each stretch between two of them, heaviest first; one without waists.
 
     A waist is a node that is comparable with all others (replicable ones aside). With a single stretch ideals are far
     fewer than with all nodes, and what goes on there is still seen exactly.
@@ -101,9 +101,11 @@ def segments(instance: Instance) -> list[BoolArray]:
     for s in np.argsort(-weight, kind="stable").tolist():
         if weight[s] > 0:
             nodes = np.zeros(instance.nodes, dtype=bool)
-            nodes[plain[waist | (stretch == s)]] = True
+            nodes[plain[~waist & (stretch == s)]] = True
             found.append(nodes)
-    return found
+    waists = np.zeros(instance.nodes, dtype=bool)
+    waists[plain[waist]] = True
+    return waists, found
 
 
 def transfers(instance: Instance, kept: BoolArray) -> Transfers:

@@ -58,6 +58,12 @@ TINY = (0.0, 1e-9, 1e-4, 5e-4, 7e-4, 1e-3, 1.4e-3, 2e-3, 1e-2)
 COARSE = (2e-2, 5e-2, 0.1, 0.2)
 """The same for levels that can only prepare finer ones."""
 
+STEP = 2
+"""How many times more ideals the next finer level of a stretch has at least."""
+
+STEPS = tuple(1e-2 * 2 ** (i / 2) for i in range(10))
+"""The same for stretches, where whatever is left out bounds the rest."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -124,14 +130,14 @@ class Ideals:
     def _from_the_coarsest(self, stop: Stop, limit: int, among: BoolArray) -> list[tuple[Kept, NDArray[np.uint64]]]:
         """The same whatever is left out; begun with the coarsest, as too many ideals take long to be found too many."""
         found: list[tuple[Kept, NDArray[np.uint64]]] = []
-        for _, kept in self._choices((*TINY, *COARSE)[::-1], among):
+        for _, kept in self._choices((*TINY[:-1], *STEPS)[::-1], among):
             words = self._all_of(kept, limit, stop)
             if words is None:
                 break
-            while found and len(words) < COARSER * len(found[-1][1]):
+            while found and len(words) < STEP * len(found[-1][1]):
                 found.pop()
             found.append((kept, words))
-            if COARSER * len(words) > limit:
+            if STEP * len(words) > limit:
                 break
         return [level for i, level in enumerate(found[::-1]) if i == 0 or len(found[-i][1]) >= FEW]
 

@@ -20,7 +20,7 @@ from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
 from partition.graph import IntArray
 from partition.instance import Instance, contract
-from partition.orders import diverse_orders
+from partition.orders import diverse_orders, order_by
 from partition.placement import Placement
 from partition.repair import Repair
 from partition.slicing import Mode, longest_blocks, slice_order, slicing_work
@@ -58,6 +58,9 @@ SEGMENT_SHARE, SEGMENTS = 0.75, 3
 
 SEGMENT_ATTEMPT = 0.65
 """Largest share of what is left of that for one period."""
+
+SEGMENT_FAILURES = 2
+"""Periods that were too much to look at, after which a stretch is left."""
 
 SEGMENT_PART = 0.6
 """Largest part of all nodes that is worth looking at alone."""
@@ -161,19 +164,24 @@ def slice_orders(
     """Slice a handful of diverse topological orders."""
     incumbent.enter("seeds")
     _everything_on_one_chip(instance, incumbent)
-    longest = LONGEST_BLOCK  # until a period is known that is worth anything
     for _, order in zip(range(orders), diverse_orders(instance, rng), strict=False):
-        for mode in _slicing_modes(instance):
-            if stop() or incumbent.closed:
-                return
-            stop.charge(slicing_work(instance, longest))
-            placement = slice_order(instance, order, mode, longest=longest, stop=stop)
-            if placement is not None:
-                incumbent.offer(placement)
-                if instance.replicable.any() and mode == "direct":
-                    incumbent.offer(Placement(placement.assignment))
-            if incumbent.known:
-                longest = min(incumbent.upper, longest_blocks(instance, at_least=LONGEST_BLOCK))
+        _slice(instance, incumbent, order, stop)
+
+
+def _slice(instance: Instance, incumbent: Incumbent, order: IntArray, stop: Stop) -> None:
+    """Slice one topological order in every way that fits the rules."""
+    for mode in _slicing_modes(instance):
+        if stop() or incumbent.closed:
+            return
+        longest = LONGEST_BLOCK
+        if incumbent.placement is not None and incumbent.placement.assignment.any():  # more than all on one chip
+            longest = min(incumbent.upper, longest_blocks(instance, at_least=LONGEST_BLOCK))
+        stop.charge(slicing_work(instance, longest))
+        placement = slice_order(instance, order, mode, longest=longest, stop=stop)
+        if placement is not None:
+            incumbent.offer(placement)
+            if instance.replicable.any() and mode == "direct":
+                incumbent.offer(Placement(placement.assignment))
 
 
 def _sample_any(instance: Instance, incumbent: Incumbent, rng: np.random.Generator) -> None:
@@ -233,11 +241,13 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Where all ideals are too many: those of one stretch of the graph, by bisection of the period."""
     incumbent.enter("segments")
     part = stop.limited(SEGMENT_SHARE * stop.remaining)
-    for nodes in segments(instance)[:SEGMENTS]:
+    waists, stretches = segments(instance)
+    for stretch in stretches[:SEGMENTS]:
+        nodes = waists | stretch
         high = incumbent.upper * (1 - EXACTNESS)
         if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
             continue
-        ideals = Ideals(instance, high, part, SEGMENT_LIMIT, nodes)
+        ideals, failed = Ideals(instance, high, part, SEGMENT_LIMIT, nodes), 0
         while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
             low = incumbent.lower
             threshold = ideals.easier(low + SPLIT * (high - low), low, low + SEGMENT_PRECISION * high)
@@ -245,9 +255,12 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
             if chain is not None:
                 incumbent.prove(min(chain.period, threshold), exact=True)
             if chain is None or not chain.finest:  # more than can be looked at
-                high = threshold
+                high, failed = threshold, failed + 1
+                if failed == SEGMENT_FAILURES:
+                    break
             elif chain.chip is not None:
-                complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * part.remaining)
+                windows = _around(instance, np.where(stretch, chain.chip, -1))
+                _slice(instance, incumbent, order_by(instance, windows.lo), stop)
                 break  # as good as it gets
 
 
@@ -292,8 +305,7 @@ def complete_chain(
     instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop, *, seconds: float = FIRST_SLICE
 ) -> None:
     """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
-    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
-    windows = propagate(instance, whole)
+    windows = _around(instance, chip)
     if not affordable(instance, windows, stop):
         return
     if windows.empty:
@@ -308,6 +320,12 @@ def complete_chain(
     outcome = solve(model, time_limit=min(seconds, stop.remaining), stop=stop)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
+
+
+def _around(instance: Instance, chip: IntArray) -> Windows:
+    """The windows of nodes without a chip (-1) where the others have theirs."""
+    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
+    return propagate(instance, whole)
 
 
 def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:

@@ -33,6 +33,11 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
         yield graph.depth_first(rng.permutation(instance.nodes), from_outputs=bool(rng.integers(2)))
 
 
+def order_by(instance: Instance, priority: IntArray) -> IntArray:
+    """(N,) the topological order that always takes the ready node of least ``priority`` (N,), the first of equals."""
+    return _Adjacency(instance).by_priority(priority)
+
+
 def _rank_by_shared_weight(instance: Instance) -> IntArray:
     """(N,) rank of each node such that the users of a shared weight follow one another where the edges allow it.
 
