@@ -15,40 +15,20 @@ from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.stopping import Stop
 
-MOST_IN_CROWD = 100
-"""Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
-
-
 @dataclass(frozen=True, eq=False)
-class Crowd:
-    """(N,) nodes of which some chip must hold ``count``; the least ``work`` of so many, in units of the instance."""
+class Cheapest:
+    """What is known of the cheapest block asked for.
 
-    nodes: BoolArray
-    count: int
-    work: float
+    Attributes
+    ----------
+    bound : lower bound on its load, in units of the instance; infinity if no placement good enough has such a block.
+    load : of the cheapest one found; infinity if none is.
+    nodes : (N,) what that holds, replicas aside; None if none is found.
+    """
 
-
-def heaviest_crowd(instance: Instance) -> Crowd | None:
-    """The crowd of most work, by the pigeonhole principle; None if there are no more nodes than chips."""
-    chips = instance.chips
-    order = np.argsort(-np.where(instance.replicable, -1.0, instance.fastest), kind="stable")
-    order = order[: int((~instance.replicable).sum())]
-    work = instance.fastest[order]
-    best: tuple[int, int, float] | None = None
-    for others in range(1, min(MOST_IN_CROWD, (len(order) - 1) // chips + 1)):
-        size = int(np.searchsorted(-work, -work[others * chips], side="right"))  # all that take as long count as well
-        count = -(-size // chips)
-        least = float(work[size - count : size].sum())
-        if best is None or least > best[2]:
-            best = size, count, least
-    if best is None:
-        return None
-    size, count, least = best
-    crowd = order[:size]
-    crowd = crowd[np.argsort(-alone(instance)[crowd], kind="stable")]
-    nodes = np.zeros(instance.nodes, dtype=bool)
-    nodes[crowd[: (count - 1) * chips + 1]] = True  # enough of them, those that cost most with their transfers
-    return Crowd(nodes, count, least)
+    bound: float
+    load: float = np.inf
+    nodes: BoolArray | None = None
 
 
 def alone(instance: Instance) -> FloatArray:
@@ -90,41 +70,49 @@ class BlockCapacity:
         self._known.append((threshold, at_most))
         return at_most
 
-    def least_load(self, node: int, *, upper: float, time_limit: float, stop: Stop, seed: int = 0) -> float:
-        """Lower bound on the load of any valid block that holds ``node``, transfers and links beside it included.
+    def cheapest(
+        self,
+        node: int,
+        *,
+        upper: float,
+        time_limit: float,
+        stop: Stop,
+        seed: int = 0,
+        crowd: BoolArray | None = None,
+        count: int = 0,
+    ) -> Cheapest:
+        """The cheapest valid block that holds ``node`` and ``count`` or more of the nodes ``crowd`` (N,).
 
-        It bounds the period of every placement better than ``upper`` (units of the instance).
+        Its load includes transfers and the links beside it. Only blocks of placements better than ``upper`` (units of
+        the instance) are looked at.
         """
         model = self._period_model(upper, stop)
         if model is None:
-            return 0.0
+            return Cheapest(0.0)
+        if crowd is not None:
+            inside = (model.family == "y") & (model.chip <= 1)
+            inside[inside] = crowd[model.node[inside]]
+            model = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
         values = np.full(model.columns, np.nan)
         own = (model.family == "y") & (model.node == node)
         values[own] = model.chip[own]  # not before the block, and not after it
         fixed = model.reduced(values)
         if fixed is None:
-            return upper
-        return _least(fixed, upper, time_limit, stop, seed)[0]
+            return Cheapest(np.inf)
+        outcome = solve(fixed.capped(upper), time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
+        if outcome.status == "infeasible":
+            return Cheapest(np.inf)
+        bound = outcome.bound if np.isfinite(outcome.bound) else 0.0
+        if outcome.x is None:
+            return Cheapest(bound)
+        return Cheapest(bound, outcome.objective, self._block(model, fixed.full(outcome.x)))
 
-    def crowded_load(
-        self, crowd: BoolArray, count: int, *, upper: float, time_limit: float, stop: Stop, seed: int = 0
-    ) -> tuple[float, bool]:
-        """Lower bound on the load of any valid block that holds ``count`` or more of the nodes ``crowd`` (N,).
-
-        Where there are more than ``(count - 1) * chips`` of them, some chip must, so it bounds the period of every
-        placement better than ``upper`` (units of the instance).
-
-        Returns
-        -------
-        The bound, and whether more time could raise it.
-        """
-        model = self._period_model(upper, stop)
-        if model is None:
-            return 0.0, False
-        inside = (model.family == "y") & (model.chip <= 1)
-        inside[inside] = crowd[model.node[inside]]
-        crowded = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
-        return _least(crowded, upper, time_limit, stop, seed)
+    def _block(self, model: MatrixModel, values: FloatArray) -> BoolArray:
+        """(N,) the nodes of the block, from the values of all columns of the model."""
+        y = np.flatnonzero((model.family == "y") & (model.chip <= 1))
+        sign = np.where(model.chip[y] == 1, 1.0, -1.0)
+        held = np.bincount(model.node[y], weights=sign * values[model.kept[y]], minlength=self.three.nodes)
+        return np.asarray((held > 0.5) & ~self.three.replicable)
 
     def _period_model(self, upper: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the period as objective."""
@@ -148,14 +136,6 @@ class BlockCapacity:
             cost[y] = sign * np.minimum(inst.fastest, threshold)[model.node[y]] / model.scale
             self._model, self._covers = replace(model, cost=cost), threshold
         return self._model
-
-
-def _least(model: MatrixModel, upper: float, time_limit: float, stop: Stop, seed: int) -> tuple[float, bool]:
-    """Lower bound on the period of a model, no better than ``upper``, and whether more time could raise it."""
-    outcome = solve(model.capped(upper), time_limit=min(time_limit, stop.remaining), stop=stop, seed=seed)
-    if outcome.status == "infeasible":
-        return upper, False
-    return min(outcome.bound, upper) if np.isfinite(outcome.bound) else 0.0, outcome.status != "optimal"
 
 
 def _three_chips(hw: Hardware) -> Hardware:

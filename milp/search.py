@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from milp.advice import Advice
-from milp.capacity import heaviest_crowd
 from milp.coarsening import segments
+from milp.crowds import heaviest_crowd
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
 from milp.highs import compile_model, solve

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.advice import Advice
-from milp.capacity import BlockCapacity, alone, heaviest_crowd
+from milp.capacity import BlockCapacity, alone
+from milp.crowds import Shares, heaviest_crowd
 from milp.fixing import release_by_doubt
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import COVERED, MatrixModel, compile_model, solve
@@ -95,7 +96,8 @@ class Thresholds:
         hw = instance.hardware
         self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
         self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
-        self.crowd = heaviest_crowd(instance) if self.capacity is not None else None
+        crowd = heaviest_crowd(instance) if self.capacity is not None else None
+        self.shares = Shares(instance, crowd) if crowd is not None else None
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -135,25 +137,29 @@ class Thresholds:
                 break
             before = self.incumbent.lower
             upper = self.incumbent.upper * (1 - MARGIN)
-            bound = self.capacity.least_load(
-                node, upper=upper, time_limit=min(self.slice, until - self.stop.seconds), stop=self.stop, seed=self.seed
-            )
-            self.incumbent.prove(bound, within=upper)
+            limit = min(self.slice, until - self.stop.seconds)
+            found = self.capacity.cheapest(node, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed)
+            self.incumbent.prove(min(found.bound, upper), within=upper)
             fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
 
     def _ask_the_crowd(self, seconds: float) -> None:
-        """The cheapest valid block that holds as many heavy nodes as some chip must."""
-        if self.crowd is None or self.capacity is None or self.incumbent.closed or self.stop():
+        """What heavy nodes cost in blocks as crowded as some must be, one after the other, dearest first."""
+        if self.shares is None or self.capacity is None or self.shares.crowd.work < CROWD_FROM * self.incumbent.lower:
             return
-        if self.crowd.work < CROWD_FROM * self.incumbent.lower:
-            return
-        upper = self.incumbent.upper * (1 - MARGIN)
-        bound, unsolved = self.capacity.crowded_load(
-            self.crowd.nodes, self.crowd.count, upper=upper, time_limit=seconds, stop=self.stop, seed=self.seed
-        )
-        self.incumbent.prove(bound, within=upper)
-        if not unsolved:
-            self.crowd = None
+        until = self.stop.seconds + seconds
+        asked = np.zeros(self.instance.nodes, dtype=bool)
+        while not (self.incumbent.closed or self.stop()) and self.stop.seconds < until:
+            upper = self.incumbent.upper * (1 - MARGIN)
+            more = self.shares.next(max(self.shares.bound(), self.incumbent.lower), asked)
+            if more is None:
+                if not asked.any():
+                    self.shares = None
+                return
+            node, missing = more
+            asked[node] = True
+            limit = (until - self.stop.seconds) / missing
+            self.shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed)
+            self.incumbent.prove(min(self.shares.bound(), upper), within=upper)
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
         """Bisect for the largest threshold that the windows disprove without the full model."""
