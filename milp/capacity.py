@@ -15,6 +15,7 @@ from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.stopping import Stop
 
+
 @dataclass(frozen=True, eq=False)
 class Cheapest:
     """What is known of the cheapest block asked for.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from exhaustive import brute_force
@@ -15,13 +17,14 @@ from instances import (
 )
 
 import milp.ideals
-from milp.capacity import BlockCapacity, heaviest_crowd
+from milp.capacity import BlockCapacity
 from milp.coarsening import segments
+from milp.crowds import Crowd, Shares, heaviest_crowd
 from milp.ideals import Ideals, best_chain
 from milp.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, partition
 from partition.description import describe
-from partition.instance import contract
+from partition.instance import Instance, contract
 from partition.stopping import Stop
 
 
@@ -86,35 +89,103 @@ def test_no_block_of_the_optimum_exceeds_the_capacity() -> None:
         assert work.max() <= most * (1 + 1e-6) + 1e-6
 
 
+def asked_about(instance: Instance, crowd: Crowd, *, upper: float) -> Shares:
+    """The shares of a crowd after every question that could help."""
+    shares, capacity, asked = Shares(instance, crowd), BlockCapacity(instance), np.zeros(instance.nodes, dtype=bool)
+    while (more := shares.next(shares.bound(), asked)) is not None:
+        shares.ask(more[0], capacity, upper=upper, time_limit=10, stop=Stop(60))
+        asked[more[0]] = True
+    return shares
+
+
 def test_some_chip_must_hold_as_many_of_a_crowd_as_pigeonholes_say() -> None:
     """Three equal operations on two chips: two of them on one, and what those cost with their transfers."""
     instance = contract(chain_of([3.0, 3.0, 3.0], size=1.0), package(2, transfers="serial"))
-    found = heaviest_crowd(instance)
-    assert found is not None
-    nodes, count, work = found.nodes, found.count, found.work
-    assert count == 2 and work * instance.unit == pytest.approx(6.0)
-    bound, unsolved = BlockCapacity(instance).crowded_load(nodes, count, upper=9.0, time_limit=10, stop=Stop(60))
-    assert not unsolved and bound * instance.unit == pytest.approx(7.0, rel=1e-5)
+    crowd = heaviest_crowd(instance)
+    assert crowd is not None
+    assert crowd.count == 2 and crowd.work * instance.unit == pytest.approx(6.0)
+    shares = asked_about(instance, crowd, upper=9.0 / instance.unit)
+    assert shares.bound() * instance.unit == pytest.approx(7.0, rel=1e-5)
     assert heaviest_crowd(contract(chain_of([3.0, 3.0]), package(2))) is None
+
+
+def test_few_cheap_pairs_do_not_excuse_the_rest_of_a_crowd() -> None:
+    """Two operations at home together on one of three chips leave three others for two, of which two must share."""
+    b = GraphBuilder("pair apart")
+    b.operation("first", "Op", outputs={"thick": 5.0}, flops=3.0, bytes_accessed=0)
+    b.operation("second", "Op", inputs=["thick"], flops=3.0, bytes_accessed=0)
+    b.operation("in", "Op", outputs={"x": 0.5}, flops=0, bytes_accessed=0)
+    for i in range(3):
+        b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
+    b.operation("out", "Op", inputs=[f"t{i}" for i in range(3)], flops=0, bytes_accessed=0)
+    graph, hardware = b.build(), package(3, transfers="serial", replication=False)
+    best, _ = brute_force(describe(graph, hardware), limit=5_000)
+    assert best == pytest.approx(7.0)
+    instance = contract(graph, hardware)
+    crowd = heaviest_crowd(instance)
+    assert crowd is not None and crowd.count == 2 and crowd.nodes.sum() == 5
+    pair = BlockCapacity(instance).cheapest(
+        int(instance.node_of[0]), upper=3.0, time_limit=10, stop=Stop(60), crowd=crowd.nodes, count=2
+    )
+    assert pair.bound * instance.unit == pytest.approx(6.0, rel=1e-5)  # what a single pigeonhole would say
+    shares = asked_about(instance, crowd, upper=1.5 * best / instance.unit)
+    assert shares.bound() * instance.unit == pytest.approx(7.0, rel=1e-5)
+
+
+def test_shares_of_a_crowd_add_up_to_more_than_the_chips_from_as_many_dear_nodes_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    graph, hardware = random_instance(rng)
+    instance = contract(graph, hardware)
+    tried = 0
+    for _ in range(300):
+        chips, size = int(rng.integers(2, 6)), int(rng.integers(3, 20))
+        if size <= chips:
+            continue
+        count, most = -(-size // chips), int(rng.integers(1, 9))
+        shares = Shares(instance, Crowd(np.zeros(instance.nodes, dtype=bool), count, float(count)))
+        shares.size, shares.chips, shares.work = size, chips, np.arange(1.0, 10.0)
+        if most >= count:
+            each, rest = Fraction(1, count - 1), Fraction(1, most)
+            enough = [dear for dear in range(size + 1) if dear * each + (size - dear) * rest > chips]
+            assert min(size + 1, shares.dear(most + 0.5)) == (enough[0] if enough else size + 1)
+            tried += 1
+    assert tried > 50
 
 
 def test_no_crowd_bounds_more_than_the_optimum() -> None:
     crowds = tight = 0
     for graph, hardware, best, _ in CASES:
         instance = contract(graph, hardware)
-        found = heaviest_crowd(instance)
-        if found is None:
+        crowd = heaviest_crowd(instance)
+        if crowd is None:
             continue
-        nodes, count, work = found.nodes, found.count, found.work
-        assert nodes.sum() == (count - 1) * hardware.chips + 1
-        assert work * instance.unit <= best * (1 + 1e-9)
+        assert crowd.nodes.sum() > (crowd.count - 1) * hardware.chips
+        assert crowd.work * instance.unit <= best * (1 + 1e-9)
         if hardware.identical_chips and (hardware.serial or not hardware.links):
             upper = 1.5 * best / instance.unit
-            bound, _ = BlockCapacity(instance).crowded_load(nodes, count, upper=upper, time_limit=10, stop=Stop(60))
-            assert bound * instance.unit <= best * (1 + 1e-6)
+            bound = asked_about(instance, crowd, upper=upper).bound()
+            assert min(bound, upper) * instance.unit <= best * (1 + 1e-6)
             crowds += 1
             tight += bound * instance.unit >= best * (1 - 1e-4)
     assert crowds > 10 and tight > 0
+
+
+def test_no_share_of_any_nodes_bounds_more_than_the_optimum() -> None:
+    """Crowds need not be the heaviest nodes: all nodes, every count that pigeonholes allow."""
+    tried = 0
+    for graph, hardware, best, _ in CASES[:60]:
+        instance = contract(graph, hardware)
+        nodes = ~instance.replicable & (instance.fastest > 0)
+        size = int(nodes.sum())
+        if size <= instance.chips or not hardware.identical_chips or not (hardware.serial or not hardware.links):
+            continue
+        count = -(-size // instance.chips)
+        crowd = Crowd(nodes, count, float(np.sort(instance.fastest[nodes])[:count].sum()))
+        upper = 1.5 * best / instance.unit
+        bound = asked_about(instance, crowd, upper=upper).bound()
+        assert min(bound, upper) * instance.unit <= best * (1 + 1e-6)
+        tried += 1
+    assert tried > 10
 
 
 def test_ideals_bound_the_optimum_and_reach_it_without_what_they_leave_out() -> None:

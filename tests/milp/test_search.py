@@ -16,7 +16,7 @@ from oracle import certify
 
 import milp.search
 import milp.thresholds
-from milp.capacity import BlockCapacity
+from milp.crowds import Shares
 from milp.incumbent import Incumbent
 from milp.search import complete_chain, slice_orders
 from partition import (
@@ -291,8 +291,8 @@ def test_a_crowd_alone_can_close_the_gap(monkeypatch: pytest.MonkeyPatch) -> Non
         b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
     b.operation("out", "Op", inputs=[f"t{i}" for i in range(5)], flops=0, bytes_accessed=0)
     asked = []
-    ask = BlockCapacity.crowded_load
-    monkeypatch.setattr(BlockCapacity, "crowded_load", lambda *a, **k: asked.append(ask(*a, **k)) or asked[-1])
+    ask = Shares.ask
+    monkeypatch.setattr(Shares, "ask", lambda shares, node, *a, **k: asked.append(node) or ask(shares, node, *a, **k))
     hardware = package(2, transfers="serial", replication=False)
     result = partition(b.build(), hardware, time_limit=10)
     assert asked and result.status == "optimal" and result.period > 9.0
