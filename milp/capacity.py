@@ -1,4 +1,4 @@
-"""The most compute that one chip can hold within a threshold once its own transfers are counted."""
+"""The most compute that one chip can hold once its own transfers are counted, and what a chip with given nodes costs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def alone(instance: Instance) -> FloatArray:
 
 
 class BlockCapacity:
-    """Upper bounds on the compute of a valid block.
+    """Upper bounds on the compute of a valid block, lower bounds on its load.
 
     A package of three chips stands for "before", the block, and "after"; only the middle one and its two links are
     limited. It relaxes every chip of the real package, so the bound holds for all of them.

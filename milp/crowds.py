@@ -63,6 +63,7 @@ class Shares:
     ----------
     least : (N,) lower bound on the load of blocks that hold the node and ``count`` or more of the crowd.
     found : (N,) load of the cheapest such block found. It only tells which nodes are worth asking about.
+    within : the largest period that a question was about, to which HiGHS's tolerances are relative.
     """
 
     def __init__(self, instance: Instance, crowd: Crowd) -> None:
@@ -71,6 +72,7 @@ class Shares:
         self.work = np.cumsum(np.sort(instance.fastest[crowd.nodes]))
         self.least = np.where(crowd.nodes, crowd.work, -np.inf)
         self.found = np.where(crowd.nodes, np.inf, -np.inf)
+        self.within = 0.0
         self.order = np.argsort(-alone(instance), kind="stable")
 
     def bound(self) -> float:
@@ -108,6 +110,7 @@ class Shares:
     ) -> None:
         """Look for the cheapest block around a node as crowded as some must be, of placements better than ``upper``."""
         crowd = self.crowd
+        self.within = max(self.within, upper)
         block = capacity.cheapest(
             node, upper=upper, time_limit=time_limit, stop=stop, seed=seed, crowd=crowd.nodes, count=crowd.count
         )

@@ -159,7 +159,7 @@ class Thresholds:
             asked[node] = True
             limit = (until - self.stop.seconds) / missing
             self.shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed)
-            self.incumbent.prove(min(self.shares.bound(), upper), within=upper)
+            self.incumbent.prove(min(self.shares.bound(), upper), within=self.shares.within)
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
         """Bisect for the largest threshold that the windows disprove without the full model."""
