@@ -1,4 +1,4 @@
-"""The most compute that one chip can hold once its own transfers are counted, and what a chip with given nodes costs."""
+"""The most compute one chip can hold once its own transfers are counted, and what a chip with given nodes costs."""
 
 from __future__ import annotations
 
