@@ -46,6 +46,9 @@ WINDOW = 1024
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
 
+ALIVE_LIMIT = 200_000
+"""Most ideals that leave enough chips to the rest between which blocks are worth looking for."""
+
 TRIFLE = 1e-11
 """What a node weighs besides its time, relative to all work: more than rounding can be, less than matters."""
 
@@ -272,6 +275,8 @@ class _Chains:
     def solve(self) -> Chain | None:
         """Bellman over numbers of chips; blocks at or above the threshold, or in no chain, are never kept."""
         chips, count = self.inst.chips, len(self.work)
+        if count > ALIVE_LIMIT:
+            return None
         self.starts: list[int] = []
         self.ends: list[NDArray[np.int32]] = []
         self.loads: list[list[FloatArray]] = []

@@ -164,18 +164,23 @@ def slice_orders(
     """Slice a handful of diverse topological orders."""
     incumbent.enter("seeds")
     _everything_on_one_chip(instance, incumbent)
+    longest = LONGEST_BLOCK  # until a period is known that is worth anything
     for _, order in zip(range(orders), diverse_orders(instance, rng), strict=False):
-        _slice(instance, incumbent, order, stop)
+        _slice(instance, incumbent, order, stop, longest)
+        longest = _longest_worth(instance, incumbent)
 
 
-def _slice(instance: Instance, incumbent: Incumbent, order: IntArray, stop: Stop) -> None:
+def _longest_worth(instance: Instance, incumbent: Incumbent) -> float:
+    """Compute of the longest blocks of a better placement, as far as slicing has room for them."""
+    room = longest_blocks(instance, at_least=LONGEST_BLOCK)
+    return min(incumbent.upper, room) if incumbent.known else LONGEST_BLOCK
+
+
+def _slice(instance: Instance, incumbent: Incumbent, order: IntArray, stop: Stop, longest: float) -> None:
     """Slice one topological order in every way that fits the rules."""
     for mode in _slicing_modes(instance):
         if stop() or incumbent.closed:
             return
-        longest = LONGEST_BLOCK
-        if incumbent.placement is not None and incumbent.placement.assignment.any():  # more than all on one chip
-            longest = min(incumbent.upper, longest_blocks(instance, at_least=LONGEST_BLOCK))
         stop.charge(slicing_work(instance, longest))
         placement = slice_order(instance, order, mode, longest=longest, stop=stop)
         if placement is not None:
@@ -242,9 +247,12 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     incumbent.enter("segments")
     part = stop.limited(SEGMENT_SHARE * stop.remaining)
     waists, stretches = segments(instance)
+    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
     for stretch in stretches[:SEGMENTS]:
         nodes = waists | stretch
         high = incumbent.upper * (1 - EXACTNESS)
+        if (instance.fastest + 2 * sent)[stretch].sum() <= incumbent.lower:
+            break  # all of it fits on one chip
         if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
             continue
         ideals, failed = Ideals(instance, high, part, SEGMENT_LIMIT, nodes), 0
@@ -260,7 +268,7 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
                     break
             elif chain.chip is not None:
                 windows = _around(instance, np.where(stretch, chain.chip, -1))
-                _slice(instance, incumbent, order_by(instance, windows.lo), stop)
+                _slice(instance, incumbent, order_by(instance, windows.lo), stop, _longest_worth(instance, incumbent))
                 break  # as good as it gets
 
 

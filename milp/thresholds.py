@@ -41,6 +41,9 @@ CAPACITY_SHARE = 0.15
 CROWD_FROM = 0.8
 """Share of the bound from which the work of a crowd is worth asking what it costs with its transfers."""
 
+CROWD_SECONDS = 0.5
+"""Seconds that a question about the blocks around one node gets at least."""
+
 BLOCK_SHARE = 0.1
 """Largest share of the time left for the cheapest blocks around heavy nodes."""
 
@@ -157,7 +160,7 @@ class Thresholds:
                 return
             node, missing = more
             asked[node] = True
-            limit = (until - self.stop.seconds) / missing
+            limit = max(CROWD_SECONDS, (until - self.stop.seconds) / missing)
             self.shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed)
             self.incumbent.prove(min(self.shares.bound(), upper), within=self.shares.within)
 
