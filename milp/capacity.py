@@ -25,11 +25,13 @@ class Cheapest:
     bound : lower bound on its load, in units of the instance; infinity if no placement good enough has such a block.
     load : of the cheapest one found; infinity if none is.
     nodes : (N,) what that holds, replicas aside; None if none is found.
+    settled : whether more time would tell no more.
     """
 
     bound: float
     load: float = np.inf
     nodes: BoolArray | None = None
+    settled: bool = True
 
 
 def alone(instance: Instance) -> FloatArray:
@@ -73,7 +75,7 @@ class BlockCapacity:
 
     def cheapest(
         self,
-        node: int,
+        node: int | None,
         *,
         upper: float,
         time_limit: float,
@@ -82,7 +84,7 @@ class BlockCapacity:
         crowd: BoolArray | None = None,
         count: int = 0,
     ) -> Cheapest:
-        """The cheapest valid block that holds ``node`` and ``count`` or more of the nodes ``crowd`` (N,).
+        """The cheapest valid block that holds ``node``, if any, and ``count`` or more of the nodes ``crowd`` (N,).
 
         Its load includes transfers and the links beside it. Only blocks of placements better than ``upper`` (units of
         the instance) are looked at.
@@ -95,7 +97,7 @@ class BlockCapacity:
             inside[inside] = crowd[model.node[inside]]
             model = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
         values = np.full(model.columns, np.nan)
-        own = (model.family == "y") & (model.node == node)
+        own = (model.family == "y") & (model.node == (-1 if node is None else node))
         values[own] = model.chip[own]  # not before the block, and not after it
         fixed = model.reduced(values)
         if fixed is None:
@@ -105,8 +107,9 @@ class BlockCapacity:
             return Cheapest(np.inf)
         bound = outcome.bound if np.isfinite(outcome.bound) else 0.0
         if outcome.x is None:
-            return Cheapest(bound)
-        return Cheapest(bound, outcome.objective, self._block(model, fixed.full(outcome.x)))
+            return Cheapest(bound, settled=False)
+        nodes = self._block(model, fixed.full(outcome.x))
+        return Cheapest(bound, outcome.objective, nodes, settled=outcome.status == "optimal")
 
     def _block(self, model: MatrixModel, values: FloatArray) -> BoolArray:
         """(N,) the nodes of the block, from the values of all columns of the model."""

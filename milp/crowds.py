@@ -63,6 +63,8 @@ class Shares:
     ----------
     least : (N,) lower bound on the load of blocks that hold the node and ``count`` or more of the crowd.
     found : (N,) load of the cheapest such block found. It only tells which nodes are worth asking about.
+    together : lower bound on the load of blocks that hold ``count`` of those nodes that cost most, just so many of them
+        that some chip must.
     within : the largest period that a question was about, to which HiGHS's tolerances are relative.
     """
 
@@ -72,6 +74,7 @@ class Shares:
         self.work = np.cumsum(np.sort(instance.fastest[crowd.nodes]))
         self.least = np.where(crowd.nodes, crowd.work, -np.inf)
         self.found = np.where(crowd.nodes, np.inf, -np.inf)
+        self.together = 0.0
         self.within = 0.0
         self.order = np.argsort(-alone(instance), kind="stable")
 
@@ -80,7 +83,7 @@ class Shares:
         steps = np.unique(np.concatenate([self.least[self.crowd.nodes], self.work]))
         for period in steps[steps >= self.crowd.work].tolist():
             if int((self.least > period).sum()) < self.dear(period):
-                return float(period)
+                return max(float(period), self.together)
         return np.inf
 
     def dear(self, period: float) -> int:
@@ -107,8 +110,13 @@ class Shares:
 
     def ask(
         self, node: int, capacity: BlockCapacity, *, upper: float, time_limit: float, stop: Stop, seed: int = 0
-    ) -> None:
-        """Look for the cheapest block around a node as crowded as some must be, of placements better than ``upper``."""
+    ) -> bool:
+        """Look for the cheapest block around a node as crowded as some must be, of placements better than ``upper``.
+
+        Returns
+        -------
+        Whether the question was settled.
+        """
         crowd = self.crowd
         self.within = max(self.within, upper)
         block = capacity.cheapest(
@@ -118,3 +126,18 @@ class Shares:
         if block.nodes is not None:
             held = block.nodes & crowd.nodes
             self.found[held] = np.minimum(self.found[held], block.load)
+        return block.settled
+
+    def ask_together(
+        self, capacity: BlockCapacity, *, upper: float, time_limit: float, stop: Stop, seed: int = 0
+    ) -> bool:
+        """The same for any nodes: one question that takes long where the nodes are many, but never tells nothing."""
+        count = self.crowd.count
+        crowd = np.zeros(len(self.least), dtype=bool)
+        crowd[self.order[self.crowd.nodes[self.order]][: (count - 1) * self.chips + 1]] = True
+        self.within = max(self.within, upper)
+        block = capacity.cheapest(
+            None, upper=upper, time_limit=time_limit, stop=stop, seed=seed, crowd=crowd, count=count
+        )
+        self.together = max(self.together, block.bound)
+        return block.settled

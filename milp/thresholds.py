@@ -44,6 +44,9 @@ CROWD_FROM = 0.8
 CROWD_SECONDS = 0.5
 """Seconds that a question about the blocks around one node gets at least."""
 
+CROWD_PATIENCE = 2
+"""Questions in a row that were not settled before the crowd is asked about together."""
+
 BLOCK_SHARE = 0.1
 """Largest share of the time left for the cheapest blocks around heavy nodes."""
 
@@ -101,6 +104,7 @@ class Thresholds:
         self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
         crowd = heaviest_crowd(instance) if self.capacity is not None else None
         self.shares = Shares(instance, crowd) if crowd is not None else None
+        self.too_hard = 0  # questions about single nodes of the crowd in a row that were not settled
         self.compiled: list[_Compiled] = []
         self.unresolved: list[float] = []
         self.slice = FIRST_SLICE
@@ -146,13 +150,25 @@ class Thresholds:
             fruitless = 0 if self.incumbent.lower > before * (1 + 1e-4) else fruitless + 1
 
     def _ask_the_crowd(self, seconds: float) -> None:
-        """What heavy nodes cost in blocks as crowded as some must be, one after the other, dearest first."""
+        """What heavy nodes cost in blocks as crowded as some must be: one by one, or together where that is hard.
+
+        One by one tells more.
+        """
         if self.shares is None or self.capacity is None or self.shares.crowd.work < CROWD_FROM * self.incumbent.lower:
             return
         until = self.stop.seconds + seconds
         asked = np.zeros(self.instance.nodes, dtype=bool)
         while not (self.incumbent.closed or self.stop()) and self.stop.seconds < until:
             upper = self.incumbent.upper * (1 - MARGIN)
+            left = until - self.stop.seconds
+            if self.too_hard >= CROWD_PATIENCE:
+                settled = self.shares.ask_together(
+                    self.capacity, upper=upper, time_limit=left, stop=self.stop, seed=self.seed
+                )
+                self.incumbent.prove(min(self.shares.bound(), upper), within=self.shares.within)
+                if settled:
+                    self.shares = None
+                return
             more = self.shares.next(max(self.shares.bound(), self.incumbent.lower), asked)
             if more is None:
                 if not asked.any():
@@ -160,8 +176,11 @@ class Thresholds:
                 return
             node, missing = more
             asked[node] = True
-            limit = max(CROWD_SECONDS, (until - self.stop.seconds) / missing)
-            self.shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed)
+            limit = max(CROWD_SECONDS, left / missing)
+            settled = self.shares.ask(
+                node, self.capacity, upper=upper, time_limit=limit, stop=self.stop, seed=self.seed
+            )
+            self.too_hard = 0 if settled else self.too_hard + 1
             self.incumbent.prove(min(self.shares.bound(), upper), within=self.shares.within)
 
     def _windows_alone(self, windows: Callable[[float], Windows], *, precision: float, until: float) -> None:
