@@ -156,15 +156,21 @@ class Ideals:
                 yield tiny, Kept(self.instance, node)
 
     def easier(self, threshold: float, known: float, least: float) -> float:
-        """A threshold from ``least`` up to this one that raises the bound ``known`` most for each ideal that matters.
-
-        Where a link carries what crosses an ideal's end, the ideals that as much crosses matter above that alone.
-        """
+        """A threshold from ``least`` up to this one that raises the bound ``known`` most per ideal that matters."""
         if not self.levels or not carried(self.instance):
             return threshold
-        cut = np.sort(self.levels[0].cut)
+        cut = self.levels[0].cut
         tried = np.append(np.unique(cut[(cut <= threshold) & (cut >= least)]), threshold)
-        return float(tried[np.argmax((tried - known) / np.searchsorted(cut, tried))])
+        return float(tried[np.argmax((tried - known) / [self.that_matter(each) for each in tried])])
+
+    def that_matter(self, threshold: float) -> int:
+        """How many ideals of the finest level matter for a threshold at most.
+
+        Where a link carries what crosses an ideal's end, those that as much crosses matter above that alone.
+        """
+        if not self.levels or not carried(self.instance):
+            return len(self.levels[0].cut) if self.levels else 0
+        return int(np.count_nonzero(self.levels[0].cut < threshold))
 
     def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
         """See :func:`best_chain`; None also if there is no level."""

@@ -18,7 +18,7 @@ from milp.solution import placement_of
 from milp.thresholds import FIRST_SLICE, SPLIT, Thresholds, affordable
 from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
-from partition.graph import IntArray
+from partition.graph import BoolArray, IntArray
 from partition.instance import Instance, contract
 from partition.orders import diverse_orders, order_by
 from partition.placement import Placement
@@ -59,13 +59,10 @@ SEGMENT_SHARE, SEGMENTS = 0.75, 3
 SEGMENT_ATTEMPT = 0.65
 """Largest share of what is left of that for one period."""
 
-SEGMENT_FAILURES = 2
-"""Periods that were too much to look at, after which a stretch is left."""
-
 SEGMENT_PART = 0.6
 """Largest part of all nodes that is worth looking at alone."""
 
-SEGMENT_LIMIT = 1_000_000
+SEGMENT_LIMIT = 600_000
 """Most ideals of a stretch worth enumerating; most leave too few chips and are dropped at once."""
 
 SEGMENT_PRECISION = 5e-3
@@ -255,21 +252,31 @@ def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
             break  # all of it fits on one chip
         if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
             continue
-        ideals, failed = Ideals(instance, high, part, SEGMENT_LIMIT, nodes), 0
-        while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or part()):
-            low = incumbent.lower
-            threshold = ideals.easier(low + SPLIT * (high - low), low, low + SEGMENT_PRECISION * high)
-            chain = ideals.best_chain(threshold, part.limited(SEGMENT_ATTEMPT * part.remaining))
-            if chain is not None:
-                incumbent.prove(min(chain.period, threshold), exact=True)
-            if chain is None or not chain.finest:  # more than can be looked at
-                high, failed = threshold, failed + 1
-                if failed == SEGMENT_FAILURES:
-                    break
-            elif chain.chip is not None:
-                windows = _around(instance, np.where(stretch, chain.chip, -1))
-                _slice(instance, incumbent, order_by(instance, windows.lo), stop, _longest_worth(instance, incumbent))
-                break  # as good as it gets
+        _bisect(instance, incumbent, Ideals(instance, high, part, SEGMENT_LIMIT, nodes), stretch, part)
+
+
+def _bisect(instance: Instance, incumbent: Incumbent, ideals: Ideals, stretch: BoolArray, stop: Stop) -> None:
+    """Periods below which a stretch has no chain, as long as there is time for larger ones."""
+    high, known = incumbent.upper * (1 - EXACTNESS), incumbent.lower
+    rate = 0.0  # seconds for each pair of ideals that matter, at the last period
+    while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or stop()):
+        low = incumbent.lower
+        threshold = ideals.easier(low + SPLIT * (high - low), low, low + SEGMENT_PRECISION * high)
+        pairs = ideals.that_matter(threshold) ** 2
+        if rate * pairs > SEGMENT_ATTEMPT * stop.remaining:
+            break
+        begun = stop.seconds
+        chain = ideals.best_chain(threshold, stop.limited(SEGMENT_ATTEMPT * stop.remaining))
+        if chain is not None:
+            incumbent.prove(min(chain.period, threshold), exact=True)
+        if chain is None or not chain.finest:  # more than can be looked at
+            high = threshold
+            continue
+        if chain.chip is not None:  # as good as it gets
+            if incumbent.lower > known:
+                complete_chain(instance, incumbent, np.where(stretch, chain.chip, -1), stop)
+            break
+        rate = (stop.seconds - begun) / max(pairs, 1)
 
 
 def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:
@@ -312,14 +319,17 @@ def _advised(incumbent: Incumbent, advice: Advice | None, stop: Stop) -> None:
 def complete_chain(
     instance: Instance, incumbent: Incumbent, chip: IntArray, stop: Stop, *, seconds: float = FIRST_SLICE
 ) -> None:
-    """Place the nodes a chain leaves out (-1), solving for them alone with everything else where the chain has it."""
-    windows = _around(instance, chip)
-    if not affordable(instance, windows, stop):
-        return
-    if windows.empty:
-        return
-    if windows.free == 0 and not instance.replicable.any():
+    """Place the nodes a chain leaves out (-1): everything sliced anew along the chain, then they alone solved for."""
+    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
+    windows = propagate(instance, whole)
+    if windows.free == 0 and not (windows.empty or instance.replicable.any()):
         incumbent.offer(instance.lift(windows.lo, [], []))
+        return
+    # As early as the chain allows; where it leaves a choice, as in the best placement.
+    home = instance.chip_of_nodes(incumbent.placement) if incumbent.placement is not None else windows.lo
+    order = order_by(instance, windows.lo * instance.chips + home)
+    _slice(instance, incumbent, order, stop, _longest_worth(instance, incumbent))
+    if windows.empty or incumbent.closed or not affordable(instance, windows, stop):
         return
     try:
         model = compile_model(build(instance, windows, upper=incumbent.upper, cuts=incumbent.cuts.known), stop)
@@ -328,12 +338,6 @@ def complete_chain(
     outcome = solve(model, time_limit=min(seconds, stop.remaining), stop=stop)
     if outcome.x is not None:
         incumbent.offer(placement_of(instance, windows, model, model.full(outcome.x)))
-
-
-def _around(instance: Instance, chip: IntArray) -> Windows:
-    """The windows of nodes without a chip (-1) where the others have theirs."""
-    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
-    return propagate(instance, whole)
 
 
 def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:

@@ -69,6 +69,9 @@ WINDOW_WORK = 3e-9
 TABU_SHARE = 0.06
 """Share of the time left for a first look around the best placement."""
 
+IMPROVE_SHARE = 0.2
+"""Share of the time left for each way of looking around the best placement once the quick ways have failed."""
+
 FIRST_SLICE = 2.0
 """Seconds the first unresolved thresholds get; doubled each time the search comes round again."""
 
@@ -115,7 +118,7 @@ class Thresholds:
         self.incumbent.enter("thresholds")
         self._windows_alone(self._plain_windows, precision=1e-4, until=self.stop.time_limit)
         if not self.incumbent.closed:
-            self._improve(self._share(0.15))
+            self._improve(self._share(IMPROVE_SHARE))
         self._ask_the_crowd(self._share(CAPACITY_SHARE))
         if self.capacity is not None and not self.incumbent.closed:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
