@@ -262,6 +262,27 @@ def test_chips_that_are_of_no_use_do_no_harm(transfers: str) -> None:
         assert incumbent.period == (21.0 if transfers == "serial" else 20.0)
 
 
+ACYCLIC = "transfers=serial,no_skipping=off,triangle=off,memory=off,replication=off,relays=off"
+
+
+def test_branches_are_joined_as_soon_as_they_are_done() -> None:
+    """Found on towers with 64 chips: no order sliced took the sums of a branch before the next branch (29% open)."""
+    result = partition(load_model("towers").graph, load_hardware(f"ring64:{ACYCLIC}"), time_limit=60)
+    assert result.status == "optimal"
+
+
+def test_a_stretch_proves_what_all_ideals_are_too_many_for() -> None:
+    """Randomly wired, so that only the ideals of a stretch that a link can carry are few enough (33% open before)."""
+    graph = load_model("randwire:stages=2,nodes=24").graph
+    instance = contract(graph, load_hardware(f"ring16:{ACYCLIC}"))
+    incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
+    stop = Stop(60)
+    slice_orders(instance, incumbent, stop, np.random.default_rng(0))
+    before = incumbent.bound
+    milp.search._segments(instance, incumbent, stop)
+    assert incumbent.bound > 1.5 * max(before, instance.unit)
+
+
 def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
     """Found on dlrm with two chips: light operations between blocks of one chip were left without a chip."""
     b = GraphBuilder("pinned")
