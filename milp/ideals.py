@@ -140,8 +140,6 @@ class Ideals:
             while found and len(words) < STEP * len(found[-1][1]):
                 found.pop()
             found.append((kept, words))
-            if STEP * len(words) > limit:
-                break
         return [level for i, level in enumerate(found[::-1]) if i == 0 or len(found[-i][1]) >= FEW]
 
     def _choices(self, limits: Sequence[float], among: BoolArray | None) -> Iterator[tuple[float, Kept]]:

@@ -62,7 +62,7 @@ SEGMENT_ATTEMPT = 0.65
 SEGMENT_PART = 0.6
 """Largest part of all nodes that is worth looking at alone."""
 
-SEGMENT_LIMIT = 600_000
+SEGMENT_LIMIT = 1_000_000
 """Most ideals of a stretch worth enumerating; most leave too few chips and are dropped at once."""
 
 SEGMENT_PRECISION = 5e-3
