@@ -48,6 +48,7 @@ class Reach:
 
     def images(self, kept: Kept, words: NDArray[np.uint64]) -> IntArray:
         """(I,) the images of a finer level's ideals on this one, -1 where that is none of its ideals."""
+        assert not (self.kept.node & ~kept.node).any(), "a coarser level has no nodes of its own"
         place = np.searchsorted(kept.nodes, self.kept.nodes)
         width = words.shape[1]
         shared = np.zeros(64 * width, dtype=np.uint8)
@@ -123,7 +124,7 @@ class Candidates:
             held = column[starts][which]
             inside = np.flatnonzero((column[later] & held) == held)
             which, later = which[inside], later[inside]
-        fits = (later != starts[which]) & (later < reach[which])
+        fits = (later > starts[which]) & (later < reach[which])
         fits &= self.behind[later] < (self.chips - self.before[starts])[which]
         return starts[which[fits]], later[fits]
 

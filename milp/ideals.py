@@ -119,12 +119,16 @@ class Ideals:
         crossing = Crossing(transfers(self.instance, kept.node), self.most) if carried(self.instance) else None
         return kept.enumerate(min(limit, BITS_LIMIT // len(kept.nodes)), stop, crossing)
 
+    # Levels are nested: a finer one has all nodes of a coarser one. The nodes that matter alone would not be: with a
+    # light node left out, the next one may join tensors, and is kept.
+
     def _from_the_finest(self, stop: Stop, limit: int) -> list[tuple[Kept, NDArray[np.uint64]]]:
         """The finest level with few enough ideals, if it leaves out next to no work, and coarser ones to prepare it."""
         found: list[tuple[Kept, NDArray[np.uint64]]] = []
-        for tiny, kept in self._choices((*TINY, *COARSE), None):
+        for tiny, node in self._choices((*TINY, *COARSE)):
             if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
                 break
+            kept = Kept(self.instance, node & found[-1][0].node if found else node)
             words = self._all_of(kept, len(found[-1][1]) // COARSER if found else limit, stop)
             if words is not None:
                 found.append((kept, words))
@@ -133,7 +137,8 @@ class Ideals:
     def _from_the_coarsest(self, stop: Stop, limit: int, among: BoolArray) -> list[tuple[Kept, NDArray[np.uint64]]]:
         """The same whatever is left out; begun with the coarsest, as too many ideals take long to be found too many."""
         found: list[tuple[Kept, NDArray[np.uint64]]] = []
-        for _, kept in self._choices((*TINY[:-1], *STEPS)[::-1], among):
+        for _, node in self._choices((*TINY[:-1], *STEPS)[::-1], among):
+            kept = Kept(self.instance, node | found[-1][0].node if found else node)
             words = self._all_of(kept, limit, stop)
             if words is None:
                 break
@@ -142,7 +147,7 @@ class Ideals:
             found.append((kept, words))
         return [level for i, level in enumerate(found[::-1]) if i == 0 or len(found[-i][1]) >= FEW]
 
-    def _choices(self, limits: Sequence[float], among: BoolArray | None) -> Iterator[tuple[float, Kept]]:
+    def _choices(self, limits: Sequence[float], among: BoolArray | None = None) -> Iterator[tuple[float, BoolArray]]:
         """Different sets of nodes that matter, and the time below which others do not."""
         tried: BoolArray | None = None
         for tiny in limits:
@@ -151,7 +156,7 @@ class Ideals:
                 node &= among
             if node.any() and (tried is None or not np.array_equal(node, tried)):
                 tried = node
-                yield tiny, Kept(self.instance, node)
+                yield tiny, node
 
     def easier(self, threshold: float, known: float, least: float) -> float:
         """A threshold from ``least`` up to this one that raises the bound ``known`` most per ideal that matters."""
