@@ -29,9 +29,6 @@ ROUNDING = 1e-12
 ENTRIES = 300_000
 """Most entries (blocks x tensors) worked on at a time."""
 
-WEIGHTS_ROUNDING = 1e-12
-"""Rounding of a block's weights, a difference of sums, relative to all of them."""
-
 
 class TableTooLarge(Exception):
     """A window of ideals differs in too many nodes."""
@@ -54,7 +51,7 @@ class BlockData:
         self.users = row[plain], inst.shared_nodes[plain]
         self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
         # Where tensors also go back, round a ring, what a link carries depends on all blocks.
-        self.links = self.hw.links > 0 and inst.forward_only
+        self.links = inst.links_carry_cuts
         self.round_ring = self.hw.links > 0 and not inst.forward_only and self.hw.interconnect.topology == "ring"
 
     def _tensors(self) -> None:
@@ -116,19 +113,17 @@ class BlockData:
         """
         inst, kept = self.inst, self.kept
         count = len(kept.nodes)
-        place = np.full(inst.nodes, -1)
-        place[kept.nodes] = np.arange(count)
         others = [v for v in np.flatnonzero(~kept.node & ~inst.replicable).tolist() if time[v] > 0]
         inside, inside_time = _patterns([kept.consumers[v] for v in others], time[others], count)
         outside, outside_time = _patterns([kept.producers[v] for v in others], time[others], count)
         row, reader = self.readers
-        read = sp.csr_array((np.ones(len(row), np.float32), (place[reader], row)), shape=(count, len(self.tau)))
+        read = sp.csr_array((np.ones(len(row), np.float32), (kept.place[reader], row)), shape=(count, len(self.tau)))
         forward = np.where(self.both_ways, 0.0, self.tau)
         own = time[kept.nodes]
         parts = []
         for begin in range(0, len(words), CHUNK):
             held = member(words[begin : begin + CHUNK])[:, :count].astype(np.float32)
-            live = (held[:, place[self.source]] > 0) & (held @ read < self.degree)
+            live = (held[:, kept.place[self.source]] > 0) & (held @ read < self.degree)
             rest = 1 - held
             before = held @ own + (held @ inside > 0) @ inside_time
             behind = rest @ own + (rest @ outside > 0) @ outside_time
@@ -190,7 +185,7 @@ class Blocks:
         self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
         self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
         self._between()
-        self._pack(self.alive)
+        self.rounding = ROUNDING * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
 
     def _sums(self, amounts: FloatArray) -> FloatArray:
         """(I, ...) sum of ``amounts`` over the active nodes of each ideal."""
@@ -236,7 +231,7 @@ class Blocks:
         self.cut = live @ self.tau + self.passing_load
         self.back = np.flatnonzero(self.both_ways)
         self.forward_cut = live[:, ~self.both_ways] @ self.tau[~self.both_ways]
-        self.alive = live
+        self._pack(live)
         self.live, some = _padded(live & ~self.both_ways)
         self.live_tau = np.where(some, self.tau[self.live], 0.0)
         self.live_count = self.count[np.arange(len(live))[:, None], self.live]
@@ -253,6 +248,7 @@ class Blocks:
         self.time = self.time + self.read @ self.left_out_time.T
         self.open, some = _padded(fed & ~self.read)
         self.open_time = np.where(some, self.left_out_time[:, self.open], 0.0)
+        self.done = self.time + self.open_time.sum(axis=2).T  # with all that could have been done by then
 
     def charge(self, begin: IntArray, end: IntArray, threshold: float) -> tuple[IntArray, list[FloatArray], FloatArray]:
         """What blocks cost that lie between the ideals ``begin`` (P,) and ``end`` (P,), each containing the other.
@@ -272,7 +268,7 @@ class Blocks:
 
     def _least_load(self, begin: IntArray, end: IntArray) -> FloatArray:
         """(P,) less than any chip's load: what has to be done there, and of ``packed`` what lives on one side alone."""
-        work = self.time[end] - (self.time + self.open_time.sum(axis=2).T)[begin]
+        work = self.time[end] - self.done[begin]
         if not self.hw.serial and self.data.links:
             return np.asarray(work.min(axis=1))
         through = np.zeros(len(begin))
@@ -297,7 +293,6 @@ class Blocks:
         self.packed = [(_as_bits(live[:, some]), tau) for some, tau in words]
         cut = [tau * np.bitwise_count(bits) for bits, tau in self.packed]
         self.packed_cut = np.sum(cut, axis=0) if cut else np.zeros(len(live))
-        self.rounding = ROUNDING * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
 
     def _loads(self, begin: IntArray, end: IntArray) -> list[FloatArray]:
         receive, send = self._transfers(begin, end)
@@ -372,7 +367,7 @@ class Blocks:
         held = self.private[end] - self.private[begin]
         if len(self.weights):
             held = held + (self.shared_users[end] > self.shared_users[begin]) @ self.inst.shared_bytes[self.weights]
-        return np.asarray(held * (1 - 1e-9) - WEIGHTS_ROUNDING * float(self.private.max()))
+        return np.asarray(held * (1 - 1e-9) - ROUNDING * float(self.private.max()))
 
 
 def _as_bits(which: BoolArray) -> NDArray[np.uint64]:

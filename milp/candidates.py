@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.enumeration import CHUNK, Kept, member
+from partition.arrays import runs
 from partition.graph import IntArray
 
 MANY = 1 << 30
@@ -49,7 +50,7 @@ class Reach:
     def images(self, kept: Kept, words: NDArray[np.uint64]) -> IntArray:
         """(I,) the images of a finer level's ideals on this one, -1 where that is none of its ideals."""
         assert not (self.kept.node & ~kept.node).any(), "a coarser level has no nodes of its own"
-        place = np.searchsorted(kept.nodes, self.kept.nodes)
+        place = kept.place[self.kept.nodes]
         width = words.shape[1]
         shared = np.zeros(64 * width, dtype=np.uint8)
         shared[place] = 1
@@ -107,14 +108,14 @@ class Candidates:
         if self.coarser is not None and self.after_image[self.image[starts]].sum() < (reach - starts).sum():
             image = self.image[starts]
             size = np.diff(self.coarser.ptr)[image]
-            ends = self.coarser.ends[_runs(self.coarser.ptr[image], size)]
+            ends = self.coarser.ends[runs(self.coarser.ptr[image], size)]
             many = np.diff(self.ptr)[ends]
-            later = self.members[_runs(self.ptr[ends], many)]
+            later = self.members[runs(self.ptr[ends], many)]
             count = np.bincount(np.repeat(np.arange(len(starts)), size), weights=many, minlength=len(starts))
             count = count.astype(np.int64)
         else:
             count = reach - starts - 1
-            later = _runs(starts + 1, count)
+            later = runs(starts + 1, count)
         which = np.repeat(np.arange(len(starts), dtype=np.int32), count)
         # Word by word: most pairs drop out at the first words that differ.
         some = np.bitwise_or.reduce(self.words[starts], axis=0)
@@ -127,9 +128,3 @@ class Candidates:
         fits = (later > starts[which]) & (later < reach[which])
         fits &= self.behind[later] < (self.chips - self.before[starts])[which]
         return starts[which[fits]], later[fits]
-
-
-def _runs(first: IntArray, size: IntArray) -> IntArray:
-    """``first[i], first[i] + 1, ...``, ``size[i]`` of them, one run after the other."""
-    before = np.cumsum(size) - size
-    return np.asarray(np.repeat(first - before, size) + np.arange(int(size.sum())))

@@ -47,7 +47,7 @@ class Kept:
 
     Attributes
     ----------
-    node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits.
+    node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits. place : (N,) these, or -1.
     producers, consumers : per node, its nearest kept ancestors and descendants, as bits.
     """
 

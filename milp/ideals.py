@@ -114,9 +114,10 @@ class Ideals:
         self.instance, self.most = instance, most
         found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
         self.levels = [_Level(instance, kept, words) for kept, words in found]  # finest first
+        self.cuts = np.sort(self.levels[0].cut) if self.levels else np.zeros(0)
 
     def _all_of(self, kept: Kept, limit: int, stop: Stop) -> NDArray[np.uint64] | None:
-        crossing = Crossing(transfers(self.instance, kept.node), self.most) if carried(self.instance) else None
+        crossing = Crossing(transfers(self.instance, kept.node), self.most) if self.instance.links_carry_cuts else None
         return kept.enumerate(min(limit, BITS_LIMIT // len(kept.nodes)), stop, crossing)
 
     # Levels are nested: a finer one has all nodes of a coarser one. The nodes that matter alone would not be: with a
@@ -160,20 +161,18 @@ class Ideals:
 
     def easier(self, threshold: float, known: float, least: float) -> float:
         """A threshold from ``least`` up to this one that raises the bound ``known`` most per ideal that matters."""
-        if not self.levels or not carried(self.instance):
+        if not self.levels or not self.instance.links_carry_cuts:
             return threshold
-        cut = self.levels[0].cut
-        tried = np.append(np.unique(cut[(cut <= threshold) & (cut >= least)]), threshold)
-        return float(tried[np.argmax((tried - known) / [self.that_matter(each) for each in tried])])
+        between = self.cuts[(self.cuts >= least) & (self.cuts <= threshold)]
+        tried = np.append(np.unique(between), threshold)
+        return float(tried[np.argmax((tried - known) / np.searchsorted(self.cuts, tried))])
 
     def that_matter(self, threshold: float) -> int:
         """How many ideals of the finest level matter for a threshold at most.
 
         Where a link carries what crosses an ideal's end, those that as much crosses matter above that alone.
         """
-        if not self.levels or not carried(self.instance):
-            return len(self.levels[0].cut) if self.levels else 0
-        return int(np.count_nonzero(self.levels[0].cut < threshold))
+        return int(np.searchsorted(self.cuts, threshold)) if self.instance.links_carry_cuts else len(self.cuts)
 
     def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
         """See :func:`best_chain`; None also if there is no level."""
@@ -191,11 +190,6 @@ class Ideals:
             if chain.chip is None:
                 break  # none exists
         return chain
-
-
-def carried(instance: Instance) -> bool:
-    """Whether the link behind a block carries all that crosses its end."""
-    return instance.hardware.links > 0 and instance.forward_only
 
 
 class _Level:
@@ -239,7 +233,7 @@ class _Chains:
         self.data = BlockData(inst, level.kept)
         self.before, self.behind = self._chips_needed(level)
         self.coarser, self.image = coarser, np.full(len(self.work), -1)
-        if carried(inst):
+        if inst.links_carry_cuts:
             self.before[level.cut >= threshold] = MANY
         self._leave_out()
         if coarser is not None:
@@ -302,8 +296,6 @@ class _Chains:
             except TableTooLarge:
                 return None
             starts = np.arange(first, last)[(self.before + self.behind)[first:last] <= chips]
-            if self.data.links:
-                starts = starts[blocks.cut[starts - first] < self.threshold]
             for some in candidates.portions(starts, end):
                 alive = self.reached[some] < MANY
                 some = some[int(np.argmax(alive)) if alive.any() else len(some) :]

@@ -53,7 +53,7 @@ class Separation:
     @staticmethod
     def applies(instance: Instance) -> bool:
         """There are links, and everything moves forward over them."""
-        return instance.hardware.links > 0 and instance.forward_only and instance.chips > 1 and len(instance.edges) > 0
+        return instance.links_carry_cuts and instance.chips > 1 and len(instance.edges) > 0
 
     def tightened(self, threshold: float, stop: Stop, *, seconds: float) -> Instance:
         """The instance with inseparable neighbours contracted: it has every placement of period ``<= threshold``."""

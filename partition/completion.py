@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from partition.arrays import runs
 from partition.graph import BoolArray, Graph, IntArray
 from partition.hardware import Hardware
 from partition.legalise import relayable
@@ -91,8 +92,7 @@ def _between(moved: Transfers, chosen: BoolArray, tensors: int) -> IntArray:
     first, last = first[wanted], last[wanted]
     count = np.maximum(moved.chip[last] - moved.home[first] - 1, 0)
     which = np.repeat(first, count)
-    chip = moved.home[which] + 1 + np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    return np.stack([moved.batch[which], moved.tensor[which], chip], axis=1)
+    return np.stack([moved.batch[which], moved.tensor[which], runs(moved.home[first] + 1, count)], axis=1)
 
 
 def _read_replicas(graph: Graph, placement: Placement) -> IntArray:

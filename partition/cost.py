@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from partition.arrays import any_of, sums
+from partition.arrays import any_of, runs, sums
 from partition.crossings import CrossingModel, Crossings
 from partition.errors import InvalidAssignment
 from partition.graph import BoolArray, FloatArray, Graph, IntArray
@@ -243,8 +243,7 @@ class CostModel:
         links, pair = len(routes.ends), moved.home * self.hardware.chips + moved.chip
         count = np.diff(routes.ptr)[pair]
         which = np.repeat(np.arange(len(pair)), count)
-        offset = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-        link = routes.link[routes.ptr[pair[which]] + offset]
+        link = routes.link[runs(routes.ptr[pair], count)]
         used = np.unique((moved.batch[which] * self.graph.m + moved.tensor[which]) * links + link)
         batch, tensor, link = used // (self.graph.m * links), used // links % self.graph.m, used % links
         load = sums(batch * links + link, self.tau[tensor], rows * links).reshape(rows, links)

@@ -109,6 +109,11 @@ class Instance:
             self.hardware.rules.acyclic and bool(self.reader_constrains.all())
         )
 
+    @property
+    def links_carry_cuts(self) -> bool:
+        """Whether the link behind a chip carries all that crosses from it and those before it to those behind it."""
+        return self.hardware.links > 0 and self.forward_only
+
     @cached_property
     def fastest(self) -> FloatArray:
         """(N,) time of each node on the kind of the package that runs it fastest."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.arrays import runs
 from partition.graph import BoolArray, Graph, IntArray
 
 
@@ -86,8 +87,7 @@ class TransferModel:
         ptr, edges = self._replica_reads
         count = (ptr[1:] - ptr[:-1])[replicas[:, 1]]
         which = np.repeat(np.arange(len(replicas)), count)
-        offset = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-        more = edges[ptr[replicas[which, 1]] + offset]
+        more = edges[runs(ptr[replicas[:, 1]], count)]
         edge, batch = np.concatenate([edge, more]), np.concatenate([batch, replicas[which, 0]])
         chip = np.concatenate([chip, replicas[which, 2]])
         producer = self.graph.edge_source[edge]
