@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,26 @@ class Chain:
     period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
     chip : (N,) chip of every node in the best chain, -1 for nodes left out. None if there is no chain.
     kind_of_chip : the kinds of the chips; another order than the package's where that is free.
-    finest : whether it is of the finest level; if not, that one was more than could be looked at.
     """
 
     period: float
     chip: IntArray | None
     kind_of_chip: tuple[int, ...] = ()
-    finest: bool = True
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What chips spend on a stretch of nodes left out, beyond the time of these nodes.
+
+    Attributes
+    ----------
+    first, last : the kept nodes before and behind all of them, -1 where there is none.
+    more : in units of the instance.
+    """
+
+    first: int
+    last: int
+    more: float
 
 
 def best_chain(
@@ -105,16 +118,25 @@ class Ideals:
 
     Parameters
     ----------
-    most : the largest of the thresholds; ideals that more crosses are left out where a link carries all of it.
+    most : ideals that more crosses are left out where a link carries all of it.
     limit : most ideals on the first level; no level if there are more.
     among : (N,) nodes that ideals may be made of, however much work they leave out; all by default.
+    always : (N,) those of them that every level has, however light.
     """
 
-    def __init__(self, instance: Instance, most: float, stop: Stop, limit: int, among: BoolArray | None = None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        most: float,
+        stop: Stop,
+        limit: int,
+        among: BoolArray | None = None,
+        always: BoolArray | None = None,
+    ) -> None:
         self.instance, self.most = instance, most
+        self.always = np.zeros(instance.nodes, dtype=bool) if always is None else always
         found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
-        self.levels = [_Level(instance, kept, words) for kept, words in found]  # finest first
-        self.cuts = np.sort(self.levels[0].cut) if self.levels else np.zeros(0)
+        self.levels = [Level(instance, kept, words) for kept, words in found]  # finest first
 
     def _all_of(self, kept: Kept, limit: int, stop: Stop) -> NDArray[np.uint64] | None:
         crossing = Crossing(transfers(self.instance, kept.node), self.most) if self.instance.links_carry_cuts else None
@@ -154,45 +176,52 @@ class Ideals:
         for tiny in limits:
             node = kept_nodes(self.instance, tiny)
             if among is not None:
-                node &= among
+                node = (node & among) | self.always
             if node.any() and (tried is None or not np.array_equal(node, tried)):
                 tried = node
                 yield tiny, node
 
-    def easier(self, threshold: float, known: float, least: float) -> float:
-        """A threshold from ``least`` up to this one that raises the bound ``known`` most per ideal that matters."""
-        if not self.levels or not self.instance.links_carry_cuts:
-            return threshold
-        between = self.cuts[(self.cuts >= least) & (self.cuts <= threshold)]
-        tried = np.append(np.unique(between), threshold)
-        return float(tried[np.argmax((tried - known) / np.searchsorted(self.cuts, tried))])
-
-    def that_matter(self, threshold: float) -> int:
-        """How many ideals of the finest level matter for a threshold at most.
-
-        Where a link carries what crosses an ideal's end, those that as much crosses matter above that alone.
-        """
-        return int(np.searchsorted(self.cuts, threshold)) if self.instance.links_carry_cuts else len(self.cuts)
-
     def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
         """See :func:`best_chain`; None also if there is no level."""
-        instance = self.instance.within(threshold)  # blocks are differences of sums
-        if np.isinf(instance.fastest).any():
+        if np.isinf(self.instance.within(threshold).fastest).any():
             return Chain(float("inf"), None)
-        chain: Chain | None = None
-        coarser: _Chains | None = None
+        chains = self.solve(threshold, stop)
+        return None if chains is None else chains.best
+
+    def solve(
+        self,
+        threshold: float,
+        stop: Stop,
+        elsewhere: Sequence[Elsewhere] = (),
+        limit: int = ALIVE_LIMIT,
+    ) -> Chains | None:
+        """All blocks below the threshold that chains may have, on the finest level that can be looked at.
+
+        Parameters
+        ----------
+        elsewhere : what stretches of nodes left out take at least, in any placement that is asked about.
+        limit : most ideals of a level between which blocks are worth looking for.
+        """
+        instance = self.instance.within(threshold)  # blocks are differences of sums
+        solved: Chains | None = None
         for level in reversed(self.levels):
-            chains = _Chains(instance, level, threshold, stop, coarser.reach() if coarser else None)
-            finer = chains.solve()
-            if finer is None:
-                return chain and replace(chain, finest=False)
-            chain, coarser = finer, chains
-            if chain.chip is None:
+            finer = Chains(instance, level, threshold, stop, solved, elsewhere)
+            if len(finer.work) > limit or not finer.solve():
+                break
+            solved = finer
+            if solved.best is not None and solved.best.chip is None:
                 break  # none exists
-        return chain
+        return solved
 
 
-class _Level:
+WORK, WORK_PER_BLOCK = 5e-5, 4e-7
+"""Units of work (stopping.py) for an ideal, and for each block that begins at it."""
+
+WORK_SLACK = 1e-9
+"""Relative rounding allowance when a block's compute is compared with the threshold."""
+
+
+class Level:
     """The ideals of some nodes: as bits, by work, and what lies before and behind them at least.
 
     Attributes
@@ -215,44 +244,70 @@ class _Level:
         assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
         self.before, self.behind, self.cut = BlockData(instance, kept).sums(self.words, fastest)
 
+    def longest(self, threshold: float) -> float:
+        """Most work of a block below the threshold, as ``work`` counts it."""
+        return threshold * (1 + WORK_SLACK) + self.trifle * len(self.kept.nodes)
 
-WORK, WORK_PER_BLOCK = 5e-5, 4e-7
-"""Units of work (stopping.py) for an ideal, and for each block that begins at it."""
+    def holds(self, node: int) -> BoolArray:
+        """(I,) whether each ideal holds a kept node."""
+        place = int(self.kept.place[node])
+        return np.asarray(self.words[:, place // 64] >> np.uint64(place % 64) & np.uint64(1) > 0)
 
-WORK_SLACK = 1e-9
-"""Relative rounding allowance when a block's compute is compared with the threshold."""
-
-
-class _Chains:
-    """Scores the blocks between ideals, window by window, and finds the best chain."""
-
-    def __init__(self, inst: Instance, level: _Level, threshold: float, stop: Stop, coarser: Reach | None) -> None:
-        self.inst, self.kept, self.hw, self.threshold, self.stop = inst, level.kept, inst.hardware, threshold, stop
-        self.words, self.work = level.words, level.work
-        self.longest = threshold * (1 + WORK_SLACK) + level.trifle * len(level.kept.nodes)
-        self.data = BlockData(inst, level.kept)
-        self.before, self.behind = self._chips_needed(level)
-        self.coarser, self.image = coarser, np.full(len(self.work), -1)
-        if inst.links_carry_cuts:
-            self.before[level.cut >= threshold] = MANY
-        self._leave_out()
-        if coarser is not None:
-            self.image = coarser.images(level.kept, self.words)
-            for needed, there in ((self.before, coarser.before), (self.behind, coarser.behind)):
-                np.maximum(needed, np.where(self.image < 0, MANY, there[self.image]), out=needed)
-            self._leave_out()
-
-    def _chips_needed(self, level: _Level) -> tuple[IntArray, IntArray]:
+    def chips_needed(
+        self, instance: Instance, threshold: float, elsewhere: Sequence[Elsewhere]
+    ) -> tuple[IntArray, IntArray]:
         """(I,) and (I,) how many chips the work before and behind each ideal takes, and its cut, sent and received."""
-        cut = level.cut if self.hw.transfers_charged.all() else np.zeros(len(level.cut))
+        hardware = instance.hardware
+        cut = self.cut if hardware.transfers_charged.all() else np.zeros(len(self.cut))
+        before, behind = self.before.copy(), self.behind.copy()
+        for stretch in elsewhere:
+            before += stretch.more * (self.holds(stretch.last) if stretch.last >= 0 else 0.0)
+            behind += stretch.more * (~self.holds(stretch.first) if stretch.first >= 0 else 0.0)
         needed = []
-        for load in (level.before, level.behind):
-            load = load + cut if self.hw.serial else np.maximum(load, cut)
+        for load in (before, behind):
+            load = load + cut if hardware.serial else np.maximum(load, cut)
             with np.errstate(divide="ignore", invalid="ignore"):
-                chips = np.where(load > 0, load / self.longest, 0.0)
+                chips = np.where(load > 0, load / self.longest(threshold), 0.0)
             needed.append(np.ceil(np.minimum(chips, MANY) * (1 - WORK_SLACK)).astype(np.int64))
         needed[0][0] = needed[1][-1] = 0
+        if instance.links_carry_cuts:
+            needed[0][self.cut >= threshold] = MANY
         return needed[0], needed[1]
+
+
+class Chains:
+    """Scores the blocks between ideals, window by window, and finds the best chain.
+
+    Attributes
+    ----------
+    words, work, rows : (I, words), (I,) and (I,) the ideals that leave enough chips to the rest: as bits, their work,
+        and which of the level's they are.
+    starts, ends : ideals at which blocks below the threshold begin, ascending, and for each those at which they end.
+    best : the best chain; None until solved.
+    """
+
+    def __init__(
+        self,
+        inst: Instance,
+        level: Level,
+        threshold: float,
+        stop: Stop,
+        coarser: Chains | None,
+        elsewhere: Sequence[Elsewhere] = (),
+    ) -> None:
+        self.inst, self.kept, self.hw, self.threshold, self.stop = inst, level.kept, inst.hardware, threshold, stop
+        self.level, self.words, self.work, self.rows = level, level.words, level.work, np.arange(len(level.work))
+        self.best: Chain | None = None
+        self.longest = level.longest(threshold)
+        self.data = BlockData(inst, level.kept)
+        self.before, self.behind = level.chips_needed(inst, threshold, elsewhere)
+        self.coarser, self.image = coarser.reach() if coarser is not None else None, np.full(len(self.work), -1)
+        self._leave_out()
+        if self.coarser is not None:
+            self.image = self.coarser.images(level.kept, self.words)
+            for needed, there in ((self.before, self.coarser.before), (self.behind, self.coarser.behind)):
+                np.maximum(needed, np.where(self.image < 0, MANY, there[self.image]), out=needed)
+            self._leave_out()
 
     def _leave_out(self) -> None:
         """Forget ideals that leave too few chips to the rest."""
@@ -260,6 +315,7 @@ class _Chains:
         alive[[0, -1]] = True
         self.words, self.work = np.ascontiguousarray(self.words[alive]), self.work[alive]
         self.before, self.behind, self.image = self.before[alive], self.behind[alive], self.image[alive]
+        self.rows = self.rows[alive]
 
     def _reach(self, first: IntArray) -> IntArray:
         """One behind the last ideal that a block beginning at each of ``first`` may end at."""
@@ -275,11 +331,14 @@ class _Chains:
             last = min(last, len(self.work) - 1)
             yield first, last, int(reach[last - 1])
 
-    def solve(self) -> Chain | None:
-        """Bellman over numbers of chips; blocks at or above the threshold, or in no chain, are never kept."""
+    def solve(self) -> bool:
+        """Bellman over numbers of chips; blocks at or above the threshold, or in no chain, are never kept.
+
+        Returns
+        -------
+        False if that is too much, or it was stopped.
+        """
         chips, count = self.inst.chips, len(self.work)
-        if count > ALIVE_LIMIT:
-            return None
         self.starts: list[int] = []
         self.ends: list[NDArray[np.int32]] = []
         self.loads: list[list[FloatArray]] = []
@@ -294,7 +353,7 @@ class _Chains:
             try:
                 blocks = Blocks(self.data, self.words[first:end])
             except TableTooLarge:
-                return None
+                return False
             starts = np.arange(first, last)[(self.before + self.behind)[first:last] <= chips]
             for some in candidates.portions(starts, end):
                 alive = self.reached[some] < MANY
@@ -309,12 +368,12 @@ class _Chains:
                 begins, ends = begins[worth], ends[worth]
                 self._keep(begins[good], ends[good].astype(np.int32), [load[good] for load in loads], back[good])
                 if self.pairs > PAIR_LIMIT or self.stop():
-                    return None
+                    return False
         self.before = np.maximum(self.reached, self.before)
-        if self.reached[-1] > chips:
-            return Chain(float("inf"), None)
-        path = best_path(self.hw, self._pairs(), count, self.threshold)
-        return Chain(float("inf"), None) if path is None else self._chain(path)
+        reached = self.reached[-1] <= chips
+        path = best_path(self.hw, self._pairs(), count, self.threshold) if reached else None
+        self.best = Chain(float("inf"), None) if path is None else self._chain(path)
+        return True
 
     def _keep(self, begins: IntArray, ends: NDArray[np.int32], loads: list[FloatArray], back: FloatArray) -> None:
         """Those blocks that begin where a chain can get in time, in the order of the ideals at which they begin."""

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from milp.advice import Advice
-from milp.coarsening import segments
 from milp.crowds import heaviest_crowd
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.frontiers import Frontiers, narrow_frontiers
 from milp.highs import compile_model, solve
-from milp.ideals import IDEAL_LIMIT, Ideals, best_chain
+from milp.ideals import IDEAL_LIMIT, Chain, best_chain
 from milp.incumbent import Incumbent
 from milp.solution import placement_of
+from milp.stretches import Stretches
 from milp.thresholds import FIRST_SLICE, SPLIT, Thresholds, affordable
 from milp.tightening import Tightening
 from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
-from partition.graph import BoolArray, IntArray
+from partition.graph import IntArray
 from partition.instance import Instance, contract
 from partition.orders import diverse_orders, order_by
 from partition.placement import Placement
@@ -53,20 +53,14 @@ EXACTNESS = 1e-9
 COMPLETION_SHARE = 0.25
 """Largest share of the time left that goes into completing the best chain of ideals."""
 
-SEGMENT_SHARE, SEGMENTS = 0.75, 3
-"""Largest share of the time left for the ideals of single stretches of the graph, and most of those looked at."""
+STRETCH_SHARE = 0.75
+"""Largest share of the time left for stretches of the graph."""
 
-SEGMENT_ATTEMPT = 0.65
+STRETCH_ATTEMPT = 0.65
 """Largest share of what is left of that for one period."""
 
-SEGMENT_PART = 0.6
-"""Largest part of all nodes that is worth looking at alone."""
-
-SEGMENT_LIMIT = 1_000_000
-"""Most ideals of a stretch worth enumerating; most leave too few chips and are dropped at once."""
-
-SEGMENT_PRECISION = 5e-3
-"""Relative precision to which the period of a stretch is bisected."""
+STRETCH_PRECISION = 5e-3
+"""Relative precision to which the period of stretches is bisected."""
 
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
@@ -122,7 +116,7 @@ def search(
             thresholds.minimise_with_cuts,
             lambda: _ideals(better(), incumbent, stop),
             thresholds.look_around,
-            lambda: _segments(better(), incumbent, stop),
+            lambda: _stretches(better(), incumbent, stop),
             lambda: _frontiers(better(), incumbent, stop, rng),
             lambda: _advised(incumbent, advice, stop),
             thresholds.run,
@@ -239,44 +233,28 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = I
         complete_chain(instance, incumbent, chain.chip, stop, seconds=COMPLETION_SHARE * stop.remaining)
 
 
-def _segments(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
-    """Where all ideals are too many: those of one stretch of the graph, by bisection of the period."""
-    incumbent.enter("segments")
-    part = stop.limited(SEGMENT_SHARE * stop.remaining)
-    waists, stretches = segments(instance)
-    sent = np.bincount(instance.source, weights=instance.tau, minlength=instance.nodes)
-    for stretch in stretches[:SEGMENTS]:
-        nodes = waists | stretch
-        high = incumbent.upper * (1 - EXACTNESS)
-        if (instance.fastest + 2 * sent)[stretch].sum() <= incumbent.lower:
-            break  # all of it fits on one chip
-        if nodes.sum() > SEGMENT_PART * instance.nodes or high - incumbent.lower <= SEGMENT_PRECISION * high or part():
-            continue
-        _bisect(instance, incumbent, Ideals(instance, high, part, SEGMENT_LIMIT, nodes), stretch, part)
-
-
-def _bisect(instance: Instance, incumbent: Incumbent, ideals: Ideals, stretch: BoolArray, stop: Stop) -> None:
-    """Periods below which a stretch has no chain, as long as there is time for larger ones."""
-    high, known = incumbent.upper * (1 - EXACTNESS), incumbent.lower
-    rate = 0.0  # seconds for each pair of ideals that matter, at the last period
-    while high - incumbent.lower > SEGMENT_PRECISION * high and not (incumbent.closed or stop()):
-        low = incumbent.lower
-        threshold = ideals.easier(low + SPLIT * (high - low), low, low + SEGMENT_PRECISION * high)
-        pairs = ideals.that_matter(threshold) ** 2
-        if rate * pairs > SEGMENT_ATTEMPT * stop.remaining:
+def _stretches(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
+    """Where all ideals are too many: those of one stretch of the graph after the other, by bisection of the period."""
+    incumbent.enter("stretches")
+    part = stop.limited(STRETCH_SHARE * stop.remaining)
+    high = incumbent.upper * (1 - EXACTNESS)
+    if high - incumbent.lower <= STRETCH_PRECISION * high:
+        return
+    stretches = Stretches(instance, high, incumbent.lower)
+    best: Chain | None = None
+    while stretches.found and high - incumbent.lower > STRETCH_PRECISION * high and not (incumbent.closed or part()):
+        limit = STRETCH_ATTEMPT * part.remaining
+        threshold = stretches.promising(incumbent.lower, high, limit, part)
+        if threshold is None:
             break
-        begun = stop.seconds
-        chain = ideals.best_chain(threshold, stop.limited(SEGMENT_ATTEMPT * stop.remaining))
-        if chain is not None:
-            incumbent.prove(min(chain.period, threshold), exact=True)
-        if chain is None or not chain.finest:  # more than can be looked at
+        verdict = stretches.ask(threshold, part.limited(limit))
+        if verdict.bound > 0:
+            incumbent.prove(min(verdict.bound, threshold), exact=True)
+        if verdict.bound < threshold:
             high = threshold
-            continue
-        if chain.chip is not None:  # as good as it gets
-            if incumbent.lower > known:
-                complete_chain(instance, incumbent, np.where(stretch, chain.chip, -1), stop)
-            break
-        rate = (stop.seconds - begun) / max(pairs, 1)
+            best = verdict.chain or best
+    if best is not None and best.chip is not None and not incumbent.closed:
+        complete_chain(instance, incumbent, np.where(stretches.found[0].nodes, best.chip, -1), stop)
 
 
 def _frontiers(instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator) -> None:

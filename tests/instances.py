@@ -252,3 +252,33 @@ def answer_of(result: Any) -> dict[str, Any]:
     """A result as the independent checker reads it: through its JSON."""
     data: dict[str, Any] = json.loads(result.to_json())
     return data
+
+
+def random_stages(
+    rng: np.random.Generator, *, stages: int = 2, width: int = 3, chips: int = 3, **rules: Any
+) -> tuple[Graph, Hardware]:
+    """Randomly wired stages one after the other, all that passes between two of them through one operation."""
+    b = GraphBuilder("stages")
+
+    def add(name: str, inputs: list[str]) -> None:
+        work = 0.0 if rng.random() < 0.2 else float(rng.integers(1, 9))
+        size = float(rng.integers(0, 5)) / 2
+        b.operation(name, "Op", inputs=inputs, outputs={name: size}, flops=work, bytes_accessed=0)
+
+    waist = ""
+    for stage in range(stages):
+        made: list[str] = []
+        read: set[str] = set()
+        for v in range(width):
+            inputs = [u for u in made if rng.random() < 0.5]
+            inputs = inputs or ([waist] if waist else [])
+            if waist and waist not in inputs and rng.random() < 0.3:
+                inputs.append(waist)
+            read |= set(inputs)
+            add(f"s{stage}v{v}", inputs)
+            made.append(f"s{stage}v{v}")
+        if stage < stages - 1 or rng.random() < 0.5:
+            waist = f"waist{stage}"
+            add(waist, [u for u in made if u not in read])
+    hardware = package(chips, transfers=str(rng.choice(["serial", "serial", "overlapped"])), **rules)
+    return b.build(), hardware

@@ -32,7 +32,7 @@ PHASES = (
     "ideals",
     "blocks",
     "milp",
-    "segments",
+    "stretches",
     "frontiers",
     "thresholds",
     "neighbourhoods",

@@ -279,7 +279,7 @@ def test_a_stretch_proves_what_all_ideals_are_too_many_for() -> None:
     stop = Stop(60)
     slice_orders(instance, incumbent, stop, np.random.default_rng(0))
     before = incumbent.bound
-    milp.search._segments(instance, incumbent, stop)
+    milp.search._stretches(instance, incumbent, stop)
     assert incumbent.bound > 1.5 * max(before, instance.unit)
 
 

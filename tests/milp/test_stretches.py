@@ -1,0 +1,103 @@
+"""Stretches between waists: whatever they prove, no placement contradicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from exhaustive import brute_force
+from instances import package, random_stages
+
+import milp.ideals
+import milp.stretches
+from milp.stretches import Stretches
+from partition import GraphBuilder
+from partition.description import describe
+from partition.instance import contract
+from partition.stopping import Stop
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several levels and both looks, although there are few nodes and few ideals."""
+    monkeypatch.setattr(milp.stretches, "PART", 2.0)
+    monkeypatch.setattr(milp.ideals, "FEW", 2)
+    monkeypatch.setattr(milp.ideals, "STEP", 1)
+    monkeypatch.setattr(milp.ideals, "STEPS", (0.1, 0.2, 0.4))
+
+
+def bound(stretches: Stretches, threshold: float) -> float:
+    return stretches.ask(threshold, Stop()).bound
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("few", [5_000, 4, 0])
+def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against brute force, at thresholds above the optimum; just below it, many are disproved."""
+    monkeypatch.setattr(milp.stretches, "FEW_ALIVE", few)
+    asked = tight = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        rules = {rule: bool(rng.random() < 0.3) for rule in ("triangle", "memory", "replication", "relays")}
+        graph, hardware = random_stages(
+            rng, stages=int(rng.integers(2, 4)), width=3, chips=int(rng.integers(2, 5)), **rules
+        )
+        try:
+            best, _ = brute_force(describe(graph, hardware), limit=60_000)
+        except OverflowError:
+            continue
+        if best is None:
+            continue
+        instance = contract(graph, hardware)
+        best /= instance.unit
+        stretches = Stretches(instance, 2 * best, 0.0)
+        for factor in (1 + 1e-9, 1.01, 1.2, 1.7):
+            if stretches.found:
+                asked += 1
+                assert bound(stretches, factor * best) <= best * (1 + 1e-9), (seed, factor)
+        tight += bool(stretches.found) and bound(stretches, best * (1 - 1e-6)) > best * (1 - 1e-4)
+    assert asked > 100
+    assert tight > 20
+
+
+def test_stretches_that_fit_alone_may_not_fit_together() -> None:
+    """Two stages of two heavy operations side by side, four chips: each fits on two, but not within what is left.
+
+    A cut through a stage costs both chips beside it the transfer of its input and of its result.
+    """
+    b = GraphBuilder("stages")
+    b.operation("waist0", "Op", outputs={"waist0": 1.0}, flops=1, bytes_accessed=0)
+    for stage in range(3):
+        for v in range(3):
+            name = f"s{stage}v{v}"
+            b.operation(name, "Op", inputs=[f"waist{stage}"], outputs={name: 1.0}, flops=4, bytes_accessed=0)
+        inputs = [f"s{stage}v{v}" for v in range(3)]
+        b.operation(
+            f"waist{stage + 1}", "Op", inputs=inputs, outputs={f"waist{stage + 1}": 1.0}, flops=1, bytes_accessed=0
+        )
+    graph = b.build()
+    hardware = package(4, transfers="serial", triangle=False, memory=False, replication=False, relays=False)
+    best, _ = brute_force(describe(graph, hardware), limit=3_000_000)
+    assert best is not None
+    instance = contract(graph, hardware)
+    best /= instance.unit
+    stretches = Stretches(instance, best, 0.0)
+    assert len(stretches.found) == 3
+    below = best * (1 - 1e-6)
+    assert bound(stretches, below) == below
+    alone = max(
+        milp.ideals.Ideals(instance, best, Stop(), 5_000, stretches.waists | each.nodes)
+        .solve(below, Stop())
+        .best.period  # type: ignore[union-attr]
+        for each in stretches.found
+    )
+    assert alone < below
+
+
+def test_the_most_promising_threshold_is_affordable() -> None:
+    rng = np.random.default_rng(0)
+    graph, hardware = random_stages(rng, stages=3, width=6, chips=4)
+    stretches = Stretches(contract(graph, hardware), 2.0, 0.0)
+    assert stretches.found
+    threshold = stretches.promising(1.0, 2.0, 10.0, Stop())
+    assert threshold is not None and 1.0 < threshold < 2.0
+    assert stretches.promising(1.0, 2.0, 0.0, Stop()) is None
