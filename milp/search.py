@@ -59,8 +59,11 @@ STRETCH_SHARE = 0.75
 STRETCH_ATTEMPT = 0.65
 """Largest share of what is left of that for one period."""
 
+STRETCH_STEP = 0.6
+"""Largest part of what is open that one threshold of stretches may close."""
+
 STRETCH_PRECISION = 5e-3
-"""Relative precision to which the period of stretches is bisected."""
+"""Relative precision to which the period of stretches is looked for."""
 
 FRONTIER_SHARE = 0.4
 """Largest share of the time left that goes into the program over frontiers."""
@@ -234,7 +237,7 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = I
 
 
 def _stretches(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
-    """Where all ideals are too many: those of one stretch of the graph after the other, by bisection of the period."""
+    """Where all ideals are too many: those of the stretches of the graph, below one period after the other."""
     incumbent.enter("stretches")
     part = stop.limited(STRETCH_SHARE * stop.remaining)
     high = incumbent.upper * (1 - EXACTNESS)
@@ -244,15 +247,16 @@ def _stretches(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     best: Chain | None = None
     while stretches.found and high - incumbent.lower > STRETCH_PRECISION * high and not (incumbent.closed or part()):
         limit = STRETCH_ATTEMPT * part.remaining
-        threshold = stretches.promising(incumbent.lower, high, limit, part)
+        top = incumbent.lower + STRETCH_STEP * (high - incumbent.lower)
+        threshold = stretches.promising(incumbent.lower, top, limit, part)
         if threshold is None:
             break
         verdict = stretches.ask(threshold, part.limited(limit))
-        if verdict.bound > 0:
-            incumbent.prove(min(verdict.bound, threshold), exact=True)
+        incumbent.prove(verdict.bound, exact=True)
         if verdict.bound < threshold:
-            high = threshold
-            best = verdict.chain or best
+            high, best = threshold, verdict.chain or best
+            if verdict.finest:
+                break
     if best is not None and best.chip is not None and not incumbent.closed:
         complete_chain(instance, incumbent, np.where(stretches.found[0].nodes, best.chip, -1), stop)
 

@@ -15,7 +15,7 @@ least so much.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,8 +43,11 @@ NARROWEST = 9
 THRESHOLDS = 40
 """Thresholds among which the most promising is chosen."""
 
-RATE, POWER, OVERHEAD = 2e-6, 1.5, 1.0
-"""Seconds for a threshold: by a power of the ideals that leave enough chips, before one was looked at, and besides."""
+POWER = 1.5
+"""Effort for a threshold: a power of the ideals that leave enough chips."""
+
+RATE, OVERHEAD = 2e-6, 1.0
+"""Seconds for a unit of effort, before any was measured, and besides."""
 
 SLACK = 1e-9
 """Relative rounding allowance of sums over stretches."""
@@ -76,10 +79,12 @@ class Verdict:
     ----------
     bound : no placement has a smaller period. If that is the threshold, it is disproved.
     chain : the best chain of the heaviest stretch, on the finest level looked at.
+    finest : whether that is the finest of all, so that a smaller threshold will hardly be disproved.
     """
 
     bound: float
-    chain: Chain | None
+    chain: Chain | None = None
+    finest: bool = False
 
 
 class Stretches:
@@ -111,7 +116,7 @@ class Stretches:
         self._ideals: dict[tuple[int, float, int], Ideals] = {}
         self.usage = [s.work for s in self.found]  # of the threshold asked about
         self._seen = self._elsewhere(0)
-        self._rate, self._expected = RATE, 1.0
+        self._rate = self._effort = 0.0  # seconds for a unit of effort, and units of the threshold asked about
 
     def _stretch(self, nodes: BoolArray) -> Stretch:
         waists, inside = np.flatnonzero(self.waists), np.flatnonzero(nodes)
@@ -121,47 +126,47 @@ class Stretches:
         return Stretch(nodes, first, last if last < len(nodes) else -1, work, before, behind)
 
     def promising(self, low: float, high: float, seconds: float, stop: Stop) -> float | None:
-        """The threshold between two that raises the bound ``low`` most for its time, None if all take too long."""
+        """The threshold between two to ask about next, in that many seconds; None if all take too long.
+
+        At first what raises the bound ``low`` most for its time, which also tells how long things take, then what
+        raises it most.
+        """
         ideals = self._ideals_of(0, self.most, MOST_IDEALS, stop)
         levels = ideals.levels[1:] or ideals.levels  # coarser levels leave few ideals of the finest one
         tried = np.linspace(low, high, THRESHOLDS + 2)[1:-1]
-        work = np.zeros(len(tried))
+        effort = np.zeros(len(tried))
         for t, threshold in enumerate(tried.tolist()):
             for level in levels:
                 before, behind = level.chips_needed(self.instance, threshold, self._seen)
-                work[t] += float((before + behind <= self.instance.chips).sum()) ** POWER
-        expected = self._rate * work
-        gain = np.where(expected <= seconds, (tried - low) / (expected + OVERHEAD), 0.0)
-        best = int(np.argmax(gain))
-        self._expected = float(work[best])
+                effort[t] += float((before + behind <= self.instance.chips).sum()) ** POWER
+        expected = effort * (self._rate or RATE)
+        gain = np.where(expected <= seconds, tried - low, 0.0)
+        best = int(np.argmax(gain if self._rate else gain / (expected + OVERHEAD)))
+        self._effort = float(effort[best])
         return float(tried[best]) if gain[best] > 0 else None
 
     def ask(self, threshold: float, stop: Stop) -> Verdict:
         """Whether all stretches fit into chips that have less than ``threshold`` to give each."""
-        begun, verdict = stop.seconds, self._ask(threshold, stop)
-        self._rate = (stop.seconds - begun) / self._expected
-        return verdict
-
-    def _ask(self, threshold: float, stop: Stop) -> Verdict:
         self.usage = [s.work for s in self.found]
         stretches = range(len(self.found))
         for i in stretches if self.by_width else ():
             self.usage[i] = self._at_first_sight(i, threshold, stop)
             if self.usage[i] > self._room(i, threshold):
-                return Verdict(threshold, None)
+                return Verdict(threshold)
         self._seen = self._elsewhere(0)
-        bound = 0.0
-        heaviest: Chain | None = None
+        verdict = Verdict(0.0)
         for i in stretches:
             if stop():
                 break
-            self.usage[i], chain = self._look(i, threshold, self._width(i, threshold), MOST_IDEALS, stop)
+            begun = stop.seconds
+            self.usage[i], chain, finest = self._look(i, threshold, self._width(i, threshold), MOST_IDEALS, stop)
+            if i == 0 and self._effort:
+                self._rate = (stop.seconds - begun) / self._effort
             if self.usage[i] > self._room(i, threshold):
-                return Verdict(threshold, heaviest)
-            if chain is not None:
-                bound = max(bound, min(chain.period, threshold))
-                heaviest = chain if i == 0 else heaviest
-        return Verdict(bound, heaviest)
+                return Verdict(threshold)
+            bound = min(chain.period, threshold) if chain is not None else 0.0
+            verdict = Verdict(bound, chain, finest) if i == 0 else replace(verdict, bound=max(verdict.bound, bound))
+        return verdict
 
     def _room(self, i: int, threshold: float) -> float:
         """What chips have to give to a stretch."""
@@ -188,23 +193,24 @@ class Stretches:
             width = max(self.most / 2 ** (k / 2), self.least_width)
             if work + 2 * width <= least:
                 continue
-            found, _ = self._look(i, threshold, width, FEW_IDEALS, stop)
+            found, *_ = self._look(i, threshold, width, FEW_IDEALS, stop)
             least = max(least, found)
             if width >= enough or least < work + 2 * width or stop():
                 break
         return least
 
-    def _look(self, i: int, threshold: float, width: float, limit: int, stop: Stop) -> tuple[float, Chain | None]:
-        """The least usage of a stretch, and its best chain if that may be as wide as can be."""
+    def _look(self, i: int, threshold: float, width: float, limit: int, stop: Stop) -> tuple[float, Chain | None, bool]:
+        """The least usage of a stretch, its best chain if that may be as wide as can be, and if that is the finest."""
         stretch, least = self.found[i], self.usage[i]
+        ideals = self._ideals_of(i, width, limit, stop)
         alive = FEW_ALIVE if limit == FEW_IDEALS else ALIVE_LIMIT
-        chains = self._ideals_of(i, width, limit, stop).solve(threshold, stop, self._elsewhere(i), alive)
+        chains = ideals.solve(threshold, stop, self._elsewhere(i), alive)
         if chains is None or chains.best is None:
-            return least, None
+            return least, None, False
         least = np.inf if chains.best.chip is None else max(least, self._least_usage(stretch, chains, threshold))
         if width < threshold:
-            return min(least, max(self.usage[i], stretch.work + 2 * width)), None
-        return least, chains.best
+            return min(least, max(self.usage[i], stretch.work + 2 * width)), None, False
+        return least, chains.best, chains.level is ideals.levels[0]
 
     def _ideals_of(self, i: int, width: float, limit: int, stop: Stop) -> Ideals:
         key = i, width, limit
