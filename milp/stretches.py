@@ -49,6 +49,9 @@ POWER = 1.5
 RATE, OVERHEAD = 2e-6, 1.0
 """Seconds for a unit of effort, before any was measured, and besides."""
 
+WIDER = 1 + 1e-6
+"""By how much ideals may be wider than there is room for, beyond rounding."""
+
 SLACK = 1e-9
 """Relative rounding allowance of sums over stretches."""
 
@@ -132,6 +135,8 @@ class Stretches:
         raises it most.
         """
         ideals = self._ideals_of(0, self.most, MOST_IDEALS, stop)
+        if not ideals.levels:
+            return None
         levels = ideals.levels[1:] or ideals.levels  # coarser levels leave few ideals of the finest one
         tried = np.linspace(low, high, THRESHOLDS + 2)[1:-1]
         effort = np.zeros(len(tried))
@@ -182,8 +187,8 @@ class Stretches:
         ]
 
     def _width(self, i: int, threshold: float) -> float:
-        """What may cross ideals where there is so much room for a stretch."""
-        width = (self._room(i, threshold) - self.found[i].work) / 2
+        """What may cross ideals of a stretch: chains through wider ones take more than there is room for."""
+        width = (self._room(i, threshold) - self.found[i].work) / 2 * WIDER
         return max(width, self.least_width) if self.by_width and width < threshold else self.most
 
     def _at_first_sight(self, i: int, threshold: float, stop: Stop) -> float:

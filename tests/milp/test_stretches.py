@@ -93,6 +93,17 @@ def test_stretches_that_fit_alone_may_not_fit_together() -> None:
     assert alone < below
 
 
+def test_what_is_too_much_or_stopped_is_no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a sceptic: without any level of ideals, a threshold was asked about and its time divided by nothing."""
+    graph, hardware = random_stages(np.random.default_rng(0), stages=3, width=6, chips=4)
+    instance = contract(graph, hardware)
+    assert Stretches(instance, 2.0, 0.0).promising(1.0, 2.0, 10.0, Stop().limited(0.0)) is None
+    monkeypatch.setattr(milp.stretches, "MOST_IDEALS", 2)
+    stretches = Stretches(instance, 2.0, 0.0)
+    assert stretches.promising(1.0, 2.0, 10.0, Stop()) is None
+    assert stretches.ask(1.5, Stop()).bound <= 1.5
+
+
 def test_the_most_promising_threshold_is_affordable() -> None:
     rng = np.random.default_rng(0)
     graph, hardware = random_stages(rng, stages=3, width=6, chips=4)
