@@ -44,11 +44,13 @@ def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every phase is over soon, and none closes the gap."""
     for module in (milp.search, milp.thresholds):
         monkeypatch.setattr(module, "FIRST_SLICE", 0.1)
-    for share in ("SEGMENT_SHARE", "FRONTIER_SHARE"):
+    for share in ("STRETCH_SHARE", "FRONTIER_SHARE"):
         monkeypatch.setattr(milp.search, share, 0.01)
 
 
-def solve_hard(strike: object, phase: str, *, time_limit: float = 20.0) -> tuple[object, list[str]]:
+def solve_hard(
+    strike: object, phase: str, *, time_limit: float = 20.0, work_limit: float | None = None
+) -> tuple[object, list[str]]:
     """Solve something that passes through all phases; ``strike`` at the first report of one of them."""
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
     seen: list[str] = []
@@ -59,7 +61,7 @@ def solve_hard(strike: object, phase: str, *, time_limit: float = 20.0) -> tuple
             strike()  # type: ignore[operator]
         seen.append(progress.phase)
 
-    result = partition(graph, hardware, time_limit=time_limit, on_progress=report)
+    result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, on_progress=report)
     certify(describe(graph, hardware), answer_of(result))
     assert result.placement is not None and 0 < result.bound <= result.period
     assert phase in seen
@@ -95,7 +97,7 @@ def test_memory_that_runs_out_ends_the_phase_alone(phase: str) -> None:
     def exhaust() -> None:
         raise MemoryError
 
-    result, seen = solve_hard(exhaust, phase, time_limit=15)
+    result, seen = solve_hard(exhaust, phase, time_limit=60, work_limit=4)
     assert f"out of memory in {phase}" in result.faults and not result.interrupted  # type: ignore[attr-defined]
     assert phase == "thresholds" or seen[-1] != phase
 

@@ -35,14 +35,14 @@ def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.Monke
     """Against brute force, at thresholds above the optimum; just below it, many are disproved."""
     monkeypatch.setattr(milp.stretches, "FEW_ALIVE", few)
     asked = tight = 0
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         rules = {rule: bool(rng.random() < 0.3) for rule in ("triangle", "memory", "replication", "relays")}
         graph, hardware = random_stages(
             rng, stages=int(rng.integers(2, 4)), width=3, chips=int(rng.integers(2, 5)), **rules
         )
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=60_000)
+            best, _ = brute_force(describe(graph, hardware), limit=20_000)
         except OverflowError:
             continue
         if best is None:
@@ -55,8 +55,8 @@ def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.Monke
                 asked += 1
                 assert bound(stretches, factor * best) <= best * (1 + 1e-9), (seed, factor)
         tight += bool(stretches.found) and bound(stretches, best * (1 - 1e-6)) > best * (1 - 1e-4)
-    assert asked > 100
-    assert tight > 20
+    assert asked > 40
+    assert tight > 8
 
 
 def test_stretches_that_fit_alone_may_not_fit_together() -> None:
