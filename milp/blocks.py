@@ -105,7 +105,7 @@ class BlockData:
 
         Parameters
         ----------
-        words : (I, words) the ideals as bits. time : (N,) least time of each node.
+        words : (I, words) the ideals as bits, fastest where similar ones are neighbours. time : (N,) least times.
 
         Returns
         -------
@@ -122,14 +122,57 @@ class BlockData:
         own = time[kept.nodes]
         parts = []
         for begin in range(0, len(words), CHUNK):
-            held = member(words[begin : begin + CHUNK])[:, :count].astype(np.float32)
-            live = (held[:, kept.place[self.source]] > 0) & (held @ read < self.degree)
+            # Neighbours by work differ in few nodes: only these are tabulated.
+            some_words = words[begin : begin + CHUNK]
+            common = member(np.bitwise_and.reduce(some_words, axis=0)[None])[0][:count]
+            never = 1 - member(np.bitwise_or.reduce(some_words, axis=0)[None])[0][:count]
+            active = np.flatnonzero((common == 0) & (never == 0))
+            held = _columns(some_words, active)
             rest = 1 - held
-            before = held @ own + (held @ inside > 0) @ inside_time
-            behind = rest @ own + (rest @ outside > 0) @ outside_time
-            parts.append(np.stack([before, behind, live @ forward]))
+            before = common @ own + held @ own[active] + _hits(common, inside, held, active) @ inside_time
+            behind = never @ own + rest @ own[active] + _hits(never, outside, rest, active) @ outside_time
+            parts.append(np.stack([before, behind, self._cut(common, held, active, read, forward)]))
         before, behind, cut = np.concatenate(parts, axis=1)
         return before, behind, cut
+
+    def _cut(
+        self,
+        common: NDArray[np.uint8],
+        held: NDArray[np.float32],
+        active: IntArray,
+        read: sp.csr_array,
+        forward: FloatArray,
+    ) -> FloatArray:
+        """(I,) what crosses ideals that hold ``common`` and, of the ``active`` nodes, those in ``held``."""
+        source = self.kept.place[self.source]
+        column = np.full(len(common), -1)
+        column[active] = np.arange(len(active))
+        readers, made = common @ read, common[source] > 0
+        changes = column[source] >= 0
+        changes[read[active].indices] = True
+        fixed = float((made & (readers < self.degree) & ~changes) @ forward)
+        rows = np.flatnonzero(changes)
+        at = column[source[rows]]
+        here = np.where(at >= 0, held[:, at] > 0, made[rows])
+        live = here & (readers[rows] + held @ read[active][:, rows] < self.degree[rows])
+        return np.asarray(fixed + live @ forward[rows])
+
+
+def _columns(words: NDArray[np.uint64], places: IntArray) -> NDArray[np.float32]:
+    """(I, places) 0 or 1, whether each ideal holds the nodes at these places."""
+    varying = np.unique(places // 64)
+    narrow = member(words[:, varying])
+    return narrow[:, 64 * np.searchsorted(varying, places // 64) + places % 64].astype(np.float32)
+
+
+def _hits(
+    always: NDArray[np.uint8], patterns: sp.csr_array, held: NDArray[np.float32], active: IntArray
+) -> NDArray[np.bool_]:
+    """(I, P) whether each ideal holds a node of each pattern (nodes, P): nodes it holds always, and active ones."""
+    hit = np.repeat((always @ patterns > 0)[None], len(held), axis=0)
+    some = np.unique(patterns[active].indices)
+    hit[:, some] |= held @ patterns[active][:, some] > 0
+    return hit
 
 
 def _patterns(masks: list[int], amounts: FloatArray, count: int) -> tuple[sp.csr_array, FloatArray]:

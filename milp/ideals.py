@@ -149,6 +149,8 @@ class Ideals:
         """The finest level with few enough ideals, if it leaves out next to no work, and coarser ones to prepare it."""
         found: list[tuple[Kept, NDArray[np.uint64]]] = []
         for tiny, node in self._choices((*TINY, *COARSE)):
+            if stop():
+                break
             if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
                 break
             kept = Kept(self.instance, node & found[-1][0].node if found else node)
@@ -161,6 +163,8 @@ class Ideals:
         """The same whatever is left out; begun with the coarsest, as too many ideals take long to be found too many."""
         found: list[tuple[Kept, NDArray[np.uint64]]] = []
         for _, node in self._choices((*TINY[:-1], *STEPS)[::-1], among):
+            if stop():
+                break
             kept = Kept(self.instance, node | found[-1][0].node if found else node)
             words = self._all_of(kept, limit, stop)
             if words is None:
@@ -205,6 +209,8 @@ class Ideals:
         instance = self.instance.within(threshold)  # blocks are differences of sums
         solved: Chains | None = None
         for level in reversed(self.levels):
+            if stop():
+                break
             finer = Chains(instance, level, threshold, stop, solved, elsewhere)
             if len(finer.work) > limit or not finer.solve():
                 break

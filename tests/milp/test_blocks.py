@@ -8,10 +8,11 @@ from exhaustive import brute_force
 from instances import long_skip, package, random_instance, random_training_instance
 from numpy.typing import NDArray
 
+import milp.blocks
 import milp.ideals
 from milp.blocks import BlockData, Blocks
 from milp.coarsening import kept_nodes
-from milp.enumeration import Kept
+from milp.enumeration import Kept, member
 from milp.ideals import best_chain
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.description import describe
@@ -234,3 +235,27 @@ def test_what_flows_back_is_beyond_the_rule(topology: str, window: int, monkeypa
     instance = contract(graph, hardware)
     chain = best_chain(instance, 2 * period / instance.unit)
     assert chain is not None and chain.period * instance.unit <= period * (1 + 1e-9)
+
+
+def test_sums_of_ideals_are_those_of_their_nodes_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few ideals at a time, so that most nodes are common to all of them or to none."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        instance = contract(*random_instance(rng))
+        kept = Kept(instance, ~instance.replicable)
+        words = kept.enumerate(5_000, Stop())
+        assert words is not None
+        words = words[rng.permutation(len(words))]
+        monkeypatch.setattr(milp.blocks, "CHUNK", int(rng.integers(1, 9)))
+        data = BlockData(instance, kept)
+        before, behind, cut = data.sums(words, instance.fastest)
+        for i, word in enumerate(member(words)[:, : len(kept.nodes)]):
+            inside = np.zeros(instance.nodes, dtype=bool)
+            inside[kept.nodes[word > 0]] = True
+            crossing = 0.0
+            for t, (tau, source) in enumerate(zip(data.tau, data.source, strict=True)):
+                readers = data.readers[1][data.readers[0] == t]
+                crossing += tau * (not data.both_ways[t] and inside[source] and not inside[readers].all())
+            assert before[i] == pytest.approx(instance.fastest[kept.nodes][word > 0].sum(), abs=1e-12)
+            assert behind[i] == pytest.approx(instance.fastest[kept.nodes][word == 0].sum(), abs=1e-12)
+            assert cut[i] == pytest.approx(crossing, abs=1e-12)
