@@ -15,6 +15,12 @@ from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.stopping import Stop
 
+BUILD_SECONDS = 2e-3
+"""Seconds to build and compile the model of three chips, per node, as measured on 100,000 operations."""
+
+BUILD_SHARE = 0.4
+"""Largest share of the time left that this may take."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cheapest:
@@ -91,7 +97,7 @@ class BlockCapacity:
         """
         model = self._period_model(upper, stop)
         if model is None:
-            return Cheapest(0.0)
+            return Cheapest(0.0, settled=False)
         if crowd is not None:
             inside = (model.family == "y") & (model.chip <= 1)
             inside[inside] = crowd[model.node[inside]]
@@ -124,9 +130,14 @@ class BlockCapacity:
         return None if compiled is None else replace(compiled, cost=np.where(compiled.family == "T", 1.0, 0.0))
 
     def _compiled(self, threshold: float, stop: Stop) -> MatrixModel | None:
-        """The three-chip model with the block's compute as objective (negated: HiGHS minimises)."""
+        """The three-chip model with the block's compute as objective (negated: HiGHS minimises).
+
+        None if nothing fits, or if building it would take too much of the time left.
+        """
         if self._model is None or not threshold <= self._covers <= COVERED * threshold:
             inst = self.three
+            if BUILD_SECONDS * inst.nodes > BUILD_SHARE * stop.remaining:
+                return None
             whole = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, 2))
             bare = Choices(no_skipping=False, triangle=False)
             try:
