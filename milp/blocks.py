@@ -5,7 +5,10 @@ Only nodes in which the ideals of a window differ are tabulated; all others lie 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -112,78 +115,134 @@ class BlockData:
         (I,), (I,) and (I,) in units of the instance.
         """
         inst, kept = self.inst, self.kept
-        count = len(kept.nodes)
         others = [v for v in np.flatnonzero(~kept.node & ~inst.replicable).tolist() if time[v] > 0]
-        inside, inside_time = _patterns([kept.consumers[v] for v in others], time[others], count)
-        outside, outside_time = _patterns([kept.producers[v] for v in others], time[others], count)
-        row, reader = self.readers
-        read = sp.csr_array((np.ones(len(row), np.float32), (kept.place[reader], row)), shape=(count, len(self.tau)))
+        inside = _patterns([kept.consumers[v] for v in others], time[others], kept)
+        outside = _patterns([kept.producers[v] for v in others], time[others], kept)
         forward = np.where(self.both_ways, 0.0, self.tau)
-        own = time[kept.nodes]
         parts = []
         for begin in range(0, len(words), CHUNK):
-            # Neighbours by work differ in few nodes: only these are tabulated.
-            some_words = words[begin : begin + CHUNK]
-            common = member(np.bitwise_and.reduce(some_words, axis=0)[None])[0][:count]
-            never = 1 - member(np.bitwise_or.reduce(some_words, axis=0)[None])[0][:count]
-            active = np.flatnonzero((common == 0) & (never == 0))
-            held = _columns(some_words, active)
-            rest = 1 - held
-            before = common @ own + held @ own[active] + _hits(common, inside, held, active) @ inside_time
-            behind = never @ own + rest @ own[active] + _hits(never, outside, rest, active) @ outside_time
-            parts.append(np.stack([before, behind, self._cut(common, held, active, read, forward)]))
+            window = Window(kept, words[begin : begin + CHUNK])
+            never = kept.node & ~window.common & ~window.active
+            active = time[window.nodes]
+            before = time[window.common].sum() + window.sums(active) + inside.sums(window, lambda held, _: held > 0)
+            behind = time[never].sum() + (1 - window.member) @ active
+            behind = behind + outside.sums(window, lambda held, size: held < size)
+            touched = self.touched(window)
+            rows = np.flatnonzero(touched)
+            live = self.made(window, rows) & (window.counts(self.readers, rows, len(self.tau)) < self.degree[rows])
+            cut = live @ forward[rows] + forward[self.passing(window, touched)].sum()
+            parts.append(np.stack([before, behind, cut]))
         before, behind, cut = np.concatenate(parts, axis=1)
         return before, behind, cut
 
-    def _cut(
-        self,
-        common: NDArray[np.uint8],
-        held: NDArray[np.float32],
-        active: IntArray,
-        read: sp.csr_array,
-        forward: FloatArray,
-    ) -> FloatArray:
-        """(I,) what crosses ideals that hold ``common`` and, of the ``active`` nodes, those in ``held``."""
-        source = self.kept.place[self.source]
-        column = np.full(len(common), -1)
-        column[active] = np.arange(len(active))
-        readers, made = common @ read, common[source] > 0
-        changes = column[source] >= 0
-        changes[read[active].indices] = True
-        fixed = float((made & (readers < self.degree) & ~changes) @ forward)
-        rows = np.flatnonzero(changes)
-        at = column[source[rows]]
-        here = np.where(at >= 0, held[:, at] > 0, made[rows])
-        live = here & (readers[rows] + held @ read[active][:, rows] < self.degree[rows])
-        return np.asarray(fixed + live @ forward[rows])
+    def touched(self, window: Window) -> BoolArray:
+        """(R,) tensors with a producer or a reader in which the ideals of a window differ."""
+        tensors, readers = self.readers
+        touched = window.active[self.source]
+        touched[tensors[window.active[readers]]] = True
+        return np.asarray(touched)
+
+    def passing(self, window: Window, touched: BoolArray) -> BoolArray:
+        """(R,) of the other tensors, those made in all ideals of a window and wanted behind all of them."""
+        held = window.held_by_all(self.readers, len(self.tau))
+        return np.asarray(window.common[self.source] & (held < self.degree) & ~touched)
+
+    def made(self, window: Window, rows: IntArray) -> BoolArray:
+        """(I, rows) whether each ideal holds the producer of each of these tensors."""
+        return np.asarray(window.counts((np.arange(len(self.source)), self.source), rows, len(self.tau)) > 0)
 
 
-def _columns(words: NDArray[np.uint64], places: IntArray) -> NDArray[np.float32]:
-    """(I, places) 0 or 1, whether each ideal holds the nodes at these places."""
-    varying = np.unique(places // 64)
-    narrow = member(words[:, varying])
-    return narrow[:, 64 * np.searchsorted(varying, places // 64) + places % 64].astype(np.float32)
+class Window:
+    """Ideals of which most hold the same nodes: those that all hold, and a column for each node in which they differ.
+
+    Attributes
+    ----------
+    common, active : (N,) bool, the nodes that all ideals hold, and those that only some hold.
+    nodes : the active ones, a column each.
+    """
+
+    def __init__(self, kept: Kept, words: NDArray[np.uint64]) -> None:
+        self.words = words
+        common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
+        self.varying = np.flatnonzero(common != some)
+        self.inside = member((some & ~common)[None])[0] > 0
+        self.nodes = kept.nodes[self.inside[: len(kept.nodes)]]
+        self.active = np.zeros(len(kept.node), dtype=bool)
+        self.active[self.nodes] = True
+        self.common = np.zeros(len(kept.node), dtype=bool)
+        self.common[kept.nodes[member(common[None])[0][: len(kept.nodes)] > 0]] = True
+        self.column = np.full(len(kept.node), -1)
+        self.column[self.nodes] = np.arange(len(self.nodes))
+
+    @cached_property
+    def member(self) -> NDArray[np.uint8]:
+        """(I, nodes) 0 or 1, whether each ideal holds each active node."""
+        return member(self.words[:, self.varying])[:, self.inside.reshape(-1, 64)[self.varying].reshape(-1)]
+
+    def sums(self, amounts: FloatArray) -> FloatArray:
+        """(I, ...) sum of ``amounts`` (nodes, ...) over the active nodes of each ideal."""
+        step = CHUNK
+        parts = [self.member[b : b + step].astype(np.float64) @ amounts for b in range(0, len(self.member), step)]
+        return np.concatenate(parts)
+
+    def counts(
+        self, pairs: tuple[IntArray, IntArray], rows: IntArray, count: int, dtype: type = np.int16
+    ) -> NDArray[Any]:
+        """(I, rows) how many of the nodes paired with each of ``rows`` (of ``count``) an ideal holds."""
+        number = np.full(count, -1)
+        number[rows] = np.arange(len(rows))
+        row, node = pairs
+        row, node = number[row[number[row] >= 0]], node[number[row] >= 0]
+        base: NDArray[Any] = self.held_by_all((row, node), len(rows)).astype(dtype)
+        here = self.active[node]
+        matrix = sp.csr_array(
+            (np.ones(int(here.sum()), np.float32), (self.column[node[here]], row[here])),
+            shape=(self.member.shape[1], len(rows)),
+        )
+        step = CHUNK
+        parts = [self.member[b : b + step].astype(np.float32) @ matrix for b in range(0, len(self.member), step)]
+        return np.asarray(np.concatenate(parts).astype(dtype) + base)
+
+    def held_by_all(self, pairs: tuple[IntArray, IntArray], count: int) -> IntArray:
+        """(count,) how many of the nodes paired with each row all ideals hold."""
+        row, node = pairs
+        return np.bincount(row[self.common[node]], minlength=count)
+
+    def active_rows(self, pairs: tuple[IntArray, IntArray]) -> IntArray:
+        """The rows that are paired with an active node."""
+        return np.unique(pairs[0][self.active[pairs[1]]])
 
 
-def _hits(
-    always: NDArray[np.uint8], patterns: sp.csr_array, held: NDArray[np.float32], active: IntArray
-) -> NDArray[np.bool_]:
-    """(I, P) whether each ideal holds a node of each pattern (nodes, P): nodes it holds always, and active ones."""
-    hit = np.repeat((always @ patterns > 0)[None], len(held), axis=0)
-    some = np.unique(patterns[active].indices)
-    hit[:, some] |= held @ patterns[active][:, some] > 0
-    return hit
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """Distinct sets of kept nodes, none of them empty.
+
+    Attributes
+    ----------
+    pairs : (P,) and (P,) set and node. size, amount : of each set, its nodes and an amount.
+    """
+
+    pairs: tuple[IntArray, IntArray]
+    size: IntArray
+    amount: FloatArray
+
+    def sums(self, window: Window, counts: Callable[[IntArray, IntArray], BoolArray]) -> FloatArray:
+        """(I,) the amounts of the sets that count, by how many of its nodes each ideal holds and its size."""
+        rows = window.active_rows(self.pairs)
+        fixed = counts(window.held_by_all(self.pairs, len(self.size)), self.size)
+        fixed[rows] = False
+        held = window.counts(self.pairs, rows, len(self.size), np.int64)
+        return np.asarray(self.amount[fixed].sum() + counts(held, self.size[rows]) @ self.amount[rows])
 
 
-def _patterns(masks: list[int], amounts: FloatArray, count: int) -> tuple[sp.csr_array, FloatArray]:
-    """(count, P) 0 or 1 for each distinct mask over kept nodes, and (P,) the sum of the amounts that share it."""
+def _patterns(masks: list[int], amounts: FloatArray, kept: Kept) -> _Patterns:
+    """The sets that positions in ``kept`` as bits stand for, and the sum of the amounts that share each."""
     number = {mask: i for i, mask in enumerate(dict.fromkeys(mask for mask in masks if mask))}
-    pairs = [(node, i) for mask, i in number.items() for node in bits(mask)]
-    node, pattern = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    pairs = [(i, place) for mask, i in number.items() for place in bits(mask)]
+    row, place = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     some = [i for i, mask in enumerate(masks) if mask]
-    total = np.bincount([number[masks[i]] for i in some], weights=amounts[some], minlength=len(number))
-    matrix = sp.csr_array((np.ones(len(node), np.float32), (node, pattern)), shape=(count, len(number)))
-    return matrix, total.astype(np.float64)
+    amount = np.bincount([number[masks[i]] for i in some], weights=amounts[some], minlength=len(number))
+    return _Patterns((row, kept.nodes[place]), np.bincount(row, minlength=len(number)), amount.astype(np.float64))
 
 
 class Blocks:
@@ -201,74 +260,34 @@ class Blocks:
     def __init__(self, data: BlockData, words: NDArray[np.uint64]) -> None:
         self.data, self.inst, self.hw = data, data.inst, data.hw
         self.words = words
-        common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
-        self.varying = np.flatnonzero(common != some)
-        nodes = data.kept.nodes
-        place = np.flatnonzero(member((some & ~common)[None])[0][: len(nodes)])
-        self.active = np.zeros(self.inst.nodes, dtype=bool)
-        self.active[nodes[place]] = True
-        self.common = np.zeros(self.inst.nodes, dtype=bool)
-        self.common[nodes[np.flatnonzero(member(common[None])[0][: len(nodes)])]] = True
-        self._column = np.full(self.inst.nodes, -1)
-        self._column[nodes[place]] = np.arange(len(place))
-        tensors, readers = data.readers
-        touched = self.active[data.source]
-        touched[tensors[self.active[readers]]] = True
-        if len(words) * (len(place) + int(touched.sum())) > TABLE_LIMIT:
+        self.window = window = Window(data.kept, words)
+        touched = data.touched(window)
+        if len(words) * (len(window.nodes) + int(touched.sum())) > TABLE_LIMIT:
             raise TableTooLarge
-        narrow = member(words[:, self.varying])
-        inside = np.zeros(len(common) * 64, dtype=bool)
-        inside[place] = True
-        self.member = narrow[:, inside.reshape(-1, 64)[self.varying].reshape(-1)]
-        self._tensors(np.flatnonzero(touched))
-        active = nodes[place]
-        self.time = self._sums(self.inst.time[:, active].T)
-        self.barred = self._sums((~self.inst.supported)[:, active].astype(float).T)
-        self.private = self._sums(self.inst.weights[active])
+        self._tensors(touched)
+        active = window.nodes
+        self.time = window.sums(self.inst.time[:, active].T)
+        self.barred = window.sums((~self.inst.supported)[:, active].astype(float).T)
+        self.private = window.sums(self.inst.weights[active])
         self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
         self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
         self._between()
         self.rounding = ROUNDING * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
 
-    def _sums(self, amounts: FloatArray) -> FloatArray:
-        """(I, ...) sum of ``amounts`` over the active nodes of each ideal."""
-        step = CHUNK
-        parts = [self.member[b : b + step].astype(np.float64) @ amounts for b in range(0, len(self.member), step)]
-        return np.concatenate(parts)
-
-    def _counts(self, pairs: tuple[IntArray, IntArray], rows: IntArray, count: int) -> NDArray[np.int16]:
-        """(I, rows) how many of the nodes paired with each of ``rows`` (of ``count``) an ideal holds."""
-        number = np.full(count, -1)
-        number[rows] = np.arange(len(rows))
-        row, node = pairs
-        row, node = number[row[number[row] >= 0]], node[number[row] >= 0]
-        base = np.bincount(row[self.common[node]], minlength=len(rows)).astype(np.int16)
-        here = self.active[node]
-        matrix = sp.csr_array(
-            (np.ones(int(here.sum()), np.float32), (self._column[node[here]], row[here])),
-            shape=(self.member.shape[1], len(rows)),
-        )
-        step = CHUNK
-        parts = [self.member[b : b + step].astype(np.float32) @ matrix for b in range(0, len(self.member), step)]
-        return np.asarray(np.concatenate(parts).astype(np.int16) + base)
-
     def _active_rows(self, pairs: tuple[IntArray, IntArray], count: int) -> tuple[IntArray, NDArray[np.int16]]:
         """Rows paired with an active node, and their counts."""
-        rows = np.unique(pairs[0][self.active[pairs[1]]])
-        return rows, self._counts(pairs, rows, count)
+        rows = self.window.active_rows(pairs)
+        return rows, self.window.counts(pairs, rows, count)
 
-    def _tensors(self, rows: IntArray) -> None:
+    def _tensors(self, touched: BoolArray) -> None:
         """Per ideal: how many readers of each tensor it holds, and the load of its cut."""
         data = self.data
-        self.rows = rows
+        self.rows = rows = np.flatnonzero(touched)
         self.tau, self.degree, self.both_ways = data.tau[rows], data.degree[rows], data.both_ways[rows]
-        self.count = self._counts(data.readers, rows, len(data.tau))
-        self.made = self._counts((np.arange(len(data.source)), data.source), rows, len(data.tau)) > 0
+        self.count = self.window.counts(data.readers, rows, len(data.tau))
+        self.made = data.made(self.window, rows)
         live = self.made & (self.count < self.degree)
-        tensor, reader = data.readers
-        passing = self.common[data.source]  # made before every block, wanted behind every block
-        passing[rows] = False
-        passing &= np.bincount(tensor[self.common[reader]], minlength=len(passing)) < data.degree
+        passing = data.passing(self.window, touched)
         self.passing = np.flatnonzero(passing)
         self.passing_load = float(data.tau[passing].sum())
         self.cut = live @ self.tau + self.passing_load
@@ -287,7 +306,7 @@ class Blocks:
         rows, read = self._active_rows(data.after, count)
         self.read = read > 0
         self.left_out_time = data.left_out_time[:, rows]
-        fed = self._counts(data.before, rows, count) == data.wanted[rows]
+        fed = self.window.counts(data.before, rows, count) == data.wanted[rows]
         self.time = self.time + self.read @ self.left_out_time.T
         self.open, some = _padded(fed & ~self.read)
         self.open_time = np.where(some, self.left_out_time[:, self.open], 0.0)

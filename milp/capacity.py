@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milp.building import leaves_time
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import COVERED, MatrixModel, compile_model, solve
 from milp.incumbent import BOUND_SAFETY
@@ -14,12 +15,6 @@ from partition.graph import BoolArray, FloatArray
 from partition.hardware import Hardware
 from partition.instance import Instance
 from partition.stopping import Stop
-
-BUILD_SECONDS = 2e-3
-"""Seconds to build and compile the model of three chips, per node, as measured on 100,000 operations."""
-
-BUILD_SHARE = 0.4
-"""Largest share of the time left that this may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +131,10 @@ class BlockCapacity:
         """
         if self._model is None or not threshold <= self._covers <= COVERED * threshold:
             inst = self.three
-            if BUILD_SECONDS * inst.nodes > BUILD_SHARE * stop.remaining:
-                return None
             whole = Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, 2))
             bare = Choices(no_skipping=False, triangle=False)
+            if not leaves_time(inst, whole, stop, triangle=bare.triangle):
+                return None
             try:
                 pyomo_model = build(inst, whole, choices=bare, upper=threshold, limited=(1,))
             except ImpossibleRow:

@@ -119,7 +119,7 @@ class Stretches:
         self._ideals: dict[tuple[int, float, int], Ideals] = {}
         self.usage = [s.work for s in self.found]  # of the threshold asked about
         self._seen = self._elsewhere(0)
-        self._rate = self._effort = 0.0  # seconds for a unit of effort, and units of the threshold asked about
+        self._rate = 0.0  # seconds for a unit of effort, once measured
 
     def _stretch(self, nodes: BoolArray) -> Stretch:
         waists, inside = np.flatnonzero(self.waists), np.flatnonzero(nodes)
@@ -134,21 +134,21 @@ class Stretches:
         At first what raises the bound ``low`` most for its time, which also tells how long things take, then what
         raises it most.
         """
-        ideals = self._ideals_of(0, self.most, MOST_IDEALS, stop)
-        if not ideals.levels:
-            return None
-        levels = ideals.levels[1:] or ideals.levels  # coarser levels leave few ideals of the finest one
         tried = np.linspace(low, high, THRESHOLDS + 2)[1:-1]
-        effort = np.zeros(len(tried))
-        for t, threshold in enumerate(tried.tolist()):
-            for level in levels:
-                before, behind = level.chips_needed(self.instance, threshold, self._seen)
-                effort[t] += float((before + behind <= self.instance.chips).sum()) ** POWER
+        effort = np.array([self._effort(float(threshold), stop) for threshold in tried])
         expected = effort * (self._rate or RATE)
-        gain = np.where(expected <= seconds, tried - low, 0.0)
+        gain = np.where((effort > 0) & (expected <= seconds), tried - low, 0.0)
         best = int(np.argmax(gain if self._rate else gain / (expected + OVERHEAD)))
-        self._effort = float(effort[best])
         return float(tried[best]) if gain[best] > 0 else None
+
+    def _effort(self, threshold: float, stop: Stop) -> float:
+        """What the heaviest stretch takes; 0 without any level of ideals."""
+        levels = self._ideals_of(0, self.most, MOST_IDEALS, stop).levels
+        effort = 0.0
+        for level in levels[1:] or levels:  # coarser levels leave few ideals of the finest one
+            before, behind = level.chips_needed(self.instance, threshold, self._seen)
+            effort += float((before + behind <= self.instance.chips).sum()) ** POWER
+        return effort
 
     def ask(self, threshold: float, stop: Stop) -> Verdict:
         """Whether all stretches fit into chips that have less than ``threshold`` to give each."""
@@ -165,8 +165,9 @@ class Stretches:
                 break
             begun = stop.seconds
             self.usage[i], chain, finest = self._look(i, threshold, self._width(i, threshold), MOST_IDEALS, stop)
-            if i == 0 and self._effort:
-                self._rate = (stop.seconds - begun) / self._effort
+            effort = self._effort(threshold, stop) if i == 0 else 0.0
+            if effort > 0:
+                self._rate = (stop.seconds - begun) / effort
             if self.usage[i] > self._room(i, threshold):
                 return Verdict(threshold)
             bound = min(chain.period, threshold) if chain is not None else 0.0

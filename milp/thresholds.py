@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.advice import Advice
+from milp.building import leaves_time
 from milp.capacity import BlockCapacity, alone
 from milp.crowds import Shares, heaviest_crowd
 from milp.fixing import release_by_doubt
@@ -25,15 +26,6 @@ from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000
 """Most binaries for which the whole tightened model is built; beyond it, neighbourhoods alone."""
-
-BUILD_SECONDS = 1e-4, 6e-4
-"""Seconds to build and compile a model per binary, with links alone and with receives, as measured."""
-
-BUILD_SECONDS_OF_TRIANGLE = 6e-5
-"""The same per row of the triangle rule."""
-
-BUILD_SHARE = 0.4
-"""Largest share of the time left that building a model may take."""
 
 CAPACITY_SHARE = 0.15
 """Share of the time left that goes into bounds from block capacities."""
@@ -362,19 +354,4 @@ class Thresholds:
 def affordable(instance: Instance, windows: Windows, stop: Stop) -> bool:
     """Whether building the model over these windows leaves time to solve it."""
     triangle = Choices.lossless(instance).triangle
-    heavy = triangle or instance.hardware.serial or not instance.hardware.links
-    seconds = windows.free * BUILD_SECONDS[int(heavy)]
-    if triangle:
-        seconds += BUILD_SECONDS_OF_TRIANGLE * triangle_rows(instance, windows)
-    return windows.free <= MODEL_LIMIT and seconds <= BUILD_SHARE * stop.remaining
-
-
-def triangle_rows(instance: Instance, windows: Windows) -> float:
-    """About as many rows as the triangle rule takes: pairs of chips between which each tensor can go, and triples."""
-    if not instance.tensors:
-        return 0.0
-    last = np.maximum.reduceat(windows.hi[instance.readers], instance.reader_ptr[:-1])
-    first = windows.lo[instance.source]
-    spans = np.maximum(last - first, 0).astype(float)
-    reach = float(spans.max())
-    return float((spans * (spans + 1)).sum()) / 2 + instance.chips * reach**2 / 3
+    return windows.free <= MODEL_LIMIT and leaves_time(instance, windows, stop, triangle=triangle)

@@ -10,11 +10,11 @@ import pytest
 from exhaustive import brute_force
 from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 
+from milp.building import triangle_rows
 from milp.export import write_model
 from milp.formulation import Choices, ImpossibleRow, build
 from milp.highs import compile_model, solve
 from milp.solution import placement_of
-from milp.thresholds import triangle_rows
 from milp.windows import WindowRules, Windows
 from partition import (
     ChipKind,

@@ -60,7 +60,7 @@ def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.Monke
 
 
 def test_stretches_that_fit_alone_may_not_fit_together() -> None:
-    """Two stages of two heavy operations side by side, four chips: each fits on two, but not within what is left.
+    """Three stages of three heavy operations side by side, four chips: any one fits, with all others left out.
 
     A cut through a stage costs both chips beside it the transfer of its input and of its result.
     """
