@@ -111,7 +111,7 @@ class Frontiers:
     def __init__(self, instance: Instance, order: IntArray, kept: BoolArray) -> None:
         hw = instance.hardware
         self.instance = instance
-        self.transfers = hw.serial
+        self.transfers = hw.transfers_add_up
         self.triangle = hw.rules.triangle
         self.order = order[kept[order]]
         self.memory = (

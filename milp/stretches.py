@@ -113,7 +113,7 @@ class Stretches:
         self.bounds = np.zeros(instance.nodes, dtype=bool)
         self.bounds[[v for s in self.found for v in (s.first, s.last) if v >= 0]] = True
         self.rest = float(self.time.sum()) - sum(s.work for s in self.found)
-        self.charged = hardware.serial and bool(hardware.transfers_charged.all())
+        self.charged = hardware.transfers_add_up
         self.by_width = self.charged and instance.links_carry_cuts
         self.least_width = float(sent[self.waists].max(initial=0.0))  # chains may end a chip at any waist
         self._ideals: dict[tuple[int, float, int], Ideals] = {}

@@ -311,6 +311,11 @@ class Hardware:
         """(C,) 1.0 for chips whose receives and sends take time, 0.0 for the others."""
         return np.array([0.0 if self.kinds[k].free_transfers else 1.0 for k in self.kind_of_chip])
 
+    @property
+    def transfers_add_up(self) -> bool:
+        """Whether what a chip receives and sends comes on top of its compute, on every chip of the package."""
+        return self.serial and bool(self.transfers_charged.all())
+
     def kind_array(self) -> IntArray:
         """(C,) the kind of each chip."""
         return np.array(self.kind_of_chip, dtype=np.int64)

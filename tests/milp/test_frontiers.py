@@ -37,7 +37,9 @@ def test_the_answer_about_a_threshold_is_brute_forces(seed):
     hardware = hardware.with_rules(acyclic=True, triangle=seed % 5 != 0, relays=False, replication=seed % 2 == 0)
     transfers = "serial" if seed % 3 == 0 else "overlapped"
     free = seed % 4 < 2  # transfers that take no time, or only that of the chips
+    unpaid = seed % 7 < 3  # chips that pay for none
     hardware = override(hardware, {"transfers": transfers, "topology": "memory", "link_bandwidth": 1e15 if free else 1})
+    hardware = override(hardware, {"free_transfers": unpaid})
     instance = contract(graph, hardware)
     if not Frontiers.applies(instance):
         pytest.skip("kinds differ, or tensors of the backward pass")
@@ -51,12 +53,27 @@ def test_the_answer_about_a_threshold_is_brute_forces(seed):
     for program in narrow_frontiers(instance, diverse_orders(instance, rng)):
         verdict = program.decide(optimum * (1 + 1e-8))
         assert verdict.possible
-        if program.complete and (free or hardware.serial) and not len(instance.shared_bytes):
+        if program.complete and (free or unpaid or hardware.serial) and not len(instance.shared_bytes):
             assert program.decide(optimum * (1 - 1e-6)).possible is False
             placement = instance.lift(verdict.chip, [], [])
             assert not [v for v in check(graph, hardware, placement) if v.rule != "memory"]
             period = evaluate_placement(graph, hardware, placement).period[0] / instance.unit
             assert period <= optimum * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("topology", ["memory", "crossbar", "ring"])
+def test_chips_that_do_not_pay_for_transfers_are_not_charged_for_them(topology):
+    b = GraphBuilder("line")
+    for i in range(3):
+        inputs = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1, bytes_accessed=0)
+    line = b.build()
+    hardware = override(package(3, topology=topology, transfers="serial", relays=False), {"free_transfers": True})
+    best, _ = brute_force(describe(line, hardware))
+    assert best == 1.0  # a chip each, and a tensor takes a link no longer
+    instance = contract(line, hardware)
+    for program in narrow_frontiers(instance, diverse_orders(instance, np.random.default_rng(0))):
+        assert program.decide(best / instance.unit * (1 + 1e-6)).possible
 
 
 def test_a_beam_never_disproves():
