@@ -91,7 +91,6 @@ def summary(graph: Graph, hardware: Hardware) -> str:
     times = hardware.times(graph)
     fastest = times.min(axis=0)
     unit = hardware.time_unit
-    weights = graph.weights.sum() + graph.shared_bytes.sum()
     copies, largest = np.flatnonzero(replicable(graph, hardware)), np.argsort(-fastest, kind="stable")[:5]
     bound = max(fastest.sum() / hardware.chips, fastest.max())
     kinds, counts = np.unique(np.array(graph.op_types), return_counts=True)
@@ -102,7 +101,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
         f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
         f"kinds      {common}",
         f"work       {graph.flops.sum():.4g} FLOPs, {graph.bytes_accessed.sum():.4g} bytes accessed, "
-        f"{weights:.4g} bytes of weights",
+        f"{graph.weight_bytes:.4g} bytes of weights",
         f"hardware   {hardware.name}: {hardware.chips} chips, {hardware.interconnect.topology}, "
         f"{hardware.interconnect.transfers} transfers, SRAM {capacity.min():.4g} bytes per chip",
         f"switches   {', '.join(switched) or 'none'}",

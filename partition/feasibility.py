@@ -42,7 +42,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             rule="memory",
             operations=names,
         )
-    total = float(graph.weights.sum() + graph.shared_bytes.sum())
+    total = graph.weight_bytes
     if total > package * (1 + MEMORY_SLACK):
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(

@@ -118,6 +118,11 @@ class Graph:
         return _frozen(np.array([kind in SOURCE_KINDS for kind in self.op_types], dtype=bool), np.bool_)
 
     @cached_property
+    def weight_bytes(self) -> float:
+        """Bytes of all weights that some operation uses, each once: what the chips hold together at least."""
+        return float(self.weights.sum() + self.shared_bytes[np.diff(self.shared_ptr) > 0].sum())
+
+    @cached_property
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
         return _frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
