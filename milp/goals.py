@@ -273,7 +273,7 @@ def fewest_chips(
         package = _first_chips(hardware, middle)
         few = contract(graph, package.ports_only(), legal=hardware)
         incumbent = Incumbent(few, 0.0, lambda: stop.elapsed, None, package)
-        incumbent.limit = period_limit * (1 + ROUNDING)
+        incumbent.limit, incumbent.enough = period_limit * (1 + ROUNDING), True
         part = stop.limited(stop.remaining / 2)
         feasible = True
         with stop.surviving(lambda: "the search for fewest chips"):

@@ -35,7 +35,8 @@ class Incumbent:
     Attributes
     ----------
     hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
-    limit : stop looking once a period is within this, or none can be; None for the best period.
+    limit : largest period that counts; the search ends once none can be within it. None if all count.
+    enough : whether any period within the limit will do; otherwise the best is looked for.
     cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
@@ -57,6 +58,7 @@ class Incumbent:
         self.cost: Cost | None = None
         self.period = self.rival = float("inf")
         self.limit: float | None = None
+        self.enough = False
         self.bound = 0.0
         self._proved = [0.0]
         self.phase = "start"
@@ -83,10 +85,17 @@ class Incumbent:
 
     @property
     def closed(self) -> bool:
-        """Whether the gap asked for is reached, or the question about the limit settled."""
-        if self.limit is not None and ((self.known and self.best <= self.limit) or self.bound > self.limit):
+        """Whether the question is settled: the one about the limit, if there is one, then that about the gap."""
+        if self.limit is not None and self.bound > self.limit:
             return True
-        return self.known and self.gap <= self.gap_wanted
+        if self.limit_open or not self.known:
+            return False
+        return self.enough or self.gap <= self.gap_wanted
+
+    @property
+    def limit_open(self) -> bool:
+        """Whether a period within the limit is still to be found or to be excluded, however small the gap."""
+        return self.limit is not None and self.best > self.limit >= self.bound
 
     @property
     def upper(self) -> float:
@@ -100,8 +109,14 @@ class Incumbent:
 
     @property
     def target(self) -> float:
-        """Largest period, in units of the instance, whose impossibility closes the gap."""
-        return self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
+        """Largest period, in units of the instance, whose impossibility settles the question.
+
+        Where a limit is open, that is a little above it, unless the best period is too close for HiGHS to tell apart.
+        """
+        if self.limit is None or not self.limit_open:
+            return self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
+        above = self.limit / self.instance.unit * (1 + 2 * BOUND_SAFETY)
+        return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
 
     def offer(self, placement: Placement) -> bool:
         """Complete, check and score a placement; True if it is the best so far.

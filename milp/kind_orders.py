@@ -103,19 +103,20 @@ def search_orders(
     advice: Callable[[Instance], Advice] | None,
     report: Callable[[Progress], None] | None,
     limit: float | None = None,
+    enough: bool = False,
     watch: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
     """Search every order of the chips' kinds until all are closed or time is up; no fault loses what is known.
 
     Parameters
     ----------
-    limit : asks for a period within it, any will do, instead of the best.
+    limit : the largest period that counts; None if all do. enough : any within it will do, instead of the best.
     watch : given the outcome before the search begins, to look at it from another thread.
     """
     packages = orders(hardware)
     incumbents = [Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.elapsed, report, hw) for hw in packages]
     for incumbent in incumbents:
-        incumbent.limit = limit
+        incumbent.limit, incumbent.enough = limit, enough
     outcome = Outcome(incumbents)
     if watch is not None:
         watch(outcome)

@@ -137,7 +137,7 @@ def _without_schedules(instance: Instance, incumbent: Incumbent, stop: Stop, see
     static = instance.hardware.with_rules(dynamic_memory=False)
     relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
     outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None)
-    outcome.limit, outcome.rival = incumbent.limit, incumbent.best
+    outcome.limit, outcome.enough, outcome.rival = incumbent.limit, incumbent.enough, incumbent.best
     feasible = search(relaxed, outcome, starts=[], stop=stop.limited(STATIC_SHARE * stop.remaining), seed=seed)
     incumbent.prove(outcome.lower, exact=True)
     if outcome.placement is not None:

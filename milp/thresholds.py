@@ -116,6 +116,10 @@ class Thresholds:
             share = self.stop.seconds + CAPACITY_SHARE * self.stop.remaining
             self._windows_alone(self._windows, precision=3e-3, until=share)
         while not (self.incumbent.closed or self.stop()):
+            if self.incumbent.limit_open and self.incumbent.target <= self.incumbent.lower:
+                if self._ask_about_the_limit():
+                    continue
+                return  # it lies so near to the bound that a floating-point solver proves nothing more
             threshold = self._next()
             if threshold is None:
                 self.unresolved.clear()
@@ -287,38 +291,49 @@ class Thresholds:
             return low + SPLIT * (marks[1] - low)
         return None
 
-    def _ask(self, threshold: float) -> bool:
+    def _ask(self, threshold: float, *, prove: bool = True) -> bool:
         """Whether the question was settled, either way.
 
         A threshold disproved suggests that the incumbent is the best, so the next question is about closing the gap.
+
+        Parameters
+        ----------
+        prove : whether no placement found may count as a proof; otherwise one is looked for in all the time left.
         """
         tight = self.tightening.at(threshold)
-        windows = self._windows(threshold)
+        windows = self._windows(threshold) if prove else self._plain_windows(threshold)
         if windows.empty:
-            self.incumbent.prove(threshold, exact=self.capacity is None)
-            return True
+            return self._disprove(threshold, prove, exact=self.capacity is None)
         if not affordable(tight.instance, windows, self.stop):
             return False
         try:
             compiled = self._model_for(threshold, tight.instance, windows)
         except ImpossibleRow:
-            self.incumbent.prove(threshold)
-            return True
+            return self._disprove(threshold, prove)
         model = compiled.model.narrowed(windows, period=threshold)
         if model is None:
-            self.incumbent.prove(threshold)
-            return True
-        limit = min(self.slice, self.stop.remaining)
+            return self._disprove(threshold, prove)
+        limit = min(self.slice, self.stop.remaining) if prove else self.stop.remaining
         outcome = solve(model, time_limit=limit, stop=self.stop, minimise=False, seed=self.seed)
         self.try_to_close = outcome.status == "infeasible"
         if outcome.status == "infeasible":
-            self.incumbent.prove(threshold)
-            return True
+            return self._disprove(threshold, prove)
         if outcome.x is None:
             return False
         placement = placement_of(compiled.instance, compiled.windows, compiled.model, model.full(outcome.x))
         known = len(self.incumbent.cuts)
         return self.incumbent.offer(placement) or len(self.incumbent.cuts) > known  # then it is asked again
+
+    def _disprove(self, threshold: float, prove: bool, *, exact: bool = False) -> bool:
+        """Raise the bound to a threshold where that may count as a proof; whether it may."""
+        if prove:
+            self.incumbent.prove(threshold, exact=exact)
+        return prove
+
+    def _ask_about_the_limit(self) -> bool:
+        """Whether a better placement within the limit is found; that there is none is not concluded."""
+        assert self.incumbent.limit is not None
+        return self._ask(self.incumbent.limit / self.instance.unit, prove=False)
 
     def _windows(self, threshold: float) -> Windows:
         most = threshold

@@ -32,6 +32,8 @@ CONFIRM_SHARE = 0.25
 PERIOD_SHARE = 0.6
 """Share of the time for the period where other goals follow."""
 
+ROUNDING = 1e-9
+"""Relative allowance when a period is held against the required throughput."""
 
 TIME_LIMIT = 60.0
 """Seconds, where neither time nor work is limited by the caller."""
@@ -146,6 +148,11 @@ class Question:
         return _period_limit(self.throughput)
 
     @property
+    def allowed(self) -> float:
+        """The same with an allowance for rounding, against which placements and bounds are held."""
+        return self.period_limit * (1 + ROUNDING)
+
+    @property
     def on_period(self) -> bool:
         """Whether the first goal is the period."""
         return self.goals[0] == "period"
@@ -164,7 +171,7 @@ def answer(
     ----------
     watch : see :func:`milp.kind_orders.search_orders`.
     """
-    from milp.goals import ROUNDING, pursue
+    from milp.goals import pursue
     from milp.kind_orders import search_orders
     from milp.stages import arrange
 
@@ -173,16 +180,18 @@ def answer(
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=seed)
     first, period_limit = question.on_period, question.period_limit
+    part = stop.limited(PERIOD_SHARE * stop.time_limit) if len(goals) > first else stop
     outcome = search_orders(
         graph,
         hw,
         gap=question.gap,
-        stop=stop.limited(PERIOD_SHARE * stop.time_limit) if len(goals) > first else stop,
+        stop=part,
         seed=seed,
         starts=[question.start] if question.start else [],
         advice=_guide(question.policy, seed),
         report=report,
-        limit=None if first else period_limit,
+        limit=None if first and question.throughput is None else question.allowed,
+        enough=not first,
         watch=watch,
     )
     incumbent = outcome.incumbent
@@ -191,6 +200,10 @@ def answer(
     if not outcome.feasible:
         why = str(proved_infeasible(graph, hw))
         return Result.infeasible(graph, hw, reason=why, seconds=stop.elapsed, seed=seed, history=history)
+    wanted = f"a throughput of {question.throughput} needs a period of {period_limit:.10g} {hw.time_unit}"
+    if outcome.bound > question.allowed:
+        proof = f"{wanted}, and every assignment takes at least {outcome.bound:.6g}"
+        return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=seed, history=history)
     if placement is None or cost is None:
         raise _no_answer(question, stop)
     if chosen.routed and chosen.identical_chips:
@@ -198,14 +211,11 @@ def answer(
             chosen = arrange(graph, chosen, placement, stop=stop)
             incumbent.move_stages(chosen)
         chosen, cost = incumbent.hardware, incumbent.cost or cost
-    if incumbent.period > period_limit * (1 + ROUNDING):
-        wanted = f"a throughput of {question.throughput:g} needs a period of {period_limit:.6g} {hw.time_unit}"
-        if outcome.bound > period_limit:
-            proof = f"{wanted}, and every assignment takes at least {outcome.bound:.6g}"
-            return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=seed, history=history)
+    if incumbent.period > question.allowed:
+        advice = "allow more time" if part() else "what is between is too little to tell; ask for less"
         raise NoSolutionInTime(
-            f"{wanted}; the best found in {stop.elapsed:.0f} s takes {incumbent.period:.6g}, and none below "
-            f"{outcome.bound:.6g} can exist; allow more time"
+            f"{wanted}; the best found in {stop.elapsed:.0f} s takes {incumbent.period:.10g}, and none below "
+            f"{outcome.bound:.10g} can exist; {advice}"
         )
     reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
     if len(goals) > first and not stop.flag.is_set():

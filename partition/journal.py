@@ -110,7 +110,7 @@ def _result(question: Question, entry: dict[str, Any], bound: float, stop: Stop)
     hardware = replace(question.hardware, kind_of_chip=order, positions=positions)
     cost = CostModel(question.graph, hardware).evaluate_placement(placement)
     period = float(cost.period[0])
-    if check(question.graph, hardware, placement) or period > question.period_limit:
+    if check(question.graph, hardware, placement) or period > question.allowed:
         return None
     reached = unproved(question.goals[0], placement, cost)
     if question.on_period:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from adversarial import goal_instance
@@ -17,6 +19,7 @@ from partition import (
     Hardware,
     Interconnect,
     InvalidInput,
+    NoSolutionInTime,
     Rules,
     evaluate,
     load_hardware,
@@ -91,6 +94,54 @@ def test_a_throughput_beyond_the_bound_is_infeasible_with_its_reason():
     result = partition(chain_of([1.0] * 6), package(3), objective="chips", throughput=2.0)
     assert result.status == "infeasible"
     assert "needs a period of 0.5" in result.reason and "at least" in result.reason
+
+
+@pytest.mark.parametrize("objective", ["period", "chips", "traffic", "chips,traffic", "period,traffic", "period,chips"])
+@pytest.mark.parametrize("trifle", [1e-2, 1e-4, 1e-5, 1e-6, 1e-8])
+def test_a_throughput_that_can_be_met_is_not_given_up_because_the_gap_is_closed(objective, trifle):
+    b = GraphBuilder("heavy and a trifle")
+    b.operation("source", "Constant", outputs={"s": 1.0})
+    b.operation("heavy", "Op", inputs=["s"], outputs={"x": 10.0}, flops=1, bytes_accessed=0)
+    b.operation("trifle", "Op", outputs={"y": 1.0}, flops=trifle, bytes_accessed=0)
+    b.operation("after", "Op", inputs=["x", "s"], flops=0, bytes_accessed=0)
+    hardware = package(3, no_skipping=False)
+    result = partition(b.build(), hardware, objective=objective, throughput=1.0, gap=0.5, time_limit=20)
+    assert result.period == 1.0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_least_period_of_all_can_be_required_whatever_the_gap(seed):
+    rng = np.random.default_rng(seed)
+    graph, hardware = random_instance(rng)
+    blur = (0.0, 1e-4, 1e-6)[seed % 3]  # periods that differ by less than any gap
+    graph = replace(graph, flops=graph.flops * (1 + blur * rng.integers(0, 4, graph.n)))
+    try:
+        best, _ = brute_force(describe(graph, hardware), limit=2000)
+    except OverflowError:
+        pytest.skip("too large for brute force")
+    if not best:
+        pytest.skip("no valid placement, or nothing to compute")
+    objective = "chips" if hardware.identical_chips and seed % 2 else "period"
+    result = partition(graph, hardware, objective=objective, throughput=1 / best, gap=0.3, time_limit=20)
+    assert result.period <= best * (1 + 2e-9)
+    beyond = partition(graph, hardware, objective=objective, throughput=1.001 / best, gap=0.3, time_limit=20)
+    assert beyond.status == "infeasible"
+
+
+@pytest.mark.parametrize("seed", [55, 97, 99])
+def test_a_required_period_too_near_to_the_best_is_refused_in_time(seed):
+    """No placement has it, which a floating-point solver cannot prove; more time would not help, so none is taken."""
+    rng = np.random.default_rng(seed)
+    graph, hardware = random_instance(rng)
+    graph = replace(graph, flops=graph.flops * (1 + 1e-5 * rng.integers(0, 4, graph.n)))
+    best, _ = brute_force(describe(graph, hardware))
+    asked = {"throughput": (1 + 1e-6) / best, "gap": 0.3, "work_limit": 60.0}
+    try:
+        result = partition(graph, hardware, **asked)
+    except NoSolutionInTime as refusal:
+        assert "too little to tell" in str(refusal)
+    else:
+        assert result.status == "infeasible"
 
 
 def test_branches_on_two_chips_shorten_the_latency():
