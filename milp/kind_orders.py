@@ -123,9 +123,11 @@ def search_orders(
     if len(packages) > 1:
         with stop.surviving(lambda: "the search of all orders at once"):
             outcome.floor = _all_orders_at_once(incumbents, stop, seed)
+    ended: set[int] = set()  # orders of which more time would tell no more
     for final in (False, True):
         waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known)]
-        waiting = sorted((i for i in waiting if i not in outcome.impossible), key=lambda i: incumbents[i].period)
+        settled = outcome.impossible | ended
+        waiting = sorted((i for i in waiting if i not in settled), key=lambda i: incumbents[i].period)
         for place, i in enumerate(waiting):
             incumbent = incumbents[i]
             with stop.surviving(lambda incumbent=incumbent: incumbent.phase):  # type: ignore[misc]
@@ -138,6 +140,8 @@ def search_orders(
                 guide = None if advice is None else advice(incumbent.instance)
                 if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
                     outcome.impossible.add(i)
+                elif not part():
+                    ended.add(i)
     _share(incumbents)
     return outcome
 
