@@ -25,7 +25,7 @@ from partition.cost import CostModel
 from partition.graph import FloatArray, Graph
 from partition.hardware import Hardware
 from partition.instance import Instance, contract
-from partition.objectives import Reached, value_of
+from partition.objectives import Reached, reached_by, value_of
 from partition.placement import Placement
 from partition.rules import check
 from partition.stopping import Stop
@@ -70,7 +70,7 @@ class GoalSearch:
         self.model = CostModel(self.graph, self.hw)
         self.cuts = MemoryCuts(self.graph, self.hw)
         self.placement = placement
-        self.value = value_of(self.model.evaluate_placement(placement), goal)
+        self.value = value_of(placement, self.model.evaluate_placement(placement), goal)
         self.bound = self._trivial_bound()
         self.unit = self._factor(goal)
         period = self.limits["period"] / instance.unit
@@ -200,8 +200,8 @@ class GoalSearch:
             placement = close_gaps(placement, self.hw.chips)
         placement = satisfy_triangle(self.graph, self.hw, placement)
         cost = self.model.evaluate_placement(placement)
-        kept = all(value_of(cost, goal) <= limit * (1 + ROUNDING) for goal, limit in self.limits.items())
-        value = value_of(cost, self.goal)
+        kept = all(value_of(placement, cost, goal) <= most * (1 + ROUNDING) for goal, most in self.limits.items())
+        value = value_of(placement, cost, self.goal)
         if not (kept and value < self.value):
             return
         broken = check(self.graph, self.hw, placement)
@@ -216,34 +216,49 @@ def pursue(
     hardware: Hardware,
     placement: Placement,
     goals: Sequence[str],
-    period_limit: float,
+    reached: Sequence[Reached],
     *,
+    period_limit: float,
     gap: float,
     stop: Stop,
     seed: int,
 ) -> tuple[Placement, list[Reached]]:
     """Minimise goals one after the other, each among the placements that are best for those before.
 
+    On the way to a later goal a placement may turn out better for an earlier one as well. From then on nothing worse
+    counts, and what is told of every goal is what the placement returned has reached.
+
     Parameters
     ----------
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
+    goals : all of them in their order. reached : those of the first goals for which the placement is best already.
     """
+    model = CostModel(graph, hardware)
+    bounds = {each.goal: each.bound for each in reached}
     limits: dict[Goal, float] = {"period": period_limit}
-    reached, used, timed = [], hardware.chips, "latency" in goals
+    used, timed = hardware.chips, "latency" in goals
     for i, goal in enumerate(goals):
+        if goal in bounds:
+            continue
         part = stop.limited(stop.remaining / (len(goals) - i))
         if goal == "chips":
-            placement, found = fewest_chips(graph, hardware, placement, period_limit, stop=part, seed=seed)
-            used = int(found.value)
+            placement, found = fewest_chips(graph, hardware, placement, limits["period"], stop=part, seed=seed)
         else:
             alone = contract(graph, hardware, apart=timed)
             search = GoalSearch(alone, placement, cast(Goal, goal), limits, used, part, seed)
             with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
                 search.run(gap)
             placement, found = search.placement, search.reached
-            limits[cast(Goal, goal)] = found.value
-        reached.append(found)
-    return placement, reached
+        bounds[goal] = found.bound
+        cost = model.evaluate_placement(placement)
+        for before in bounds:
+            value = value_of(placement, cost, before)
+            if before == "chips":
+                used = min(used, int(value))
+            else:
+                limits[cast(Goal, before)] = min(limits.get(cast(Goal, before), np.inf), value)
+    cost = model.evaluate_placement(placement)
+    return placement, [reached_by(placement, cost, goal, bound) for goal, bound in bounds.items()]
 
 
 def fewest_chips(

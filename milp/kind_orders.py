@@ -123,7 +123,7 @@ def search_orders(
     if len(packages) > 1:
         with stop.surviving(lambda: "the search of all orders at once"):
             outcome.floor = _all_orders_at_once(incumbents, stop, seed)
-    ended: set[int] = set()  # orders of which more time would tell no more
+    ended: set[int] = set()  # orders whose limit lies too near to their best period to tell more
     for final in (False, True):
         waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known)]
         settled = outcome.impossible | ended
@@ -140,7 +140,7 @@ def search_orders(
                 guide = None if advice is None else advice(incumbent.instance)
                 if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
                     outcome.impossible.add(i)
-                elif not part():
+                elif incumbent.limit_open and not part():
                     ended.add(i)
     _share(incumbents)
     return outcome

@@ -14,7 +14,7 @@ from partition.feasibility import impossible, proved_infeasible
 from partition.graph import Graph
 from partition.hardware import Hardware
 from partition.instance import Instance
-from partition.objectives import Reached, parse_goals, unproved
+from partition.objectives import parse_goals, reached_by
 from partition.placement import Placement
 from partition.progress import Progress
 from partition.result import Result
@@ -217,16 +217,22 @@ def answer(
             f"{wanted}; the best found in {stop.elapsed:.0f} s takes {incumbent.period:.10g}, and none below "
             f"{outcome.bound:.10g} can exist; {advice}"
         )
-    reached = [Reached("period", incumbent.period, outcome.bound)] if first else []
+    reached = [reached_by(placement, cost, "period", outcome.bound)] if first else []
     if len(goals) > first and not stop.flag.is_set():
-        allowed = incumbent.period * (1 + ROUNDING) if first else period_limit
         with stop.surviving(lambda: "the search for further goals"):
-            later, more = pursue(
-                graph, chosen, placement, goals[first:], allowed, gap=question.gap, stop=stop, seed=seed
+            placement, reached = pursue(
+                graph,
+                chosen,
+                placement,
+                goals,
+                reached,
+                period_limit=incumbent.period if first else period_limit,
+                gap=question.gap,
+                stop=stop,
+                seed=seed,
             )
-            cost = incumbent.model.evaluate_placement(later)
-            placement, reached = later, reached + more
-    reached = reached or [unproved(goals[0], placement, cost)]
+            cost = incumbent.model.evaluate_placement(placement)
+    reached = reached or [reached_by(placement, cost, goals[0])]
     closed = len(reached) == len(goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
     if stop.by_work and stop.until_deadline <= 0.0:
         stop.note("the time limit came before the work limit, so another run may differ")

@@ -20,7 +20,7 @@ import numpy as np
 from partition.cost import CostModel
 from partition.errors import PartitionError
 from partition.files import write_atomically
-from partition.objectives import unproved
+from partition.objectives import reached_by
 from partition.placement import Placement
 from partition.rules import check
 from partition.stopping import Stop
@@ -112,9 +112,7 @@ def _result(question: Question, entry: dict[str, Any], bound: float, stop: Stop)
     period = float(cost.period[0])
     if check(question.graph, hardware, placement) or period > question.allowed:
         return None
-    reached = unproved(question.goals[0], placement, cost)
-    if question.on_period:
-        reached = replace(reached, bound=min(bound, period))
+    reached = reached_by(placement, cost, question.goals[0], bound if question.on_period else 0.0)
     return Result(
         graph=question.graph,
         hardware=hardware,

@@ -33,15 +33,15 @@ class Reached:
         return max(0.0, self.value - self.bound) / self.value if self.value > 0 else 0.0
 
 
-def value_of(cost: Cost, goal: str) -> float:
-    """A goal's value under the cost of one placement (not ``chips``)."""
-    return float(getattr(cost, goal)[0])
+def value_of(placement: Placement, cost: Cost, goal: str) -> float:
+    """A goal's value under a placement and its cost."""
+    return float(placement.assignment.max() + 1) if goal == "chips" else float(getattr(cost, goal)[0])
 
 
-def unproved(goal: str, placement: Placement, cost: Cost) -> Reached:
-    """What a placement that nobody has tried to improve reaches."""
-    value = float(placement.assignment.max() + 1) if goal == "chips" else value_of(cost, goal)
-    return Reached(goal, value, 0.0)
+def reached_by(placement: Placement, cost: Cost, goal: str, bound: float = 0.0) -> Reached:
+    """What a placement reaches, whoever found it and on the way to whichever goal; ``bound`` is proved of the goal."""
+    value = value_of(placement, cost, goal)
+    return Reached(goal, value, min(bound, value))
 
 
 def parse_goals(objective: str | Sequence[str], graph: Graph, hardware: Hardware) -> tuple[str, ...]:

@@ -467,7 +467,7 @@ def certify(
     _check_history(answer)
     for row in answer["goals"]:
         value = goal_value(problem, answer, row["goal"])
-        assert value <= row["value"] * (1 + 1e-8) + 1e-15, f"{row['goal']} is {value}, said to be {row['value']}"
+        assert _same(value, row["value"]), f"{row['goal']} is {value}, said to be {row['value']}"
         assert row["bound"] <= row["value"], f"the bound of {row['goal']} exceeds its value"
         missing = (row["value"] - row["bound"]) / row["value"] if row["value"] else 0.0
         if answer["status"] == "optimal":

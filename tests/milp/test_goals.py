@@ -340,3 +340,34 @@ def test_goals_in_a_row_agree_with_brute_force(block):
             limits[reached.goal] = reached.value * (1 + 1e-9)
             compared += 1
     assert compared > 8
+
+
+def test_what_is_told_of_a_goal_is_what_the_placement_returned_has_reached():
+    """A wide gap leaves room to improve on the first goal on the way to the second."""
+    b = GraphBuilder("late gains")
+    kinds = ("k0", "k1")
+    rows = [(1e-4, 1.0, 0.002, None), (1e-3, 2.0, 0.0, None), (1.0, 2.0, 3.0, 0.0), (1.0, 0.0, 3.0, 0.0)]
+    for i, (time, flops, weights, accessed) in enumerate(rows):
+        inputs = [[], ["t0"], ["t1"], ["t0", "t1", "t2"]][i]
+        outputs = {f"t{i}": 2.0} if i < 3 else {}
+        b.operation(f"o{i}", "Op", inputs=inputs, outputs=outputs, flops=flops, bytes_accessed=accessed,
+                    weights=weights, times=dict.fromkeys(kinds, time))  # fmt: skip
+    chips = tuple(
+        ChipKind(name, 1e12, flop_energy_j=joules, sram_energy_j_per_byte=0.25)
+        for name, joules in zip(kinds, (1e-12, 0.0), strict=True)
+    )
+    link = Interconnect("crossbar", link_bandwidth=1.0, link_latency_s=0.1, link_energy_j_per_byte=0.5)
+    rules = Rules(no_skipping=False, triangle=False, replication=False)
+    hardware = Hardware("hw", chips, (0, 1, 0), link, rules, kind_order="free")
+    result = partition(b.build(), hardware, objective="energy,latency", gap=0.5, time_limit=30)
+    assert [r.value for r in result.goals] == [result.cost.energy[0], result.cost.latency[0]]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_goals_told_of_with_a_wide_gap_are_those_of_the_placement(seed):
+    graph, hardware, objective, _ = goal_instance(np.random.default_rng(300 + seed))
+    result = partition(graph, hardware, objective=objective, gap=0.6, time_limit=20)
+    for reached in result.goals:
+        value = result.placement.assignment.max() + 1 if reached.goal == "chips" else getattr(result.cost, reached.goal)
+        assert reached.value == value
+        assert reached.bound <= value
