@@ -114,7 +114,12 @@ class Graph:
 
     @cached_property
     def is_input(self) -> BoolArray:
-        """(n,) operations that stand for data delivered by the host or a constant: they take no time."""
+        """(n,) operations of kind ``Input``, which stand for data that the host delivers."""
+        return _frozen(np.array([kind == "Input" for kind in self.op_types], dtype=bool), np.bool_)
+
+    @cached_property
+    def is_source(self) -> BoolArray:
+        """(n,) operations of kind ``Input`` or ``Constant``: they compute nothing and take no time."""
         return _frozen(np.array([kind in SOURCE_KINDS for kind in self.op_types], dtype=bool), np.bool_)
 
     @cached_property

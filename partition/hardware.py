@@ -44,7 +44,8 @@ class ChipKind:
     sram_bandwidth : bytes/s between SRAM and the arithmetic units.
     op_overhead_s : fixed seconds to issue one operation.
     flop_energy_j, sram_energy_j_per_byte : joules per FLOP and per byte accessed.
-    unsupported : operator kinds that it cannot run; profiled times of infinity say the same of single operations.
+    unsupported : operator kinds that it cannot run, ``Input`` too if it is listed; profiled times of infinity say the
+        same of single operations.
     free_transfers : receiving and sending takes no time of its own (a CPU beside the main memory, say).
     """
 
@@ -170,13 +171,14 @@ class Hardware:
     ----------
     name : shown in results.
     kinds : the chip kinds.
-    kind_of_chip : for each chip ``0..C-1`` the position of its kind in ``kinds``.
+    kind_of_chip : for each chip ``0..C-1`` (on routed topologies: each stage) the position of its kind in ``kinds``.
     interconnect, rules : see there.
     time_unit : ``"s"``, or the unit that profiled times of a device-placement file are given in.
     kind_order : ``"fixed"``, or ``"free"`` where chips of different kinds may stand anywhere along the pipeline:
         the solver then chooses the order, and the hardware of its result has ``kind_of_chip`` in that order.
     positions : on routed topologies the physical chip of each stage of the pipeline, a permutation; empty for the order
-        in which neighbours follow one another. The solver chooses; the hardware of its result has what it chose.
+        in which neighbours follow one another. Where all chips are of one kind the solver chooses;
+        the hardware of its result has what it chose.
     """
 
     name: str
@@ -325,12 +327,12 @@ def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
     roofline = (
         np.maximum(graph.flops / kind.peak_flops, graph.bytes_accessed / kind.sram_bandwidth) + kind.op_overhead_s
     )
-    roofline = np.where(graph.is_input, 0.0, roofline)
+    roofline = np.where(graph.is_source, 0.0, roofline)
     if kind.name in graph.profiled_times:
         profiled = graph.profiled_times[kind.name]
         roofline = np.where(np.isnan(profiled), roofline, profiled)
     if kind.unsupported:
-        cannot = np.isin(np.array(graph.op_types), list(kind.unsupported)) & ~graph.is_input
+        cannot = np.isin(np.array(graph.op_types), list(kind.unsupported))
         roofline = np.where(cannot, np.inf, roofline)
     return roofline
 

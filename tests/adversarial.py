@@ -39,7 +39,7 @@ def exact_fit_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     """SRAM that some set of weights fills to the last digit, or misses by one unit or by a relative 1e-7 or 1e-12."""
     graph, hardware = random_instance(rng, n=int(rng.integers(2, 7)), chips=int(rng.integers(2, 4)))
     weights = graph.weights + (rng.integers(1, 1000, graph.n) if rng.random() < 0.5 else rng.random(graph.n))
-    weights = np.where(graph.is_input, 0.0, weights * 10.0 ** float(rng.integers(-3, 9)))
+    weights = np.where(graph.is_source, 0.0, weights * 10.0 ** float(rng.integers(-3, 9)))
     graph = replace(graph, weights=weights)
     share = float(weights[rng.random(graph.n) < rng.uniform(0.3, 0.9)].sum()) or 1.0
     off = float(rng.choice([0.0, 0.0, 1e-7, -1e-7, 3e-7, -5e-9, 1e-12, -1e-12]))
@@ -53,7 +53,7 @@ def tied_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     graph, hardware = random_instance(rng, n=int(rng.integers(3, 8)))
     unit = float(rng.choice([1.0, 1e-9, 1 / 3, 60.0, 0.1]))
     size = unit * float(rng.choice([0.5, 1.0, 1.0, 2.0]))
-    one = np.where(graph.is_input, 0.0, unit)
+    one = np.where(graph.is_source, 0.0, unit)
     graph = replace(
         graph,
         flops=one,
@@ -81,7 +81,7 @@ def routed_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
 def forced_transfer_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     """Weights that no single chip holds, and transfers up to 1e12 times as long as all compute."""
     graph, hardware = random_instance(rng, n=int(rng.integers(2, 7)), chips=int(rng.integers(2, 4)))
-    graph = replace(graph, weights=np.where(graph.is_input, 0.0, 1.0 + rng.integers(0, 3, graph.n)))
+    graph = replace(graph, weights=np.where(graph.is_source, 0.0, 1.0 + rng.integers(0, 3, graph.n)))
     sram = max(1.0, float(np.floor(graph.weights.sum() * rng.uniform(0.4, 0.9))))
     kinds = tuple(replace(kind, sram_bytes=sram) for kind in hardware.kinds)
     link = replace(hardware.interconnect, link_bandwidth=float(10.0 ** -rng.integers(0, 13)))

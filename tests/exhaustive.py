@@ -29,13 +29,13 @@ def brute_force(
     """
     given = Problem(problem)
     names = [kind["name"] for kind in given.hw["kinds"]]
-    if (given.routed or given.hw["kind_order"] == "free") and math.factorial(given.C) > limit:
+    if (given.free_positions or given.hw["kind_order"] == "free") and math.factorial(given.C) > limit:
         raise OverflowError("too many orders of the chips for brute force")
     orders = {tuple(given.hw["kind_of_chip"])}
     if given.hw["kind_order"] == "free":
         orders = set(itertools.permutations(given.hw["kind_of_chip"]))
     best: tuple[float | None, dict[str, Any] | None] = (None, None)
-    places = itertools.permutations(range(given.C)) if given.routed else [()]
+    places = itertools.permutations(range(given.C)) if given.free_positions else [tuple(given.positions)]
     for order, positions in itertools.product(sorted(orders), places):
         kinds = [names[k] for k in order]
         p = given.with_kinds(kinds)

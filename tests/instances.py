@@ -183,7 +183,7 @@ def random_mixed_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
     draw = rng.integers(0, 10, (2, graph.n)).astype(float)
     draw[rng.random(draw.shape) < 0.15] = np.inf
     draw[0, np.isinf(draw).all(axis=0) & (rng.random(graph.n) < 0.9)] = 3.0
-    draw[:, graph.is_input] = 0.0
+    draw[:, graph.is_source] = 0.0
     graph = replace(graph, profiled_times={"unit": draw[0], "other": draw[1]})
     sram = hardware.kinds[0].sram_bytes
     kinds = (

@@ -34,6 +34,11 @@ class Problem:
         self.links = {"chain": self.C - 1, "ring": self.C}.get(self.topology, 0) if self.C > 1 else 0
         self.replicable = replicable(self)
 
+    @property
+    def free_positions(self) -> bool:
+        """Whether stages may stand anywhere: where there are routes, and all chips are of one kind."""
+        return self.routed and len(set(self.hw["kind_of_chip"])) == 1
+
     def default_positions(self) -> list[int]:
         """Neighbours follow one another; to and fro on a mesh."""
         if self.topology != "mesh":
@@ -73,6 +78,8 @@ class Problem:
         return {((home + step) % self.C, (home + step + 1) % self.C) for step in range(farthest)}
 
     def time(self, operation: str, chip: int) -> float:
+        if self.operations[operation]["op_type"] in self.hw["kinds"][self.hw["kind_of_chip"][chip]]["unsupported"]:
+            return math.inf
         time = self.operations[operation]["time"]
         time = time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time
         return math.inf if time is None else float(time)
@@ -111,6 +118,7 @@ def _question(problem: dict[str, Any], answer: dict[str, Any]) -> Problem:
     p = Problem(problem)
     if p.routed and answer.get("positions"):
         assert sorted(answer["positions"]) == list(range(p.C)), "positions"
+        assert p.free_positions or answer["positions"] == p.positions, "positions of chips that differ"
         p.positions = answer["positions"]
     return p.with_kinds(answer["kinds"]) if "kinds" in answer else p
 
@@ -274,7 +282,7 @@ def replicable(p: Problem) -> set[str]:
     sram_limit = 0.01 * min(math.inf if size is None else size for size in p.hw["sram_bytes"])
     memory = {v: row["weights"] for v, row in p.operations.items()}
     for tensor in p.tensors.values():
-        if p.operations[tensor["producer"]]["input"]:
+        if p.operations[tensor["producer"]]["op_type"] == "Input":
             memory[tensor["producer"]] += tensor["bytes"]
     shared = {v for weight in p.shared for v in weight["users"]}
     readers: dict[str, set[str]] = {v: set() for v in p.operations}
@@ -486,6 +494,10 @@ def _check_flags(problem: dict[str, Any]) -> None:
     p = Problem(problem)
     for v, row in p.operations.items():
         assert row["replicable"] == (v in p.replicable), f"the flag replicable of {v}"
+        assert row["input"] == (row["op_type"] == "Input"), f"the flag input of {v}"
+        told = row["time"] if isinstance(row["time"], list) else [row["time"]]
+        for kind, time in zip(p.hw["kinds"], told, strict=True):
+            assert time is None or row["op_type"] not in kind["unsupported"], f"the time of {v} on {kind['name']}"
     for t, row in p.tensors.items():
         assert row["relayable"] == p.may_relay(t), f"the flag relayable of {t}"
 

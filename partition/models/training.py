@@ -83,7 +83,7 @@ def _wants_gradient(graph: Graph) -> BoolArray:
     """(n,) operations with weights, and those that depend on one of them."""
     wants = graph.weights > 0
     wants[graph.shared_users] = True
-    wants &= ~graph.is_input
+    wants &= ~graph.is_source
     by_source = np.argsort(np.argsort(graph.topological_order)[graph.edge_source], kind="stable")
     for u, w in zip(graph.edge_source[by_source].tolist(), graph.consumers[by_source].tolist(), strict=True):
         wants[w] |= wants[u]

@@ -111,5 +111,5 @@ def with_times(
                 )
             for each in arrays if kind == ALL_KINDS else (kind,):
                 arrays[each][graph.index[name]] = seconds
-    missing = np.flatnonzero(np.any([np.isnan(row) for row in arrays.values()], axis=0) & ~graph.is_input)
+    missing = np.flatnonzero(np.any([np.isnan(row) for row in arrays.values()], axis=0) & ~graph.is_source)
     return replace(graph, profiled_times=arrays), [graph.names[v] for v in missing.tolist()]

@@ -145,7 +145,7 @@ class _Cut:
 
     def _works(self, chip: int) -> bool:
         """Whether the chip runs or hands on anything but inputs that it alone would read."""
-        return bool(self.here[chip] - set(np.flatnonzero(self.graph.is_input))) or any(a == chip for _, a in self.sent)
+        return bool(self.here[chip] - set(np.flatnonzero(self.graph.is_source))) or any(a == chip for _, a in self.sent)
 
     def _wanted_by_host(self) -> dict[int, list[str]]:
         """Chip -> outputs of the model that it delivers; constants and inputs by the first part."""

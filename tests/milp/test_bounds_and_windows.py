@@ -59,7 +59,7 @@ def test_the_optimum_lies_within_its_windows() -> None:
         assert not windows.empty
         # Free sources may have moved to their reader; every other operation is where brute force has it.
         moved = np.bincount(instance.node_of)[instance.node_of] > 1
-        fixed = ~(moved & graph.is_input)
+        fixed = ~(moved & graph.is_source)
         assert (chips[fixed] >= windows.lo[instance.node_of][fixed]).all()
         assert (chips[fixed] <= windows.hi[instance.node_of][fixed]).all()
 

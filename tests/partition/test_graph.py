@@ -89,7 +89,8 @@ def test_inputs_and_constants_are_told_apart_from_operations() -> None:
     b = GraphBuilder()
     for kind in ("Input", "Constant", "MatMul"):
         b.operation(kind, kind)
-    assert b.build().is_input.tolist() == [True, True, False]
+    assert b.build().is_source.tolist() == [True, True, False]
+    assert b.build().is_input.tolist() == [True, False, False]
 
 
 def ranks_and_pairs(n: int) -> st.SearchStrategy[tuple[list[int], list[tuple[int, int]]]]:
@@ -119,7 +120,16 @@ def test_topological_order_breaks_ties_by_position() -> None:
 
 def test_arrays_fields_and_maps_cannot_be_changed() -> None:
     g = triangle_with_shared_weight()
-    for name in ("flops", "consumers", "group", "edge_source", "topological_order", "is_input", "edge_constrains"):
+    for name in (
+        "flops",
+        "consumers",
+        "group",
+        "edge_source",
+        "topological_order",
+        "is_input",
+        "is_source",
+        "edge_constrains",
+    ):
         with pytest.raises(ValueError, match="read-only"):
             getattr(g, name)[0] = 1
     with pytest.raises(ValueError, match="read-only"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle
 import pytest
 from instances import broadcast_mask, long_skip, package, random_instance, random_training_instance
 
-from partition import GraphBuilder, load_hardware, load_model
+from partition import GraphBuilder, load_hardware, load_model, partition
+from partition.description import describe
 from partition.instance import contract
 from partition.legalise import SHARE, relayable, replicable
 
@@ -27,6 +29,30 @@ def test_costly_or_bound_operations_are_not(change: str, value: object) -> None:
     for i in range(3):
         b.operation(f"v{i}", "Op", inputs=["mask"], flops=10, bytes_accessed=0)
     assert not replicable(b.build(), package(3, sram=1e6))[1]
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("Input", True), ("Constant", False), ("Neg", False)])
+def test_only_what_the_host_delivers_counts_as_memory_of_a_replica(kind: str, counts: bool) -> None:
+    b = GraphBuilder("two readers")
+    b.operation("source", kind, outputs={"s": 100.0}, flops=0, bytes_accessed=0)
+    for name in ("a", "b"):
+        b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
+    graph, hardware = b.build(), package(2, topology="chain", sram=1000)
+    assert replicable(graph, hardware)[0] == (not counts)
+    assert bool(oracle.Problem(describe(graph, hardware)).replicable) == (not counts)
+    result = partition(graph, hardware)
+    assert result.status == "optimal"
+    assert result.period == (2.0 if counts else 1.0)
+
+
+def test_what_a_constant_weighs_counts() -> None:
+    b = GraphBuilder("two readers")
+    b.operation("source", "Constant", outputs={"s": 1.0}, weights=100.0)
+    for name in ("a", "b"):
+        b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
+    graph, hardware = b.build(), package(2, topology="chain", sram=1000)
+    assert not replicable(graph, hardware).any()
+    assert not oracle.Problem(describe(graph, hardware)).replicable
 
 
 def test_replicable_operations_are_closed_and_cheap() -> None:

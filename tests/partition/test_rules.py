@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import oracle
 import pytest
+from exhaustive import brute_force
 from instances import broadcast_mask, chain_of, diamond, long_skip, package, random_instance, random_training_instance
 
-from partition import GraphBuilder, InvalidAssignment, Placement, check, valid
+from partition import ChipKind, GraphBuilder, InvalidAssignment, Placement, check, evaluate_placement, partition, valid
+from partition.description import describe
 from partition.rules import violated
 
 
@@ -16,6 +21,54 @@ def rules_broken(*arguments: object) -> set[str]:
 
 def test_a_valid_assignment_breaks_nothing() -> None:
     assert check(chain_of([1, 1, 1]), package(3), [0, 1, 2]) == []
+
+
+def test_a_replica_may_receive_what_its_chip_does_not_hold() -> None:
+    graph, hardware = broadcast_mask(2), package(2)
+    mask, layer = graph.index["mask"], graph.index["layer1"]
+    home = np.zeros(graph.n, dtype=np.int64)
+    home[layer] = 1
+    copied = Placement(home, np.array([[mask, 1]]))  # the mask, but not what it is made of
+    assert check(graph, hardware, copied) == []
+    cost = evaluate_placement(graph, hardware, copied)
+    assert cost.receive[0].tolist() == [0.0, 1.01]  # mask_in and the output of the first layer
+    answer = {
+        "assignment": dict(zip(graph.names, home.tolist(), strict=True)),
+        "replicas": {"mask": [1]},
+        "relays": [],
+    }
+    assert oracle.violations(describe(graph, hardware), answer) == []
+    assert oracle.cost(describe(graph, hardware), answer)["receive"] == [0.0, 1.01]
+
+
+@pytest.mark.parametrize("kind", ["Input", "Constant", "Op"])
+def test_a_kind_of_chip_runs_nothing_that_it_lists_as_unsupported(kind: str) -> None:
+    b = GraphBuilder("source")
+    b.operation("source", kind, outputs={"s": 1.0}, flops=1, bytes_accessed=0)
+    b.operation("reader", "Other", inputs=["s"], flops=4, bytes_accessed=0)
+    graph = b.build()
+    kinds = ChipKind("cut off", 1.0, unsupported=(kind,)), ChipKind("slow", 0.5)
+    hardware = replace(
+        package(2, topology="memory", acyclic=False, no_skipping=False), kinds=kinds, kind_of_chip=(0, 1)
+    )
+    assert rules_broken(graph, hardware, [0, 0]) == {"support"}
+    answer = {"assignment": {"source": 0, "reader": 0}, "replicas": {}, "relays": []}
+    assert [fault.split(":")[0] for fault in oracle.violations(describe(graph, hardware), answer)] == ["support"]
+    result = partition(graph, hardware)
+    assert (result.status, result.placement.assignment.tolist()) == ("optimal", [1, 0])
+
+
+@pytest.mark.parametrize("positions", [(), (2, 0, 1)])
+def test_a_stage_keeps_its_kind_and_its_place_where_kinds_differ(positions: tuple[int, ...]) -> None:
+    kinds = ChipKind("plain", 1.0), ChipKind("fast", 4.0)
+    hardware = replace(package(3, topology="bichain"), kinds=kinds, kind_of_chip=(0, 1, 0), positions=positions)
+    graph = chain_of([1, 4, 1], size=0.5)
+    cost = evaluate_placement(graph, hardware, Placement(np.arange(3)))
+    assert cost.compute[0].tolist() == [1.0, 1.0, 1.0]  # the kind of stage 1, wherever it stands
+    result = partition(graph, hardware)
+    assert result.hardware.stage_positions == (positions or (0, 1, 2))
+    best, _ = brute_force(describe(graph, hardware))
+    assert result.period == best
 
 
 def test_going_back_names_both_operations_and_chips() -> None:
