@@ -39,9 +39,9 @@ from instances import (
     random_training_instance,
 )
 
-import milp.search
+import milp.search.period
 from partition import Graph, Hardware, RefutedBound, partition
-from partition.description import describe
+from partition.results.description import describe
 
 TRIALS = 20_000
 """Partial placements beyond which an instance is too large for brute force."""
@@ -147,8 +147,8 @@ def main(
 ) -> None:
     """Compare and count."""
     if milp_only:
-        milp.search._ideals = lambda *_, **__: None
-        milp.search.slice_orders = lambda *_, **__: None
+        milp.search.period._ideals = lambda *_, **__: None
+        milp.search.period.slice_orders = lambda *_, **__: None
     campaign = Campaign(unit, adversarial, goals, confirm)
     counts: collections.Counter[str] = collections.Counter()
     skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed

@@ -20,10 +20,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from checked import judge
 
-from learned.comparison import Comparison, compare, sample_marks
-from learned.corpus import specs
-from learned.plots import save_figure
-from learned.pretrained import load_policy
+from learned.comparison.comparison import Comparison, compare, sample_marks
+from learned.comparison.plots import save_figure
+from learned.policy.pretrained import load_policy
+from learned.training.corpus import specs
 from partition import load_hardware, partition
 from partition.models import build
 

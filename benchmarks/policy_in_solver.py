@@ -23,10 +23,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from checked import judge
 
-from learned.features import NodeFeatures
-from learned.policy import Policy
+from learned.policy.features import NodeFeatures
+from learned.policy.policy import Policy
 from partition import NoSolutionInTime, Result, load_hardware, partition
-from partition.instance import contract
+from partition.instance.instance import contract
 from partition.models import build
 
 INSTANCES = (

@@ -13,8 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from learned.pretrained import load_policy
-from learned.rollouts import Environment
+from learned.policy.pretrained import load_policy
+from learned.policy.rollouts import Environment
 from partition import load_hardware
 from partition.models import build
 

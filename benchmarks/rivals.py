@@ -33,8 +33,8 @@ LARGEST = 400_000
 
 
 def main(method: str, model: str, hardware: str, seconds: float) -> dict[str, Any]:
-    from partition.hardware_files import load_hardware
-    from partition.readers.sources import load_model
+    from partition.problem.hardware_files import load_hardware
+    from partition.readers.load import load_model
 
     source = load_model(model)
     package = load_hardware(hardware) if hardware else source.hardware
@@ -50,7 +50,7 @@ def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[s
     from oracle import certify
 
     from partition import NoSolutionInTime, partition
-    from partition.description import describe
+    from partition.results.description import describe
 
     begun = time.perf_counter()
     try:
@@ -70,11 +70,11 @@ def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[s
 
 
 def _rival(method: str, graph: Any, hardware: Any, seconds: float) -> dict[str, Any]:
-    from milp.formulation import build
-    from milp.highs import compile_model
-    from milp.incumbent import Incumbent
-    from milp.windows import Windows
-    from partition.instance import contract
+    from milp.formulation.build import build
+    from milp.solver.highs import compile_model
+    from milp.state.incumbent import Incumbent
+    from milp.windows.windows import Windows
+    from partition.instance.instance import contract
 
     begun = time.perf_counter()
     instance = contract(graph, hardware)
@@ -97,8 +97,8 @@ def _rival(method: str, graph: Any, hardware: Any, seconds: float) -> dict[str, 
 
 
 def _with_highs(instance: Any, whole: Any, model: Any, incumbent: Any, seconds: float) -> None:
-    from milp.highs import solve
-    from milp.solution import placement_of
+    from milp.solver.highs import solve
+    from milp.solver.reading import placement_of
 
     def found(x: Any) -> None:
         incumbent.offer(placement_of(instance, whole, model, model.full(x)))
@@ -119,7 +119,7 @@ def _with_highs(instance: Any, whole: Any, model: Any, incumbent: Any, seconds: 
 def _with_cp_sat(instance: Any, whole: Any, model: Any, incumbent: Any, seconds: float) -> None:
     from ortools.sat.python import cp_model
 
-    from milp.solution import placement_of
+    from milp.solver.reading import placement_of
 
     begun = time.perf_counter()
     problem = cp_model.CpModel()

@@ -21,7 +21,7 @@ import joblib
 from joblib import Parallel, delayed
 
 from partition import load_hardware, load_model, partition
-from partition.bench import bench
+from partition.solve.bench import bench
 
 MODELS = ("bert-base", "inception", "mobilenet", "gpt", "vit", "rnn", "densenet", "t5:layers=4")
 PACKAGES = ("ring8:transfers=serial,triangle=off", "ring16:transfers=serial,triangle=off")

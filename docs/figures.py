@@ -22,8 +22,8 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from partition import Graph, GraphBuilder, Placement, Result, check, load_hardware, load_model, partition
-from partition.cost import evaluate_placement
 from partition.report import convergence
+from partition.scoring.cost import evaluate_placement
 from partition.simulate import gantt, simulate
 
 COLOURS = ("#7fb3e6", "#f2b36b", "#8fcf9b")

@@ -21,21 +21,21 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from milp.formulation import ImpossibleRow, build
-from milp.highs import MatrixModel, compile_model
-from milp.incumbent import Incumbent
-from milp.kind_orders import orders
-from milp.solution import placement_of
-from milp.windows import WindowRules, Windows
-from partition.confirmation import Confirmation
-from partition.cost import evaluate_placement
+from milp.formulation.build import ImpossibleRow, build
+from milp.search.kind_orders import orders
+from milp.solver.highs import MatrixModel, compile_model
+from milp.solver.reading import placement_of
+from milp.state.incumbent import Incumbent
+from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput, RefutedBound
-from partition.graph import FloatArray, Graph
-from partition.hardware import Hardware
-from partition.instance import contract
-from partition.objectives import Reached
-from partition.placement import Placement
-from partition.result import Result
+from partition.instance.instance import contract
+from partition.problem.graph import FloatArray, Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.results.confirmation import Confirmation
+from partition.results.result import Result
+from partition.scoring.cost import evaluate_placement
+from partition.scoring.goals import Reached
 from partition.stopping import Stop
 
 SCALE = 2.0**36

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from milp.formulation import Choices, Goal, ImpossibleRow, ModelBuilder
-from milp.modelling import pyo
-from milp.windows import WindowRules, Windows
+from milp.formulation.build import Choices, Goal, ImpossibleRow, ModelBuilder
+from milp.formulation.pyomo_import import pyo
+from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.instance import Instance, contract
-from partition.placement import Placement
+from partition.instance.instance import Instance, contract
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
 
 
 @dataclass(frozen=True, eq=False)

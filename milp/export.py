@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from milp.formulation import Choices, build
-from milp.modelling import ProblemFormat
-from milp.windows import WindowRules, Windows
+from milp.formulation.build import Choices, build
+from milp.formulation.pyomo_import import ProblemFormat
+from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.files import replacing
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
 
 FORMATS = {".lp": ProblemFormat.cpxlp, ".mps": ProblemFormat.mps}
 
@@ -23,7 +23,7 @@ FORMATS = {".lp": ProblemFormat.cpxlp, ".mps": ProblemFormat.mps}
 def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, threshold: float | None = None) -> None:
     """Write the MILP of ``graph`` on ``hw`` to ``path`` (``.lp`` or ``.mps``), atomically.
 
-    Variables and rows carry the names of :mod:`milp.formulation`. The objective ``T`` is in units of the trivial
+    Variables and rows carry the names of :mod:`milp.formulation.build`. The objective ``T`` is in units of the trivial
     bound; multiply by ``contract(graph, hw).unit`` for seconds. Nodes are numbered as in that instance.
 
     Parameters

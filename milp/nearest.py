@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import MatrixModel, compile_model, solve
-from milp.solution import placement_of
-from milp.windows import WindowRules
-from partition.graph import FloatArray
-from partition.instance import Instance
-from partition.placement import Placement
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.solver.highs import MatrixModel, compile_model, solve
+from milp.solver.reading import placement_of
+from milp.windows.windows import WindowRules
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray
+from partition.problem.placement import Placement
 from partition.stopping import Stop
 
 LEAST_PROBABILITY = 1e-12

@@ -5,7 +5,6 @@
 >>> print(result)                                   # doctest: +SKIP
 """
 
-from partition.cost import Cost, CostModel, evaluate, evaluate_placement
 from partition.errors import (
     Infeasible,
     InvalidAssignment,
@@ -19,16 +18,17 @@ from partition.errors import (
     SearchFault,
     SolverError,
 )
-from partition.front import partition
-from partition.graph import Graph, GraphBuilder
-from partition.hardware import ChipKind, Hardware, Interconnect, Rules
-from partition.hardware_files import load_hardware
-from partition.placement import Placement
-from partition.progress import Progress
-from partition.readers.sources import load_model
-from partition.repair import Repair, Repaired
-from partition.result import Result
-from partition.rules import Violation, check, valid
+from partition.heuristics.repair import Repair, Repaired
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.hardware_files import load_hardware
+from partition.problem.placement import Placement
+from partition.readers.load import load_model
+from partition.results.progress import Progress
+from partition.results.result import Result
+from partition.scoring.cost import Cost, CostModel, evaluate, evaluate_placement
+from partition.scoring.rules import Violation, check, valid
+from partition.solve.front import partition
 
 __version__ = "0.1.0"
 

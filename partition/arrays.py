@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.graph import BoolArray, FloatArray, IntArray
+from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 
 def sums(slot: NDArray[np.integer], amounts: NDArray[np.floating], size: int) -> FloatArray:

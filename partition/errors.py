@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from partition.printable import printable
+from partition.text import printable
 
 
 class PartitionError(Exception):

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from instances import random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 
-from partition.graph import Graph
-from partition.hardware import ChipKind, Hardware, Interconnect
+from partition.problem.graph import Graph
+from partition.problem.hardware import ChipKind, Hardware, Interconnect
 
 
 def spread_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:

@@ -16,7 +16,7 @@ from exhaustive import brute_force
 from oracle import certify
 
 import partition as library
-import partition.front
+import partition.solve.front
 
 RESOLUTION = 2e-5
 """The least gap that counts as asked for (README of ``partition``)."""
@@ -30,8 +30,8 @@ answers = 0
 
 def install(*, trials: int = 0) -> None:
     """Check every answer from now on; up to ``trials`` partial placements of brute force each."""
-    checked = _checked(partition.front.partition, trials)
-    partition.front.partition = library.partition = checked  # type: ignore[attr-defined]
+    checked = _checked(partition.solve.front.partition, trials)
+    partition.solve.front.partition = library.partition = checked  # type: ignore[attr-defined]
 
 
 def _checked(solve: Callable[..., Any], trials: int) -> Callable[..., Any]:
@@ -57,7 +57,7 @@ def judge(
     graph: Any, hardware: Any, result: Any, *, gap: float = 1e-4, throughput: float | None = None, trials: int = 0
 ) -> None:
     """AssertionError unless the answer, read from its JSON, passes the checker and, if small, brute force."""
-    from partition.description import describe
+    from partition.results.description import describe
 
     problem, answer = describe(graph, hardware), json.loads(result.to_json())
     certify(problem, answer, gap_asked=max(gap, RESOLUTION), throughput=throughput)

@@ -17,12 +17,12 @@ from exhaustive import brute_force
 from instances import answer_of, random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 from oracle import certify
 
-import milp.highs
-import milp.incumbent
-import milp.search
-import milp.thresholds
+import milp.search.bisection
+import milp.search.period
+import milp.solver.highs
+import milp.state.incumbent
 from partition import Graph, Hardware, NoSolutionInTime, Progress, SearchFault, partition, stopping
-from partition.description import describe
+from partition.results.description import describe
 
 GENERATORS = (random_instance, random_mixed_instance, random_tight_instance, random_training_instance)
 
@@ -117,7 +117,7 @@ def _garbage(rng: np.random.Generator) -> Callable[..., Any]:
 
 def highs_fault(kind: str, at: int, rng: np.random.Generator) -> Any:
     """HiGHS does something else than its work at one run."""
-    highs = milp.highs._SilentHighs
+    highs = milp.solver.highs._SilentHighs
     if kind == "HiGHS returns an error":
         return _patched(highs, "run", Countdown(at, _nothing), lambda *_: highspy.HighsStatus.kError)
     if kind == "HiGHS raises":
@@ -139,9 +139,9 @@ HIGHS_FAULTS = (
 )  # fmt: skip
 
 DEEP = (
-    (milp.search, "slice_order"), (milp.search, "best_chain"), (milp.search, "compile_model"), (milp.search, "build"),
-    (milp.thresholds, "compile_model"), (milp.thresholds, "build"),
-    (milp.search, "propagate"), (milp.incumbent, "check"), (milp.incumbent.CostModel, "evaluate_placement"),
+    (milp.search.period, "slice_order"), (milp.search.period, "best_chain"), (milp.search.period, "compile_model"), (milp.search.period, "build"),
+    (milp.search.bisection, "compile_model"), (milp.search.bisection, "build"),
+    (milp.search.period, "propagate"), (milp.state.incumbent, "check"), (milp.state.incumbent.CostModel, "evaluate_placement"),
 )  # fmt: skip
 """Functions that take much memory or are called everywhere."""
 

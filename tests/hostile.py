@@ -34,17 +34,18 @@ from hostile_seeds import (
 )
 from mutations import Rng
 
-from cli import _read_answer
-from learned.features import NodeFeatures
-from learned.policy import Policy
-from partition import Graph, Hardware, PartitionError, load_hardware, load_model, partition, rules
-from partition.cost import evaluate_placement
-from partition.instance import contract
-from partition.placement import Placement
-from partition.printable import LONGEST
+from learned.policy.features import NodeFeatures
+from learned.policy.policy import Policy
+from partition import Graph, Hardware, PartitionError, load_hardware, load_model, partition
+from partition.commands.main import _read_answer
+from partition.instance.instance import contract
+from partition.problem.placement import Placement
 from partition.readers.measured import read_times, with_times
 from partition.report.page import to_html
+from partition.scoring import rules
+from partition.scoring.cost import evaluate_placement
 from partition.split import Manifest, split_model
+from partition.text import LONGEST
 
 SOLVED = 150
 """One in so many graphs that are read is also solved, one in so many answers simulated."""
@@ -141,7 +142,7 @@ def _read_node(path: Path, rng: Rng) -> None:
 
 
 def _read_hardware(path: Path, rng: Rng) -> None:
-    from partition.hardware_files import to_toml
+    from partition.problem.hardware_files import to_toml
 
     hardware = load_hardware(str(path))
     text = to_toml(hardware)

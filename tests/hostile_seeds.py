@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from instances import broadcast_mask, residual_block
 
-from learned.features import FIXED_NAMES
-from learned.network import initial_parameters
-from learned.policy import INPUTS, OUTPUTS, Policy, save_arrays
+from learned.policy.features import FIXED_NAMES
+from learned.policy.network import initial_parameters
+from learned.policy.policy import INPUTS, OUTPUTS, Policy, save_arrays
 from partition import Graph, GraphBuilder, load_hardware, load_model
-from partition.hardware_files import to_toml
-from partition.placement import Placement
+from partition.problem.hardware_files import to_toml
+from partition.problem.placement import Placement
 from partition.split import split_model
 
 HARDWARE = ("ring3", "chain2", "mesh2x2", "biring3:transfers=serial", "crossbar3", "ring36")

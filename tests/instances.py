@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from partition.graph import Graph, GraphBuilder
-from partition.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
 
 RULES = ("acyclic", "no_skipping", "triangle", "memory", "replication", "relays")
 

@@ -19,7 +19,7 @@ from instances import answer_of
 from oracle import certify
 
 from partition import Graph, Hardware, NoSolutionInTime, load_hardware, load_model, partition
-from partition.description import describe
+from partition.results.description import describe
 
 MODELS = (
     "unet", "resnet50", "mobilenet", "gpt:layers=2", "gpt:layers=2,training=adam", "vit:layers=3", "towers:tables=4",

@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 from instances import chain_of, long_skip
 from oracle import certify
 
-from cli import main
 from partition import GraphBuilder, NoSolutionInTime, Progress, __version__
-from partition.display import Display
+from partition.commands.main import main
+from partition.results.display import Display
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "data" / "device-placement" / "layer_bert-24_inference.json"
@@ -215,7 +215,7 @@ def test_an_assignment_for_other_operations_is_refused(small: str, tmp_path: Pat
 def test_an_unwritable_output_is_refused_before_the_search(
     small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, where: str
 ) -> None:
-    monkeypatch.setattr("partition.front.partition", lambda *_, **__: pytest.fail("searched in vain"))
+    monkeypatch.setattr("partition.solve.front.partition", lambda *_, **__: pytest.fail("searched in vain"))
     target = tmp_path / where
     assert "cannot write" in sentence(run("solve", small, "--hw", "ring2", "-q", option, str(target)), 2)
     assert [path.name for path in tmp_path.iterdir()] == ["small.json"]
@@ -243,7 +243,7 @@ def test_out_of_time_without_an_answer_is_exit_code_4(small: str, monkeypatch: p
     def late(*_: object, **__: object) -> None:
         raise NoSolutionInTime("no valid assignment was found in 1 s")
 
-    monkeypatch.setattr("partition.front.partition", late)
+    monkeypatch.setattr("partition.solve.front.partition", late)
     sentence(run("solve", small, "--hw", "ring2", "-q"), 4)
 
 
@@ -362,7 +362,7 @@ print(scipy.stats.norm.cdf(0.0), scipy.spatial.ConvexHull.__name__)
 def test_a_placeholder_gives_what_the_real_module_has() -> None:
     code = """
 import sys
-import milp.modelling as modelling
+import milp.formulation.pyomo_import as modelling
 with modelling._left_out(("scipy.stats",)):
     import scipy.stats
     stand_in = scipy.stats if isinstance(scipy.stats, modelling._Placeholder) else sys.modules["scipy.stats"]

@@ -17,7 +17,7 @@ from instances import answer_of, chain_of, package
 from oracle import certify
 
 from partition import InvalidInput, load_hardware, load_model, partition
-from partition.description import describe
+from partition.results.description import describe
 from partition.stopping import POLL, Stop
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ import click
 import numpy as np
 import pytest
 
-from cli import main
+from partition.commands.main import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])

@@ -17,12 +17,12 @@ from faults import KINDS, Countdown, InjectedError, clock_that_jumps, survives
 from instances import answer_of, chain_of, package
 from oracle import certify
 
-import milp.highs
-import milp.search
-import milp.thresholds
+import milp.search.bisection
+import milp.search.period
+import milp.solver.highs
 from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
-from partition.cost import Cost, CostModel
-from partition.description import describe
+from partition.results.description import describe
+from partition.scoring.cost import Cost, CostModel
 
 ROOT = Path(__file__).parent.parent
 PHASES = (
@@ -42,10 +42,10 @@ PHASES = (
 @pytest.fixture
 def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every phase is over soon, and none closes the gap."""
-    for module in (milp.search, milp.thresholds):
+    for module in (milp.search.period, milp.search.bisection):
         monkeypatch.setattr(module, "FIRST_SLICE", 0.1)
     for share in ("STRETCH_SHARE", "FRONTIER_SHARE"):
-        monkeypatch.setattr(milp.search, share, 0.01)
+        monkeypatch.setattr(milp.search.period, share, 0.01)
 
 
 def solve_hard(
@@ -149,7 +149,7 @@ def test_without_an_answer_an_error_of_the_library_is_raised(monkeypatch: pytest
     def fail(*_: object) -> None:
         raise InjectedError("mine")
 
-    monkeypatch.setattr(milp.search, "_trivial_bound", fail)
+    monkeypatch.setattr(milp.search.period, "_trivial_bound", fail)
     with pytest.raises(InjectedError, match="mine"):
         partition(chain_of([1, 1]), package(2))
 
@@ -166,14 +166,14 @@ def test_a_linear_program_reports_no_bound_that_highs_did_not_give() -> None:
         m.rows.add(sum(float(a) * m.x[i, 0] for i, a in enumerate(rng.random(60))) >= 3.0)
     m.cost = pyo.Objective(expr=sum(m.x[i, 0] for i in range(60)))
     bounds: list[float] = []
-    outcome = milp.highs.solve(milp.highs.compile_model(m), time_limit=10, on_bound=bounds.append)
+    outcome = milp.solver.highs.solve(milp.solver.highs.compile_model(m), time_limit=10, on_bound=bounds.append)
     assert outcome.status == "optimal" and not bounds
 
 
 def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     import highspy
 
-    monkeypatch.setattr(milp.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
+    monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, time_limit=2)
     certify(describe(graph, hardware), answer_of(result))
@@ -184,9 +184,9 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
 def test_no_answer_names_the_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     import highspy
 
-    monkeypatch.setattr(milp.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
-    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_sample_any", lambda *_: None)
+    monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
+    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_sample_any", lambda *_: None)
     with pytest.raises(NoSolutionInTime, match="a run of HiGHS failed"):
         partition(chain_of([1, 1]), package(2), time_limit=0.5)
 
@@ -278,7 +278,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_search(tmp_path:
 
 def test_an_error_of_the_library_has_its_exit_code_and_the_answer_is_printed() -> None:
     code = (
-        "import sys, cli, milp.search as s\n"
+        "import sys, cli, milp.search.period as s\n"
         "def fail(*_): raise RuntimeError('mine')\n"
         "s._ideals = fail; sys.argv[0] = 'cli.py'; cli.run()"
     )

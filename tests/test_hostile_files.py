@@ -15,8 +15,7 @@ import pytest
 from hostile_seeds import EXTERNAL, answer_model, answers, manifests, models, outside_weights, policies
 from instances import chain_of
 
-from cli import _read_answer
-from learned.policy import Policy
+from learned.policy.policy import Policy
 from partition import (
     InvalidAssignment,
     InvalidGraph,
@@ -28,13 +27,14 @@ from partition import (
     load_model,
     partition,
 )
+from partition.commands.main import _read_answer
 from partition.files import read_bounded
-from partition.hardware_files import to_toml
-from partition.placement import Placement
-from partition.printable import LONGEST, printable, shown
+from partition.problem.hardware_files import to_toml
+from partition.problem.placement import Placement
 from partition.readers.measured import read_times
 from partition.readers.native_json import from_dict
 from partition.split import Manifest, split_model, verify_parts
+from partition.text import LONGEST, printable, shown
 
 pytestmark = pytest.mark.usefixtures("bounded")
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\nperiod 1 s, proved optimal\u202e\x9b31m"
@@ -95,7 +95,7 @@ def test_endless_files_are_read_no_further_than_their_limit() -> None:
 
 
 def load_hardware_file(path: str) -> None:
-    from partition.hardware_files import _read_toml
+    from partition.problem.hardware_files import _read_toml
 
     _read_toml(Path(path))
 

@@ -15,10 +15,10 @@ from partition import (
     InvalidModelFile,
     load_model,
 )
-from partition.placement import Placement
-from partition.readers.onnx_model import read_onnx
-from partition.readers.onnx_nodes import unique_names
-from partition.readers.onnx_size import count_fields
+from partition.problem.placement import Placement
+from partition.readers.onnx.model import read_onnx
+from partition.readers.onnx.nodes import unique_names
+from partition.readers.onnx.size import count_fields
 from partition.split import split_model
 
 pytestmark = pytest.mark.usefixtures("bounded")

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from instances import package
 
-from cli import main
 from partition import (
     Graph,
     GraphBuilder,
@@ -18,7 +17,8 @@ from partition import (
     load_model,
     partition,
 )
-from partition.hardware_files import to_toml
+from partition.commands.main import main
+from partition.problem.hardware_files import to_toml
 
 pytestmark = pytest.mark.usefixtures("bounded")
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\nperiod 1 s, proved optimal\u202e\x9b31m"
@@ -74,8 +74,8 @@ def test_nothing_that_a_file_says_reaches_the_terminal_raw(named_to_harm: Path, 
 
 
 def test_progress_shows_a_unit_as_it_is_written(tmp_path: Path) -> None:
-    from partition.display import Display
-    from partition.progress import Progress
+    from partition.results.display import Display
+    from partition.results.progress import Progress
 
     line = Display(io.StringIO(), unit=f"[bold]{ESCAPES}").line(Progress(1.0, "seed", 2.0, 1.0, 0.5))
     assert line.isprintable() and "[bold]" in line

@@ -35,7 +35,7 @@ from partition import (
     evaluate_placement,
     partition,
 )
-from partition.description import describe
+from partition.results.description import describe
 
 GAP = 1e-4
 laws = settings(

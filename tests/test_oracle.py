@@ -26,7 +26,7 @@ from instances import (
 from oracle import Problem, certify, cost, energy, latency, violations
 
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
-from partition.description import describe
+from partition.results.description import describe
 
 
 def placed(

@@ -10,17 +10,25 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from learned.methods import Method, annealing, balanced_random_search, greedy, policy_search, random_search, slicing
-from learned.policy import Policy
-from learned.rollouts import Environment, draw
-from learned.training import Settings
+from learned.comparison.methods import (
+    Method,
+    annealing,
+    balanced_random_search,
+    greedy,
+    policy_search,
+    random_search,
+    slicing,
+)
+from learned.policy.policy import Policy
+from learned.policy.rollouts import Environment, draw
+from learned.training.ppo import Settings
 from partition.errors import InvalidInput
-from partition.graph import FloatArray, Graph
-from partition.hardware import Hardware
-from partition.instance import contract
-from partition.printable import printable
-from partition.result import Result
-from partition.rules import violated
+from partition.instance.instance import contract
+from partition.problem.graph import FloatArray, Graph
+from partition.problem.hardware import Hardware
+from partition.results.result import Result
+from partition.scoring.rules import violated
+from partition.text import printable
 
 METHODS = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned")
 """Names of the methods that can be compared; the last two need a trained policy."""

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from learned.network import Adam
-from learned.policy import Policy
-from learned.rollouts import STEEPNESS, Environment, State, play
-from learned.training import Settings, update
-from partition.graph import FloatArray, IntArray
-from partition.orders import diverse_orders
-from partition.placement import Placement
-from partition.slicing import slice_order
+from learned.policy.network import Adam
+from learned.policy.policy import Policy
+from learned.policy.rollouts import STEEPNESS, Environment, State, play
+from learned.training.ppo import Settings, update
+from partition.heuristics.slicing import slice_order
+from partition.instance.orders import diverse_orders
+from partition.problem.graph import FloatArray, IntArray
+from partition.problem.placement import Placement
 
 Method = Callable[[Environment, int, np.random.Generator], Iterator[FloatArray]]
 
@@ -105,7 +105,7 @@ def greedy(environment: Environment, samples: int, rng: np.random.Generator) -> 
 
 
 def slicing(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """The best cuts of up to five topological orders (:mod:`partition.slicing`), one sample each."""
+    """The best cuts of up to five topological orders (:mod:`partition.heuristics.slicing`), one sample each."""
     instance = environment.instance
     for _, order in zip(range(min(5, samples)), diverse_orders(instance, rng), strict=False):
         placement = slice_order(instance, order, "direct")

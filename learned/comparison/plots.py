@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learned.comparison import Comparison
+from learned.comparison.comparison import Comparison
 from partition.errors import InvalidInput
 from partition.files import write_atomically
-from partition.graph import FloatArray
+from partition.problem.graph import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

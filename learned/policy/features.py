@@ -14,11 +14,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from partition.arrays import sums
-from partition.cost import Cost, CostModel, Loads
-from partition.decisions import Precedence
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
-from partition.orders import diverse_orders
+from partition.heuristics.decision_levels import Precedence
+from partition.instance.instance import Instance
+from partition.instance.orders import diverse_orders
+from partition.problem.graph import FloatArray, IntArray
+from partition.scoring.cost import Cost, CostModel, Loads
 
 Array32 = NDArray[np.float32]
 

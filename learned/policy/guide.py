@@ -7,14 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from learned.features import NodeFeatures
-from learned.methods import elite_of
-from learned.policy import Policy
-from learned.rollouts import Environment, State, play
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
-from partition.placement import Placement
-from partition.slicing import Mode, slice_order, slicing_work
+from learned.comparison.methods import elite_of
+from learned.policy.features import NodeFeatures
+from learned.policy.policy import Policy
+from learned.policy.rollouts import Environment, State, play
+from partition.heuristics.slicing import Mode, slice_order, slicing_work
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray, IntArray
+from partition.problem.placement import Placement
 from partition.stopping import Stop
 
 ROWS, ROUNDS, TURNS = 16, 5, 3
@@ -25,7 +25,7 @@ SLICED = 3
 
 
 class PolicyGuide:
-    """:class:`milp.advice.Advice` from a policy; what it needs of an instance is computed when it is first asked."""
+    """:class:`milp.state.advice.Advice` from a policy; what it needs of an instance is computed when it is first asked."""
 
     def __init__(self, policy: Policy, instance: Instance, seed: int = 0) -> None:
         self.policy, self.instance = policy, instance

@@ -13,12 +13,12 @@ from os import PathLike
 
 import numpy as np
 
-from learned.distribution import probabilities
-from learned.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
-from learned.network import Array, Parameters, backward, forward, initial_parameters
+from learned.policy.distribution import probabilities
+from learned.policy.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
+from learned.policy.network import Array, Parameters, backward, forward, initial_parameters
 from partition.errors import InvalidInput
 from partition.files import write_atomically
-from partition.graph import FloatArray, IntArray
+from partition.problem.graph import FloatArray, IntArray
 
 FORMAT = 1
 """Version of the file format; a file of another version is refused."""
@@ -74,11 +74,11 @@ class Policy:
 
     Attributes
     ----------
-    parameters : of the network, see :mod:`learned.network`.
+    parameters : of the network, see :mod:`learned.policy.network`.
     mean, scale : (F,) of the fixed features over the training graphs.
     note : how it was made, one line.
     calibration : (2, K) probabilities that the policy gives, ascending, and how often the chip is then that of a
-        proven optimum; see :mod:`learned.calibration`. Empty: taken as they are.
+        proven optimum; see :mod:`learned.training.calibration`. Empty: taken as they are.
     """
 
     parameters: Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from learned.policy import Policy
+from learned.policy.policy import Policy
 from partition.errors import InvalidInput
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learned.features import OVERFULL, Array32, NodeFeatures, busy
-from learned.network import Array
-from learned.policy import Policy
-from partition.graph import FloatArray, Graph, IntArray
-from partition.hardware import Hardware
-from partition.instance import Instance, contract
-from partition.repair import Repair, Repaired
+from learned.policy.features import OVERFULL, Array32, NodeFeatures, busy
+from learned.policy.network import Array
+from learned.policy.policy import Policy
+from partition.heuristics.repair import Repair, Repaired
+from partition.instance.instance import Instance, contract
+from partition.problem.graph import FloatArray, Graph, IntArray
+from partition.problem.hardware import Hardware
 
 DEAD = 0.0
 """Reward of a row that could not be repaired."""

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from learned.methods import elite_of
-from learned.policy import Policy
-from learned.pretraining import Task, environment_of
-from learned.rollouts import State, play
-from learned.training import Settings
+from learned.comparison.methods import elite_of
+from learned.policy.policy import Policy
+from learned.policy.rollouts import State, play
+from learned.training.ppo import Settings
+from learned.training.runs import Task, environment_of
 from partition.errors import NoSolutionInTime
-from partition.front import partition
-from partition.graph import FloatArray
+from partition.problem.graph import FloatArray
+from partition.solve.front import partition
 
 POINTS = 33
 """Quantiles of what the policy said at which the calibration is kept."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from learned.distribution import log_probability, log_probability_gradient
-from learned.network import Adam, Array, Parameters, clipped
-from learned.policy import Policy, Proposal
-from learned.rollouts import Environment, Rollout
-from partition.graph import FloatArray
+from learned.policy.distribution import log_probability, log_probability_gradient
+from learned.policy.network import Adam, Array, Parameters, clipped
+from learned.policy.policy import Policy, Proposal
+from learned.policy.rollouts import Environment, Rollout
+from partition.problem.graph import FloatArray
 
 LEAST_SPREAD = 1e-3
 """Added to standard deviations, so that noise is not blown up once all rewards are alike."""

@@ -14,17 +14,17 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from learned.features import NodeFeatures
-from learned.methods import elite_of, explore
-from learned.network import Adam, Array
-from learned.policy import Policy, load_arrays, save_arrays
-from learned.rollouts import Environment, Rollout, State, play
-from learned.training import Settings, update
+from learned.comparison.methods import elite_of, explore
+from learned.policy.features import NodeFeatures
+from learned.policy.network import Adam, Array
+from learned.policy.policy import Policy, load_arrays, save_arrays
+from learned.policy.rollouts import Environment, Rollout, State, play
+from learned.training.ppo import Settings, update
 from partition.errors import InvalidInput
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.hardware_files import load_hardware
-from partition.readers.sources import load_model
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.hardware_files import load_hardware
+from partition.readers.load import load_model
 
 LARGEST_CHECKPOINT = 2**32
 """Bytes of a checkpoint, unpacked: it holds placements of every task."""

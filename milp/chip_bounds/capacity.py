@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.building import leaves_time
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import COVERED, MatrixModel, compile_model, solve
-from milp.incumbent import BOUND_SAFETY
-from milp.windows import Windows
-from partition.graph import BoolArray, FloatArray
-from partition.hardware import Hardware
-from partition.instance import Instance
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.building_time import leaves_time
+from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
+from milp.state.incumbent import BOUND_SAFETY
+from milp.windows.windows import Windows
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray
+from partition.problem.hardware import Hardware
 from partition.stopping import Stop
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milp.capacity import BlockCapacity, alone
-from partition.graph import BoolArray
-from partition.instance import Instance
+from milp.chip_bounds.capacity import BlockCapacity, alone
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray
 from partition.stopping import Stop
 
 MOST_IN_CROWD = 100

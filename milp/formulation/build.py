@@ -24,11 +24,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from milp.memory_cuts import MemoryCut
-from milp.memory_rows import memory_rows
-from milp.modelling import pyo
-from milp.windows import Windows
-from partition.instance import BEYOND, Instance
+from milp.formulation.memory import memory_rows
+from milp.formulation.memory_cuts import MemoryCut
+from milp.formulation.pyomo_import import pyo
+from milp.windows.windows import Windows
+from partition.instance.instance import BEYOND, Instance
 
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.windows import Windows
-from partition.instance import Instance
+from milp.windows.windows import Windows
+from partition.instance.instance import Instance
 from partition.stopping import Stop
 
 SECONDS = 1e-4, 6e-4

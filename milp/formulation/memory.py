@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from milp.memory_cuts import MemoryCut
-from milp.modelling import pyo
-from partition.instance import BEYOND
-from partition.rules import MEMORY_SLACK
+from milp.formulation.memory_cuts import MemoryCut
+from milp.formulation.pyomo_import import pyo
+from partition.instance.instance import BEYOND
+from partition.scoring.rules import MEMORY_SLACK
 
 if TYPE_CHECKING:
-    from milp.formulation import ModelBuilder
+    from milp.formulation.build import ModelBuilder
 
 PROXY_NODES = 10
 """Nodes per chip, those that touch most bytes at once, whose live tensors get a row of their own."""

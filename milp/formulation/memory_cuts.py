@@ -3,7 +3,7 @@
 A placement found without regard to schedules may not fit. For a chip that it overfills, a set ``on`` of nodes and a
 set ``off`` are sought such that no schedule fits with all of ``on`` on the chip and none of ``off``, whatever else is
 there: then ``sum of X over on - sum of X over off <= |on| - 1`` holds on every chip no larger. Both sets are made small
-by trial, each trial a proof by search over the schedules (partition/schedules.py).
+by trial, each trial a proof by search over the schedules (partition/scoring/schedules.py).
 
 Weights alone have rows of their own, but HiGHS lets them exceed a chip by its tolerance, a relative 1e-6. A set of
 operations whose weights do not fit is then ``on``, and ``off`` is empty.
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.graph import Graph, IntArray
-from partition.hardware import Hardware
-from partition.placement import Placement
-from partition.rules import MEMORY_SLACK
-from partition.schedules import ChipWork, WorkModel, schedule
+from partition.problem.graph import Graph, IntArray
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.scoring.rules import MEMORY_SLACK
+from partition.scoring.schedules import ChipWork, WorkModel, schedule
 
 LEARNT = ("memory", "dynamic_memory")
 """Rules whose violations teach cuts."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milp.coarsening import tiny_nodes
-from partition.graph import BoolArray, FloatArray, IntArray, topological_order
-from partition.instance import Instance
+from milp.ideals.leaving_out import tiny_nodes
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray, IntArray, topological_order
 from partition.stopping import Stop
 
 ROW_LIMIT = 400_000
@@ -32,7 +32,7 @@ ORDERS = 8
 """Topological orders of which the one with the narrowest frontiers is taken."""
 
 TINY = (0.0, 1e-2)
-"""Nodes below this (:func:`milp.coarsening.tiny_nodes`) are left out; tried in turn."""
+"""Nodes below this (:func:`milp.ideals.leaving_out.tiny_nodes`) are left out; tried in turn."""
 
 SLACK = 1e-9
 """Relative rounding allowance when loads are compared with the threshold."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.graph import FloatArray
-from partition.hardware import Hardware
+from partition.problem.graph import FloatArray
+from partition.problem.hardware import Hardware
 
 Used = tuple[int, ...]
 """Chips of each kind."""

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from milp.coarsening import transfers
-from milp.enumeration import CHUNK, Kept, bits, member
-from milp.forced_relays import ForcedRelays, forced_relays
-from partition.graph import BoolArray, FloatArray, IntArray
-from partition.instance import Instance
+from milp.ideals.enumeration import CHUNK, Kept, bits, member
+from milp.ideals.forced_relays import ForcedRelays, forced_relays
+from milp.ideals.leaving_out import transfers
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.coarsening import Transfers
-from partition.graph import BoolArray, FloatArray
-from partition.instance import Instance
+from milp.ideals.leaving_out import Transfers
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray
 from partition.stopping import Stop
 
 WORK = 3e-6

@@ -20,9 +20,9 @@ from operator import and_
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.coarsening import Transfers
-from partition.graph import BoolArray, IntArray
-from partition.instance import Instance
+from milp.ideals.leaving_out import Transfers
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, IntArray
 
 LIMIT = 100_000_000
 """Most entries (nodes x tensors) worth looking at."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.enumeration import CHUNK, Kept, member
+from milp.ideals.enumeration import CHUNK, Kept, member
 from partition.arrays import runs
-from partition.graph import IntArray
+from partition.problem.graph import IntArray
 
 MANY = 1 << 30
 """Chips to an ideal that cannot be reached."""

@@ -1,9 +1,9 @@
 """Exact dynamic program over ideals (down-sets), for graphs that have few of them.
 
 Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs
-of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once (milp/blocks.py),
+of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once (milp/ideals/blocks.py),
 on tables of the ideals within reach alone, so that long graphs cost little more than short ones. Replicable nodes are
-left out; of the triangle rule only the relays that it forces are kept (milp/forced_relays.py). Of the links of a ring
+left out; of the triangle rule only the relays that it forces are kept (milp/ideals/forced_relays.py). Of the links of a ring
 on which tensors also go back, the one that all of those cross is kept. So the result is a bound, and its blocks a
 placement to complete.
 
@@ -25,13 +25,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.blocks import BlockData, Blocks, TableTooLarge
-from milp.candidates import MANY, Candidates, Reach
-from milp.chains import Pairs, Path, best_path
-from milp.coarsening import kept_nodes, transfers
-from milp.enumeration import Crossing, Kept, member
-from partition.graph import BoolArray, FloatArray, IntArray
-from partition.instance import Instance
+from milp.ideals.best_path import Pairs, Path, best_path
+from milp.ideals.blocks import BlockData, Blocks, TableTooLarge
+from milp.ideals.enumeration import Crossing, Kept, member
+from milp.ideals.leaving_out import kept_nodes, transfers
+from milp.ideals.pairs import MANY, Candidates, Reach
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 IDEAL_LIMIT = 60_000

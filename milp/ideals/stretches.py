@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.coarsening import segments
-from milp.ideals import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
-from partition.graph import BoolArray
-from partition.instance import Instance
+from milp.ideals.leaving_out import segments
+from milp.ideals.program import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray
 from partition.stopping import Stop
 
 STRETCHES = 3

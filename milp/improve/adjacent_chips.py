@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.formulation import ImpossibleRow, build
-from milp.highs import compile_model, solve
-from milp.incumbent import Incumbent
-from milp.memory_cuts import MemoryCuts
-from milp.restriction import restrict
-from milp.solution import choices_of
-from partition.completion import prune
-from partition.cost import evaluate_placement
-from partition.graph import FloatArray
-from partition.instance import Instance
-from partition.placement import Placement
-from partition.rules import check
+from milp.formulation.build import ImpossibleRow, build
+from milp.formulation.memory_cuts import MemoryCuts
+from milp.improve.restriction import restrict
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import choices_of
+from milp.state.incumbent import Incumbent
+from partition.heuristics.completion import prune
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray
+from partition.problem.placement import Placement
+from partition.scoring.cost import evaluate_placement
+from partition.scoring.rules import check
 from partition.stopping import Stop
 
 STEP_LIMIT = 3.0

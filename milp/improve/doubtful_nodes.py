@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.advice import Advice
-from milp.formulation import ImpossibleRow, build
-from milp.highs import compile_model, solve
-from milp.incumbent import Incumbent
-from milp.solution import placement_of
-from milp.windows import WindowRules, Windows, propagate
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
+from milp.formulation.build import ImpossibleRow, build
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import placement_of
+from milp.state.advice import Advice
+from milp.state.incumbent import Incumbent
+from milp.windows.windows import WindowRules, Windows, propagate
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray, IntArray
 from partition.stopping import Stop
 
 FIRST_FREE, MOST_FREE = 0.08, 0.8

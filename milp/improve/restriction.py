@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation import Choices
-from milp.windows import Windows
+from milp.formulation.build import Choices
+from milp.windows.windows import Windows
 from partition.arrays import sums
-from partition.graph import BoolArray, IntArray
-from partition.instance import Instance
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milp.advice import Advice
-from milp.building import leaves_time
-from milp.capacity import BlockCapacity, alone
-from milp.crowds import Shares, heaviest_crowd
-from milp.fixing import release_by_doubt
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import COVERED, MatrixModel, compile_model, solve
-from milp.incumbent import Incumbent
-from milp.neighbourhoods import improve
-from milp.solution import placement_of
-from milp.tabu import Tabu
-from milp.tightening import Tightening
-from milp.windows import Windows
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
+from milp.chip_bounds.capacity import BlockCapacity, alone
+from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.building_time import leaves_time
+from milp.improve.adjacent_chips import improve
+from milp.improve.doubtful_nodes import release_by_doubt
+from milp.improve.tabu import Tabu
+from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
+from milp.solver.reading import placement_of
+from milp.state.advice import Advice
+from milp.state.incumbent import Incumbent
+from milp.windows.tightening import Tightening
+from milp.windows.windows import Windows
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray, IntArray
 from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000

@@ -12,29 +12,29 @@ from typing import cast
 
 import numpy as np
 
-from milp.formulation import Goal, ImpossibleRow, build, goal_unit
-from milp.highs import compile_model, solve
-from milp.incumbent import BOUND_SAFETY, Incumbent
-from milp.memory_cuts import LEARNT, MemoryCuts
-from milp.search import search
-from milp.solution import placement_of
-from milp.thresholds import affordable
-from milp.windows import WindowRules, Windows, propagate
-from partition.completion import close_gaps, satisfy_triangle
-from partition.cost import CostModel
-from partition.graph import FloatArray, Graph
-from partition.hardware import Hardware
-from partition.instance import Instance, contract
-from partition.objectives import Reached, reached_by, value_of
-from partition.placement import Placement
-from partition.rules import check
+from milp.formulation.build import Goal, ImpossibleRow, build, goal_unit
+from milp.formulation.memory_cuts import LEARNT, MemoryCuts
+from milp.search.bisection import affordable
+from milp.search.period import search
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import placement_of
+from milp.state.incumbent import BOUND_SAFETY, Incumbent
+from milp.windows.windows import WindowRules, Windows, propagate
+from partition.heuristics.completion import close_gaps, satisfy_triangle
+from partition.instance.instance import Instance, contract
+from partition.problem.graph import FloatArray, Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.scoring.cost import CostModel
+from partition.scoring.goals import Reached, reached_by, value_of
+from partition.scoring.rules import check
 from partition.stopping import Stop
 
 ROUNDING = 1e-9
 """Relative allowance when a placement is held against a limit that another placement set."""
 
 PROGRESS = 1e-5
-"""Least relative improvement that a model is asked for: as MARGIN in milp/thresholds.py."""
+"""Least relative improvement that a model is asked for: as MARGIN in milp/search/bisection.py."""
 
 WIDTH = 3
 """Adjacent chips solved again together."""

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from milp.advice import Advice
-from milp.ideals import best_chain
-from milp.incumbent import Incumbent
-from milp.search import EXACTNESS, complete_chain, search, slice_orders
+from milp.ideals.program import best_chain
+from milp.search.period import EXACTNESS, complete_chain, search, slice_orders
+from milp.state.advice import Advice
+from milp.state.incumbent import Incumbent
 from partition.errors import InvalidHardware
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.instance import Instance, contract
-from partition.placement import Placement
-from partition.progress import Progress
+from partition.instance.instance import Instance, contract
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.results.progress import Progress
 from partition.stopping import Stop
 
 ORDER_LIMIT = 300

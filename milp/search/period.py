@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from milp.advice import Advice
-from milp.crowds import heaviest_crowd
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.frontiers import Frontiers, narrow_frontiers
-from milp.highs import compile_model, solve
-from milp.ideals import IDEAL_LIMIT, Chain, best_chain
-from milp.incumbent import Incumbent
-from milp.solution import placement_of
-from milp.stretches import Stretches
-from milp.thresholds import FIRST_SLICE, SPLIT, Thresholds, affordable
-from milp.tightening import Tightening
-from milp.windows import PACKED_LIMIT, WindowRules, Windows, propagate
-from partition.graph import IntArray
-from partition.instance import Instance, contract
-from partition.orders import diverse_orders, order_by
-from partition.placement import Placement
-from partition.repair import Repair
-from partition.slicing import Mode, longest_blocks, slice_order, slicing_work
+from milp.chip_bounds.pigeonholes import heaviest_crowd
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.frontiers.program import Frontiers, narrow_frontiers
+from milp.ideals.program import IDEAL_LIMIT, Chain, best_chain
+from milp.ideals.stretches import Stretches
+from milp.search.bisection import FIRST_SLICE, SPLIT, Thresholds, affordable
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import placement_of
+from milp.state.advice import Advice
+from milp.state.incumbent import Incumbent
+from milp.windows.tightening import Tightening
+from milp.windows.windows import PACKED_LIMIT, WindowRules, Windows, propagate
+from partition.heuristics.repair import Repair
+from partition.heuristics.slicing import Mode, longest_blocks, slice_order, slicing_work
+from partition.instance.instance import Instance, contract
+from partition.instance.orders import diverse_orders, order_by
+from partition.problem.graph import IntArray
+from partition.problem.placement import Placement
 from partition.stopping import Stop
 
 STATIC_SHARE = 0.3

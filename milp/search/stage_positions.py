@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.highs import compile_model, solve
-from milp.modelling import pyo
-from partition.cost import CostModel
-from partition.graph import BoolArray, FloatArray, Graph, IntArray
-from partition.hardware import Hardware
-from partition.placement import Placement
-from partition.routes import find_routes
+from milp.formulation.pyomo_import import pyo
+from milp.solver.highs import compile_model, solve
+from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.routes import find_routes
+from partition.scoring.cost import CostModel
 from partition.stopping import Stop
 
 EXACT_CHIPS = 9

@@ -17,11 +17,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from milp.formulation import ImpossibleRow
-from milp.modelling import InfeasibleConstraintException, LinearStandardFormCompiler, pyo
-from milp.windows import Windows
+from milp.formulation.build import ImpossibleRow
+from milp.formulation.pyomo_import import InfeasibleConstraintException, LinearStandardFormCompiler, pyo
+from milp.windows.windows import Windows
 from partition.errors import SolverError
-from partition.graph import BoolArray, FloatArray, IntArray
+from partition.problem.graph import BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 PRESOLVE_FROM = 5_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.highs import MatrixModel
-from milp.windows import Windows
-from partition.completion import prune
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
-from partition.placement import Placement
+from milp.solver.highs import MatrixModel
+from milp.windows.windows import Windows
+from partition.heuristics.completion import prune
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray, IntArray
+from partition.problem.placement import Placement
 
 
 def placement_of(instance: Instance, windows: Windows, model: MatrixModel, values: FloatArray) -> Placement:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from partition.graph import FloatArray, IntArray
-from partition.placement import Placement
+from partition.problem.graph import FloatArray, IntArray
+from partition.problem.placement import Placement
 from partition.stopping import Stop
 
 
 class Advice(Protocol):
-    """What the search asks for; :class:`learned.guide.PolicyGuide` is one."""
+    """What the search asks for; :class:`learned.policy.guide.PolicyGuide` is one."""
 
     def placements(self, best: Placement | None, stop: Stop) -> Iterator[Placement]:
         """Valid placements that may be better than the best one known, if any; ends when out of ideas."""

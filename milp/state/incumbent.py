@@ -6,15 +6,15 @@ import threading
 import warnings
 from collections.abc import Callable
 
-from milp.memory_cuts import LEARNT, MemoryCuts
-from partition.completion import close_gaps, satisfy_triangle
-from partition.cost import Cost, CostModel
+from milp.formulation.memory_cuts import LEARNT, MemoryCuts
 from partition.errors import RefutedBound
-from partition.hardware import Hardware
-from partition.instance import Instance
-from partition.placement import Placement
-from partition.progress import Progress
-from partition.rules import check
+from partition.heuristics.completion import close_gaps, satisfy_triangle
+from partition.instance.instance import Instance
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.results.progress import Progress
+from partition.scoring.cost import Cost, CostModel
+from partition.scoring.rules import check
 
 BOUND_SAFETY = 2e-6
 """Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
@@ -23,7 +23,7 @@ ROUNDING = 1e-9
 """Relative difference between a bound and a period that is no contradiction."""
 
 RESOLUTION = 2e-5
-"""Least gap that thresholds may aim at; see MARGIN in milp/thresholds.py. Asking for less asks for this."""
+"""Least gap that thresholds may aim at; see MARGIN in milp/search/bisection.py. Asking for less asks for this."""
 
 
 class Incumbent:

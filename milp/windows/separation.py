@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from partition.graph import BoolArray, FloatArray
-from partition.instance import Instance, components, contract
-from partition.orders import diverse_orders
+from partition.instance.instance import Instance, components, contract
+from partition.instance.orders import diverse_orders
+from partition.problem.graph import BoolArray, FloatArray
 from partition.stopping import Stop
 
 SCALE = 1e6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milp.separation import Separation
-from milp.windows import WindowRules
-from partition.instance import Instance
+from milp.windows.separation import Separation
+from milp.windows.windows import WindowRules
+from partition.instance.instance import Instance
 from partition.stopping import Stop
 
 NEAR = 1.02

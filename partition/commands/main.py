@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from learned.commands import compare, train
+from partition.commands.train import compare, train
 
 if TYPE_CHECKING:
-    from partition.bench import BenchRow
-    from partition.graph import Graph
-    from partition.hardware import Hardware
-    from partition.placement import Placement
+    from partition.problem.graph import Graph
+    from partition.problem.hardware import Hardware
+    from partition.problem.placement import Placement
+    from partition.solve.bench import BenchRow
 
 EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_TROUBLE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -70,7 +70,7 @@ def _fail(error: object, code: int) -> None:
 
 def _say(line: str, *, err: bool = False) -> None:
     """One line for people: names in it come from files, and a terminal must not obey them."""
-    from partition.printable import printable
+    from partition.text import printable
 
     click.echo(printable(line), err=err)
 
@@ -102,7 +102,7 @@ def _model_names() -> list[str]:
 
 
 def _packages() -> list[str]:
-    from partition.hardware_files import presets
+    from partition.problem.hardware_files import presets
 
     return [name.replace("RxC", "4x4").replace("N", "8") for name, _ in presets()]
 
@@ -299,10 +299,10 @@ def solve(
       mcm-partition solve model.onnx --hw ring8 --dim batch=1 -o result.json --report report.html
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
     """
-    from partition.display import Display
     from partition.errors import SearchFault
     from partition.files import check_writable
-    from partition.front import partition, validate_limits
+    from partition.results.display import Display
+    from partition.solve.front import partition, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
     for path in filter(None, (output, report)):
@@ -371,7 +371,7 @@ def bound(
     Example:
       mcm-partition bound randwire --hw ring16
     """
-    from partition.front import partition, validate_limits
+    from partition.solve.front import partition, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = _load(model, origin)
@@ -409,7 +409,7 @@ def bench_command(
     """
     from dataclasses import asdict
 
-    from partition.bench import bench, geometric_mean_quality
+    from partition.solve.bench import bench, geometric_mean_quality
 
     rows: list[BenchRow] = []
     line = "{:<28} {:<28} {:>7} {:>10} {:>12} {:>12} {:>8} {:>8}"
@@ -441,7 +441,7 @@ def inspect(model: str, as_json: bool, origin: _Origin) -> None:
     Example:
       mcm-partition inspect resnet50 --hw ring4
     """
-    from partition.description import describe, summary
+    from partition.results.description import describe, summary
 
     graph, hardware = _load(model, origin)
     click.echo(json.dumps(describe(graph, hardware)) if as_json else summary(graph, hardware))
@@ -462,8 +462,8 @@ def check(model: str, assignment: str, as_json: bool, origin: _Origin) -> None:
     Example:
       mcm-partition check bert-large result.json --hw ring36
     """
-    from partition import rules
-    from partition.cost import evaluate_placement
+    from partition.scoring import rules
+    from partition.scoring.cost import evaluate_placement
 
     graph, hardware = _load(model, origin)
     placement = _read_placement(assignment, graph, hardware)
@@ -641,8 +641,8 @@ def hardware(name: str | None, as_json: bool) -> None:
     Example:
       mcm-partition hardware ring36 > my_package.toml
     """
-    from partition.description import describe_hardware
-    from partition.hardware_files import load_hardware, presets, to_toml
+    from partition.problem.hardware_files import load_hardware, presets, to_toml
+    from partition.results.description import describe_hardware
 
     if name is None:
         rows = [{"name": preset, "description": text} for preset, text in presets()]
@@ -673,8 +673,8 @@ def _command_line(context: click.Context) -> str:
 
 def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
     from partition.errors import InvalidInput
-    from partition.hardware_files import load_hardware
-    from partition.readers.sources import load_model
+    from partition.problem.hardware_files import load_hardware
+    from partition.readers.load import load_model
 
     hardware = load_hardware(origin.hw) if origin.hw is not None else None
     source = load_model(model, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus)
@@ -696,7 +696,7 @@ def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
 
 def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
     """A placement from the JSON of a solve, or from a bare map of names to chips."""
-    from partition.placement import Placement
+    from partition.problem.placement import Placement
     from partition.readers.json_fields import parse_file
 
     return Placement.from_answer(graph, parse_file(Path(path)), chips=hardware.chips)
@@ -705,7 +705,7 @@ def _read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
 def _read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
     """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
     from partition.errors import InvalidAssignment
-    from partition.placement import Placement
+    from partition.problem.placement import Placement
     from partition.readers.json_fields import parse_file
 
     data = parse_file(Path(path))
@@ -804,9 +804,9 @@ def run() -> None:
     except SystemExit as ended:
         code = ended.code
     status = code if isinstance(code, int) else int(code is not None)
-    if "milp.highs" not in sys.modules:  # nothing was solved
+    if "milp.solver.highs" not in sys.modules:  # nothing was solved
         sys.exit(status)
-    from milp.highs import leave
+    from milp.solver.highs import leave
 
     leave(status)
 

@@ -60,14 +60,14 @@ def train(
     """
     from dataclasses import asdict, replace
 
-    from learned.calibration import calibrated
-    from learned.corpus import specs
-    from learned.pretrained import load_policy
-    from learned.pretraining import Plan, Progress, Task, usable
-    from learned.pretraining import train as run_training
-    from learned.training import Settings
+    from learned.policy.pretrained import load_policy
+    from learned.training.calibration import calibrated
+    from learned.training.corpus import specs
+    from learned.training.ppo import Settings
+    from learned.training.runs import Plan, Progress, Task, usable
+    from learned.training.runs import train as run_training
     from partition.files import write_atomically
-    from partition.printable import printable
+    from partition.text import printable
 
     def say(text: str) -> None:
         if not quiet:
@@ -149,14 +149,14 @@ def compare(
     Example:
       mcm-partition compare bert-large --hw ring36 --samples 2000 --plot bert.png
     """
-    from learned.comparison import METHODS, validate_request
-    from learned.comparison import compare as run_comparison
-    from learned.pretrained import load_policy
+    from learned.comparison.comparison import METHODS, validate_request
+    from learned.comparison.comparison import compare as run_comparison
+    from learned.policy.pretrained import load_policy
     from partition.files import write_atomically
-    from partition.front import partition
-    from partition.hardware_files import load_hardware
-    from partition.printable import printable
-    from partition.readers.sources import load_model
+    from partition.problem.hardware_files import load_hardware
+    from partition.readers.load import load_model
+    from partition.solve.front import partition
+    from partition.text import printable
 
     def say(text: str) -> None:
         if not quiet:
@@ -185,7 +185,7 @@ def compare(
     if output is not None:
         write_atomically(output, text + "\n")
     if plot is not None:
-        from learned.plots import save_figure
+        from learned.comparison.plots import save_figure
 
         save_figure(comparison, plot)
     click.echo(text if as_json else comparison.to_table())

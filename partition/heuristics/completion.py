@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from partition.arrays import runs
-from partition.graph import BoolArray, Graph, IntArray
-from partition.hardware import Hardware
-from partition.legalise import relayable
-from partition.placement import Placement
-from partition.rules import beside_a_longer_path, chip_graphs
-from partition.transfers import TransferModel, Transfers
+from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.replication import relayable
+from partition.scoring.rules import beside_a_longer_path, chip_graphs
+from partition.scoring.transfers import TransferModel, Transfers
 
 
 def close_gaps(placement: Placement, chips: int) -> Placement:

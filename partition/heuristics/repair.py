@@ -2,7 +2,7 @@
 
 The two modes are those of the constraint solver of Xie et al. (MLSys 2022): *SAMPLE* draws the chip of each operation
 from given probabilities restricted to what the earlier decisions leave; *FIX* keeps a candidate's chip where
-it is still possible and draws the rest. A whole batch is decided at once, level by level (:mod:`partition.decisions`).
+it is still possible and draws the rest. A whole batch is decided at once, level by level (:mod:`partition.heuristics.decision_levels`).
 
 How the rules are kept: *acyclic dataflow*: the chips left to a node are an interval between its decided ancestors
 and descendants, which is never empty. *Memory*: chips without room are left out, and so are intervals without room
@@ -21,18 +21,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from partition.arrays import any_of
-from partition.completion import relays_for_triangle
-from partition.cost import CostModel, validated_assignments
-from partition.decisions import Level, Precedence, plan
-from partition.draws import Draws
 from partition.errors import InvalidAssignment
-from partition.graph import BoolArray, FloatArray, Graph, IntArray
-from partition.hardware import Hardware
-from partition.instance import Instance, contract
-from partition.placement import Placement
-from partition.restoration import Restoration
-from partition.room import MemoryRule
-from partition.rules import violated
+from partition.heuristics.completion import relays_for_triangle
+from partition.heuristics.decision_levels import Level, Precedence, plan
+from partition.heuristics.draws import Draws
+from partition.heuristics.restoration import Restoration
+from partition.heuristics.room import MemoryRule
+from partition.instance.instance import Instance, contract
+from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.scoring.cost import CostModel, validated_assignments
+from partition.scoring.rules import violated
 
 RESTARTS = 8
 """Times a row that ran into a dead end begins again in another order before it is given up."""
@@ -100,7 +100,7 @@ class Repair:
 
     Parameters
     ----------
-    instance : from :func:`partition.instance.contract`.
+    instance : from :func:`partition.instance.instance.contract`.
     exact : last resort for rows that ran into dead ends to the end: the nearest valid placement for probabilities
         (N, C), or None; :class:`milp.nearest.NearestPlacement` is one.
     """

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from partition.arrays import any_of
-from partition.graph import BoolArray, IntArray
-from partition.instance import Instance
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, IntArray
 
 
 class Restoration:

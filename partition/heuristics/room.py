@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from partition.arrays import sums
-from partition.decisions import Bounds
-from partition.draws import Chips, Draws
-from partition.graph import BoolArray, FloatArray, IntArray
-from partition.instance import Instance
-from partition.rules import MEMORY_SLACK
+from partition.heuristics.decision_levels import Bounds
+from partition.heuristics.draws import Chips, Draws
+from partition.instance.instance import Instance
+from partition.problem.graph import BoolArray, FloatArray, IntArray
+from partition.scoring.rules import MEMORY_SLACK
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from partition.graph import FloatArray, IntArray
-from partition.instance import Instance
-from partition.placement import Placement
+from partition.instance.instance import Instance
+from partition.problem.graph import FloatArray, IntArray
+from partition.problem.placement import Placement
 from partition.stopping import Stop
 
 Mode = Literal["direct", "neighbours", "relayed"]

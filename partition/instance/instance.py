@@ -11,10 +11,10 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from partition.arrays import sums
-from partition.graph import BoolArray, FloatArray, Graph, IntArray, topological_order
-from partition.hardware import Hardware
-from partition.legalise import relayable, replicable
-from partition.placement import Placement
+from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray, topological_order
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.replication import relayable, replicable
 
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""

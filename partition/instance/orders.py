@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from partition.graph import FloatArray, IntArray, topological_order
-from partition.instance import Instance, components
+from partition.instance.instance import Instance, components
+from partition.problem.graph import FloatArray, IntArray, topological_order
 
 
 def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[IntArray]:

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models.bert_exports import Decomposed, Export, TorchScript
 from partition.models.tracer import INT64, Network, Tensor
+from partition.problem.graph import Graph
 
 EXPORTS: Mapping[str, Export] = MappingProxyType(
     {"dynamic": TorchScript(dynamic=True), "folded": TorchScript(dynamic=False), "decomposed": Decomposed()}

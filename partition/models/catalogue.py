@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models.bert import EXPORTS, Bert
 from partition.models.cnns import DENSE_BLOCKS, VGG_STAGES, Images, densenet, inception, mobilenet, vgg
 from partition.models.gnmt import Gnmt
@@ -18,6 +17,7 @@ from partition.models.resnet import DEPTHS, ResNet
 from partition.models.tracer import ITEMSIZE
 from partition.models.transformers import Experts, Transformer, gpt, llama, moe, t5, vit
 from partition.models.unet import UNet
+from partition.problem.graph import Graph
 
 _BATCH = Parameter("batch", 1, "samples per input")
 _DTYPE = Parameter("dtype", "bfloat16", "number type of weights and activations", choices=tuple(ITEMSIZE))

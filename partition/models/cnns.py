@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from partition.graph import Graph
 from partition.models.layers import add, apply, classifier, concat, conv, pool
 from partition.models.tracer import Network, Tensor
+from partition.problem.graph import Graph
 
 DENSE_BLOCKS = MappingProxyType({"121": (6, 12, 24, 16), "169": (6, 12, 32, 32), "201": (6, 12, 48, 32)})
 """Layers of DenseNet's blocks by depth."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from partition.graph import Graph
 from partition.models.tracer import INT64, Network, Tensor, Weight
+from partition.problem.graph import Graph
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each (1, batch, hidden)."""

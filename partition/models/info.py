@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from partition.graph import Graph
+from partition.problem.graph import Graph
 
 Value = int | str
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.graph import Graph
 from partition.models.layers import add, apply, classifier, conv
 from partition.models.tracer import Network, Tensor
+from partition.problem.graph import Graph
 
 
 @dataclass(frozen=True)

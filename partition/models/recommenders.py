@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partition.graph import Graph
 from partition.models.layers import add, apply, concat, linear
 from partition.models.tracer import INT64, Network, Tensor
+from partition.problem.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models.catalogue import CATALOGUE
 from partition.models.info import ModelInfo, Parameter, Value
 from partition.models.training import OPTIMIZERS, training_graph
+from partition.problem.graph import Graph
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType({info.name: info for info in CATALOGUE})
 """The built-in models by name."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from partition.graph import Graph
 from partition.models.layers import apply, classifier, conv, pool
 from partition.models.tracer import Network, Tensor
+from partition.problem.graph import Graph
 
 DEPTHS = MappingProxyType(
     {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}

@@ -1,4 +1,4 @@
-"""Writing an architecture down operation by operation: symbolic tensors over :class:`~partition.graph.GraphBuilder`.
+"""Writing an architecture down operation by operation: symbolic tensors over :class:`~partition.problem.graph.GraphBuilder`.
 
 An architecture calls :meth:`Network.op` as it would call the operators themselves; sizes and costs follow from the
 shapes. Names follow the scopes that are open, as an exporter names the nodes of nested modules.
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from partition.graph import Graph, GraphBuilder
-from partition.operators import TensorSpec, operator_cost
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.operators import TensorSpec, operator_cost
 
 ITEMSIZE = {"bfloat16": 2, "float16": 2, "float32": 4, "int8": 1}
 """Bytes of one element, by the names of number types that models accept."""

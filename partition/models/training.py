@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.graph import BoolArray, Graph, GraphBuilder
+from partition.problem.graph import BoolArray, Graph, GraphBuilder
 
 OPTIMIZERS: dict[str, float] = {"sgd": 2.0, "adam": 8.0}
 """Resident bytes per byte of a 16-bit weight: the weight and its gradient; for Adam in mixed precision also a 32-bit

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models.layers import add, apply, attention, concat, linear, norm
 from partition.models.tracer import INT64, Network, Tensor
+from partition.problem.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models.tracer import Network, Tensor
+from partition.problem.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,8 @@ class Graph:
 
     @staticmethod
     def from_onnx(path: str, **options: object) -> Graph:
-        """Read an ONNX model; see :func:`partition.readers.onnx_model.read_onnx`."""
-        from partition.readers.onnx_model import read_onnx
+        """Read an ONNX model; see :func:`partition.readers.onnx.model.read_onnx`."""
+        from partition.readers.onnx.model import read_onnx
 
         return read_onnx(path, **options)  # type: ignore[arg-type]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.errors import InvalidHardware
-from partition.graph import LARGEST
-from partition.printable import shown
+from partition.problem.graph import LARGEST
+from partition.text import shown
 
 if TYPE_CHECKING:
-    from partition.graph import FloatArray, Graph, IntArray
+    from partition.problem.graph import FloatArray, Graph, IntArray
 
 IN_LINE = ("chain", "ring")
 """Topologies with one link behind each chip, in one direction."""

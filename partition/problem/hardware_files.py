@@ -12,8 +12,8 @@ from typing import Any
 
 from partition.errors import InvalidHardware
 from partition.files import read_toml
-from partition.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
-from partition.printable import shown
+from partition.problem.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
+from partition.text import shown
 
 MOST_CHIPS = 4096
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidAssignment
-from partition.graph import Graph, IntArray
-from partition.printable import shown
+from partition.problem.graph import Graph, IntArray
+from partition.text import shown
 
 MOST_CHIPS = 4096
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.graph import BoolArray, Graph
-from partition.hardware import Hardware
+from partition.problem.graph import BoolArray, Graph
+from partition.problem.hardware import Hardware
 
 SHARE = 0.01
 """Largest share of a chip's fair part of the time, and of its SRAM, that a replica may take."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.graph import IntArray
-from partition.hardware import Hardware
+from partition.problem.graph import IntArray
+from partition.problem.hardware import Hardware
 
 
 @dataclass(frozen=True, eq=False)

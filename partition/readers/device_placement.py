@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import Infeasible, InvalidInput, InvalidModelFile
-from partition.graph import Graph, GraphBuilder
-from partition.hardware import ChipKind, Hardware, Interconnect, Rules
-from partition.printable import shown
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
 from partition.readers import json_fields as field
+from partition.text import shown
 
 ACCELERATOR, CPU = "accelerator", "cpu"
 TIME_UNIT = "file unit"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.graph import Graph, GraphBuilder
-from partition.operators import TensorSpec
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.operators import TensorSpec
 
 _INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",

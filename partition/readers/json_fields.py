@@ -16,8 +16,8 @@ import numpy as np
 
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import LARGEST_JSON, read_bounded
-from partition.graph import FloatArray
-from partition.printable import shown
+from partition.problem.graph import FloatArray
+from partition.text import shown
 
 
 def parse_file(path: Path) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.printable import shown
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
 from partition.readers.json_fields import parse_file
 from partition.readers.native_json import from_dict
+from partition.text import shown
 
 FORMATS = ("builtin", "onnx", "json", "device-placement")
 
@@ -71,7 +71,7 @@ def load_model(
         raise InvalidModelFile(f"{shown(spec, 300)} is not a file; give a model file")
     path = Path(spec)
     if format == "onnx":
-        from partition.readers.onnx_model import read_onnx
+        from partition.readers.onnx.model import read_onnx
 
         return Source(read_onnx(path, dims=dims), None, format)
     data = parse_file(path) if data is None else data

@@ -15,9 +15,9 @@ import numpy as np
 
 from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
-from partition.graph import FloatArray, Graph
-from partition.printable import shown
+from partition.problem.graph import FloatArray, Graph
 from partition.readers.json_fields import parse_file
+from partition.text import shown
 
 ALL_KINDS = "seconds"
 """Name of the column that holds for chips of every kind."""

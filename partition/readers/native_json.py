@@ -13,10 +13,10 @@ import numpy as np
 
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
-from partition.graph import SOURCE_KINDS, FloatArray, Graph, IntArray
-from partition.hardware import MOST_KINDS
-from partition.printable import shown
+from partition.problem.graph import SOURCE_KINDS, FloatArray, Graph, IntArray
+from partition.problem.hardware import MOST_KINDS
 from partition.readers import json_fields as field
+from partition.text import shown
 
 FORMAT = "mcm-partition-graph"
 VERSION = 1

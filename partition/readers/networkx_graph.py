@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidGraph
-from partition.graph import Graph, GraphBuilder
+from partition.problem.graph import Graph, GraphBuilder
 
 
 def from_networkx(digraph: Any, *, name: str | None = None) -> Graph:

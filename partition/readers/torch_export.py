@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from partition.errors import InvalidModelFile
-from partition.graph import Graph, GraphBuilder
-from partition.operators import OperatorCost, TensorSpec, operator_cost
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.operators import OperatorCost, TensorSpec, operator_cost
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partition.graph import Graph, IntArray
-from partition.routes import find_routes
+from partition.problem.graph import Graph, IntArray
+from partition.problem.routes import find_routes
 
 if TYPE_CHECKING:
-    from partition.result import Result
+    from partition.results.result import Result
 
 MOST_GROUPS = 160
 """Boxes the graph is drawn with at first."""

@@ -11,8 +11,8 @@ from partition.errors import InvalidInput
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from partition.cost import Cost
-    from partition.result import Result
+    from partition.results.result import Result
+    from partition.scoring.cost import Cost
 
 
 def loads(result: Result, ax: Axes | None = None) -> Axes:

@@ -12,11 +12,11 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from partition.files import write_atomically
-from partition.printable import printable
 from partition.report.data import report_data
+from partition.text import printable
 
 if TYPE_CHECKING:
-    from partition.result import Result
+    from partition.results.result import Result
 
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 """Characters that could end the element in which the data sits; JSON has them as escapes too."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.legalise import relayable, replicable
-from partition.printable import printable
-from partition.routes import find_routes
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.replication import relayable, replicable
+from partition.problem.routes import find_routes
+from partition.text import printable
 
 
 def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:

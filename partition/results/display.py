@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import Any, TextIO
 
-from partition.printable import printable
-from partition.progress import Progress
+from partition.results.progress import Progress
+from partition.text import printable
 
 LINE_INTERVAL = 1.0
 """Least seconds between two lines that differ in nothing but the time."""

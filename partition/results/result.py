@@ -11,17 +11,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from partition.confirmation import Confirmation
-from partition.cost import Cost
 from partition.files import write_atomically
-from partition.graph import FloatArray, Graph
-from partition.hardware import Hardware
-from partition.objectives import UNITS, Reached
-from partition.placement import Placement
-from partition.printable import printable
-from partition.progress import Progress
-from partition.routes import find_routes
-from partition.schedules import WorkModel, schedule
+from partition.problem.graph import FloatArray, Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.routes import find_routes
+from partition.results.confirmation import Confirmation
+from partition.results.progress import Progress
+from partition.scoring.cost import Cost
+from partition.scoring.goals import UNITS, Reached
+from partition.scoring.schedules import WorkModel, schedule
+from partition.text import printable
 
 Status = Literal["optimal", "feasible", "infeasible"]
 

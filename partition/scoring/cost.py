@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from partition.arrays import any_of, runs, sums
-from partition.crossings import CrossingModel, Crossings
 from partition.errors import InvalidAssignment
-from partition.graph import BoolArray, FloatArray, Graph, IntArray
-from partition.hardware import Hardware
-from partition.placement import Placement
-from partition.routes import Routes, find_routes
-from partition.transfers import TransferModel, Transfers
+from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.routes import Routes, find_routes
+from partition.scoring.crossings import CrossingModel, Crossings
+from partition.scoring.transfers import TransferModel, Transfers
 
 SLICE = 300_000
 """Most (batch row, operation or edge) pairs worked on at a time: bounds memory and keeps the arrays in the cache."""

@@ -1,6 +1,6 @@
 """Which edges of a batch of assignments cross between chips: whole rows of small integers compared at once.
 
-The quick path of the cost model for assignments without replicas and relays; :mod:`partition.transfers` is the
+The quick path of the cost model for assignments without replicas and relays; :mod:`partition.scoring.transfers` is the
 general one.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.graph import BoolArray, Graph, IntArray
-from partition.hardware import Hardware
+from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.problem.hardware import Hardware
 
 PAIR_LIMIT = 64
 """Most consumers of a tensor for which all pairs are compared to find repeats; above it, they are marked."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from partition.errors import Infeasible
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.rules import MEMORY_SLACK
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.scoring.rules import MEMORY_SLACK
 
 
 def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.cost import Cost
 from partition.errors import InvalidInput
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.placement import Placement
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.scoring.cost import Cost
 
 GOALS: tuple[str, ...] = ("period", "chips", "traffic", "energy", "latency")
 """The goals; ``period`` and ``chips`` come first in a combination, in this order."""

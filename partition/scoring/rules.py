@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from partition.arrays import any_of
-from partition.cost import CostModel, validated_assignments
 from partition.errors import InvalidAssignment
-from partition.graph import BoolArray, Graph, IntArray
-from partition.hardware import Hardware, Rules
-from partition.legalise import relayable, replicable
-from partition.placement import Placement
-from partition.schedules import ChipWork, Schedule, WorkModel, schedule
-from partition.transfers import TransferModel, Transfers
+from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.problem.hardware import Hardware, Rules
+from partition.problem.placement import Placement
+from partition.problem.replication import relayable, replicable
+from partition.scoring.cost import CostModel, validated_assignments
+from partition.scoring.schedules import ChipWork, Schedule, WorkModel, schedule
+from partition.scoring.transfers import TransferModel, Transfers
 
 MEMORY_SLACK = 1e-9
 """Relative rounding allowance when weights are compared with SRAM."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.legalise import replicable
-from partition.placement import Placement
-from partition.transfers import TransferModel
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.replication import replicable
+from partition.scoring.transfers import TransferModel
 
 STATES = 20_000
 """Most down-sets looked at before a capacity is left undecided."""

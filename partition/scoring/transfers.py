@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partition.arrays import runs
-from partition.graph import BoolArray, Graph, IntArray
+from partition.problem.graph import BoolArray, Graph, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from partition.cost import evaluate_placement
 from partition.errors import InvalidInput
-from partition.graph import FloatArray, Graph
-from partition.hardware import Hardware
-from partition.placement import Placement
+from partition.problem.graph import FloatArray, Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.scoring.cost import evaluate_placement
 from partition.simulate.outcome import Simulation, Span
 from partition.simulate.tasks import Hop, Plan, Task, plan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partition.graph import FloatArray
+from partition.problem.graph import FloatArray
 
 
 @dataclass(frozen=True)

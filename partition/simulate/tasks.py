@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from partition.errors import InvalidAssignment
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.placement import Placement
-from partition.routes import find_routes
-from partition.transfers import TransferModel
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.problem.routes import find_routes
+from partition.scoring.transfers import TransferModel
 
 
 @dataclass(frozen=True)

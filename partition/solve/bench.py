@@ -11,9 +11,9 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from partition.errors import InvalidInput, NoSolutionInTime
-from partition.front import partition, validate_limits
-from partition.hardware_files import load_hardware
-from partition.readers.sources import load_model
+from partition.problem.hardware_files import load_hardware
+from partition.readers.load import load_model
+from partition.solve.front import partition, validate_limits
 
 
 @dataclass(frozen=True)

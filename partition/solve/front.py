@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime, SearchFault
-from partition.feasibility import impossible, proved_infeasible
-from partition.graph import Graph
-from partition.hardware import Hardware
-from partition.instance import Instance
-from partition.objectives import parse_goals, reached_by
-from partition.placement import Placement
-from partition.progress import Progress
-from partition.result import Result
-from partition.rules import check
+from partition.instance.instance import Instance
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.placement import Placement
+from partition.results.progress import Progress
+from partition.results.result import Result
+from partition.scoring.feasibility import impossible, proved_infeasible
+from partition.scoring.goals import parse_goals, reached_by
+from partition.scoring.rules import check
 from partition.stopping import Stop, interruptible
 
 if TYPE_CHECKING:
-    from milp.advice import Advice
-    from milp.kind_orders import Outcome
+    from milp.search.kind_orders import Outcome
+    from milp.state.advice import Advice
 
 
 CONFIRM_SHARE = 0.25
@@ -78,7 +78,7 @@ def partition(
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.
-    workers : searches side by side, each in a process of its own (:mod:`partition.portfolio`); the best answer and the
+    workers : searches side by side, each in a process of its own (:mod:`partition.solve.portfolio`); the best answer and the
         best bound win. Progress is not reported then.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
@@ -114,7 +114,7 @@ def partition(
     first = stop.limited((1 - CONFIRM_SHARE) * stop.time_limit) if confirm else stop
     with interruptible(stop):
         if workers != 1:
-            from partition.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
+            from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
 
             result = solve_side_by_side(question, workers=workers, stop=first)
         else:
@@ -169,11 +169,11 @@ def answer(
 
     Parameters
     ----------
-    watch : see :func:`milp.kind_orders.search_orders`.
+    watch : see :func:`milp.search.kind_orders.search_orders`.
     """
-    from milp.goals import pursue
-    from milp.kind_orders import search_orders
-    from milp.stages import arrange
+    from milp.search.goals import pursue
+    from milp.search.kind_orders import search_orders
+    from milp.search.stage_positions import arrange
 
     graph, hw, goals, seed = question.graph, question.hardware, question.goals, question.seed
     reason = impossible(graph, hw)
@@ -308,8 +308,8 @@ def _guide(policy: str, seed: int) -> Callable[[Instance], Advice] | None:
     """What makes an adviser of the chosen policy; the policy is read at once, so that a bad file is refused at once."""
     if policy == "none":
         return None
-    from learned.guide import PolicyGuide
-    from learned.pretrained import load_policy
+    from learned.policy.guide import PolicyGuide
+    from learned.policy.pretrained import load_policy
 
     chosen = load_policy(policy)
     return None if chosen is None else lambda instance: PolicyGuide(chosen, instance, seed)

@@ -2,7 +2,7 @@
 
 Each member is a whole search in a process of its own, run by joblib, so a Dask cluster serves as well
 (``with joblib.parallel_config(backend="dask")``). Members share nothing while they run: what one proves holds for all.
-On this machine they can be told to end, and what a member knew outlives it (:mod:`partition.journal`).
+On this machine they can be told to end, and what a member knew outlives it (:mod:`partition.solve.journal`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
 from partition.errors import InvalidInput, NoSolutionInTime
-from partition.journal import END, Journal, read_journals
-from partition.objectives import Reached
+from partition.scoring.goals import Reached
+from partition.solve.journal import END, Journal, read_journals
 from partition.stopping import Stop, interruptible
 
 if TYPE_CHECKING:
-    from partition.front import Question
-    from partition.result import Result
+    from partition.results.result import Result
+    from partition.solve.front import Question
 
 MOST_WORKERS = 1024
 
@@ -56,7 +56,7 @@ def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Resul
     InvalidInput : ``workers`` is no whole number from 1 up.
     NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
-    from partition.front import answer, warn_of
+    from partition.solve.front import answer, warn_of
 
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise InvalidInput(f"workers is {workers!r}; give a whole number from 1 to {MOST_WORKERS}")
@@ -138,12 +138,12 @@ def _end_local_workers() -> None:
 
 def _member(question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int) -> Found:
     """Its number, its answer and what went wrong; never raises, for joblib would end all members then."""
-    from partition.front import answer
+    from partition.solve.front import answer
 
     if os.getpid() != parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
-    import milp.goals
-    import milp.kind_orders  # noqa: F401  (seconds in a new process, which must not count)
+    import milp.search.goals
+    import milp.search.kind_orders  # noqa: F401  (seconds in a new process, which must not count)
 
     time_limit, work_limit = limits
     stop = Stop(time_limit, work_limit=work_limit)

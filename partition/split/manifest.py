@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidInput
-from partition.printable import shown
 from partition.readers.json_fields import parse_file
+from partition.text import shown
 
 FILE = "manifest.json"
 FORMAT = "mcm-partition parts"

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
-from partition.placement import Placement
-from partition.result import Result
+from partition.problem.placement import Placement
+from partition.results.result import Result
+from partition.scoring.transfers import TransferModel
 from partition.split.manifest import FILE, Manifest, Part, Port
-from partition.transfers import TransferModel
 
 LARGE = 2**29
 """Bytes of weights from which a part keeps them in a file of its own (a protobuf ends at 2 GiB)."""

@@ -11,10 +11,13 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partition.errors import InvalidModelFile
-from partition.graph import Graph
-from partition.readers import onnx_dims, onnx_file, onnx_nodes, onnx_shapes
-from partition.readers.onnx_model import read_onnx
-from partition.readers.onnx_walk import subgraphs
+from partition.problem.graph import Graph
+from partition.readers.onnx import dims as onnx_dims
+from partition.readers.onnx import file as onnx_file
+from partition.readers.onnx import nodes as onnx_nodes
+from partition.readers.onnx import shapes as onnx_shapes
+from partition.readers.onnx.model import read_onnx
+from partition.readers.onnx.walk import subgraphs
 from partition.split.running import observed_types
 
 
@@ -61,7 +64,7 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
 
     Raises
     ------
-    InvalidModelFile, InvalidInput : as :func:`~partition.readers.onnx_model.read_onnx`.
+    InvalidModelFile, InvalidInput : as :func:`~partition.readers.onnx.model.read_onnx`.
     """
     graph = read_onnx(path, dims=dims)  # checks the file, external data included
     proto = onnx.load_model(str(path), load_external_data=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli import main
+from partition.commands.main import main
 
 
 def call(*args: object) -> tuple[int, str, str]:

@@ -11,17 +11,17 @@ import pytest
 from exhaustive import brute_force
 from instances import random_instance
 
-from learned.comparison import METHODS, Comparison, compare, sample_marks
-from learned.features import NodeFeatures
-from learned.methods import _moved, annealing, balanced_random_search, greedy, random_search, slicing
-from learned.policy import Policy
-from learned.rollouts import Environment
-from learned.training import Settings
+from learned.comparison.comparison import METHODS, Comparison, compare, sample_marks
+from learned.comparison.methods import _moved, annealing, balanced_random_search, greedy, random_search, slicing
+from learned.policy.features import NodeFeatures
+from learned.policy.policy import Policy
+from learned.policy.rollouts import Environment
+from learned.training.ppo import Settings
 from partition import InvalidInput, load_hardware, partition
-from partition.description import describe
-from partition.feasibility import impossible
-from partition.instance import contract
+from partition.instance.instance import contract
 from partition.models import build
+from partition.results.description import describe
+from partition.scoring.feasibility import impossible
 
 GRAPH, HARDWARE = build("resnet50"), load_hardware("ring4")
 SMALL = Settings(rollouts=5, rounds=2, epochs=1, minibatches=1)
@@ -79,7 +79,7 @@ def test_json_and_table_name_every_method(comparison: Comparison) -> None:
 
 def test_pictures_are_written(comparison: Comparison, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from learned.plots import plot_samples, plot_seconds, save_figure
+    from learned.comparison.plots import plot_samples, plot_seconds, save_figure
 
     save_figure(comparison, tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")

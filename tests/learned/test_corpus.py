@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from learned.corpus import CORPUS, specs
+from learned.training.corpus import CORPUS, specs
 from partition import load_hardware
-from partition.feasibility import impossible
 from partition.models import build
+from partition.scoring.feasibility import impossible
 
 
 def test_there_are_as_many_models_as_in_the_paper() -> None:

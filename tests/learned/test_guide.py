@@ -10,21 +10,21 @@ import pytest
 from instances import answer_of, package, random_instance
 from oracle import certify
 
-from learned.calibration import calibrated, said_and_right, with_calibration
-from learned.features import NodeFeatures
-from learned.guide import PolicyGuide
-from learned.policy import Policy
-from learned.pretraining import Task
-from learned.training import Settings
-from milp.fixing import doubtful, release_by_doubt
-from milp.incumbent import Incumbent
-from milp.search import search, slice_orders
-from milp.windows import WindowRules
+from learned.policy.features import NodeFeatures
+from learned.policy.guide import PolicyGuide
+from learned.policy.policy import Policy
+from learned.training.calibration import calibrated, said_and_right, with_calibration
+from learned.training.ppo import Settings
+from learned.training.runs import Task
+from milp.improve.doubtful_nodes import doubtful, release_by_doubt
+from milp.search.period import search, slice_orders
+from milp.state.incumbent import Incumbent
+from milp.windows.windows import WindowRules
 from partition import InvalidInput, Placement, partition
-from partition.description import describe
-from partition.instance import Instance, contract
+from partition.instance.instance import Instance, contract
 from partition.models import build
-from partition.rules import check
+from partition.results.description import describe
+from partition.scoring.rules import check
 from partition.stopping import Stop
 
 

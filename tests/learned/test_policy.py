@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from learned.features import NodeFeatures
-from learned.policy import Policy, load_arrays, save_arrays
-from learned.pretrained import load_policy
+from learned.policy.features import NodeFeatures
+from learned.policy.policy import Policy, load_arrays, save_arrays
+from learned.policy.pretrained import load_policy
 from partition import InvalidInput, load_hardware
-from partition.instance import contract
+from partition.instance.instance import contract
 from partition.models import build
 
 

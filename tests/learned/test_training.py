@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from instances import random_instance
 
-from learned import pretraining
-from learned.distribution import log_probability, log_probability_gradient, probabilities
-from learned.network import backward, forward, initial_parameters
-from learned.policy import HIDDEN, INPUTS, OUTPUTS, Policy
-from learned.pretraining import Plan, Progress, Task, train, usable
-from learned.rollouts import Environment, play
-from learned.training import Settings, advantages, loss_gradient
+from learned.policy.distribution import log_probability, log_probability_gradient, probabilities
+from learned.policy.network import backward, forward, initial_parameters
+from learned.policy.policy import HIDDEN, INPUTS, OUTPUTS, Policy
+from learned.policy.rollouts import Environment, play
+from learned.training import runs as pretraining
+from learned.training.ppo import Settings, advantages, loss_gradient
+from learned.training.runs import Plan, Progress, Task, train, usable
 from partition import InvalidInput, load_hardware
 from partition.models import build
 

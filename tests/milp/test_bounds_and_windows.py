@@ -16,15 +16,15 @@ from instances import (
     random_training_instance,
 )
 
-import milp.ideals
-from milp.capacity import BlockCapacity
-from milp.coarsening import segments
-from milp.crowds import Crowd, Shares, heaviest_crowd
-from milp.ideals import Ideals, best_chain
-from milp.windows import WindowRules
+import milp.ideals.program
+from milp.chip_bounds.capacity import BlockCapacity
+from milp.chip_bounds.pigeonholes import Crowd, Shares, heaviest_crowd
+from milp.ideals.leaving_out import segments
+from milp.ideals.program import Ideals, best_chain
+from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
-from partition.description import describe
-from partition.instance import Instance, contract
+from partition.instance.instance import Instance, contract
+from partition.results.description import describe
 from partition.stopping import Stop
 
 
@@ -244,10 +244,10 @@ def test_ideals_stay_a_bound_whatever_is_left_out(tiny: float, monkeypatch: pyte
 
 def levels(monkeypatch: pytest.MonkeyPatch, finest: float, *coarser: float) -> None:
     """The program over ideals on these levels, however small the graph."""
-    monkeypatch.setattr(milp.ideals, "TINY", (finest,))
-    monkeypatch.setattr(milp.ideals, "COARSE", coarser)
-    monkeypatch.setattr(milp.ideals, "FEW", 2)
-    monkeypatch.setattr(milp.ideals, "COARSER", 1)
+    monkeypatch.setattr(milp.ideals.program, "TINY", (finest,))
+    monkeypatch.setattr(milp.ideals.program, "COARSE", coarser)
+    monkeypatch.setattr(milp.ideals.program, "FEW", 2)
+    monkeypatch.setattr(milp.ideals.program, "COARSER", 1)
 
 
 def test_paths_through_what_is_left_out_cost_no_more_than_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,10 +305,10 @@ def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, mo
         graph, hardware = random_instance(np.random.default_rng(seed), n=9, chips=4, transfers=transfers)
         instance = contract(graph, hardware)
         for tiny in (0.0, 0.3):
-            monkeypatch.setattr(milp.ideals, "TINY", (tiny,))
-            monkeypatch.setattr(milp.ideals, "WINDOW", 100_000)
+            monkeypatch.setattr(milp.ideals.program, "TINY", (tiny,))
+            monkeypatch.setattr(milp.ideals.program, "WINDOW", 100_000)
             whole = best_chain(instance, 2.5)
-            monkeypatch.setattr(milp.ideals, "WINDOW", 1)
+            monkeypatch.setattr(milp.ideals.program, "WINDOW", 1)
             parts = best_chain(instance, 2.5)
             assert (whole is None) == (parts is None)
             if whole is not None and parts is not None:

@@ -16,15 +16,15 @@ from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, diamond, package, random_instance, random_mixed_instance
 
-from cli import main
 from milp.confirm import _satisfy, confirmed, loosened_rows
-from milp.formulation import build
-from milp.highs import MatrixModel, compile_model
-from milp.incumbent import Incumbent
-from milp.windows import Windows
+from milp.formulation.build import build
+from milp.solver.highs import MatrixModel, compile_model
+from milp.state.incumbent import Incumbent
+from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition
-from partition.description import describe
-from partition.instance import Instance, contract
+from partition.commands.main import main
+from partition.instance.instance import Instance, contract
+from partition.results.description import describe
 from partition.stopping import Stop
 
 
@@ -95,7 +95,7 @@ def test_a_search_that_proves_too_much_does_not_get_away_with_it(monkeypatch: py
         incumbent.prove(incumbent.upper)
         return True
 
-    monkeypatch.setattr("milp.kind_orders.search", boast)
+    monkeypatch.setattr("milp.search.kind_orders.search", boast)
     with pytest.warns(RefutedBound):
         result = partition(graph, hardware, confirm=True, time_limit=20)
     assert result.status == "feasible" and "REFUTED" in str(result)

@@ -10,13 +10,13 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_tight_instance
 from oracle import certify
 
-import milp.search
-from milp.memory_cuts import MemoryCuts
-from milp.memory_rows import _ChipMemory
+import milp.search.period
+from milp.formulation.memory import _ChipMemory
+from milp.formulation.memory_cuts import MemoryCuts
 from partition import Hardware, load_hardware, load_model, partition
-from partition.description import describe
-from partition.placement import Placement
-from partition.rules import violated
+from partition.problem.placement import Placement
+from partition.results.description import describe
+from partition.scoring.rules import violated
 
 
 def agree(seed: int) -> bool:
@@ -57,8 +57,8 @@ def test_cuts_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(MemoryCuts, "learn", counted)
     monkeypatch.setattr(_ChipMemory, "rows", static_only)
-    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
     assert sum(agree(seed) for seed in range(200, 216)) > 9
     assert sum(learned) > 3
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from instances import random_instance, random_training_instance
 
-import milp.enumeration
-from milp.blocks import BlockData
-from milp.coarsening import kept_nodes, transfers
-from milp.enumeration import Crossing, Kept
-from partition.instance import Instance, contract
+import milp.ideals.enumeration
+from milp.ideals.blocks import BlockData
+from milp.ideals.enumeration import Crossing, Kept
+from milp.ideals.leaving_out import kept_nodes, transfers
+from partition.instance.instance import Instance, contract
 from partition.stopping import Stop
 
 
@@ -43,7 +43,7 @@ def numbers(words: np.ndarray) -> list[int]:
 
 @pytest.mark.parametrize("settle", [1, 3, 32])
 def test_every_ideal_is_found_once(settle: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.enumeration, "SETTLE", settle)
+    monkeypatch.setattr(milp.ideals.enumeration, "SETTLE", settle)
     looked = 0
     for instance, limit in instances(60):
         kept = Kept(instance, kept_nodes(instance, limit))
@@ -58,7 +58,7 @@ def test_every_ideal_is_found_once(settle: int, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("settle", [1, 32])
 def test_those_are_dropped_that_more_crosses_than_may(settle: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.enumeration, "SETTLE", settle)
+    monkeypatch.setattr(milp.ideals.enumeration, "SETTLE", settle)
     dropped = 0
     for seed, (instance, limit) in enumerate(instances(80)):
         kept = Kept(instance, kept_nodes(instance, limit))

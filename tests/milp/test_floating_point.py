@@ -10,15 +10,15 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_instance
 from oracle import certify
 
-import milp.highs as highs
-from milp.formulation import build
-from milp.highs import compile_model, solve
-from milp.ideals import best_chain
-from milp.incumbent import Incumbent
-from milp.windows import Windows
+import milp.solver.highs as highs
+from milp.formulation.build import build
+from milp.ideals.program import best_chain
+from milp.solver.highs import compile_model, solve
+from milp.state.incumbent import Incumbent
+from milp.windows.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition
-from partition.description import describe
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.results.description import describe
 
 
 def best_of(graph: Graph, hardware: Hardware) -> float:

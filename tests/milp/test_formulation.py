@@ -10,12 +10,12 @@ import pytest
 from exhaustive import brute_force
 from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 
-from milp.building import triangle_rows
 from milp.export import write_model
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import compile_model, solve
-from milp.solution import placement_of
-from milp.windows import WindowRules, Windows
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.building_time import triangle_rows
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import placement_of
+from milp.windows.windows import WindowRules, Windows
 from partition import (
     ChipKind,
     Graph,
@@ -29,8 +29,8 @@ from partition import (
     load_hardware,
     load_model,
 )
-from partition.description import describe
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.results.description import describe
 
 
 def optimum(graph: Graph, hardware: Hardware) -> float | None:

@@ -7,15 +7,15 @@ import pytest
 from exhaustive import brute_force
 from instances import package, random_instance
 
-from milp.frontiers import Frontiers, narrow_frontiers
+from milp.frontiers.program import Frontiers, narrow_frontiers
 from partition import partition
-from partition.cost import evaluate_placement
-from partition.description import describe
-from partition.graph import GraphBuilder
-from partition.hardware import override
-from partition.instance import contract
-from partition.orders import diverse_orders
-from partition.rules import check
+from partition.instance.instance import contract
+from partition.instance.orders import diverse_orders
+from partition.problem.graph import GraphBuilder
+from partition.problem.hardware import override
+from partition.results.description import describe
+from partition.scoring.cost import evaluate_placement
+from partition.scoring.rules import check
 
 
 def _dense_block(layers: int, *, time: float = 1.0):
@@ -97,8 +97,8 @@ def test_the_hardest_small_networks_are_proved_optimal(name):
     onnx = pytest.importorskip("onnx")
     from pathlib import Path
 
-    from partition.hardware_files import load_hardware
-    from partition.readers.sources import load_model
+    from partition.problem.hardware_files import load_hardware
+    from partition.readers.load import load_model
 
     path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
     hardware = load_hardware("ring36:relays=off,memory=off,link_bandwidth=1e18")

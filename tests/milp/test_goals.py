@@ -11,9 +11,9 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, diamond, package, random_instance
 from oracle import certify, energy, latency
 
-from milp.formulation import build
-from milp.highs import compile_model, solve
-from milp.windows import Windows
+from milp.formulation.build import build
+from milp.solver.highs import compile_model, solve
+from milp.windows.windows import Windows
 from partition import (
     ChipKind,
     Hardware,
@@ -26,11 +26,11 @@ from partition import (
     load_model,
     partition,
 )
-from partition.description import describe
-from partition.graph import GraphBuilder
-from partition.hardware import override
-from partition.instance import contract
-from partition.rules import valid
+from partition.instance.instance import contract
+from partition.problem.graph import GraphBuilder
+from partition.problem.hardware import override
+from partition.results.description import describe
+from partition.scoring.rules import valid
 
 
 def _every_cost(graph, hardware):

@@ -13,10 +13,10 @@ import pyomo.environ as pyo
 import pytest
 from instances import diamond, package
 
-from milp.formulation import build
-from milp.highs import compile_model, solve
-from milp.windows import Windows
-from partition.instance import contract
+from milp.formulation.build import build
+from milp.solver.highs import compile_model, solve
+from milp.windows.windows import Windows
+from partition.instance.instance import contract
 from partition.stopping import Stop
 
 
@@ -175,7 +175,7 @@ def test_a_cut_off_just_below_an_attainable_value_does_not_hide_a_better_one() -
 
 def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """HiGHS 1.16.0 has been seen to stay in a heuristic for minutes beyond its limit."""
-    import milp.highs as highs
+    import milp.solver.highs as highs
 
     release = threading.Event()
     monkeypatch.setattr(highs._SilentHighs, "run", lambda self: release.wait(30))
@@ -191,7 +191,7 @@ def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatc
 
 def test_a_program_with_a_run_left_behind_ends_at_once_with_its_exit_code() -> None:
     program = (
-        "import threading, milp.highs as h\n"
+        "import threading, milp.solver.highs as h\n"
         "t = threading.Thread(target=threading.Event().wait, daemon=True); t.start(); h._left_behind.append(t)\n"
         "assert h.still_running(); print('answer'); h.leave(3)"
     )

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from instances import random_instance, random_training_instance
 
-from milp.formulation import Choices, ImpossibleRow, build
-from milp.highs import compile_model, solve
-from milp.memory_cuts import MemoryCut
-from milp.restriction import restrict
-from milp.solution import choices_of
-from milp.windows import Windows
+from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.memory_cuts import MemoryCut
+from milp.improve.restriction import restrict
+from milp.solver.highs import compile_model, solve
+from milp.solver.reading import choices_of
+from milp.windows.windows import Windows
 from partition import partition
-from partition.cost import evaluate_placement
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.scoring.cost import evaluate_placement
 
 
 @pytest.mark.parametrize("transfers", ["overlapped", "serial"])

@@ -14,11 +14,11 @@ from exhaustive import brute_force
 from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, package, random_instance
 from oracle import certify
 
-import milp.search
-import milp.thresholds
-from milp.crowds import Shares
-from milp.incumbent import Incumbent
-from milp.search import complete_chain, slice_orders
+import milp.search.bisection
+import milp.search.period
+from milp.chip_bounds.pigeonholes import Shares
+from milp.search.period import complete_chain, slice_orders
+from milp.state.incumbent import Incumbent
 from partition import (
     GraphBuilder,
     InvalidInput,
@@ -29,8 +29,8 @@ from partition import (
     load_model,
     partition,
 )
-from partition.description import describe
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.results.description import describe
 from partition.stopping import Stop
 
 PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"
@@ -72,8 +72,8 @@ def test_bert_large_is_proved_optimal(spec: str) -> None:
 
 
 def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.thresholds.Thresholds, "minimise", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search.bisection.Thresholds, "minimise", lambda *_: None)
     graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
     result = partition(graph, hardware, time_limit=60)
     monkeypatch.undo()
@@ -82,9 +82,9 @@ def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch
 
 
 def test_neighbourhoods_alone_improve_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.thresholds, "affordable", lambda *_: False)
-    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search.bisection, "affordable", lambda *_: False)
+    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
     graph, hardware = chain_of([1.0] * 12), package(4)
     start = dict(zip(graph.names, [0] * 9 + [1, 2, 3], strict=True))
     result = partition(graph, hardware, time_limit=8, warm_start=start)
@@ -195,9 +195,9 @@ def test_a_warm_start_of_another_graph_is_refused() -> None:
 
 
 def test_no_answer_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_sample_any", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_find_any", lambda *_: True)
+    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_sample_any", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_find_any", lambda *_: True)
     with pytest.raises(NoSolutionInTime, match="allow more time"):
         partition(chain_of([1, 1]), package(2), time_limit=0.5)
 
@@ -232,8 +232,8 @@ def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
 
 
 def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search, "_find_any", lambda *_: pytest.fail("a sample would have done"))
+    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_find_any", lambda *_: pytest.fail("a sample would have done"))
     graph, hardware = load_model("resnet50").graph, load_hardware("ring4:relays=off")
     result = partition(graph, hardware, time_limit=30)
     assert result.placement is not None
@@ -279,7 +279,7 @@ def test_a_stretch_proves_what_all_ideals_are_too_many_for() -> None:
     stop = Stop(60)
     slice_orders(instance, incumbent, stop, np.random.default_rng(0))
     before = incumbent.bound
-    milp.search._stretches(instance, incumbent, stop)
+    milp.search.period._stretches(instance, incumbent, stop)
     assert incumbent.bound > 1.5 * max(before, instance.unit)
 
 
@@ -303,9 +303,9 @@ def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
 
 def test_a_crowd_alone_can_close_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five equal operations side by side on two chips: three of them on one, which sends and receives for each."""
-    monkeypatch.setattr(milp.search, "_ideals", lambda *_: None)
+    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
     for phase in ("blocks", "minimise", "_windows_alone"):
-        monkeypatch.setattr(milp.thresholds.Thresholds, phase, lambda *_, **__: None)
+        monkeypatch.setattr(milp.search.bisection.Thresholds, phase, lambda *_, **__: None)
     b = GraphBuilder("crowd")
     b.operation("in", "Op", outputs={"x": 0.5}, flops=0, bytes_accessed=0)
     for i in range(5):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from instances import package, random_instance
 
-from milp.separation import Separation
+from milp.windows.separation import Separation
 from partition import partition
-from partition.cost import CostModel
-from partition.graph import GraphBuilder
-from partition.hardware import override
-from partition.instance import contract
-from partition.rules import valid
+from partition.instance.instance import contract
+from partition.problem.graph import GraphBuilder
+from partition.problem.hardware import override
+from partition.scoring.cost import CostModel
+from partition.scoring.rules import valid
 from partition.stopping import Stop
 
 

@@ -11,15 +11,15 @@ from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_instance
 from oracle import certify, cost, energy, latency, traffic
 
-import milp.stages
-from milp.stages import arrange
+import milp.search.stage_positions
+from milp.search.stage_positions import arrange
 from partition import InvalidHardware, evaluate_placement, load_hardware, load_model, partition
-from partition.description import describe
-from partition.graph import Graph, GraphBuilder
-from partition.hardware import Hardware, Interconnect
-from partition.hardware_files import to_toml
-from partition.placement import Placement
-from partition.routes import find_routes
+from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.hardware import Hardware, Interconnect
+from partition.problem.hardware_files import to_toml
+from partition.problem.placement import Placement
+from partition.problem.routes import find_routes
+from partition.results.description import describe
 from partition.stopping import Stop
 
 SHAPES = [("bichain", 3, 0, 0), ("biring", 4, 0, 0), ("mesh", 4, 2, 2), ("mesh", 3, 1, 3), ("crossbar", 3, 0, 0)]
@@ -120,7 +120,7 @@ def _pairs(rng: np.random.Generator, chips: int) -> tuple[Graph, Placement]:
 @pytest.mark.parametrize("topology", ["bichain6", "biring6", "mesh2x3"])
 def test_the_exact_model_finds_the_best_places_of_all(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no swap of two stages is tried, the MILP alone finds what trying all orders finds."""
-    monkeypatch.setattr(milp.stages, "_swaps", lambda demand, positions, enough, stop: positions)
+    monkeypatch.setattr(milp.search.stage_positions, "_swaps", lambda demand, positions, enough, stop: positions)
     hardware = load_hardware(f"{topology}:memory=off,triangle=off,no_skipping=off,link_bandwidth=1")
     improved = 0
     for seed in range(6):

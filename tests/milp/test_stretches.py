@@ -7,22 +7,22 @@ import pytest
 from exhaustive import brute_force
 from instances import package, random_stages
 
-import milp.ideals
-import milp.stretches
-from milp.stretches import Stretches
+import milp.ideals.program
+import milp.ideals.stretches
+from milp.ideals.stretches import Stretches
 from partition import GraphBuilder
-from partition.description import describe
-from partition.instance import contract
+from partition.instance.instance import contract
+from partition.results.description import describe
 from partition.stopping import Stop
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several levels and both looks, although there are few nodes and few ideals."""
-    monkeypatch.setattr(milp.stretches, "PART", 2.0)
-    monkeypatch.setattr(milp.ideals, "FEW", 2)
-    monkeypatch.setattr(milp.ideals, "STEP", 1)
-    monkeypatch.setattr(milp.ideals, "STEPS", (0.1, 0.2, 0.4))
+    monkeypatch.setattr(milp.ideals.stretches, "PART", 2.0)
+    monkeypatch.setattr(milp.ideals.program, "FEW", 2)
+    monkeypatch.setattr(milp.ideals.program, "STEP", 1)
+    monkeypatch.setattr(milp.ideals.program, "STEPS", (0.1, 0.2, 0.4))
 
 
 def bound(stretches: Stretches, threshold: float) -> float:
@@ -33,7 +33,7 @@ def bound(stretches: Stretches, threshold: float) -> float:
 @pytest.mark.parametrize("few", [5_000, 4, 0])
 def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against brute force, at thresholds above the optimum; just below it, many are disproved."""
-    monkeypatch.setattr(milp.stretches, "FEW_ALIVE", few)
+    monkeypatch.setattr(milp.ideals.stretches, "FEW_ALIVE", few)
     asked = tight = 0
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def test_stretches_that_fit_alone_may_not_fit_together() -> None:
     below = best * (1 - 1e-6)
     assert bound(stretches, below) == below
     alone = max(
-        milp.ideals.Ideals(instance, best, Stop(), 5_000, stretches.waists | each.nodes)
+        milp.ideals.program.Ideals(instance, best, Stop(), 5_000, stretches.waists | each.nodes)
         .solve(below, Stop())
         .best.period  # type: ignore[union-attr]
         for each in stretches.found
@@ -98,7 +98,7 @@ def test_what_is_too_much_or_stopped_is_no_threshold(monkeypatch: pytest.MonkeyP
     graph, hardware = random_stages(np.random.default_rng(0), stages=3, width=6, chips=4)
     instance = contract(graph, hardware)
     assert Stretches(instance, 2.0, 0.0).promising(1.0, 2.0, 10.0, Stop().limited(0.0)) is None
-    monkeypatch.setattr(milp.stretches, "MOST_IDEALS", 2)
+    monkeypatch.setattr(milp.ideals.stretches, "MOST_IDEALS", 2)
     stretches = Stretches(instance, 2.0, 0.0)
     assert stretches.promising(1.0, 2.0, 10.0, Stop()) is None
     assert stretches.ask(1.5, Stop()).bound <= 1.5

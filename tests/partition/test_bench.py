@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from cli import main
 from partition import InvalidHardware, InvalidInput
-from partition.bench import BenchRow, bench, geometric_mean_quality
+from partition.commands.main import main
+from partition.solve.bench import BenchRow, bench, geometric_mean_quality
 
 MODELS, PACKAGES = ("resnet50", "unet"), ("ring2", "ring4")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from instances import broadcast_mask, chain_of, diamond, long_skip, package, random_instance, random_training_instance
 
-import partition.cost
+import partition.scoring.cost
 from partition import CostModel, Graph, GraphBuilder, InvalidAssignment, Placement, evaluate, evaluate_placement
 
 
@@ -87,7 +87,7 @@ def test_latency_is_the_longest_path_through_the_chips() -> None:
 
 
 def test_energy_counts_work_and_every_hop() -> None:
-    from partition.hardware import override
+    from partition.problem.hardware import override
 
     settings = {"flop_energy_j": 2.0, "link_energy_j_per_byte": 0.5}
     cost = evaluate(chain_of([1, 3], size=4.0), override(package(4), settings), [0, 3])
@@ -154,7 +154,7 @@ def test_batches_too_large_for_one_go_cost_the_same(monkeypatch: pytest.MonkeyPa
         model = CostModel(graph, hardware)
         whole = model.evaluate(assignments, replicas)
         with monkeypatch.context() as patch:
-            patch.setattr(partition.cost, "SLICE", 1)
+            patch.setattr(partition.scoring.cost, "SLICE", 1)
             parts = model.evaluate(assignments, replicas)
         for name in whole.__dataclass_fields__:
             assert np.array_equal(getattr(whole, name), getattr(parts, name))

@@ -12,14 +12,14 @@ from instances import answer_of
 from oracle import certify
 
 from partition import partition
-from partition.cost import evaluate
-from partition.description import describe
 from partition.errors import Infeasible, InvalidGraph, InvalidInput, InvalidModelFile
-from partition.graph import Graph
-from partition.hardware import Hardware
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
 from partition.readers.device_placement import ACCELERATOR, from_device_placement, read_device_placement
-from partition.readers.sources import load_model
-from partition.rules import check
+from partition.readers.load import load_model
+from partition.results.description import describe
+from partition.scoring.cost import evaluate
+from partition.scoring.rules import check
 
 DATA = Path(__file__).parents[1] / "data" / "device-placement"
 SAMPLES = sorted(path for path in DATA.glob("*.json") if path.name != "optima.json")

@@ -9,12 +9,12 @@ import pytest
 from instances import chain_of, package, random_instance
 
 from partition import Graph, partition
-from partition.cost import evaluate_placement
-from partition.description import summary
-from partition.feasibility import impossible
-from partition.instance import contract
-from partition.placement import Placement
+from partition.instance.instance import contract
+from partition.problem.placement import Placement
 from partition.readers.native_json import from_dict, to_dict
+from partition.results.description import summary
+from partition.scoring.cost import evaluate_placement
+from partition.scoring.feasibility import impossible
 
 
 def with_unused(graph: Graph, size: float) -> Graph:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from instances import broadcast_mask, diamond
 
 from partition.errors import InvalidGraph, InvalidInput, InvalidModelFile
-from partition.graph import Graph, GraphBuilder
 from partition.models import build
+from partition.problem.graph import Graph, GraphBuilder
+from partition.readers.load import FORMATS, load_model
 from partition.readers.native_json import from_dict, read_json, write_json
 from partition.readers.networkx_graph import from_networkx
-from partition.readers.sources import FORMATS, load_model
 
 DATA = Path(__file__).parents[1] / "data" / "device-placement"
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"

@@ -11,7 +11,7 @@ from instances import answer_of
 from oracle import certify
 
 from partition import Graph, InvalidInput, InvalidModelFile, load_hardware, partition
-from partition.description import describe
+from partition.results.description import describe
 
 torch = pytest.importorskip("torch")
 PROGRAMS = importlib.import_module("torch_programs").PROGRAMS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from instances import diamond
 
 from partition.errors import InvalidGraph, InvalidInput
-from partition.graph import Graph, GraphBuilder, topological_order
+from partition.problem.graph import Graph, GraphBuilder, topological_order
 
 
 def triangle_with_shared_weight() -> Graph:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partition.errors import InvalidHardware
-from partition.graph import GraphBuilder
-from partition.hardware import (
+from partition.problem.graph import GraphBuilder
+from partition.problem.hardware import (
     KIND_ORDERS,
     ROUTED,
     TOPOLOGIES,
@@ -26,7 +26,7 @@ from partition.hardware import (
     Rules,
     override,
 )
-from partition.hardware_files import load_hardware, presets, to_toml
+from partition.problem.hardware_files import load_hardware, presets, to_toml
 
 PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
 VALID = """

@@ -8,9 +8,9 @@ import pytest
 from instances import broadcast_mask, long_skip, package, random_instance, random_training_instance
 
 from partition import GraphBuilder, load_hardware, load_model, partition
-from partition.description import describe
-from partition.instance import contract
-from partition.legalise import SHARE, relayable, replicable
+from partition.instance.instance import contract
+from partition.problem.replication import SHARE, relayable, replicable
+from partition.results.description import describe
 
 
 def test_the_mask_of_a_transformer_is_replicable() -> None:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from instances import chain_of, package
 
-from cli import main
 from partition import Graph, InvalidInput, partition
+from partition.commands.main import main
 from partition.readers.measured import read_times
 
 ROOT = Path(__file__).parents[2]

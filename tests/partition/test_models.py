@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from partition.errors import InvalidInput
-from partition.graph import Graph
 from partition.models import MODELS, available, build
+from partition.problem.graph import Graph
 
 SMALL_BERT = "layers=3,hidden=32,heads=4,intermediate=64,vocab=100"
 

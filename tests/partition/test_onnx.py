@@ -14,9 +14,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
 from partition.errors import InvalidGraph, InvalidInput, InvalidModelFile
-from partition.graph import Graph
-from partition.operators import covered_operators
-from partition.readers.onnx_model import read_onnx
+from partition.problem.graph import Graph
+from partition.problem.operators import covered_operators
+from partition.readers.onnx.model import read_onnx
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 FLOAT = TensorProto.FLOAT
@@ -621,7 +621,7 @@ def test_a_tensor_that_nobody_produces_is_named() -> None:
 def test_without_onnx_installed_the_error_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['onnx'] = None\n"
-        "from partition.readers.onnx_model import read_onnx\n"
+        "from partition.readers.onnx.model import read_onnx\n"
         "from partition.errors import InvalidModelFile\n"
         "try: read_onnx('model.onnx')\n"
         "except InvalidModelFile as error: print(error)"
@@ -631,7 +631,7 @@ def test_without_onnx_installed_the_error_says_what_to_install() -> None:
 
 
 def test_importing_the_reader_does_not_import_onnx() -> None:
-    code = "import sys; import partition.readers.onnx_model; sys.exit('onnx' in sys.modules)"
+    code = "import sys; import partition.readers.onnx.model; sys.exit('onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

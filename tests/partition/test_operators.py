@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition.operators import OperatorCost, TensorSpec, covered_operators, operator_cost
+from partition.problem.operators import OperatorCost, TensorSpec, covered_operators, operator_cost
 
 extent = st.integers(1, 12)
 

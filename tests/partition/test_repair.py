@@ -10,12 +10,12 @@ from oracle import certify
 
 from milp.nearest import NearestPlacement
 from partition import Graph, GraphBuilder, Hardware, InvalidAssignment, InvalidInput, Result, check, evaluate_placement
-from partition.decisions import Precedence, plan
-from partition.description import describe
-from partition.feasibility import impossible
-from partition.instance import contract
-from partition.placement import Placement
-from partition.repair import Repair, Repaired
+from partition.heuristics.decision_levels import Precedence, plan
+from partition.heuristics.repair import Repair, Repaired
+from partition.instance.instance import contract
+from partition.problem.placement import Placement
+from partition.results.description import describe
+from partition.scoring.feasibility import impossible
 
 ROWS = 8
 

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from instances import chain_of, package
 
-from cli import main
 from partition import GraphBuilder, InvalidInput, Result, load_hardware, load_model, partition
+from partition.commands.main import main
 from partition.report import convergence, loads, sram, traffic
 from partition.report.data import MOST_GROUPS, layers
 

@@ -11,7 +11,7 @@ import pytest
 from instances import broadcast_mask, chain_of, long_skip, package
 
 from partition import GraphBuilder, Progress, load_hardware, load_model, partition
-from partition.display import Display
+from partition.results.display import Display
 
 
 def test_json_has_no_infinity_even_when_infeasible(tmp_path: Path) -> None:

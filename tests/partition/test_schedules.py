@@ -11,9 +11,9 @@ from instances import answer_of, chain_of, package, random_tight_instance
 from oracle import Problem, peak_of
 
 from partition import GraphBuilder, InvalidHardware, Placement, Rules, check, partition
-from partition.description import describe
-from partition.rules import valid, violated
-from partition.schedules import ChipWork, WorkModel, schedule
+from partition.results.description import describe
+from partition.scoring.rules import valid, violated
+from partition.scoring.schedules import ChipWork, WorkModel, schedule
 
 
 def orders_of(work: ChipWork) -> Iterator[tuple[int, ...]]:

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from instances import chain_of, long_skip, package, random_instance
 
-from cli import main
 from partition import GraphBuilder, InvalidInput, Placement, check, load_hardware, load_model, partition
-from partition.cost import evaluate_placement
-from partition.placement import Placement as PlacementType
+from partition.commands.main import main
+from partition.problem.placement import Placement as PlacementType
+from partition.scoring.cost import evaluate_placement
 from partition.simulate import gantt, simulate, to_chrome_trace
 from partition.simulate.tasks import plan
 

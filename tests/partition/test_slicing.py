@@ -9,10 +9,10 @@ import pytest
 from instances import RULES, broadcast_mask, chain_of, package, random_instance
 
 from partition import Placement, check, evaluate_placement, load_hardware, load_model
-from partition.completion import close_gaps, prune, satisfy_triangle
-from partition.instance import contract
-from partition.orders import diverse_orders
-from partition.slicing import slice_order
+from partition.heuristics.completion import close_gaps, prune, satisfy_triangle
+from partition.heuristics.slicing import slice_order
+from partition.instance.instance import contract
+from partition.instance.orders import diverse_orders
 
 
 def orders(instance: object, count: int = 6) -> list[np.ndarray]:

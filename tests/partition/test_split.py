@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from cli import main
 from partition import Graph, InvalidAssignment, InvalidInput, InvalidModelFile, Placement, load_hardware, partition
+from partition.commands.main import main
 from partition.split import Manifest, split_model, verify_parts
 from partition.split.parts import LARGE
 

@@ -7,10 +7,10 @@ import pytest
 
 from partition import partition
 from partition.errors import InvalidInput
-from partition.hardware_files import load_hardware
 from partition.models.registry import build
 from partition.models.training import OPTIMIZERS
-from partition.rules import check
+from partition.problem.hardware_files import load_hardware
+from partition.scoring.rules import check
 
 
 @pytest.mark.parametrize("model", ["bert-base", "resnet50", "gpt:layers=2", "unet", "rnn:layers=2,seq=4"])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from onnx import GraphProto, TensorShapeProto, ValueInfoProto
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.readers.onnx_walk import subgraphs
+from partition.readers.onnx.walk import subgraphs
 
 _LARGEST = 2**31 - 1
 _LONGEST = 200  # characters of arithmetic over dimensions

@@ -10,9 +10,9 @@ import onnx
 from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from partition.errors import InvalidModelFile
-from partition.operators import TensorSpec
-from partition.readers.onnx_size import MOST_FIELDS, check_fields, check_inlined, count_fields
-from partition.readers.onnx_walk import all_graphs, all_tensors
+from partition.problem.operators import TensorSpec
+from partition.readers.onnx.size import MOST_FIELDS, check_fields, check_inlined, count_fields
+from partition.readers.onnx.walk import all_graphs, all_tensors
 
 KEPT_ELEMENTS = 1024  # constants up to this size keep their values: shapes are computed from them
 MOST_AXES = 64  # of a tensor; numpy's limit

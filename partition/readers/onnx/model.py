@@ -1,4 +1,4 @@
-"""Read an ONNX model into a :class:`~partition.graph.Graph`; what is counted how is in ``docs/onnx.md``."""
+"""Read an ONNX model into a :class:`~partition.problem.graph.Graph`; what is counted how is in ``docs/onnx.md``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.graph import Graph, GraphBuilder
+from partition.problem.graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -36,7 +36,10 @@ def read_onnx(
     InvalidGraph : the operations do not form a valid graph.
     """
     try:
-        from partition.readers import onnx_dims, onnx_file, onnx_nodes, onnx_shapes
+        from partition.readers.onnx import dims as onnx_dims
+        from partition.readers.onnx import file as onnx_file
+        from partition.readers.onnx import nodes as onnx_nodes
+        from partition.readers.onnx import shapes as onnx_shapes
     except ImportError as error:
         raise InvalidModelFile(
             "reading ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"

@@ -11,10 +11,10 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
 
 from partition.errors import InvalidModelFile
-from partition.operators import OperatorCost, operator_cost
-from partition.readers.onnx_file import stored_bytes
-from partition.readers.onnx_shapes import STANDARD_DOMAINS, Scope
-from partition.readers.onnx_walk import subgraphs
+from partition.problem.operators import OperatorCost, operator_cost
+from partition.readers.onnx.file import stored_bytes
+from partition.readers.onnx.shapes import STANDARD_DOMAINS, Scope
+from partition.readers.onnx.walk import subgraphs
 
 _VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})  # the same bytes under another shape
 _COSTED_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}

@@ -29,10 +29,10 @@ from onnx import (
 )
 
 from partition.errors import InvalidModelFile
-from partition.operators import TensorSpec
-from partition.readers.onnx_contrib import contributed_shapes
-from partition.readers.onnx_file import ITEMSIZE, KEPT_ELEMENTS, MOST_AXES, MOST_ELEMENTS
-from partition.readers.onnx_walk import subgraphs
+from partition.problem.operators import TensorSpec
+from partition.readers.onnx.contrib import contributed_shapes
+from partition.readers.onnx.file import ITEMSIZE, KEPT_ELEMENTS, MOST_AXES, MOST_ELEMENTS
+from partition.readers.onnx.walk import subgraphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 

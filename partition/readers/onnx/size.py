@@ -12,7 +12,7 @@ from typing import Any
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from partition.errors import InvalidModelFile
-from partition.readers.onnx_walk import all_nodes
+from partition.readers.onnx.walk import all_nodes
 
 MOST_FIELDS = 2**24
 """Most fields of a parsed model: over a million operations. A field takes 2 bytes of a file, up to 200 of memory."""

@@ -1,0 +1,1 @@
+"""The policy: features, network, rollouts and the advice it gives."""

@@ -1,0 +1,1 @@
+"""Training the policy: PPO, runs over the corpus, calibration."""

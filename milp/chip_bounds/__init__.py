@@ -1,0 +1,1 @@
+"""What one chip can hold: block capacities and pigeonhole sets."""

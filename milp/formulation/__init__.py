@@ -1,0 +1,1 @@
+"""The MILP: variables and row families."""

@@ -1,0 +1,1 @@
+"""The exact program over frontiers, for the triangle rule."""

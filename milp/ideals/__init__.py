@@ -1,0 +1,1 @@
+"""The exact program over ideals (down-sets) of the graph."""

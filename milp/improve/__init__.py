@@ -1,0 +1,1 @@
+"""Search around the best placement: tabu, adjacent chips, doubtful nodes."""

@@ -1,0 +1,1 @@
+"""HiGHS: the matrix it gets, running it, reading its answer."""

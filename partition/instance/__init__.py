@@ -1,0 +1,1 @@
+"""The contracted problem: nodes, rows of tensors, orders."""

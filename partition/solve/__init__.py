@@ -1,0 +1,1 @@
+"""The front door: one question in, one result out, in one process or several."""
