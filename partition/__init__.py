@@ -3,32 +3,40 @@
 >>> from partition import load_hardware, load_model, partition
 >>> result = partition(load_model("bert-large").graph, load_hardware("ring36"))
 >>> print(result)                                   # doctest: +SKIP
+
+Each name is loaded when it is first used (PEP 562), so that who needs the graph alone never imports the solver.
 """
 
-from partition.errors import (
-    Infeasible,
-    InvalidAssignment,
-    InvalidGraph,
-    InvalidHardware,
-    InvalidInput,
-    InvalidModelFile,
-    NoSolutionInTime,
-    PartitionError,
-    RefutedBound,
-    SearchFault,
-    SolverError,
-)
-from partition.heuristics.repair import Repair, Repaired
-from partition.problem.graph import Graph, GraphBuilder
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
-from partition.problem.hardware_files import load_hardware
-from partition.problem.placement import Placement
-from partition.readers.load import load_model
-from partition.results.progress import Progress
-from partition.results.result import Result
-from partition.scoring.cost import Cost, CostModel, evaluate, evaluate_placement
-from partition.scoring.rules import Violation, check, valid
-from partition.solve.front import partition
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from partition.errors import (
+        Infeasible,
+        InvalidAssignment,
+        InvalidGraph,
+        InvalidHardware,
+        InvalidInput,
+        InvalidModelFile,
+        NoSolutionInTime,
+        PartitionError,
+        RefutedBound,
+        SearchFault,
+        SolverError,
+    )
+    from partition.heuristics.repair import Repair, Repaired
+    from partition.problem.graph import Graph, GraphBuilder
+    from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+    from partition.problem.hardware_files import load_hardware
+    from partition.problem.placement import Placement
+    from partition.readers.load import load_model
+    from partition.results.progress import Progress
+    from partition.results.result import Result
+    from partition.scoring.cost import Cost, CostModel, evaluate, evaluate_placement
+    from partition.scoring.rules import Violation, check, valid
+    from partition.solve.front import partition
 
 __version__ = "0.1.0"
 
@@ -39,3 +47,34 @@ __all__ = [
     "SolverError", "Violation", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition",
     "valid",
 ]  # fmt: skip
+
+_HOME = {
+    "partition.errors": (
+        "Infeasible", "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile",
+        "NoSolutionInTime", "PartitionError", "RefutedBound", "SearchFault", "SolverError",
+    ),
+    "partition.heuristics.repair": ("Repair", "Repaired"),
+    "partition.problem.graph": ("Graph", "GraphBuilder"),
+    "partition.problem.hardware": ("ChipKind", "Hardware", "Interconnect", "Rules"),
+    "partition.problem.hardware_files": ("load_hardware",),
+    "partition.problem.placement": ("Placement",),
+    "partition.readers.load": ("load_model",),
+    "partition.results.progress": ("Progress",),
+    "partition.results.result": ("Result",),
+    "partition.scoring.cost": ("Cost", "CostModel", "evaluate", "evaluate_placement"),
+    "partition.scoring.rules": ("Violation", "check", "valid"),
+    "partition.solve.front": ("partition",),
+}  # fmt: skip
+"""The module that each public name is loaded from."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module 'partition' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

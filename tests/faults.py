@@ -139,9 +139,11 @@ HIGHS_FAULTS = (
 )  # fmt: skip
 
 DEEP = (
-    (milp.search.period, "slice_order"), (milp.search.period, "best_chain"), (milp.search.period, "compile_model"), (milp.search.period, "build"),
+    (milp.search.period, "slice_order"), (milp.search.period, "best_chain"),
+    (milp.search.period, "compile_model"), (milp.search.period, "build"),
     (milp.search.bisection, "compile_model"), (milp.search.bisection, "build"),
-    (milp.search.period, "propagate"), (milp.state.incumbent, "check"), (milp.state.incumbent.CostModel, "evaluate_placement"),
+    (milp.search.period, "propagate"), (milp.state.incumbent, "check"),
+    (milp.state.incumbent.CostModel, "evaluate_placement"),
 )  # fmt: skip
 """Functions that take much memory or are called everywhere."""
 

@@ -93,9 +93,8 @@ def test_instances_made_to_break_proofs_do_not(family: str) -> None:
 def test_the_benchmark_compares_the_milp_alone_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """``--milp-only`` puts stubs in the place of two functions of the search, which must fit their calls."""
     for name in ("_ideals", "slice_orders"):
-        monkeypatch.setattr(
-            milp.search.period, name, getattr(milp.search.period, name)
-        )  # and afterwards they are themselves again
+        # Afterwards they are themselves again.
+        monkeypatch.setattr(milp.search.period, name, getattr(milp.search.period, name))
     path = Path(__file__).parent.parent / "benchmarks" / "brute_force.py"
     spec = importlib.util.spec_from_file_location("brute_force_benchmark", path)
     assert spec is not None and spec.loader is not None

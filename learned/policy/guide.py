@@ -25,7 +25,7 @@ SLICED = 3
 
 
 class PolicyGuide:
-    """:class:`milp.state.advice.Advice` from a policy; what it needs of an instance is computed when it is first asked."""
+    """A policy as :class:`milp.state.advice.Advice`; what it needs of an instance is computed when first asked."""
 
     def __init__(self, policy: Policy, instance: Instance, seed: int = 0) -> None:
         self.policy, self.instance = policy, instance

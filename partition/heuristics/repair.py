@@ -2,7 +2,8 @@
 
 The two modes are those of the constraint solver of Xie et al. (MLSys 2022): *SAMPLE* draws the chip of each operation
 from given probabilities restricted to what the earlier decisions leave; *FIX* keeps a candidate's chip where
-it is still possible and draws the rest. A whole batch is decided at once, level by level (:mod:`partition.heuristics.decision_levels`).
+it is still possible and draws the rest. A whole batch is decided at once, level by level
+(:mod:`partition.heuristics.decision_levels`).
 
 How the rules are kept: *acyclic dataflow*: the chips left to a node are an interval between its decided ancestors
 and descendants, which is never empty. *Memory*: chips without room are left out, and so are intervals without room

@@ -1,4 +1,4 @@
-"""Writing an architecture down operation by operation: symbolic tensors over :class:`~partition.problem.graph.GraphBuilder`.
+"""Writing an architecture down operation by operation: symbolic tensors over a ``GraphBuilder``.
 
 An architecture calls :meth:`Network.op` as it would call the operators themselves; sizes and costs follow from the
 shapes. Names follow the scopes that are open, as an exporter names the nodes of nested modules.
