@@ -27,9 +27,10 @@ from milp.solver.highs import MatrixModel, compile_model
 from milp.solver.reading import placement_of
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import WindowRules, Windows
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput, RefutedBound
 from partition.instance.instance import contract
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.confirmation import Confirmation

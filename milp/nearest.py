@@ -10,8 +10,8 @@ from milp.formulation.build import Choices, ImpossibleRow, build
 from milp.solver.highs import MatrixModel, compile_model, solve
 from milp.solver.reading import placement_of
 from milp.windows.windows import WindowRules
+from partition.arrays import FloatArray
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         SolverError,
     )
     from partition.heuristics.repair import Repair, Repaired
-    from partition.problem.graph import Graph, GraphBuilder
+    from partition.problem.builder import GraphBuilder
+    from partition.problem.graph import Graph
     from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
     from partition.problem.hardware_files import load_hardware
     from partition.problem.placement import Placement
@@ -54,7 +55,7 @@ _HOME = {
         "NoSolutionInTime", "PartitionError", "RefutedBound", "SearchFault", "SolverError",
     ),
     "partition.heuristics.repair": ("Repair", "Repaired"),
-    "partition.problem.graph": ("Graph", "GraphBuilder"),
+    "partition.readers.doors": ("Graph", "GraphBuilder"),
     "partition.problem.hardware": ("ChipKind", "Hardware", "Interconnect", "Rules"),
     "partition.problem.hardware_files": ("load_hardware",),
     "partition.problem.placement": ("Placement",),

@@ -1,11 +1,30 @@
-"""Array operations used all over, with the types that numpy's own stubs leave open."""
+"""Types of arrays, and array operations used all over, with the types that numpy's own stubs leave open."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.problem.graph import BoolArray, FloatArray, IntArray
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def frozen(values: object, dtype: type) -> NDArray[Any]:
+    """A read-only copy."""
+    array: NDArray[Any] = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+def csr(rows: int, row_of: Sequence[int], column: Sequence[int]) -> tuple[IntArray, IntArray]:
+    """Sorted, duplicate-free CSR of (row, column) pairs: (rows + 1,) pointers and the columns."""
+    pairs = np.unique(np.array([row_of, column], dtype=np.int64).reshape(2, -1), axis=1)
+    ptr = np.searchsorted(pairs[0], np.arange(rows + 1))
+    return ptr.astype(np.int64), pairs[1]
 
 
 def sums(slot: NDArray[np.integer], amounts: NDArray[np.floating], size: int) -> FloatArray:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
 
 RULES = ("acyclic", "no_skipping", "triangle", "memory", "replication", "relays")

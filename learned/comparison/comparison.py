@@ -22,9 +22,10 @@ from learned.comparison.methods import (
 from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment, draw
 from learned.training.ppo import Settings
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.instance.instance import contract
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.results.result import Result
 from partition.scoring.rules import violated

@@ -14,9 +14,9 @@ from learned.policy.network import Adam
 from learned.policy.policy import Policy
 from learned.policy.rollouts import STEEPNESS, Environment, State, play
 from learned.training.ppo import Settings, update
+from partition.arrays import FloatArray, IntArray
 from partition.heuristics.slicing import slice_order
 from partition.instance.orders import diverse_orders
-from partition.problem.graph import FloatArray, IntArray
 from partition.problem.placement import Placement
 
 Method = Callable[[Environment, int, np.random.Generator], Iterator[FloatArray]]

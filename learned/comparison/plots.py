@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learned.comparison.comparison import Comparison
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.files import write_atomically
-from partition.problem.graph import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.problem.graph import FloatArray, IntArray
+from partition.arrays import FloatArray, IntArray
 
 Array = NDArray[np.floating]
 

@@ -13,11 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from partition.arrays import sums
+from partition.arrays import FloatArray, IntArray, sums
 from partition.heuristics.decision_levels import Precedence
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
-from partition.problem.graph import FloatArray, IntArray
 from partition.scoring.cost import Cost, CostModel, Loads
 
 Array32 = NDArray[np.float32]

@@ -11,9 +11,9 @@ from learned.comparison.methods import elite_of
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment, State, play
+from partition.arrays import FloatArray, IntArray
 from partition.heuristics.slicing import Mode, slice_order, slicing_work
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
 

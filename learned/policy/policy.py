@@ -16,9 +16,9 @@ import numpy as np
 from learned.policy.distribution import probabilities
 from learned.policy.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
 from learned.policy.network import Array, Parameters, backward, forward, initial_parameters
+from partition.arrays import FloatArray, IntArray
 from partition.errors import InvalidInput
 from partition.files import write_atomically
-from partition.problem.graph import FloatArray, IntArray
 
 FORMAT = 1
 """Version of the file format; a file of another version is refused."""

@@ -19,7 +19,7 @@ def load_policy(choice: str) -> Policy | None:
         return None
     if choice != "pretrained":
         return Policy.load(choice)
-    resource = files("learned") / "pretrained.npz"
+    resource = files("learned.policy") / "pretrained.npz"
     if not resource.is_file():
         raise InvalidInput("this installation has no pre-trained policy; train one (cli.py train) and give its path")
     with as_file(resource) as path:

@@ -10,9 +10,10 @@ import numpy as np
 from learned.policy.features import OVERFULL, Array32, NodeFeatures, busy
 from learned.policy.network import Array
 from learned.policy.policy import Policy
+from partition.arrays import FloatArray, IntArray
 from partition.heuristics.repair import Repair, Repaired
 from partition.instance.instance import Instance, contract
-from partition.problem.graph import FloatArray, Graph, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
 DEAD = 0.0

@@ -13,8 +13,8 @@ from learned.policy.policy import Policy
 from learned.policy.rollouts import State, play
 from learned.training.ppo import Settings
 from learned.training.runs import Task, environment_of
+from partition.arrays import FloatArray
 from partition.errors import NoSolutionInTime
-from partition.problem.graph import FloatArray
 from partition.solve.front import partition
 
 POINTS = 33

@@ -17,7 +17,7 @@ from learned.policy.distribution import log_probability, log_probability_gradien
 from learned.policy.network import Adam, Array, Parameters, clipped
 from learned.policy.policy import Policy, Proposal
 from learned.policy.rollouts import Environment, Rollout
-from partition.problem.graph import FloatArray
+from partition.arrays import FloatArray
 
 LEAST_SPREAD = 1e-3
 """Added to standard deviations, so that noise is not blown up once all rewards are alike."""

@@ -11,8 +11,8 @@ from milp.formulation.building_time import leaves_time
 from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
 from milp.state.incumbent import BOUND_SAFETY
 from milp.windows.windows import Windows
+from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray
 from partition.problem.hardware import Hardware
 from partition.stopping import Stop
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.chip_bounds.capacity import BlockCapacity, alone
+from partition.arrays import BoolArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray
 from partition.stopping import Stop
 
 MOST_IN_CROWD = 100

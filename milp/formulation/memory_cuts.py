@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.problem.graph import Graph, IntArray
+from partition.arrays import IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.rules import MEMORY_SLACK

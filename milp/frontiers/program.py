@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.ideals.leaving_out import tiny_nodes
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray, topological_order
+from partition.order import topological_order
 from partition.stopping import Stop
 
 ROW_LIMIT = 400_000

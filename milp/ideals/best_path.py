@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.problem.graph import FloatArray
+from partition.arrays import FloatArray
 from partition.problem.hardware import Hardware
 
 Used = tuple[int, ...]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from milp.ideals.enumeration import CHUNK, Kept, bits, member
 from milp.ideals.forced_relays import ForcedRelays, forced_relays
 from milp.ideals.leaving_out import transfers
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""

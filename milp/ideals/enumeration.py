@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.ideals.leaving_out import Transfers
+from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray
 from partition.stopping import Stop
 
 WORK = 3e-6

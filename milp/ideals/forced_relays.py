@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.ideals.leaving_out import Transfers
+from partition.arrays import BoolArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, IntArray
 
 LIMIT = 100_000_000
 """Most entries (nodes x tensors) worth looking at."""

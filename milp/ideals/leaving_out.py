@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 NOTHING = -1
 """Origin of a node left out that reads nothing of a kept node, a constant, say."""

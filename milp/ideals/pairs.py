@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.ideals.enumeration import CHUNK, Kept, member
-from partition.arrays import runs
-from partition.problem.graph import IntArray
+from partition.arrays import IntArray, runs
 
 MANY = 1 << 30
 """Chips to an ideal that cannot be reached."""

@@ -30,8 +30,8 @@ from milp.ideals.blocks import BlockData, Blocks, TableTooLarge
 from milp.ideals.enumeration import Crossing, Kept, member
 from milp.ideals.leaving_out import kept_nodes, transfers
 from milp.ideals.pairs import MANY, Candidates, Reach
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 IDEAL_LIMIT = 60_000

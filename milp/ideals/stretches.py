@@ -21,8 +21,8 @@ import numpy as np
 
 from milp.ideals.leaving_out import segments
 from milp.ideals.program import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
+from partition.arrays import BoolArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray
 from partition.stopping import Stop
 
 STRETCHES = 3

@@ -10,9 +10,9 @@ from milp.improve.restriction import restrict
 from milp.solver.highs import compile_model, solve
 from milp.solver.reading import choices_of
 from milp.state.incumbent import Incumbent
+from partition.arrays import FloatArray
 from partition.heuristics.completion import prune
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.rules import check

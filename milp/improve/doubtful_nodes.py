@@ -14,8 +14,8 @@ from milp.solver.reading import placement_of
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import WindowRules, Windows, propagate
+from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 from partition.stopping import Stop
 
 FIRST_FREE, MOST_FREE = 0.08, 0.8

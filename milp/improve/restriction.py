@@ -12,9 +12,8 @@ import numpy as np
 
 from milp.formulation.build import Choices
 from milp.windows.windows import Windows
-from partition.arrays import sums
+from partition.arrays import BoolArray, IntArray, sums
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
 from milp.windows.tightening import Tightening
 from milp.windows.windows import Windows
+from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 from partition.stopping import Stop
 
 MODEL_LIMIT = 40_000

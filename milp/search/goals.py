@@ -20,9 +20,10 @@ from milp.solver.highs import compile_model, solve
 from milp.solver.reading import placement_of
 from milp.state.incumbent import BOUND_SAFETY, Incumbent
 from milp.windows.windows import WindowRules, Windows, propagate
+from partition.arrays import FloatArray
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance, contract
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import CostModel

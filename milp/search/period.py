@@ -18,11 +18,11 @@ from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
 from milp.windows.tightening import Tightening
 from milp.windows.windows import PACKED_LIMIT, WindowRules, Windows, propagate
+from partition.arrays import IntArray
 from partition.heuristics.repair import Repair
 from partition.heuristics.slicing import Mode, longest_blocks, slice_order, slicing_work
 from partition.instance.instance import Instance, contract
 from partition.instance.orders import diverse_orders, order_by
-from partition.problem.graph import IntArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from milp.formulation.pyomo_import import pyo
 from milp.solver.highs import compile_model, solve
-from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.routes import find_routes

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from milp.formulation.build import ImpossibleRow
 from milp.formulation.pyomo_import import InfeasibleConstraintException, LinearStandardFormCompiler, pyo
 from milp.windows.windows import Windows
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.errors import SolverError
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 PRESOLVE_FROM = 5_000

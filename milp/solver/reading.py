@@ -6,9 +6,9 @@ import numpy as np
 
 from milp.solver.highs import MatrixModel
 from milp.windows.windows import Windows
+from partition.arrays import FloatArray, IntArray
 from partition.heuristics.completion import prune
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 from partition.problem.placement import Placement
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from partition.problem.graph import FloatArray, IntArray
+from partition.arrays import FloatArray, IntArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
 

@@ -15,9 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from partition.instance.instance import Instance, components, contract
+from partition.arrays import BoolArray, FloatArray
+from partition.instance.instance import Instance, contract
 from partition.instance.orders import diverse_orders
-from partition.problem.graph import BoolArray, FloatArray
+from partition.order import components
 from partition.stopping import Stop
 
 SCALE = 1e6

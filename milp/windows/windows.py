@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 SLACK = 1e-9
 """Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.arrays import runs
-from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.arrays import BoolArray, IntArray, runs
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.replication import relayable

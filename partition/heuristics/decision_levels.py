@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 
 CHUNK = 4096
 """Sets of nodes whose bits are unpacked at a time."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.errors import InvalidInput
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 
 LEAST_MASS = 1e-4
 """Probability of an interval below which it is drawn from chip by chip in double precision."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from partition.arrays import any_of
+from partition.arrays import BoolArray, FloatArray, IntArray, any_of
 from partition.errors import InvalidAssignment
 from partition.heuristics.completion import relays_for_triangle
 from partition.heuristics.decision_levels import Level, Precedence, plan
@@ -29,7 +29,7 @@ from partition.heuristics.draws import Draws
 from partition.heuristics.restoration import Restoration
 from partition.heuristics.room import MemoryRule
 from partition.instance.instance import Instance, contract
-from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import CostModel, validated_assignments

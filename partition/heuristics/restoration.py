@@ -6,9 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from partition.arrays import any_of
+from partition.arrays import BoolArray, IntArray, any_of
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, IntArray
 
 
 class Restoration:

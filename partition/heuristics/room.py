@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.arrays import sums
+from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.heuristics.decision_levels import Bounds
 from partition.heuristics.draws import Chips, Draws
 from partition.instance.instance import Instance
-from partition.problem.graph import BoolArray, FloatArray, IntArray
 from partition.scoring.rules import MEMORY_SLACK
 
 

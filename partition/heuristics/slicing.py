@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import Instance
-from partition.problem.graph import FloatArray, IntArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
 

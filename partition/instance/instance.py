@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
-from partition.arrays import sums
-from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray, topological_order
+from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.order import components, topological_order
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.replication import relayable, replicable
@@ -327,12 +325,6 @@ def _free_source_links(graph: Graph, hardware: Hardware, times: FloatArray) -> I
     target[unread] = graph.topological_order[-1]
     joined = np.flatnonzero(free & (count <= 1))
     return np.stack([joined, target[joined]])
-
-
-def components(n: int, pairs: IntArray, connection: Literal["weak", "strong"]) -> IntArray:
-    """(n,) label of the weakly or strongly connected component of each of ``n`` vertices; ``pairs`` is (2, E)."""
-    adjacency = sp.csr_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
-    return np.asarray(connected_components(adjacency, directed=True, connection=connection)[1], dtype=np.int64)
 
 
 def _renumber_topologically(label: IntArray, quotient: IntArray) -> IntArray:

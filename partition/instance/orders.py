@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from partition.instance.instance import Instance, components
-from partition.problem.graph import FloatArray, IntArray, topological_order
+from partition.arrays import FloatArray, IntArray
+from partition.instance.instance import Instance
+from partition.order import components, topological_order
 
 
 def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[IntArray]:

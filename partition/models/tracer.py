@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.operators import TensorSpec, operator_cost
 
 ITEMSIZE = {"bfloat16": 2, "float16": 2, "float32": 4, "int8": 1}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.problem.graph import BoolArray, Graph, GraphBuilder
+from partition.arrays import BoolArray
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 
 OPTIMIZERS: dict[str, float] = {"sgd": 2.0, "adam": 8.0}
 """Resident bytes per byte of a 16-bit weight: the weight and its gradient; for Adam in mixed precision also a 32-bit

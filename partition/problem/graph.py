@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
+from partition.arrays import BoolArray, FloatArray, IntArray, frozen
 from partition.errors import InvalidGraph
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from partition.order import components, topological_order
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
     """An ML model as a directed acyclic graph, immutable after construction (arrays are read-only).
 
-    Build one with :class:`GraphBuilder` or a reader; the constructor validates what it is given.
+    Build one with :class:`~partition.problem.builder.GraphBuilder` or a reader; the constructor validates what it is
+    given.
 
     Attributes
     ----------
@@ -74,10 +70,19 @@ class Graph:
     profiled_times: Mapping[str, FloatArray] = field(default_factory=dict)
     unknown_operators: tuple[str, ...] = ()
 
+    # Bound by partition.readers.doors, which every reader and the package's door import.
+    from_onnx: ClassVar[Callable[..., Graph]]
+    from_json: ClassVar[Callable[..., Graph]]
+    from_networkx: ClassVar[Callable[..., Graph]]
+    from_torch: ClassVar[Callable[..., Graph]]
+    from_jax: ClassVar[Callable[..., Graph]]
+    to_json: ClassVar[Callable[..., str]]
+    with_times: ClassVar[Callable[..., tuple[Graph, list[str]]]]
+
     def __post_init__(self) -> None:
         for attribute, dtype in _ARRAYS.items():
-            object.__setattr__(self, attribute, _frozen(getattr(self, attribute), dtype))
-        times = {kind: _frozen(values, np.float64) for kind, values in self.profiled_times.items()}
+            object.__setattr__(self, attribute, frozen(getattr(self, attribute), dtype))
+        times = {kind: frozen(values, np.float64) for kind, values in self.profiled_times.items()}
         object.__setattr__(self, "profiled_times", MappingProxyType(times))
         _validate(self)
 
@@ -99,28 +104,28 @@ class Graph:
     @cached_property
     def edge_tensor(self) -> IntArray:
         """(E,) the tensor of each edge, in the order of ``consumers``."""
-        return _frozen(np.repeat(np.arange(self.m), np.diff(self.consumer_ptr)), np.int64)
+        return frozen(np.repeat(np.arange(self.m), np.diff(self.consumer_ptr)), np.int64)
 
     @cached_property
     def edge_source(self) -> IntArray:
         """(E,) the producer of each edge, in the order of ``consumers``."""
-        return _frozen(self.producer[self.edge_tensor], np.int64)
+        return frozen(self.producer[self.edge_tensor], np.int64)
 
     @cached_property
     def edge_constrains(self) -> BoolArray:
         """(E,) whether the edge is bound by the acyclic and triangle rules (not: backward to backward)."""
         both = self.backward[self.edge_source] & self.backward[self.consumers]
-        return _frozen(~both, np.bool_)
+        return frozen(~both, np.bool_)
 
     @cached_property
     def is_input(self) -> BoolArray:
         """(n,) operations of kind ``Input``, which stand for data that the host delivers."""
-        return _frozen(np.array([kind == "Input" for kind in self.op_types], dtype=bool), np.bool_)
+        return frozen(np.array([kind == "Input" for kind in self.op_types], dtype=bool), np.bool_)
 
     @cached_property
     def is_source(self) -> BoolArray:
         """(n,) operations of kind ``Input`` or ``Constant``: they compute nothing and take no time."""
-        return _frozen(np.array([kind in SOURCE_KINDS for kind in self.op_types], dtype=bool), np.bool_)
+        return frozen(np.array([kind in SOURCE_KINDS for kind in self.op_types], dtype=bool), np.bool_)
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -130,7 +135,7 @@ class Graph:
     @cached_property
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
-        return _frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
+        return frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -153,55 +158,6 @@ class Graph:
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, operations={self.n}, tensors={self.m})"
 
-    def with_times(self, times: Mapping[str, Any], kinds: Sequence[str]) -> tuple[Graph, list[str]]:
-        """Measured times instead of the roofline; see :func:`partition.readers.measured.with_times`."""
-        from partition.readers.measured import with_times
-
-        return with_times(self, times, kinds)
-
-    # Readers live in partition.readers; these are their front doors.
-
-    @staticmethod
-    def from_onnx(path: str, **options: object) -> Graph:
-        """Read an ONNX model; see :func:`partition.readers.onnx.model.read_onnx`."""
-        from partition.readers.onnx.model import read_onnx
-
-        return read_onnx(path, **options)  # type: ignore[arg-type]
-
-    @staticmethod
-    def from_json(source: str) -> Graph:
-        """Read the project's own JSON; see :func:`partition.readers.native_json.read_json`."""
-        from partition.readers.native_json import read_json
-
-        return read_json(source)
-
-    @staticmethod
-    def from_networkx(digraph: object, **options: object) -> Graph:
-        """Convert a networkx DiGraph; see :func:`partition.readers.networkx_graph.from_networkx`."""
-        from partition.readers.networkx_graph import from_networkx
-
-        return from_networkx(digraph, **options)  # type: ignore[arg-type]
-
-    @staticmethod
-    def from_torch(program: Any, **options: Any) -> Graph:
-        """Convert a program of ``torch.export``; see :func:`partition.readers.torch_export.from_torch`."""
-        from partition.readers.torch_export import from_torch
-
-        return from_torch(program, **options)
-
-    @staticmethod
-    def from_jax(function: Any, *args: Any, **options: Any) -> Graph:
-        """Trace a JAX function; see :func:`partition.readers.jax_program.from_jax`."""
-        from partition.readers.jax_program import from_jax
-
-        return from_jax(function, *args, **options)
-
-    def to_json(self, path: str | None = None) -> str:
-        """The project's own JSON as text, also written to ``path`` if given (atomically)."""
-        from partition.readers.native_json import write_json
-
-        return write_json(self, path)
-
 
 LARGEST = 1e30
 """Largest FLOPs, bytes or seconds of anything: sums over a whole model and products with rates stay within a float."""
@@ -213,202 +169,6 @@ _ARRAYS: dict[str, type] = {
     "producer": np.int64, "consumer_ptr": np.int64, "consumers": np.int64, "shared_bytes": np.float64,
     "shared_ptr": np.int64, "shared_users": np.int64, "group": np.int64, "backward": np.bool_,
 }  # fmt: skip
-
-
-class GraphBuilder:
-    """Collects operations and tensors by name, in any order, and builds the :class:`Graph`.
-
-    >>> b = GraphBuilder("tiny")
-    >>> b.operation("x", "Input", outputs={"x": 64})
-    >>> b.operation("fc", "MatMul", inputs=["x"], outputs={"y": 64}, flops=1e6, weights={"W": 4096})
-    >>> b.build().n
-    2
-    """
-
-    def __init__(self, name: str = "model") -> None:
-        self.name = name
-        self.rows: list[_Row] = []
-        self._unknown: set[str] = set()
-
-    def operation(
-        self,
-        name: str,
-        op_type: str,
-        *,
-        inputs: Iterable[str] = (),
-        outputs: Mapping[str, float] | None = None,
-        flops: float = 0.0,
-        bytes_accessed: float | None = None,
-        weights: Mapping[str, float] | float = 0.0,
-        group: str | int | None = None,
-        backward: bool = False,
-        times: Mapping[str, float] | None = None,
-        unknown: bool = False,
-    ) -> None:
-        """Add one operation.
-
-        Parameters
-        ----------
-        inputs : names of the tensors it reads (repeats count once).
-        outputs : tensor name -> bytes of what it produces.
-        flops : floating point operations for one input.
-        bytes_accessed : SRAM traffic in bytes; by default its inputs, outputs and weights once each.
-        weights : resident bytes, or weight name -> bytes; a name used by several operations is shared.
-        group : operations with the same group share a chip.
-        times : chip kind -> seconds, overriding the roofline.
-        unknown : the operator's cost fell to the default; its kind is listed in the graph.
-        """
-        if not isinstance(weights, Mapping):
-            weights = {f"{name}::weights": weights} if weights else {}
-        self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
-                               bytes_accessed, dict(weights), group, backward, dict(times or {})))  # fmt: skip
-        if unknown:
-            self._unknown.add(op_type)
-
-    def build(self) -> Graph:
-        """Validate and freeze.
-
-        Raises
-        ------
-        InvalidGraph : see :class:`Graph`; also for a tensor read but produced by nobody, produced twice, or
-            a shared weight declared with two sizes.
-        """
-        rows = self.rows
-        producer_of: dict[str, int] = {}
-        tensor_bytes: list[float] = []
-        producer: list[int] = []
-        for v, row in enumerate(rows):
-            for tensor, size in row.outputs.items():
-                if tensor in producer_of:
-                    other = rows[producer[producer_of[tensor]]].name
-                    raise InvalidGraph(
-                        f"tensor {tensor!r} is produced by both {other!r} and {row.name!r}; a tensor has one producer"
-                    )
-                producer_of[tensor] = len(producer)
-                producer.append(v)
-                tensor_bytes.append(float(size))
-
-        edge_tensor, edge_consumer = [], []
-        for v, row in enumerate(rows):
-            for tensor in row.inputs:
-                if tensor not in producer_of:
-                    raise InvalidGraph(
-                        f"operation {row.name!r} reads tensor {tensor!r}, which no operation produces; "
-                        "add its producer or an Input"
-                    )
-                edge_tensor.append(producer_of[tensor])
-                edge_consumer.append(v)
-        ptr, consumers = _csr(len(producer), edge_tensor, edge_consumer)
-
-        private, shared = self._split_weights()
-        shared_ptr, shared_users = _csr(
-            len(shared),
-            [s for s, (_, _, users) in enumerate(shared) for _ in users],
-            [v for _, _, users in shared for v in users],
-        )
-        groups = {g: i for i, g in enumerate(dict.fromkeys(r.group for r in rows if r.group is not None))}
-        kinds = list(dict.fromkeys(kind for row in rows for kind in row.times))
-        return Graph(
-            name=self.name,
-            names=tuple(row.name for row in rows),
-            op_types=tuple(row.op_type for row in rows),
-            flops=np.array([row.flops for row in rows]),
-            bytes_accessed=np.array([self._traffic(row, producer_of, tensor_bytes) for row in rows]),
-            weights=np.array(private),
-            tensor_names=tuple(producer_of),
-            tensor_bytes=np.array(tensor_bytes),
-            producer=np.array(producer, dtype=np.int64),
-            consumer_ptr=ptr,
-            consumers=consumers,
-            shared_names=tuple(name for name, _, _ in shared),
-            shared_bytes=np.array([size for _, size, _ in shared]),
-            shared_ptr=shared_ptr,
-            shared_users=shared_users,
-            group=np.array([-1 if row.group is None else groups[row.group] for row in rows], dtype=np.int64),
-            backward=np.array([row.backward for row in rows], dtype=bool),
-            profiled_times={kind: np.array([row.times.get(kind, np.nan) for row in rows]) for kind in kinds},
-            unknown_operators=tuple(sorted(self._unknown)),
-        )
-
-    def _split_weights(self) -> tuple[list[float], list[tuple[str, float, list[int]]]]:
-        """Private bytes per operation, and (name, bytes, users) of the weights that several operations use."""
-        size: dict[str, float] = {}
-        users: dict[str, list[int]] = {}
-        for v, row in enumerate(self.rows):
-            for weight, value in row.weights.items():
-                if size.setdefault(weight, float(value)) != float(value):
-                    raise InvalidGraph(
-                        f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes "
-                        f"(at {row.name!r}); a shared weight has one size"
-                    )
-                users.setdefault(weight, []).append(v)
-        private = [0.0] * len(self.rows)
-        shared = []
-        for weight, operations in users.items():
-            if len(operations) == 1:
-                private[operations[0]] += size[weight]
-            else:
-                shared.append((weight, size[weight], operations))
-        return private, shared
-
-    @staticmethod
-    def _traffic(row: _Row, producer_of: Mapping[str, int], tensor_bytes: Sequence[float]) -> float:
-        if row.bytes_accessed is not None:
-            return float(row.bytes_accessed)
-        if row.op_type in SOURCE_KINDS:
-            return 0.0
-        return (
-            sum(tensor_bytes[producer_of[t]] for t in row.inputs)
-            + sum(row.outputs.values())
-            + sum(row.weights.values())
-        )
-
-
-@dataclass
-class _Row:
-    name: str
-    op_type: str
-    inputs: list[str]
-    outputs: dict[str, float]
-    flops: float
-    bytes_accessed: float | None
-    weights: dict[str, float]
-    group: str | int | None
-    backward: bool
-    times: dict[str, float]
-
-
-def _frozen(values: object, dtype: type) -> NDArray[Any]:
-    array: NDArray[Any] = np.array(values, dtype=dtype)
-    array.setflags(write=False)
-    return array
-
-
-def _csr(rows: int, row_of: Sequence[int], column: Sequence[int]) -> tuple[IntArray, IntArray]:
-    """Sorted, duplicate-free CSR of (row, column) pairs."""
-    pairs = np.unique(np.array([row_of, column], dtype=np.int64).reshape(2, -1), axis=1)
-    ptr = np.searchsorted(pairs[0], np.arange(rows + 1))
-    return ptr.astype(np.int64), pairs[1]
-
-
-def topological_order(n: int, source: IntArray, target: IntArray) -> IntArray:
-    """Kahn's algorithm, level by level, each level by position; shorter than ``n`` if there is a cycle."""
-    successors = sp.csr_array((np.ones(len(source), np.int8), (source, target)), shape=(n, n))
-    successors.sum_duplicates()
-    ptr, heads = successors.indptr.tolist(), successors.indices.tolist()
-    indegree = np.bincount(heads, minlength=n).tolist()
-    ready = [v for v in range(n) if indegree[v] == 0]
-    order: list[int] = []
-    while ready:
-        order.extend(ready)
-        following = []
-        for v in ready:
-            for w in heads[ptr[v] : ptr[v + 1]]:
-                indegree[w] -= 1
-                if indegree[w] == 0:
-                    following.append(w)
-        ready = sorted(following)
-    return np.array(order, dtype=np.int64)
 
 
 def _validate(g: Graph) -> None:
@@ -475,13 +235,12 @@ def _check_acyclic(g: Graph) -> None:
     order = g.topological_order
     if len(order) == g.n:
         return
-    adjacency = sp.csr_array((np.ones(len(g.consumers)), (g.edge_source, g.consumers)), shape=(g.n, g.n))
     loops = np.flatnonzero(g.edge_source == g.consumers)
     if len(loops):
         raise InvalidGraph(
             f"operation {g.names[g.consumers[loops[0]]]!r} reads its own output; the graph must be acyclic"
         )
-    _, component = connected_components(adjacency, directed=True, connection="strong")
+    component = components(g.n, np.stack([g.edge_source, g.consumers]), "strong")
     sizes = np.bincount(component)
     cycle = _cycle_within(g, component == int(np.flatnonzero(sizes > 1)[0]))
     shown = " -> ".join(repr(g.names[v]) for v in cycle[:12]) + (

@@ -14,7 +14,8 @@ from partition.problem.graph import LARGEST
 from partition.text import shown
 
 if TYPE_CHECKING:
-    from partition.problem.graph import FloatArray, Graph, IntArray
+    from partition.arrays import FloatArray, IntArray
+    from partition.problem.graph import Graph
 
 IN_LINE = ("chain", "ring")
 """Topologies with one link behind each chip, in one direction."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from partition.arrays import IntArray
 from partition.errors import InvalidAssignment
-from partition.problem.graph import Graph, IntArray
+from partition.problem.graph import Graph
 from partition.text import shown
 
 MOST_CHIPS = 4096

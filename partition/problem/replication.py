@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.problem.graph import BoolArray, Graph
+from partition.arrays import BoolArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
 SHARE = 0.01

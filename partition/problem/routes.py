@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition.problem.graph import IntArray
+from partition.arrays import IntArray
 from partition.problem.hardware import Hardware
 
 

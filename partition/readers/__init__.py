@@ -1,0 +1,3 @@
+"""Ways in: ONNX, torch, JAX, JSON, networkx, device-placement files, measured times."""
+
+from partition.readers import doors as doors

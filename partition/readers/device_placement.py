@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import Infeasible, InvalidInput, InvalidModelFile
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
 from partition.readers import json_fields as field
 from partition.text import shown

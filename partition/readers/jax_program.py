@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.operators import TensorSpec
 
 _INLINED = frozenset({

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from partition.arrays import FloatArray
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import LARGEST_JSON, read_bounded
-from partition.problem.graph import FloatArray
 from partition.text import shown
 
 

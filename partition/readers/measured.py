@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.readers.json_fields import parse_file
 from partition.text import shown
 

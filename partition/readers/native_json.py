@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from partition.arrays import FloatArray, IntArray
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
-from partition.problem.graph import SOURCE_KINDS, FloatArray, Graph, IntArray
+from partition.problem.graph import SOURCE_KINDS, Graph
 from partition.problem.hardware import MOST_KINDS
 from partition.readers import json_fields as field
 from partition.text import shown

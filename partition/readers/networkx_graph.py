@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidGraph
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 
 
 def from_networkx(digraph: Any, *, name: str | None = None) -> Graph:

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from partition.errors import InvalidModelFile
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.operators import OperatorCost, TensorSpec, operator_cost
 
 if TYPE_CHECKING:

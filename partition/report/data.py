@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partition.problem.graph import Graph, IntArray
+from partition.arrays import IntArray
+from partition.problem.graph import Graph
 from partition.problem.routes import find_routes
 
 if TYPE_CHECKING:

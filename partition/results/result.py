@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from partition.arrays import FloatArray
 from partition.files import write_atomically
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.routes import find_routes

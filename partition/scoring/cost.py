@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from partition.arrays import any_of, runs, sums
+from partition.arrays import BoolArray, FloatArray, IntArray, any_of, runs, sums
 from partition.errors import InvalidAssignment
-from partition.problem.graph import BoolArray, FloatArray, Graph, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.routes import Routes, find_routes

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.arrays import BoolArray, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
 PAIR_LIMIT = 64

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from partition.arrays import any_of
+from partition.arrays import BoolArray, IntArray, any_of
 from partition.errors import InvalidAssignment
-from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Rules
 from partition.problem.placement import Placement
 from partition.problem.replication import relayable, replicable

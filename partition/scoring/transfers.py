@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.arrays import runs
-from partition.problem.graph import BoolArray, Graph, IntArray
+from partition.arrays import BoolArray, IntArray, runs
+from partition.problem.graph import Graph
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput
-from partition.problem.graph import FloatArray, Graph
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partition.problem.graph import FloatArray
+from partition.arrays import FloatArray
 
 
 @dataclass(frozen=True)

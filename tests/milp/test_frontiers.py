@@ -11,7 +11,7 @@ from milp.frontiers.program import Frontiers, narrow_frontiers
 from partition import partition
 from partition.instance.instance import contract
 from partition.instance.orders import diverse_orders
-from partition.problem.graph import GraphBuilder
+from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
 from partition.results.description import describe
 from partition.scoring.cost import evaluate_placement

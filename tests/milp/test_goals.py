@@ -27,7 +27,7 @@ from partition import (
     partition,
 )
 from partition.instance.instance import contract
-from partition.problem.graph import GraphBuilder
+from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
 from partition.results.description import describe
 from partition.scoring.rules import valid

@@ -9,7 +9,7 @@ from instances import package, random_instance
 from milp.windows.separation import Separation
 from partition import partition
 from partition.instance.instance import contract
-from partition.problem.graph import GraphBuilder
+from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
 from partition.scoring.cost import CostModel
 from partition.scoring.rules import valid

@@ -14,7 +14,8 @@ from oracle import certify, cost, energy, latency, traffic
 import milp.search.stage_positions
 from milp.search.stage_positions import arrange
 from partition import InvalidHardware, evaluate_placement, load_hardware, load_model, partition
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import to_toml
 from partition.problem.placement import Placement

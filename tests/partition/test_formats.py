@@ -19,7 +19,8 @@ from instances import broadcast_mask, diamond
 
 from partition.errors import InvalidGraph, InvalidInput, InvalidModelFile
 from partition.models import build
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.readers.load import FORMATS, load_model
 from partition.readers.native_json import from_dict, read_json, write_json
 from partition.readers.networkx_graph import from_networkx

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from instances import diamond
 
 from partition.errors import InvalidGraph, InvalidInput
-from partition.problem.graph import Graph, GraphBuilder, topological_order
+from partition.order import topological_order
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 
 
 def triangle_with_shared_weight() -> Graph:

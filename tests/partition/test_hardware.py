@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partition.errors import InvalidHardware
-from partition.problem.graph import GraphBuilder
+from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import (
     KIND_ORDERS,
     ROUTED,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.problem.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 
 if TYPE_CHECKING:
     from onnx import ModelProto
