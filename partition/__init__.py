@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from partition.version import VERSION
+
 if TYPE_CHECKING:
     from partition.errors import (
         Infeasible,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from partition.scoring.rules import Violation, check, valid
     from partition.solve.front import partition
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "ChipKind", "Cost", "CostModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
@@ -61,7 +63,7 @@ _HOME = {
     "partition.problem.placement": ("Placement",),
     "partition.readers.load": ("load_model",),
     "partition.results.progress": ("Progress",),
-    "partition.results.result": ("Result",),
+    "partition.report": ("Result",),
     "partition.scoring.cost": ("Cost", "CostModel", "evaluate", "evaluate_placement"),
     "partition.scoring.rules": ("Violation", "check", "valid"),
     "partition.solve.front": ("partition",),

@@ -11,16 +11,15 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from learned.comparison.methods import (
-    Method,
     annealing,
     balanced_random_search,
     greedy,
-    policy_search,
     random_search,
     slicing,
 )
 from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment, draw
+from learned.training.explore import Method, policy_search
 from learned.training.ppo import Settings
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput

@@ -6,20 +6,15 @@ of its samples (in the hardware's unit of time) batch by batch, in the order in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from learned.policy.network import Adam
-from learned.policy.policy import Policy
-from learned.policy.rollouts import STEEPNESS, Environment, State, play
-from learned.training.ppo import Settings, update
+from learned.policy.rollouts import STEEPNESS, Environment, State
 from partition.arrays import FloatArray, IntArray
 from partition.heuristics.slicing import slice_order
 from partition.instance.orders import diverse_orders
 from partition.problem.placement import Placement
-
-Method = Callable[[Environment, int, np.random.Generator], Iterator[FloatArray]]
 
 BATCH = 64
 """Rows that random search draws at a time."""
@@ -112,48 +107,3 @@ def slicing(environment: Environment, samples: int, rng: np.random.Generator) ->
         if placement is not None:
             chips = instance.chip_of_nodes(Placement(placement.assignment))
             yield environment.repair.fix(chips[None], rng).period()
-
-
-def policy_search(policy: Policy, settings: Settings, *, learn: bool) -> Method:
-    """Rollouts of a policy, each from the best of its row so far; with ``learn`` it is trained on them as they come."""
-
-    def method(environment: Environment, samples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-        return explore(policy.copy(), environment, samples, rng, settings, learn=learn)
-
-    return method
-
-
-def explore(
-    policy: Policy,
-    environment: Environment,
-    samples: int,
-    rng: np.random.Generator,
-    settings: Settings,
-    *,
-    learn: bool,
-) -> Iterator[FloatArray]:
-    """See :func:`policy_search`; the policy is changed in place where it learns.
-
-    The best placements so far are kept, and the later rounds of every iteration go on from them.
-    """
-    adam = Adam(rate=settings.rate)
-    rows = settings.rollouts
-    elite: State | None = None
-    drawn = 0
-    while drawn < samples:
-        rounds = min(settings.rounds, -(-(samples - drawn) // rows))
-        played = play(policy, environment, rows, rounds, rng, elite=elite, fix=settings.credit == "proposed")
-        for rollout in played:
-            yield environment.periods(rollout.after)[: samples - drawn]
-            drawn += rows
-            elite = elite_of(elite, rollout.after, rows)
-        if learn:
-            adam.rate = settings.rate * max(0.0, 1.0 - drawn / samples)
-            update(policy, adam, [(environment, played)], settings, settings.entropy, rng)
-
-
-def elite_of(elite: State | None, found: State, rows: int) -> State:
-    """The best distinct placements of those known and those found; as many rows as are wanted, repeated if need be."""
-    state = found if elite is None else found.joined(elite)
-    distinct = state.take(np.sort(np.unique(state.chips, axis=0, return_index=True)[1])).best(rows)
-    return distinct.take(np.resize(np.arange(len(distinct.reward)), rows))

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from learned.comparison.methods import elite_of
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
-from learned.policy.rollouts import Environment, State, play
+from learned.policy.rollouts import Environment, State, elite_of, play
 from partition.arrays import FloatArray, IntArray
 from partition.heuristics.slicing import Mode, slice_order, slicing_work
 from partition.instance.instance import Instance

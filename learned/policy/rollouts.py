@@ -177,3 +177,10 @@ def draw(table: FloatArray, rows: int, rng: np.random.Generator) -> IntArray:
     running = np.cumsum(table, axis=-1)
     level = rng.random((rows, running.shape[-2])) * running[..., -1]
     return np.asarray((running <= level[..., None]).sum(axis=-1).clip(max=running.shape[-1] - 1), dtype=np.int64)
+
+
+def elite_of(elite: State | None, found: State, rows: int) -> State:
+    """The best distinct placements of those known and those found; as many rows as are wanted, repeated if need be."""
+    state = found if elite is None else found.joined(elite)
+    distinct = state.take(np.sort(np.unique(state.chips, axis=0, return_index=True)[1])).best(rows)
+    return distinct.take(np.resize(np.arange(len(distinct.reward)), rows))

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from learned.comparison.methods import elite_of
 from learned.policy.policy import Policy
-from learned.policy.rollouts import State, play
+from learned.policy.rollouts import State, elite_of, play
 from learned.training.ppo import Settings
 from learned.training.runs import Task, environment_of
 from partition.arrays import FloatArray
 from partition.errors import NoSolutionInTime
-from partition.solve.front import partition
+from partition.results.result import Result
 
 POINTS = 33
 """Quantiles of what the policy said at which the calibration is kept."""
 
+Solve = Callable[..., Result]
+"""The front door :func:`partition.partition`, handed in by whoever stands above it."""
 
-def calibrated(policy: Policy, tasks: Sequence[Task], settings: Settings, *, seconds: float, seed: int) -> Policy:
-    """The policy with its confidence calibrated on the ``tasks`` that the solver proves optimal within ``seconds``."""
+
+def calibrated(
+    policy: Policy, tasks: Sequence[Task], settings: Settings, *, solve: Solve, seconds: float, seed: int
+) -> Policy:
+    """The policy with its confidence calibrated on the ``tasks`` that ``solve`` proves optimal within ``seconds``."""
     said, right = [], []
     for task in tasks:
-        found = said_and_right(policy, task, settings, seconds=seconds, seed=seed)
+        found = said_and_right(policy, task, settings, solve=solve, seconds=seconds, seed=seed)
         if found is not None:
             said.append(found[0])
             right.append(found[1])
@@ -33,14 +37,14 @@ def calibrated(policy: Policy, tasks: Sequence[Task], settings: Settings, *, sec
 
 
 def said_and_right(
-    policy: Policy, task: Task, settings: Settings, *, seconds: float, seed: int
+    policy: Policy, task: Task, settings: Settings, *, solve: Solve, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray] | None:
     """(N,) probability with which the policy leaves each node of its best placement where it is, and whether that is
     its chip in a proven optimum; None where nothing was proved.
     """
     environment = environment_of(task)
     try:
-        result = partition(environment.graph, environment.hardware, time_limit=seconds, seed=seed)
+        result = solve(environment.graph, environment.hardware, time_limit=seconds, seed=seed)
     except NoSolutionInTime:
         return None
     if result.placement is None or result.status != "optimal":

@@ -14,11 +14,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from learned.comparison.methods import elite_of, explore
 from learned.policy.features import NodeFeatures
 from learned.policy.network import Adam, Array
 from learned.policy.policy import Policy, load_arrays, save_arrays
-from learned.policy.rollouts import Environment, Rollout, State, play
+from learned.policy.rollouts import Environment, Rollout, State, elite_of, play
+from learned.training.explore import explore
 from learned.training.ppo import Settings, update
 from partition.errors import InvalidInput
 from partition.problem.graph import Graph

@@ -67,6 +67,7 @@ def train(
     from learned.training.runs import Plan, Progress, Task, usable
     from learned.training.runs import train as run_training
     from partition.files import write_atomically
+    from partition.solve.front import partition
     from partition.text import printable
 
     def say(text: str) -> None:
@@ -104,7 +105,7 @@ def train(
     policy = run.best or run.policy
     if validation:
         say("calibrating the policy's confidence on the validation tasks")
-        policy = calibrated(policy, validation, settings, seconds=CALIBRATION_SECONDS, seed=seed)
+        policy = calibrated(policy, validation, settings, solve=partition, seconds=CALIBRATION_SECONDS, seed=seed)
     command = shlex.join(["python", "cli.py", *sys.argv[1:]])
     note = f"{command}; seed {seed}, {run.samples} samples, {seconds:.0f} s, validation {run.best_score:.4f}"
     replace(policy, note=note).save(output)

@@ -1,6 +1,12 @@
-"""A result for people: a self-contained page, and the same figures as matplotlib axes."""
+"""A result for people: a self-contained page, and the same figures as matplotlib axes.
+
+``Result.to_html`` is bound here, so that results need no report; the front door imports this package.
+"""
 
 from partition.report.figures import convergence, loads, sram, traffic
 from partition.report.page import to_html
+from partition.results.result import Result
 
-__all__ = ["convergence", "loads", "sram", "to_html", "traffic"]
+__all__ = ["Result", "convergence", "loads", "sram", "to_html", "traffic"]
+
+Result.to_html = to_html

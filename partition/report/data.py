@@ -12,6 +12,7 @@ import numpy as np
 from partition.arrays import IntArray
 from partition.problem.graph import Graph
 from partition.problem.routes import find_routes
+from partition.version import VERSION
 
 if TYPE_CHECKING:
     from partition.results.result import Result
@@ -25,15 +26,13 @@ STRETCHES = 6
 
 def report_data(result: Result, command: str) -> dict[str, Any]:
     """Everything on the page; numbers that do not exist are None."""
-    from partition import __version__
-
     told = result.to_dict()
     data = {
         key: told[key]
         for key in ("model", "hardware", "operations", "status", "period", "bound", "gap", "seconds", "seed", "reason",
                     "time_unit", "throughput", "latency", "energy", "traffic", "goals", "proofs")
     }  # fmt: skip
-    data |= {"verdict": result.verdict(), "command": command, "version": __version__}
+    data |= {"verdict": result.verdict(), "command": command, "version": VERSION}
     data["memory"] = result.hardware.rules.memory
     data["history"] = [[p.seconds, p.period, _finite(p.bound)] for p in result.history]
     data["per_chip"] = _chips(result)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -78,6 +79,9 @@ class Result:
     confirmation: Confirmation | None = None
     work: float | None = None
     faults: tuple[str, ...] = ()
+
+    to_html: ClassVar[Callable[..., str]]
+    # A page about the result, see partition.report, which binds it.
 
     @staticmethod
     def infeasible(
@@ -211,12 +215,6 @@ class Result:
         if path is not None:
             write_atomically(path, text + "\n")
         return text
-
-    def to_html(self, path: str | PathLike[str] | None = None, *, command: str = "") -> str:
-        """A self-contained page about the result, also written to ``path``; see :mod:`partition.report`."""
-        from partition.report.page import to_html
-
-        return to_html(self, path, command=command)
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the verdict, and a bar per chip."""

@@ -123,12 +123,15 @@ def test_calibration_makes_confidence_the_share_that_is_right() -> None:
 def test_calibration_asks_how_often_the_chip_is_that_of_a_proven_optimum() -> None:
     policy = untrained(contract(build("resnet50"), package(4)))
     tasks, settings = [Task("resnet50", "ring4"), Task("unet", "ring2")], Settings(rollouts=4, rounds=1)
-    said, right = said_and_right(policy, tasks[0], settings, seconds=20, seed=0) or (np.zeros(0), np.zeros(0))
+    said, right = said_and_right(policy, tasks[0], settings, solve=partition, seconds=20, seed=0) or (
+        np.zeros(0),
+        np.zeros(0),
+    )
     assert len(said) > 50 and set(np.unique(right)) <= {0.0, 1.0} and (said >= 0).all() and (said <= 1).all()
-    calibration = calibrated(policy, tasks, settings, seconds=20, seed=0).calibration
+    calibration = calibrated(policy, tasks, settings, solve=partition, seconds=20, seed=0).calibration
     assert calibration.shape[1] > 1 and (np.diff(calibration[1]) >= 0).all()
-    assert said_and_right(policy, tasks[0], settings, seconds=1e-9, seed=0) is None
-    assert calibrated(policy, tasks, settings, seconds=1e-9, seed=0) is policy
+    assert said_and_right(policy, tasks[0], settings, solve=partition, seconds=1e-9, seed=0) is None
+    assert calibrated(policy, tasks, settings, solve=partition, seconds=1e-9, seed=0) is policy
 
 
 def test_an_unusable_policy_is_refused_before_anything_is_solved(tmp_path: Path) -> None:
