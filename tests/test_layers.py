@@ -22,6 +22,7 @@ OPTIONAL = (
     "partition.readers.",
     "partition.models",
     "learned.",
+    "partition.solve.portfolio",  # joblib
     "partition.split",
     "partition.simulate",
     "partition.pipeline",

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import math
-import traceback
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from partition.errors import InvalidAssignment, InvalidInput, NoSolutionInTime, SearchFault
-from partition.instance.instance import Instance
+from milp.confirm import confirmed, solver_name
+from partition.errors import InvalidAssignment, InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
 from partition.results.result import Result
-from partition.scoring.feasibility import impossible, proved_infeasible
-from partition.scoring.goals import parse_goals, reached_by
+from partition.scoring.goals import parse_goals
 from partition.scoring.rules import check
+from partition.solve.question import Question
+from partition.solve.search_once import answer
 from partition.stopping import Stop, interruptible
-
-if TYPE_CHECKING:
-    from milp.search.kind_orders import Outcome
-    from milp.state.advice import Advice
-
 
 CONFIRM_SHARE = 0.25
 """Share of the time kept for the second solver where its opinion is asked for."""
-
-PERIOD_SHARE = 0.6
-"""Share of the time for the period where other goals follow."""
-
-ROUNDING = 1e-9
-"""Relative allowance when a period is held against the required throughput."""
 
 TIME_LIMIT = 60.0
 """Seconds, where neither time nor work is limited by the caller."""
@@ -124,168 +110,10 @@ def partition(
         return judge(graph, hw, result, within=question.period_limit, stop=stop, seed=seed)
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What :func:`partition` is asked, limits aside; see there."""
-
-    graph: Graph
-    hardware: Hardware
-    start: Placement | None
-    policy: str
-    goals: tuple[str, ...]
-    throughput: float | None
-    gap: float
-    seed: int
-
-    def check(self) -> None:
-        """Raise InvalidInput for what could not be asked."""
-        _ = self.period_limit
-        _guide(self.policy, self.seed)
-
-    @property
-    def period_limit(self) -> float:
-        """Largest period that counts."""
-        return _period_limit(self.throughput)
-
-    @property
-    def allowed(self) -> float:
-        """The same with an allowance for rounding, against which placements and bounds are held."""
-        return self.period_limit * (1 + ROUNDING)
-
-    @property
-    def on_period(self) -> bool:
-        """Whether the first goal is the period."""
-        return self.goals[0] == "period"
-
-
-def answer(
-    question: Question,
-    stop: Stop,
-    *,
-    report: Callable[[Progress], None] | None = None,
-    watch: Callable[[Outcome], None] | None = None,
-) -> Result:
-    """The search itself, in this process and thread.
-
-    Parameters
-    ----------
-    watch : see :func:`milp.search.kind_orders.search_orders`.
-    """
-    from milp.search.goals import pursue
-    from milp.search.kind_orders import search_orders
-    from milp.search.stage_positions import arrange
-
-    graph, hw, goals, seed = question.graph, question.hardware, question.goals, question.seed
-    reason = impossible(graph, hw)
-    if reason is not None:
-        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=seed)
-    first, period_limit = question.on_period, question.period_limit
-    part = stop.limited(PERIOD_SHARE * stop.time_limit) if len(goals) > first else stop
-    outcome = search_orders(
-        graph,
-        hw,
-        gap=question.gap,
-        stop=part,
-        seed=seed,
-        starts=[question.start] if question.start else [],
-        advice=_guide(question.policy, seed),
-        report=report,
-        limit=None if first and question.throughput is None else question.allowed,
-        enough=not first,
-        watch=watch,
-    )
-    incumbent = outcome.incumbent
-    placement, chosen, cost = incumbent.placement, incumbent.hardware, incumbent.cost
-    history = tuple(incumbent.history)
-    if not outcome.feasible:
-        why = str(proved_infeasible(graph, hw))
-        return Result.infeasible(graph, hw, reason=why, seconds=stop.elapsed, seed=seed, history=history)
-    wanted = f"a throughput of {question.throughput} needs a period of {period_limit:.10g} {hw.time_unit}"
-    if outcome.bound > question.allowed:
-        proof = f"{wanted}, and every assignment takes at least {outcome.bound:.6g}"
-        return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=seed, history=history)
-    if placement is None or cost is None:
-        raise _no_answer(question, stop)
-    if chosen.routed and chosen.identical_chips:
-        with stop.surviving(lambda: "the choice of where stages stand"):
-            chosen = arrange(graph, chosen, placement, stop=stop)
-            incumbent.move_stages(chosen)
-        chosen, cost = incumbent.hardware, incumbent.cost or cost
-    if incumbent.period > question.allowed:
-        advice = "allow more time" if part() else "what is between is too little to tell; ask for less"
-        raise NoSolutionInTime(
-            f"{wanted}; the best found in {stop.elapsed:.0f} s takes {incumbent.period:.10g}, and none below "
-            f"{outcome.bound:.10g} can exist; {advice}"
-        )
-    reached = [reached_by(placement, cost, "period", outcome.bound)] if first else []
-    if len(goals) > first and not stop.flag.is_set():
-        with stop.surviving(lambda: "the search for further goals"):
-            placement, reached = pursue(
-                graph,
-                chosen,
-                placement,
-                goals,
-                reached,
-                period_limit=incumbent.period if first else period_limit,
-                gap=question.gap,
-                stop=stop,
-                seed=seed,
-            )
-            cost = incumbent.model.evaluate_placement(placement)
-    reached = reached or [reached_by(placement, cost, goals[0])]
-    closed = len(reached) == len(goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
-    if stop.by_work and stop.until_deadline <= 0.0:
-        stop.note("the time limit came before the work limit, so another run may differ")
-    if stop.failure is not None:
-        warn_of(stop.failure)
-    return Result(
-        graph=graph,
-        hardware=chosen,
-        placement=placement,
-        status="optimal" if closed else "feasible",
-        period=float(cost.period[0]),
-        bound=min(outcome.bound, float(cost.period[0])),
-        seconds=stop.elapsed,
-        seed=seed,
-        history=history,
-        cost=cost,
-        interrupted=stop.interrupted,
-        goals=tuple(reached),
-        work=stop.work if stop.by_work else None,
-        faults=tuple(stop.faults),
-    )
-
-
-def _no_answer(question: Question, stop: Stop) -> BaseException:
-    """Why there is no answer."""
-    if stop.failure is not None:
-        return stop.failure
-    if stop.interrupted:
-        return KeyboardInterrupt()
-    if any(fault.startswith("out of memory") for fault in stop.faults):
-        return MemoryError(stop.faults[0])
-    spent = f"{stop.time_limit:g} {'units of work' if stop.by_work else 's'}"
-    trouble = f" ({'; '.join(stop.faults)})" if stop.faults else ""
-    what = f"{question.graph.name!r} on {question.hardware.name!r}"
-    return NoSolutionInTime(
-        f"no valid assignment of {what} was found in {spent}{trouble}, and none was proved impossible; allow more time"
-    )
-
-
-def warn_of(failure: BaseException) -> None:
-    """Tell of an error of the library itself that an answer survived."""
-    where = "".join(traceback.format_exception(failure))
-    warnings.warn(
-        SearchFault(f"the search ended early with an error of its own; please report it\n{where}"), stacklevel=3
-    )
-
-
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:
     """What asks the second solver, if it is wanted; refused at once where it has nothing to say."""
     if not confirm:
         return None
-    from milp.confirm import confirmed, solver_name
-
     if goals[0] != "period":
         raise InvalidInput(
             f"confirm speaks of the bound of the period, which is not the first goal of {','.join(goals)!r}; put it "
@@ -293,26 +121,6 @@ def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result
         )
     solver_name()
     return confirmed
-
-
-def _period_limit(throughput: float | None) -> float:
-    if throughput is None:
-        return math.inf
-    number = isinstance(throughput, int | float) and not isinstance(throughput, bool)
-    if not number or not (math.isfinite(throughput) and throughput > 0):
-        raise InvalidInput(f"the throughput is {throughput!r}; give a number of inputs per time unit greater than 0")
-    return 1.0 / throughput
-
-
-def _guide(policy: str, seed: int) -> Callable[[Instance], Advice] | None:
-    """What makes an adviser of the chosen policy; the policy is read at once, so that a bad file is refused at once."""
-    if policy == "none":
-        return None
-    from learned.policy.guide import PolicyGuide
-    from learned.policy.pretrained import load_policy
-
-    chosen = load_policy(policy)
-    return None if chosen is None else lambda instance: PolicyGuide(chosen, instance, seed)
 
 
 def validate_limits(time_limit: float | None, gap: float, work_limit: float | None = None) -> None:

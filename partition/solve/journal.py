@@ -13,22 +13,20 @@ import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from milp.search.kind_orders import Outcome
 from partition.errors import PartitionError
 from partition.files import write_atomically
 from partition.problem.placement import Placement
+from partition.results.result import Result
 from partition.scoring.cost import CostModel
 from partition.scoring.goals import reached_by
 from partition.scoring.rules import check
+from partition.solve.question import Question
 from partition.stopping import Stop
-
-if TYPE_CHECKING:
-    from milp.search.kind_orders import Outcome
-    from partition.results.result import Result
-    from partition.solve.front import Question
 
 END = "end"
 """File whose appearance ends the searches that keep a journal in its folder."""
@@ -102,8 +100,6 @@ def read_journals(paths: list[Path], question: Question, stop: Stop) -> list[Res
 
 
 def _result(question: Question, entry: dict[str, Any], bound: float, stop: Stop) -> Result | None:
-    from partition.results.result import Result
-
     pairs = [np.array(entry[name], dtype=np.int64).reshape(-1, 2) for name in ("replicas", "relays")]
     placement = Placement(np.array(entry["assignment"], dtype=np.int64), *pairs)
     order, positions = tuple(entry["kind_of_chip"]), tuple(entry["positions"])

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from joblib import Parallel, delayed
 from joblib._parallel_backends import LokyBackend
@@ -27,13 +27,12 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
 from partition.errors import InvalidInput, NoSolutionInTime
+from partition.results.result import Result
 from partition.scoring.goals import Reached
 from partition.solve.journal import END, Journal, read_journals
+from partition.solve.question import Question
+from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible
-
-if TYPE_CHECKING:
-    from partition.results.result import Result
-    from partition.solve.front import Question
 
 MOST_WORKERS = 1024
 
@@ -56,8 +55,6 @@ def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Resul
     InvalidInput : ``workers`` is no whole number from 1 up.
     NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
-    from partition.solve.front import answer, warn_of
-
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise InvalidInput(f"workers is {workers!r}; give a whole number from 1 to {MOST_WORKERS}")
     other = "pretrained" if question.policy == "none" else question.policy
@@ -138,13 +135,8 @@ def _end_local_workers() -> None:
 
 def _member(question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int) -> Found:
     """Its number, its answer and what went wrong; never raises, for joblib would end all members then."""
-    from partition.solve.front import answer
-
     if os.getpid() != parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
-    import milp.search.goals
-    import milp.search.kind_orders  # noqa: F401  (seconds in a new process, which must not count)
-
     time_limit, work_limit = limits
     stop = Stop(time_limit, work_limit=work_limit)
     try:

@@ -19,8 +19,8 @@ from oracle import certify
 
 from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
 from partition.results.description import describe
-from partition.solve.front import answer
 from partition.solve.portfolio import _end_local_workers
+from partition.solve.search_once import answer
 
 
 def test_two_workers_agree_with_one() -> None:
@@ -135,7 +135,7 @@ def test_a_member_without_memory_does_not_cost_the_answer_of_another(monkeypatch
             raise MemoryError("injected")
         return answer(question, *rest, **more)
 
-    monkeypatch.setattr("partition.solve.front.answer", answer_unless_first)
+    monkeypatch.setattr("partition.solve.portfolio.answer", answer_unless_first)
     with joblib.parallel_config(backend="sequential"):
         result = partition(diamond(), package(2), workers=2)
     certify(describe(diamond(), package(2)), answer_of(result))
@@ -148,7 +148,7 @@ def test_a_defect_in_one_member_is_told_beside_the_answer_of_the_other(monkeypat
             raise ZeroDivisionError("mine")
         return answer(question, *rest, **more)
 
-    monkeypatch.setattr("partition.solve.front.answer", answer_unless_first)
+    monkeypatch.setattr("partition.solve.portfolio.answer", answer_unless_first)
     with joblib.parallel_config(backend="sequential"), pytest.warns(SearchFault, match="ZeroDivisionError: mine"):
         result = partition(diamond(), package(2), workers=2)
     assert result.status == "optimal" and result.faults == ("ZeroDivisionError in a worker: mine",)
@@ -158,6 +158,6 @@ def test_a_defect_in_every_member_is_raised(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("mine")
 
-    monkeypatch.setattr("partition.solve.front.answer", fail)
+    monkeypatch.setattr("partition.solve.portfolio.answer", fail)
     with joblib.parallel_config(backend="sequential"), pytest.raises(ZeroDivisionError, match="mine"):
         partition(diamond(), package(2), workers=2)

@@ -1,0 +1,189 @@
+"""One search in this process and thread: from a question to its result."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from milp.search.goals import pursue
+from milp.search.kind_orders import Outcome, search_orders
+from milp.search.stage_positions import arrange
+from milp.state.incumbent import Incumbent
+from partition.errors import NoSolutionInTime, SearchFault
+from partition.problem.placement import Placement
+from partition.results.progress import Progress
+from partition.results.result import Result
+from partition.scoring.cost import Cost
+from partition.scoring.feasibility import impossible, proved_infeasible
+from partition.scoring.goals import Reached, reached_by
+from partition.solve.adviser import adviser
+from partition.solve.question import Question
+from partition.stopping import Stop
+
+PERIOD_SHARE = 0.6
+"""Share of the time for the period where other goals follow."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """What is returned in the end: the placement, its cost and what was reached for each goal."""
+
+    placement: Placement
+    cost: Cost
+    reached: list[Reached]
+
+
+def answer(
+    question: Question,
+    stop: Stop,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    watch: Callable[[Outcome], None] | None = None,
+) -> Result:
+    """The search itself, in this process and thread.
+
+    Parameters
+    ----------
+    report : called with each better period or bound.
+    watch : see :func:`milp.search.kind_orders.search_orders`.
+
+    Raises
+    ------
+    NoSolutionInTime, KeyboardInterrupt, MemoryError : there is no answer, because of the limit, Ctrl-C, or memory.
+    """
+    graph, hw, first = question.graph, question.hardware, question.on_period
+    reason = impossible(graph, hw)
+    if reason is not None:
+        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed)
+    part = stop.limited(PERIOD_SHARE * stop.time_limit) if len(question.goals) > first else stop
+    outcome = search_orders(
+        graph,
+        hw,
+        gap=question.gap,
+        stop=part,
+        seed=question.seed,
+        starts=[question.start] if question.start else [],
+        advice=adviser(question.policy, question.seed),
+        report=report,
+        limit=None if first and question.throughput is None else question.allowed,
+        enough=not first,
+        watch=watch,
+    )
+    incumbent = outcome.incumbent
+    proof = _excluded(question, outcome)
+    if proof is not None:
+        history = tuple(incumbent.history)
+        return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=question.seed, history=history)
+    if incumbent.placement is None:
+        raise _no_answer(question, stop)
+    _arrange_stages(question, incumbent, stop)
+    if incumbent.period > question.allowed:
+        raise _too_slow(question, outcome, stop, part)
+    return _result(question, outcome, _later_goals(question, outcome, stop), stop)
+
+
+def _excluded(question: Question, outcome: Outcome) -> str | None:
+    """Why no valid placement within the required throughput exists, if that is proved."""
+    if not outcome.feasible:
+        return str(proved_infeasible(question.graph, question.hardware))
+    if outcome.bound > question.allowed:
+        return f"{_wanted(question)}, and every assignment takes at least {outcome.bound:.6g}"
+    return None
+
+
+def _wanted(question: Question) -> str:
+    limit, unit = question.period_limit, question.hardware.time_unit
+    return f"a throughput of {question.throughput} needs a period of {limit:.10g} {unit}"
+
+
+def _too_slow(question: Question, outcome: Outcome, stop: Stop, part: Stop) -> NoSolutionInTime:
+    """The required throughput was neither reached nor excluded."""
+    advice = "allow more time" if part() else "what is between is too little to tell; ask for less"
+    return NoSolutionInTime(
+        f"{_wanted(question)}; the best found in {stop.elapsed:.0f} s takes {outcome.incumbent.period:.10g}, and none "
+        f"below {outcome.bound:.10g} can exist; {advice}"
+    )
+
+
+def _arrange_stages(question: Question, incumbent: Incumbent, stop: Stop) -> None:
+    """Choose where the stages stand, on a package where that matters."""
+    chosen, placement = incumbent.hardware, incumbent.placement
+    if placement is not None and chosen.routed and chosen.identical_chips:
+        with stop.surviving(lambda: "the choice of where stages stand"):
+            incumbent.move_stages(arrange(question.graph, chosen, placement, stop=stop))
+
+
+def _later_goals(question: Question, outcome: Outcome, stop: Stop) -> _Answered:
+    """Pursue the goals behind the period, each among the best for those before."""
+    incumbent, goals, first = outcome.incumbent, question.goals, question.on_period
+    placement, cost = incumbent.placement, incumbent.cost
+    assert placement is not None and cost is not None
+    reached = [reached_by(placement, cost, "period", outcome.bound)] if first else []
+    if len(goals) > first and not stop.flag.is_set():
+        with stop.surviving(lambda: "the search for further goals"):
+            placement, reached = pursue(
+                question.graph,
+                incumbent.hardware,
+                placement,
+                goals,
+                reached,
+                period_limit=incumbent.period if first else question.period_limit,
+                gap=question.gap,
+                stop=stop,
+                seed=question.seed,
+            )
+            cost = incumbent.model.evaluate_placement(placement)
+    return _Answered(placement, cost, reached or [reached_by(placement, cost, goals[0])])
+
+
+def _result(question: Question, outcome: Outcome, found: _Answered, stop: Stop) -> Result:
+    """Put the answer together, and tell of what went wrong on the way."""
+    incumbent, reached = outcome.incumbent, found.reached
+    closed = len(reached) == len(question.goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
+    if stop.by_work and stop.until_deadline <= 0.0:
+        stop.note("the time limit came before the work limit, so another run may differ")
+    if stop.failure is not None:
+        warn_of(stop.failure)
+    period = float(found.cost.period[0])
+    return Result(
+        graph=question.graph,
+        hardware=incumbent.hardware,
+        placement=found.placement,
+        status="optimal" if closed else "feasible",
+        period=period,
+        bound=min(outcome.bound, period),
+        seconds=stop.elapsed,
+        seed=question.seed,
+        history=tuple(incumbent.history),
+        cost=found.cost,
+        interrupted=stop.interrupted,
+        goals=tuple(reached),
+        work=stop.work if stop.by_work else None,
+        faults=tuple(stop.faults),
+    )
+
+
+def _no_answer(question: Question, stop: Stop) -> BaseException:
+    """Why there is no answer."""
+    if stop.failure is not None:
+        return stop.failure
+    if stop.interrupted:
+        return KeyboardInterrupt()
+    if any(fault.startswith("out of memory") for fault in stop.faults):
+        return MemoryError(stop.faults[0])
+    spent = f"{stop.time_limit:g} {'units of work' if stop.by_work else 's'}"
+    trouble = f" ({'; '.join(stop.faults)})" if stop.faults else ""
+    what = f"{question.graph.name!r} on {question.hardware.name!r}"
+    return NoSolutionInTime(
+        f"no valid assignment of {what} was found in {spent}{trouble}, and none was proved impossible; allow more time"
+    )
+
+
+def warn_of(failure: BaseException) -> None:
+    """Tell of an error of the library itself that an answer survived."""
+    where = "".join(traceback.format_exception(failure))
+    warnings.warn(
+        SearchFault(f"the search ended early with an error of its own; please report it\n{where}"), stacklevel=3
+    )
