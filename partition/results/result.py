@@ -20,6 +20,7 @@ from partition.problem.placement import Placement
 from partition.problem.routes import find_routes
 from partition.results.confirmation import Confirmation
 from partition.results.progress import Progress
+from partition.results.wall import Wall, wall_of
 from partition.scoring.cost import Cost
 from partition.scoring.goals import UNITS, Reached
 from partition.scoring.schedules import WorkModel, schedule
@@ -109,6 +110,13 @@ class Result:
                 best[entry.phase] = entry
         return tuple(best.values())
 
+    @cached_property
+    def wall(self) -> Wall | None:
+        """What holds the period, and what is next without it; None if infeasible."""
+        if self.cost is None or self.placement is None:
+            return None
+        return wall_of(self.graph, self.hardware, self.placement, self.cost, self._time)
+
     @property
     def throughput(self) -> float:
         """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
@@ -178,6 +186,7 @@ class Result:
             "interrupted": self.interrupted,
             "faults": list(self.faults),
             "reason": self.reason,
+            "wall": None if self.wall is None else self.wall.to_dict(),
             "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),
             "proofs": [{"phase": p.phase, "bound": _finite(p.bound), "seconds": p.seconds} for p in self.proofs],
@@ -296,6 +305,8 @@ class Result:
             )
         throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
         lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")
+        if self.wall is not None:
+            lines.append(self.wall.sentence)
         return "\n".join(map(printable, lines))
 
     def _links_behind(self) -> FloatArray:
