@@ -29,6 +29,7 @@ import checked
 import click
 import numpy as np
 from adversarial import FAMILIES, goal_instance
+from checked import as_given
 from exhaustive import brute_force
 from instances import (
     RULES,
@@ -41,7 +42,6 @@ from instances import (
 
 import milp.search.period
 from partition import Graph, Hardware, RefutedBound, partition
-from partition.results.description import describe
 
 TRIALS = 20_000
 """Partial placements beyond which an instance is too large for brute force."""
@@ -78,7 +78,7 @@ class Campaign:
     def compare(self, seed: int) -> str | None:
         """The combination the instance belongs to, None if it is too large; AssertionError on a disagreement."""
         graph, hardware, objective, throughput = self.draw(seed)
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         try:
             best, _ = brute_force(problem, limit=TRIALS)
         except OverflowError:

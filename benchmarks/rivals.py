@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from checked import as_given
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -50,7 +51,6 @@ def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[s
     from oracle import certify
 
     from partition import NoSolutionInTime, partition
-    from partition.results.description import describe
 
     begun = time.perf_counter()
     try:
@@ -58,7 +58,7 @@ def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[s
     except NoSolutionInTime:
         return {"status": "none", "period": None, "bound": None, "seconds": time.perf_counter() - begun}
     answer = json.loads(result.to_json())
-    certify(describe(graph, hardware), answer)
+    certify(as_given(graph, hardware), answer)
     return {
         "status": result.status,
         "period": answer["period"],

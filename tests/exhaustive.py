@@ -41,6 +41,7 @@ def brute_force(
         p = given.with_kinds(kinds)
         p.positions = list(positions)
         search = _Exhaustive(p, limit, goal, limits or {})
+        search.least = math.inf if best[0] is None else best[0]
         search.place(0)
         if search.best is None:
             continue
@@ -59,11 +60,8 @@ class _Exhaustive:
         self.p, self.left = p, limit
         self.goal, self.limits = goal, limits
         self.order = topological(p)
-        self.replicas_allowed = p.rules["replication"] and p.rules["acyclic"]
         self.relayable = {t for t in p.tensors if p.rules["triangle"] and p.may_relay(t)}
-        self.capacity = [
-            math.inf if size is None or not p.rules["memory"] else size * (1 + TOLERANCE) for size in p.hw["sram_bytes"]
-        ]
+        self.capacity = [p.capacity(c) * (1 + TOLERANCE) if p.rules["memory"] else math.inf for c in range(p.C)]
         self.shared_of: dict[str, list[int]] = {v: [] for v in p.operations}
         for i, weight in enumerate(p.shared):
             for v in weight["users"]:
@@ -111,7 +109,7 @@ class _Exhaustive:
         group = p.operations[v]["group"]
         fixed = {self.home[w] for w in self.home if group is not None and p.operations[w]["group"] == group}
         homes = [c for c in range(first, p.C) if (not fixed or c in fixed) and math.isfinite(p.time(v, c))]
-        if not (self.replicas_allowed and p.operations[v]["replicable"]):
+        if v not in p.replicable:
             yield from ((c,) for c in homes)
             return
         able = [c for c in range(p.C) if math.isfinite(p.time(v, c))]

@@ -13,6 +13,7 @@ from unittest import mock
 
 import highspy
 import numpy as np
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 from oracle import certify
@@ -22,7 +23,6 @@ import milp.search.period
 import milp.solver.highs
 import milp.state.incumbent
 from partition import Graph, Hardware, NoSolutionInTime, Progress, SearchFault, partition, stopping
-from partition.results.description import describe
 
 GENERATORS = (random_instance, random_mixed_instance, random_tight_instance, random_training_instance)
 
@@ -165,7 +165,7 @@ def survives(kind: str, seed: int) -> str | None:
     """
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     graph, hardware = draw(rng)
-    problem = describe(graph, hardware)
+    problem = as_given(graph, hardware)
     try:
         best, _ = brute_force(problem, limit=5_000)
     except OverflowError:

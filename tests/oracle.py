@@ -1,7 +1,9 @@
-"""The independent checker: rules and cost in plain Python, from exported JSON alone.
+"""The independent checker: rules and cost in plain Python, from what the user gave alone.
 
-It shares no code with the library and follows docs/problem.md to the letter. ``problem`` is what
-``cli.py inspect MODEL --hw HW --json`` prints, ``answer`` what ``cli.py solve ... --json`` prints.
+It shares no code with the library, takes no figure or flag that the library derived, and follows docs/problem.md to
+the letter. ``problem`` is ``{"graph": ..., "hardware": ...}``: the graph's JSON (docs/formats.md) and the hardware's
+TOML (docs/hardware.md) as parsed data, with whatever they leave out left out. ``answer`` is what
+``cli.py solve ... --json`` prints.
 """
 
 from __future__ import annotations
@@ -13,23 +15,47 @@ from typing import Any
 
 TOLERANCE = 1e-9
 
+KIND = {
+    "sram_bytes": math.inf, "sram_bandwidth": math.inf, "op_overhead_s": 0.0, "flop_energy_j": 0.0,
+    "sram_energy_j_per_byte": 0.0, "unsupported": [], "free_transfers": False,
+}  # fmt: skip
+"""What a kind of chip is where its table does not say."""
+
+LINK = {
+    "link_latency_s": 0.0, "transfers": "overlapped", "link_energy_j_per_byte": 0.0, "rows": 0, "columns": 0,
+}  # fmt: skip
+"""The same of the interconnect."""
+
+RULES = dict.fromkeys(("acyclic", "no_skipping", "triangle", "memory", "replication", "relays"), True) | {
+    "dynamic_memory": False
+}
+"""The same of the rules."""
+
 
 class Problem:
-    """The data of ``inspect --json``, indexed, and the questions docs/problem.md asks of it."""
+    """The user's data, indexed, and the questions docs/problem.md asks of it.
+
+    Attributes
+    ----------
+    hw : the interconnect, ``kinds`` (tables with their ``name``), ``kind_of_chip``, ``kind_order``, ``positions``.
+    operations, tensors : by name, with every field. shared : bytes and users of each shared weight.
+    """
 
     def __init__(self, data: dict[str, Any]) -> None:
-        self.hw = data["hardware"]
-        self.C = self.hw["chips"]
-        self.rules = self.hw["rules"]
-        self.operations = {row["name"]: row for row in data["operations"]}
-        self.tensors = {row["name"]: row for row in data["tensors"]}
-        self.shared = data["shared_weights"]
-        self.reads: dict[str, list[str]] = {name: [] for name in self.operations}
+        graph, hardware = data["graph"], data["hardware"]
+        self.hw = _hardware(hardware)
+        self.C = len(self.hw["kind_of_chip"])
+        self.rules = RULES | hardware.get("rules", {})
+        self.tensors = _tensors(graph.get("tensors", []))
+        self.shared = [{"users": [], **weight} for weight in graph.get("shared_weights", [])]
+        self.reads: dict[str, list[str]] = {row["name"]: [] for row in graph["operations"]}
         for name, tensor in self.tensors.items():
             for consumer in tensor["consumers"]:
                 self.reads[consumer].append(name)
+        self.operations = {row["name"]: self._operation(row) for row in graph["operations"]}
+        self.times = {v: [self._time_on(kind, row) for kind in self.hw["kinds"]] for v, row in self.operations.items()}
         self.topology = self.hw["topology"]
-        self.routed = self.topology in ("bichain", "biring", "mesh")
+        self.routed = self.topology in ("bichain", "biring", "mesh") and self.C > 1
         self.positions = self.hw["positions"] or self.default_positions()
         self.links = {"chain": self.C - 1, "ring": self.C}.get(self.topology, 0) if self.C > 1 else 0
         self.replicable = replicable(self)
@@ -38,6 +64,31 @@ class Problem:
     def free_positions(self) -> bool:
         """Whether stages may stand anywhere: where there are routes, and all chips are of one kind."""
         return self.routed and len(set(self.hw["kind_of_chip"])) == 1
+
+    def _operation(self, row: dict[str, Any]) -> dict[str, Any]:
+        """All fields of an operation; SRAM traffic is inputs, outputs and weights once each where it is not given."""
+        full = {"op_type": "Op", "flops": 0.0, "weights": 0.0, "group": None, "backward": False, "times": {}} | row
+        full["source"] = full["op_type"] in ("Input", "Constant")
+        if "bytes_accessed" not in row:
+            v = row["name"]
+            touched = sum(self.tensors[t]["bytes"] for t in self.reads[v])
+            touched += sum(t["bytes"] for t in self.tensors.values() if t["producer"] == v)
+            touched += full["weights"] + sum(w["bytes"] for w in self.shared if v in w["users"])
+            full["bytes_accessed"] = 0.0 if full["source"] else touched
+        return full
+
+    @staticmethod
+    def _time_on(kind: dict[str, Any], row: dict[str, Any]) -> float:
+        """Seconds on a kind, infinite where it cannot run the operation."""
+        if row["op_type"] in kind["unsupported"]:
+            return math.inf
+        if kind["name"] in row["times"]:
+            given = row["times"][kind["name"]]
+            return math.inf if given is None else float(given)
+        if row["source"]:
+            return 0.0
+        busy = max(row["flops"] / kind["peak_flops"], row["bytes_accessed"] / kind["sram_bandwidth"])
+        return float(busy + kind["op_overhead_s"])
 
     def default_positions(self) -> list[int]:
         """Neighbours follow one another; to and fro on a mesh."""
@@ -78,11 +129,11 @@ class Problem:
         return {((home + step) % self.C, (home + step + 1) % self.C) for step in range(farthest)}
 
     def time(self, operation: str, chip: int) -> float:
-        if self.operations[operation]["op_type"] in self.hw["kinds"][self.hw["kind_of_chip"][chip]]["unsupported"]:
-            return math.inf
-        time = self.operations[operation]["time"]
-        time = time[self.hw["kind_of_chip"][chip]] if isinstance(time, list) else time
-        return math.inf if time is None else float(time)
+        return self.times[operation][self.hw["kind_of_chip"][chip]]
+
+    def capacity(self, chip: int) -> float:
+        """Bytes of SRAM."""
+        return float(self.hw["kinds"][self.hw["kind_of_chip"][chip]]["sram_bytes"])
 
     def pays_for_transfers(self, chip: int) -> bool:
         return not self.hw["kinds"][self.hw["kind_of_chip"][chip]]["free_transfers"]
@@ -94,13 +145,11 @@ class Problem:
         given = self.hw["kind_of_chip"]
         assert order == given or (self.hw["kind_order"] == "free" and sorted(order) == sorted(given)), "kinds"
         other = copy.copy(self)
-        sram = [self.hw["kinds"][k]["sram_bytes"] for k in order]
-        other.hw = self.hw | {"kind_of_chip": order, "sram_bytes": sram}
+        other.hw = self.hw | {"kind_of_chip": order}
         return other
 
     def tau(self, tensor: str) -> float:
-        bandwidth = self.hw["link_bandwidth"]
-        return 0.0 if bandwidth is None else float(self.tensors[tensor]["bytes"] / bandwidth)
+        return float(self.tensors[tensor]["bytes"] / self.hw["link_bandwidth"])
 
     def constrains(self, producer: str, consumer: str) -> bool:
         return not (self.operations[producer]["backward"] and self.operations[consumer]["backward"])
@@ -112,6 +161,31 @@ class Problem:
         row = self.tensors[tensor]
         allowed = self.rules["relays"] and self.rules["acyclic"] and self.hw["topology"] in ("chain", "ring")
         return allowed and all(self.constrains(row["producer"], w) for w in row["consumers"])
+
+
+def _hardware(data: dict[str, Any]) -> dict[str, Any]:
+    """The package without its rules: what is not given filled in, a kind for every chip."""
+    kinds = [KIND | table | {"name": name} for name, table in data["chip_kinds"].items()]
+    names = [kind["name"] for kind in kinds]
+    return {
+        **LINK,
+        **data["interconnect"],
+        "kinds": kinds,
+        "kind_of_chip": [names.index(row["kind"]) for row in data["chips"] for _ in range(row.get("count", 1))],
+        "kind_order": data.get("kind_order", "fixed"),
+        "positions": data.get("positions", []),
+    }
+
+
+def _tensors(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By name; where none is given it is the producer's, with ``:1``, ``:2`` behind it for further tensors."""
+    made: dict[str, int] = {}
+    found = {}
+    for row in rows:
+        k = made[row["producer"]] = made.get(row["producer"], -1) + 1
+        name = row.get("name", f"{row['producer']}:{k}" if k else row["producer"])
+        found[name] = {"consumers": [], **row, "name": name}
+    return found
 
 
 def _question(problem: dict[str, Any], answer: dict[str, Any]) -> Problem:
@@ -273,13 +347,13 @@ def value_of(p: Problem, answer: dict[str, Any], goal: str) -> float:
 
 
 def replicable(p: Problem) -> set[str]:
-    """Operations that may run on several chips, from the definition alone (``inspect`` prints flags of its own)."""
+    """Operations that may run on several chips (``inspect`` prints flags of its own)."""
     if not (p.rules["replication"] and p.rules["acyclic"]) or p.C == 1:
         return set()
     chips = [p.hw["kind_of_chip"].index(kind) for kind in sorted(set(p.hw["kind_of_chip"]))]  # one of every kind
     slowest = {v: max(p.time(v, c) for c in chips) for v in p.operations}
     time_limit = 0.01 * sum(min(p.time(v, c) for c in chips) for v in p.operations) / p.C
-    sram_limit = 0.01 * min(math.inf if size is None else size for size in p.hw["sram_bytes"])
+    sram_limit = 0.01 * min(p.capacity(c) for c in chips)
     memory = {v: row["weights"] for v, row in p.operations.items()}
     for tensor in p.tensors.values():
         if p.operations[tensor["producer"]]["op_type"] == "Input":
@@ -353,8 +427,8 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
         found.append("no_skipping")
     if p.rules["memory"]:
         sram = cost_of(p, answer)["sram"]
-        for c, capacity in enumerate(p.hw["sram_bytes"]):
-            if capacity is not None and sram[c] > capacity * (1 + TOLERANCE):
+        for c in range(p.C):
+            if sram[c] > p.capacity(c) * (1 + TOLERANCE):
                 found.append(f"memory: chip {c}")
     if p.rules["dynamic_memory"]:
         found += [f"dynamic_memory: {problem}" for problem in schedule_faults(p, answer)]
@@ -375,7 +449,7 @@ def schedule_faults(p: Problem, answer: dict[str, Any]) -> list[str]:
     """What is wrong with the schedules of an answer: not the chip's operations, out of order, or too much held."""
     found = []
     instances = _instances(p, answer)
-    for c, capacity in enumerate(p.hw["sram_bytes"]):
+    for c in range(p.C):
         (row,) = [row for row in answer["schedules"] if row["chip"] == c]
         here = {v for v, chips in instances.items() if c in chips}
         if sorted(row["order"]) != sorted(here):
@@ -388,7 +462,7 @@ def schedule_faults(p: Problem, answer: dict[str, Any]) -> list[str]:
         peak = peak_of(p, answer, c, row["order"])
         if not math.isclose(peak, row["peak"], rel_tol=1e-9, abs_tol=1e-9):
             found.append(f"chip {c} holds {peak} bytes, said to be {row['peak']}")
-        if capacity is not None and peak > capacity * (1 + TOLERANCE):
+        if peak > p.capacity(c) * (1 + TOLERANCE):
             found.append(f"chip {c} holds {peak} bytes")
     return found
 
@@ -448,12 +522,10 @@ def certify(
 ) -> None:
     """AssertionError unless the answer is valid and every figure in it is what docs/problem.md says.
 
-    That takes in the figures of each chip and link, the goals, the history and, in the problem, the flags of what may
-    be replicated and relayed. A false proof is beyond this check, unless a placement in the answer's own history or the
-    work per chip refutes it; brute force is there for that.
+    That takes in the figures of each chip and link, the goals and the history. A false proof is beyond this check,
+    unless a placement in the answer's own history or the work per chip refutes it; brute force is there for that.
     """
     assert answer["status"] in ("optimal", "feasible", "infeasible"), f"status {answer['status']!r}"
-    _check_flags(problem)
     if answer["status"] == "infeasible":
         assert answer["period"] is None and not answer["assignment"], "infeasible, yet with an assignment"
         assert answer["reason"], "infeasible without a reason"
@@ -466,9 +538,9 @@ def certify(
     assert 0 <= answer["bound"] <= answer["period"], "the bound exceeds the period"
     gap = (answer["period"] - answer["bound"]) / answer["period"] if answer["period"] else 0.0
     assert math.isclose(gap, answer["gap"], abs_tol=1e-12), f"gap {gap} != {answer['gap']}"
-    times = [row["time"] if isinstance(row["time"], list) else [row["time"]] for row in problem["operations"]]
-    trivial = sum(min(t for t in row if t is not None) for row in times)
-    assert answer["period"] >= trivial / problem["hardware"]["chips"] * (1 - 1e-9), "below the work per chip"
+    p = Problem(problem)
+    trivial = sum(min(p.time(v, c) for c in range(p.C)) for v in p.operations)
+    assert answer["period"] >= trivial / p.C * (1 - 1e-9), "below the work per chip"
     if throughput is not None:
         assert period * throughput <= 1 + 1e-8, f"period {period} is too long for a throughput of {throughput}"
     _check_figures(problem, answer, parts)
@@ -489,17 +561,20 @@ def _same(a: float, b: float, among: float = 0.0) -> bool:
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=max(1e-15, 1e-12 * among))
 
 
-def _check_flags(problem: dict[str, Any]) -> None:
-    """What ``inspect`` says of replicas and relays against their definitions."""
+def check_description(problem: dict[str, Any], described: dict[str, Any]) -> None:
+    """AssertionError unless what ``inspect --json`` derives (times, what may be replicated or relayed) is true."""
     p = Problem(problem)
-    for v, row in p.operations.items():
+    used = sorted(set(p.hw["kind_of_chip"]))
+    for row in described["operations"]:
+        v, times = row["name"], row["time"] if isinstance(row["time"], list) else [row["time"]]
         assert row["replicable"] == (v in p.replicable), f"the flag replicable of {v}"
         assert row["input"] == (row["op_type"] == "Input"), f"the flag input of {v}"
-        told = row["time"] if isinstance(row["time"], list) else [row["time"]]
-        for kind, time in zip(p.hw["kinds"], told, strict=True):
-            assert time is None or row["op_type"] not in kind["unsupported"], f"the time of {v} on {kind['name']}"
-    for t, row in p.tensors.items():
-        assert row["relayable"] == p.may_relay(t), f"the flag relayable of {t}"
+        for k in used:
+            told = math.inf if times[k] is None else times[k]
+            assert _same(told, p.times[v][k]), f"the time of {v} on kind {k} is {p.times[v][k]}, not {told}"
+        assert _same(row["bytes_accessed"], p.operations[v]["bytes_accessed"]), f"the bytes accessed by {v}"
+    for row in described["tensors"]:
+        assert row["relayable"] == p.may_relay(row["name"]), f"the flag relayable of {row['name']}"
 
 
 def _check_figures(problem: dict[str, Any], answer: dict[str, Any], parts: dict[str, Any]) -> None:
@@ -508,7 +583,7 @@ def _check_figures(problem: dict[str, Any], answer: dict[str, Any], parts: dict[
     for name, own in (("latency", latency), ("energy", energy), ("traffic", traffic)):
         found = own(problem, answer)
         assert answer[name] is not None and _same(answer[name], found), f"{name} {found} != {answer[name]}"
-    assert [row["chip"] for row in answer["per_chip"]] == list(range(problem["hardware"]["chips"])), "chips listed"
+    assert [row["chip"] for row in answer["per_chip"]] == list(range(Problem(problem).C)), "chips listed"
     largest = {name: max(parts[name], default=0.0) for name in ("compute", "receive", "send", "sram", "link")}
     for name in ("compute", "receive", "send", "sram"):
         for c, row in enumerate(answer["per_chip"]):

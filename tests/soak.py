@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
+from checked import as_given
 from exhaustive import brute_force
 from faults import GENERATORS
 from instances import answer_of
 from oracle import certify
 
 from partition import Graph, Hardware, NoSolutionInTime, load_hardware, load_model, partition
-from partition.results.description import describe
 
 MODELS = (
     "unet", "resnet50", "mobilenet", "gpt:layers=2", "gpt:layers=2,training=adam", "vit:layers=3", "towers:tables=4",
@@ -96,7 +96,7 @@ def soak(seconds: float, *, seed: int = 0, every: float = 2.0) -> Record:
 
 
 def _small(record: Record, name: str, graph: Graph, hardware: Hardware) -> None:
-    problem = describe(graph, hardware)
+    problem = as_given(graph, hardware)
     try:
         best, _ = brute_force(problem, limit=2_000)
     except OverflowError:
@@ -131,7 +131,7 @@ def _model(record: Record, rng: np.random.Generator) -> None:
     except NoSolutionInTime:
         record.statuses["built-in model", "none in time"] += 1
         return
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     record.statuses["built-in model", result.status] += 1
 
 

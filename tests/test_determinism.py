@@ -12,12 +12,12 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from checked import as_given
 from faults import draw
 from instances import answer_of, chain_of, package
 from oracle import certify
 
 from partition import InvalidInput, load_hardware, load_model, partition
-from partition.results.description import describe
 from partition.stopping import POLL, Stop
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +70,7 @@ def test_small_instances_of_all_generators_are_repeatable_and_right() -> None:
     for seed in range(10):
         graph, hardware = draw(np.random.default_rng([77, seed]))
         first, second = (partition(graph, hardware, work_limit=20) for _ in range(2))
-        certify(describe(graph, hardware), answer_of(first))
+        certify(as_given(graph, hardware), answer_of(first))
         assert without_times(answer_of(first)) == without_times(answer_of(second))
         assert first.status == partition(graph, hardware).status
 
@@ -93,7 +93,7 @@ def test_more_work_never_gives_less() -> None:
 def test_the_time_limit_is_a_safeguard_that_says_when_it_struck() -> None:
     graph, hardware = load_model("randwire:stages=1,nodes=12").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, work_limit=1e6, time_limit=1.5)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.seconds < 20 and "another run may differ" in result.faults[0]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adversarial import FAMILIES
+from checked import as_given
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import RULES, answer_of, package, random_instance, random_mixed_instance, random_training_instance
@@ -17,14 +18,13 @@ from oracle import certify
 
 import milp.search.period
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
-from partition.results.description import describe
 
 BLOCK = 25
 
 
 def agree(graph: Graph, hardware: Hardware) -> bool:
     """Whether the instance was small enough to compare; fails if the solver and brute force differ."""
-    problem = describe(graph, hardware)
+    problem = as_given(graph, hardware)
     try:
         best, _ = brute_force(problem, limit=20_000)
     except OverflowError:

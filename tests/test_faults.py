@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked import as_given
 from faults import KINDS, Countdown, InjectedError, clock_that_jumps, survives
 from instances import answer_of, chain_of, package
 from oracle import certify
@@ -21,7 +22,6 @@ import milp.search.bisection
 import milp.search.period
 import milp.solver.highs
 from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
-from partition.results.description import describe
 from partition.scoring.cost import Cost, CostModel
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def solve_hard(
         seen.append(progress.phase)
 
     result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, on_progress=report)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.placement is not None and 0 < result.bound <= result.period
     assert phase in seen
     return result, seen
@@ -176,7 +176,7 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
     monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, time_limit=2)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and result.bound > 0 and any("HiGHS" in fault for fault in result.faults)
     assert "troubled" in str(result)
 

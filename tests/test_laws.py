@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from checked import as_given
 from exhaustive import brute_force
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,6 @@ from partition import (
     evaluate_placement,
     partition,
 )
-from partition.results.description import describe
 
 GAP = 1e-4
 laws = settings(
@@ -257,7 +257,7 @@ def test_serial_transfers_never_beat_overlapped_ones(rows: list[Operation], hard
 def test_optimum_bound_and_infeasibility_are_those_of_brute_force(rows: list[Operation], hardware: Hardware) -> None:
     graph = graph_of(rows)
     try:
-        best, _ = brute_force(describe(graph, hardware), limit=20_000)
+        best, _ = brute_force(as_given(graph, hardware), limit=20_000)
     except OverflowError:
         return
     result = solved(graph, hardware)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import (
     answer_of,
@@ -23,7 +24,7 @@ from instances import (
     random_training_instance,
     residual_block,
 )
-from oracle import Problem, certify, cost, energy, latency, violations
+from oracle import Problem, certify, check_description, cost, energy, latency, violations
 
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.results.description import describe
@@ -41,7 +42,7 @@ def placed(
 
 
 def rules_broken(graph: Graph, hardware: Hardware, answer: dict[str, Any]) -> set[str]:
-    return {text.split(":")[0] for text in violations(describe(graph, hardware), answer)}
+    return {text.split(":")[0] for text in violations(as_given(graph, hardware), answer)}
 
 
 def replicable(problem: dict[str, Any]) -> set[str]:
@@ -57,7 +58,7 @@ def test_a_tensor_crosses_each_link_once_however_far_it_is_read() -> None:
     for name in ("near", "far"):
         b.operation(name, "Op", inputs=["t"], flops=2, bytes_accessed=0)
     graph = b.build()
-    found = cost(describe(graph, package(4, bandwidth=2.0)), placed([0, 1, 3], graph))
+    found = cost(as_given(graph, package(4, bandwidth=2.0)), placed([0, 1, 3], graph))
     assert found["link"] == [1.5, 1.5, 1.5, 0]
     assert found["receive"] == [0, 1.5, 0, 1.5]
     assert found["send"] == [1.5, 0, 0, 0]
@@ -67,20 +68,20 @@ def test_a_tensor_crosses_each_link_once_however_far_it_is_read() -> None:
 
 def test_serial_loads_add_up() -> None:
     graph = chain_of([2, 3, 4], size=1.5)
-    problem = describe(graph, package(3, transfers="serial"))
+    problem = as_given(graph, package(3, transfers="serial"))
     assert cost(problem, placed([0, 1, 2], graph))["period"] == 1.5 + 3 + 1.5
 
 
 def test_round_the_ring_or_not_at_all() -> None:
     graph = chain_of([1, 1], size=1.0)
     back = placed([2, 1], graph)
-    assert cost(describe(graph, package(3, acyclic=False)), back)["link"] == [1, 0, 1]
-    assert math.isinf(cost(describe(graph, package(3, topology="chain")), back)["period"])
+    assert cost(as_given(graph, package(3, acyclic=False)), back)["link"] == [1, 0, 1]
+    assert math.isinf(cost(as_given(graph, package(3, topology="chain")), back)["period"])
 
 
 def test_a_relay_receives_once_and_becomes_the_source_of_what_lies_behind_it() -> None:
     graph = long_skip(3, time=1.0)  # v0 -> v1 -> v2 and v0 -> v2
-    problem = describe(graph, package(3, transfers="serial"))
+    problem = as_given(graph, package(3, transfers="serial"))
     direct, relayed = placed([0, 1, 2], graph), placed([0, 1, 2], graph, None, ("t0", 1))
     assert violations(problem, direct) == ["triangle: 0 -> 2 beside 1"]
     assert violations(problem, relayed) == []
@@ -93,7 +94,7 @@ def test_a_relay_receives_once_and_becomes_the_source_of_what_lies_behind_it() -
 
 def test_a_replica_runs_beside_its_reader_instead_of_a_transfer() -> None:
     graph = broadcast_mask(2)
-    problem = describe(graph, package(2))
+    problem = as_given(graph, package(2))
     alone = cost(problem, placed([0, 0, 0, 1], graph))
     copied = cost(problem, placed([0, 0, 0, 1], graph, {"mask_in": [1], "mask": [1]}))
     assert alone["receive"] == [0, 1.01] and copied["receive"] == [0, 1.0]
@@ -105,7 +106,7 @@ def test_a_shared_weight_counts_once_on_each_chip() -> None:
     for i in range(3):
         b.operation(f"v{i}", "Op", weights={"table": 10.0, f"own{i}": 1.0})
     graph = b.build()
-    assert cost(describe(graph, package(2)), placed([0, 0, 1], graph))["sram"] == [12, 11]
+    assert cost(as_given(graph, package(2)), placed([0, 0, 1], graph))["sram"] == [12, 11]
     assert rules_broken(graph, package(2, sram=11), placed([0, 0, 1], graph)) == {"memory"}
 
 
@@ -165,9 +166,9 @@ def test_copies_and_relays_out_of_place(replicas: dict[str, list[int]], relays: 
 
 def test_latency_is_the_longest_path_and_energy_counts_every_hop() -> None:
     graph = diamond(times=(1, 5, 2, 1))
-    problem = describe(graph, package(4))
-    problem["hardware"] |= {"link_latency_s": 0.5, "link_energy_j_per_byte": 2.0}
-    problem["hardware"]["kinds"][0]["flop_energy_j"] = 3.0
+    problem = as_given(graph, package(4))
+    problem["hardware"]["interconnect"] |= {"link_latency_s": 0.5, "link_energy_j_per_byte": 2.0}
+    problem["hardware"]["chip_kinds"]["unit"]["flop_energy_j"] = 3.0
     answer = placed([0, 1, 2, 3], graph)
     # chips: 0 computes 1 and sends 1; 1 and 2 receive, compute 5 or 2 and send; 3 receives 2 and computes 1
     assert latency(problem, answer) == (1 + 1) + 0.5 + (1 + 5 + 1) + 2 * 0.5 + (2 + 1)
@@ -175,9 +176,9 @@ def test_latency_is_the_longest_path_and_energy_counts_every_hop() -> None:
 
 
 def test_the_mask_is_replicable_and_the_layers_are_not() -> None:
-    assert replicable(describe(broadcast_mask(3), package(3))) == {"mask_in", "mask"}
-    assert replicable(describe(broadcast_mask(3), package(3, replication=False))) == set()
-    assert replicable(describe(broadcast_mask(1), package(3))) == set()  # one reader: nothing to gain
+    assert replicable(as_given(broadcast_mask(3), package(3))) == {"mask_in", "mask"}
+    assert replicable(as_given(broadcast_mask(3), package(3, replication=False))) == set()
+    assert replicable(as_given(broadcast_mask(1), package(3))) == set()  # one reader: nothing to gain
 
 
 # --- brute force ----------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def test_the_mask_is_replicable_and_the_layers_are_not() -> None:
     ],
 )
 def test_optima_worked_out_by_hand(graph: Graph, hardware: Hardware, period: float) -> None:
-    best, answer = brute_force(describe(graph, hardware))
+    best, answer = brute_force(as_given(graph, hardware))
     assert best == pytest.approx(period), answer
 
 
@@ -209,22 +210,22 @@ def test_weights_that_fit_nowhere_are_infeasible() -> None:
     b = GraphBuilder("heavy")
     for i in range(3):
         b.operation(f"v{i}", "Op", weights=2, flops=1, bytes_accessed=0)
-    assert brute_force(describe(b.build(), package(2, sram=3))) == (None, None)
-    assert brute_force(describe(b.build(), package(2, sram=4)))[0] == 2
+    assert brute_force(as_given(b.build(), package(2, sram=3))) == (None, None)
+    assert brute_force(as_given(b.build(), package(2, sram=4)))[0] == 2
 
 
 def every_placement(problem: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All assignments, replica sets and relay sets whatsoever: the plain enumeration."""
-    chips = range(problem["hardware"]["chips"])
-    names = [row["name"] for row in problem["operations"]]
-    copies = [(row["name"], c) for row in problem["operations"] if row["replicable"] for c in chips]
-    forwards = [(row["name"], c) for row in problem["tensors"] if row["consumers"] for c in chips]
+    p = Problem(problem)
+    chips, names = range(p.C), list(p.operations)
+    copies = [(v, c) for v in names if v in p.replicable for c in chips]
+    forwards = [(t, c) for t, row in p.tensors.items() if row["consumers"] for c in chips]
     for homes in itertools.product(chips, repeat=len(names)):
         for chosen in _subsets(copies):
             replicas: dict[str, list[int]] = {}
             for name, c in chosen:
                 replicas.setdefault(name, []).append(c)
-            for relays in _subsets(forwards if problem["hardware"]["rules"]["relays"] else []):
+            for relays in _subsets(forwards if p.rules["relays"] else []):
                 yield {"assignment": dict(zip(names, homes, strict=True)), "replicas": replicas, "relays": relays}
 
 
@@ -233,10 +234,9 @@ def _subsets(items: list[Any]) -> list[Any]:
 
 
 def _size(problem: dict[str, Any]) -> float:
-    chips = problem["hardware"]["chips"]
-    copies = sum(row["replicable"] for row in problem["operations"])
-    forwards = sum(bool(row["consumers"]) for row in problem["tensors"]) * problem["hardware"]["rules"]["relays"]
-    return float(chips ** len(problem["operations"]) * 2.0 ** (chips * (copies + forwards)))
+    p = Problem(problem)
+    forwards = sum(bool(row["consumers"]) for row in p.tensors.values()) * p.rules["relays"]
+    return float(p.C ** len(p.operations) * 2.0 ** (p.C * (len(p.replicable) + forwards)))
 
 
 def test_brute_force_finds_what_the_plain_enumeration_finds() -> None:
@@ -244,7 +244,7 @@ def test_brute_force_finds_what_the_plain_enumeration_finds() -> None:
     for seed in range(240):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng, n=1 + seed % 4) if seed % 8 else random_training_instance(rng)
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         if _size(problem) > 1200:
             continue
         valid = (
@@ -272,8 +272,8 @@ def three_on_three() -> tuple[Graph, Hardware]:
 @pytest.mark.parametrize(("replication", "relays"), [(True, False), (False, True)])
 def test_brute_force_uses_replicas_and_relays_as_the_plain_enumeration_does(replication: bool, relays: bool) -> None:
     graph, hardware = three_on_three()
-    without = brute_force(describe(graph, hardware.with_rules(replication=False, relays=False)))[0]
-    problem = describe(graph, hardware.with_rules(replication=replication, relays=relays))
+    without = brute_force(as_given(graph, hardware.with_rules(replication=False, relays=False)))[0]
+    problem = as_given(graph, hardware.with_rules(replication=replication, relays=relays))
     # Nobody reads but forward, so assignments in order are all that can be valid; here they keep it quick.
     valid = (
         cost(problem, answer)["period"]
@@ -289,12 +289,12 @@ def test_brute_force_uses_replicas_and_relays_as_the_plain_enumeration_does(repl
 
 def test_brute_force_says_when_there_is_too_much_to_try() -> None:
     with pytest.raises(OverflowError):
-        brute_force(describe(chain_of([1.0] * 8), package(4, acyclic=False)), limit=50)
+        brute_force(as_given(chain_of([1.0] * 8), package(4, acyclic=False)), limit=50)
 
 
 def test_brute_force_lists_no_sets_of_replicas_before_it_tries_them() -> None:
     """There are 2^18 sets of chips for those of one operation; on 36 chips the list of them filled the memory."""
-    problem = describe(broadcast_mask(), package(19))
+    problem = as_given(broadcast_mask(), package(19))
     tracemalloc.start()
     try:
         with pytest.raises(OverflowError):
@@ -323,9 +323,9 @@ def test_brute_force_lists_no_sets_of_replicas_before_it_tries_them() -> None:
 def test_certify_refuses_a_false_claim(change: dict[str, Any], words: str) -> None:
     graph, hardware = diamond(), package(3)
     answer = answer_of(partition(graph, hardware))
-    certify(describe(graph, hardware), answer)
+    certify(as_given(graph, hardware), answer)
     with pytest.raises(AssertionError, match=words):
-        certify(describe(graph, hardware), answer | copy.deepcopy(change))
+        certify(as_given(graph, hardware), answer | copy.deepcopy(change))
 
 
 def test_certify_refuses_optimal_beyond_the_gap_asked_for() -> None:
@@ -334,7 +334,7 @@ def test_certify_refuses_optimal_beyond_the_gap_asked_for() -> None:
     answer |= {"bound": answer["period"] / 2, "gap": 0.5}
     answer["goals"] = [{"goal": "period", "value": answer["period"], "bound": answer["bound"], "gap": 0.5}]
     with pytest.raises(AssertionError, match="optimal"):
-        certify(describe(graph, hardware), answer)
+        certify(as_given(graph, hardware), answer)
 
 
 # --- the library's own figures --------------------------------------------------------------------------------
@@ -342,12 +342,12 @@ def test_certify_refuses_optimal_beyond_the_gap_asked_for() -> None:
 
 def random_answer(rng: np.random.Generator, problem: dict[str, Any], *, ordered: bool) -> dict[str, Any]:
     """Any homes, replicas and relays, sensible or not."""
-    C = problem["hardware"]["chips"]
-    names = [row["name"] for row in problem["operations"]]
+    p = Problem(problem)
+    C, names = p.C, list(p.operations)
     chips = rng.integers(0, C, len(names))
     chips = np.sort(chips) if ordered else chips
     copies = {name: rng.choice(C, int(rng.integers(0, C + 1)), replace=False) for name in names if rng.random() < 0.3}
-    forwards = [[row["name"], int(c)] for row in problem["tensors"] for c in range(C) if rng.random() < 0.2]
+    forwards = [[t, int(c)] for t in p.tensors for c in range(C) if rng.random() < 0.2]
     homes = dict(zip(names, chips.tolist(), strict=True))
     replicas = {name: sorted(set(further.tolist()) - {homes[name]}) for name, further in copies.items()}
     return {"assignment": homes, "replicas": {k: v for k, v in replicas.items() if v}, "relays": forwards}
@@ -359,7 +359,7 @@ def test_cost_and_rules_agree_with_the_library(copies: bool) -> None:
     for seed in range(400):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng) if seed % 4 else random_training_instance(rng)
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         answer = random_answer(rng, problem, ordered=seed % 3 > 0)
         if not copies:
             answer |= {"replicas": {}, "relays": []}
@@ -384,12 +384,11 @@ def test_cost_and_rules_agree_with_the_library(copies: bool) -> None:
     )
 
 
-def test_what_may_be_replicated_agrees_with_the_library() -> None:
+def test_what_inspect_tells_agrees_with_the_oracle() -> None:
     found = 0
     for seed in range(400):
         graph, hardware = random_instance(np.random.default_rng(seed))
-        problem = describe(graph, hardware)
-        flagged = {row["name"] for row in problem["operations"] if row["replicable"]}
-        assert flagged == replicable(problem), seed
-        found += len(flagged) > 0
+        problem = as_given(graph, hardware)
+        check_description(problem, describe(graph, hardware))
+        found += len(replicable(problem)) > 0
     assert found > 30

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import random_instance
 
@@ -20,7 +21,6 @@ from learned.training.ppo import Settings
 from partition import InvalidInput, load_hardware, partition
 from partition.instance.instance import contract
 from partition.models import build
-from partition.results.description import describe
 from partition.scoring.feasibility import impossible
 
 GRAPH, HARDWARE = build("resnet50"), load_hardware("ring4")
@@ -101,7 +101,7 @@ def test_no_sample_is_better_than_the_optimum(method: Any) -> None:
         if impossible(graph, hardware) is not None:
             continue
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=20_000)
+            best, _ = brute_force(as_given(graph, hardware), limit=20_000)
         except OverflowError:
             continue
         if best is None:

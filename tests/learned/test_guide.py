@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked import as_given
 from instances import answer_of, package, random_instance
 from oracle import certify
 
@@ -23,7 +24,6 @@ from milp.windows.windows import WindowRules
 from partition import InvalidInput, Placement, partition
 from partition.instance.instance import Instance, contract
 from partition.models import build
-from partition.results.description import describe
 from partition.scoring.rules import check
 from partition.stopping import Stop
 
@@ -48,7 +48,7 @@ def test_with_advice_the_solver_proves_the_same_optimum(policy_file: Path) -> No
         if alone.placement is not None:
             assert advised.period == pytest.approx(alone.period, rel=1.01e-4)
             assert advised.bound <= alone.period * (1 + 1e-9)
-        certify(describe(graph, hardware), answer_of(advised))
+        certify(as_given(graph, hardware), answer_of(advised))
 
 
 class _Liar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import long_skip, package, random_instance, random_training_instance
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from milp.ideals.program import best_chain
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.instance.instance import Instance, contract
 from partition.problem.replication import relayable, replicable
-from partition.results.description import describe
 from partition.stopping import Stop
 
 PLACEMENTS = 60
@@ -183,7 +183,7 @@ def around_the_middle(way: str) -> tuple[Graph, Hardware]:
 @pytest.mark.parametrize("way", ["none", "replicable", "incomparable", "empty"])
 def test_a_tensor_may_get_around_a_block_by_a_chip_apart(way: str) -> None:
     graph, hardware = around_the_middle(way)
-    best, _ = brute_force(describe(graph, hardware), limit=1_000_000)
+    best, _ = brute_force(as_given(graph, hardware), limit=1_000_000)
     assert best == (12.0 if way != "none" else 16.0)
     found = partition(graph, hardware, gap=1e-9)
     assert found.status == "optimal" and found.period == pytest.approx(best)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import (
     chain_of,
@@ -24,7 +25,6 @@ from milp.ideals.program import Ideals, best_chain
 from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.instance.instance import Instance, contract
-from partition.results.description import describe
 from partition.stopping import Stop
 
 
@@ -33,7 +33,7 @@ def solved(seed: int) -> tuple[Graph, Hardware, float, np.ndarray] | None:
     rng = np.random.default_rng(seed)
     graph, hardware = random_instance(rng) if seed % 3 else random_training_instance(rng)
     try:
-        best, answer = brute_force(describe(graph, hardware), limit=5_000)
+        best, answer = brute_force(as_given(graph, hardware), limit=5_000)
     except OverflowError:
         return None
     if best is None or answer is None:
@@ -119,7 +119,7 @@ def test_few_cheap_pairs_do_not_excuse_the_rest_of_a_crowd() -> None:
         b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
     b.operation("out", "Op", inputs=[f"t{i}" for i in range(3)], flops=0, bytes_accessed=0)
     graph, hardware = b.build(), package(3, transfers="serial", replication=False)
-    best, _ = brute_force(describe(graph, hardware), limit=5_000)
+    best, _ = brute_force(as_given(graph, hardware), limit=5_000)
     assert best == pytest.approx(7.0)
     instance = contract(graph, hardware)
     crowd = heaviest_crowd(instance)
@@ -256,7 +256,7 @@ def test_paths_through_what_is_left_out_cost_no_more_than_they_do(monkeypatch: p
     for seed in range(120):
         graph, hardware = random_passing_instance(np.random.default_rng(seed))
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=3_000)
+            best, _ = brute_force(as_given(graph, hardware), limit=3_000)
         except OverflowError:
             continue
         instance = contract(graph, hardware)
@@ -322,7 +322,7 @@ def test_the_ideal_of_all_nodes_comes_last_whatever_rounding_does(seed: int) -> 
     """Found by brute force: BLAS sums rows of equal work in different orders, and a bound lay 27% above the optimum."""
     graph, hardware = random_tight_instance(np.random.default_rng(seed))
     hardware = hardware.with_rules(dynamic_memory=False)
-    best, _ = brute_force(describe(graph, hardware), limit=200_000)
+    best, _ = brute_force(as_given(graph, hardware), limit=200_000)
     result = partition(graph, hardware, time_limit=30)
     assert (best is None) == (result.status == "infeasible")
     if best is not None:
@@ -335,7 +335,7 @@ def test_ideals_are_ordered_by_inclusion_where_many_nodes_take_no_time() -> None
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng, n=7, chips=3, topology="memory", unit=float(rng.random()))
         hardware = hardware.with_rules(triangle=False, replication=False, memory=False)
-        best, _ = brute_force(describe(graph, hardware), limit=200_000)
+        best, _ = brute_force(as_given(graph, hardware), limit=200_000)
         instance = contract(graph, hardware)
         chain = best_chain(instance, 10.0 + 2 * (best or 0.0) / instance.unit)
         if chain is not None and best is not None:

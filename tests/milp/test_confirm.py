@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from checked import as_given
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, diamond, package, random_instance, random_mixed_instance
@@ -24,7 +25,6 @@ from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition
 from partition.commands.main import main
 from partition.instance.instance import Instance, contract
-from partition.results.description import describe
 from partition.stopping import Stop
 
 
@@ -86,7 +86,7 @@ def test_what_fits_nowhere_is_confirmed_to_fit_nowhere() -> None:
 def test_a_search_that_proves_too_much_does_not_get_away_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if HiGHS called a threshold infeasible that is not, right at the start."""
     graph, hardware = chain_of([3, 1, 4, 1, 5], size=0.5), package(3, transfers="serial")
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     assert best is not None
 
     def boast(instance: Instance, incumbent: Incumbent, *_: object, **__: object) -> bool:

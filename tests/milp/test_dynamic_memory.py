@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_tight_instance
 from oracle import certify
@@ -15,14 +16,13 @@ from milp.formulation.memory import _ChipMemory
 from milp.formulation.memory_cuts import MemoryCuts
 from partition import Hardware, load_hardware, load_model, partition
 from partition.problem.placement import Placement
-from partition.results.description import describe
 from partition.scoring.rules import violated
 
 
 def agree(seed: int) -> bool:
     """Whether the instance was small enough; fails if the solver and brute force differ."""
     graph, hardware = random_tight_instance(np.random.default_rng(seed))
-    problem = describe(graph, hardware)
+    problem = as_given(graph, hardware)
     try:
         best, _ = brute_force(problem, limit=20_000)
     except OverflowError:
@@ -97,7 +97,7 @@ def test_real_models_with_less_memory_than_their_best_partition_needs(model: str
     need = max(s.peak for s in without.schedules)
     tight = with_sram(hardware, 0.9 * need)
     result = partition(graph, tight, time_limit=30)
-    certify(describe(graph, tight), answer_of(result))
+    certify(as_given(graph, tight), answer_of(result))
     assert result.status == "optimal" and result.period >= without.bound
     assert max(s.peak for s in result.schedules) <= 0.9 * need * (1 + 1e-9)
 
@@ -118,6 +118,6 @@ def test_tight_weights_are_never_misjudged(share: float) -> None:
         kinds = tuple(replace(kind, sram_bytes=weights / chips / share) for kind in hardware.kinds)
         hardware = replace(hardware, kinds=kinds)
         result = partition(graph, hardware, time_limit=30)
-        certify(describe(graph, hardware), answer_of(result))
+        certify(as_given(graph, hardware), answer_of(result))
         fits = share <= (0.95 if chips == 4 else 0.85)
         assert result.status == ("optimal" if fits else "infeasible")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_instance
 from oracle import certify
@@ -18,11 +19,10 @@ from milp.state.incumbent import Incumbent
 from milp.windows.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition
 from partition.instance.instance import contract
-from partition.results.description import describe
 
 
 def best_of(graph: Graph, hardware: Hardware) -> float:
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     assert best is not None
     return best
 
@@ -94,7 +94,7 @@ def test_picoseconds_and_minutes_in_one_graph(spread: float) -> None:
         flops = graph.flops * np.where(rng.random(graph.n) < 0.5, 1e-12 * spread, 1e-12)
         graph = replace(graph, flops=flops, bytes_accessed=np.zeros(graph.n), profiled_times={})
         result = partition(graph, hardware, time_limit=20)
-        certify(describe(graph, hardware), answer_of(result))
+        certify(as_given(graph, hardware), answer_of(result))
         assert result.status in ("optimal", "infeasible")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import highspy
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 
@@ -30,7 +31,6 @@ from partition import (
     load_model,
 )
 from partition.instance.instance import contract
-from partition.results.description import describe
 
 
 def optimum(graph: Graph, hardware: Hardware) -> float | None:
@@ -59,7 +59,7 @@ def test_the_complete_model_agrees_with_brute_force(block: int) -> None:
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng) if seed % 3 else random_training_instance(rng)
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=5_000)
+            best, _ = brute_force(as_given(graph, hardware), limit=5_000)
         except OverflowError:
             continue
         found = optimum(graph, hardware)
@@ -76,7 +76,7 @@ def test_every_rule_alone_on_small_graphs(rule: str, transfers: str) -> None:
     for graph in (diamond(), long_skip(4), broadcast_mask(2)):
         switches = {name: name == rule for name in RULES}
         hardware = package(3, transfers=transfers, **switches)
-        best, _ = brute_force(describe(graph, hardware))
+        best, _ = brute_force(as_given(graph, hardware))
         assert optimum(graph, hardware) == pytest.approx(best, rel=1e-6)
 
 
@@ -95,7 +95,7 @@ def test_weights_far_above_a_chip_spoil_no_memory_row(large: float, shared: bool
     graph, hardware = b.build(), Hardware("two", kinds, (0, 1, 0), Interconnect("memory", 1.0), rules)
     instance = contract(graph, hardware)
     everywhere = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, 2))
-    assert optimum(graph, hardware) == brute_force(describe(graph, hardware))[0]
+    assert optimum(graph, hardware) == brute_force(as_given(graph, hardware))[0]
     largest = max(abs(a) for a in compile_model(build(instance, everywhere)).A.data.tolist())
     assert largest <= 2.0
 
@@ -115,7 +115,7 @@ def test_another_solver_finds_the_same_optimum_in_the_exported_file(tmp_path: Pa
     highs.setOptionValue("output_flag", False)
     highs.readModel(str(path))
     highs.run()
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     assert best is not None
     objective = highs.getInfo().objective_function_value
     assert objective * contract(graph, hardware).unit == pytest.approx(best, rel=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import package, random_instance
 
@@ -13,7 +14,6 @@ from partition.instance.instance import contract
 from partition.instance.orders import diverse_orders
 from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
-from partition.results.description import describe
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.rules import check
 
@@ -44,7 +44,7 @@ def test_the_answer_about_a_threshold_is_brute_forces(seed):
     if not Frontiers.applies(instance):
         pytest.skip("kinds differ, or tensors of the backward pass")
     try:
-        best, _ = brute_force(describe(graph, hardware), limit=20_000)
+        best, _ = brute_force(as_given(graph, hardware), limit=20_000)
     except OverflowError:
         pytest.skip("too large for brute force")
     if not best:
@@ -69,7 +69,7 @@ def test_chips_that_do_not_pay_for_transfers_are_not_charged_for_them(topology):
         b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1, bytes_accessed=0)
     line = b.build()
     hardware = override(package(3, topology=topology, transfers="serial", relays=False), {"free_transfers": True})
-    best, _ = brute_force(describe(line, hardware))
+    best, _ = brute_force(as_given(line, hardware))
     assert best == 1.0  # a chip each, and a tensor takes a link no longer
     instance = contract(line, hardware)
     for program in narrow_frontiers(instance, diverse_orders(instance, np.random.default_rng(0))):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from adversarial import goal_instance
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, chain_of, diamond, package, random_instance
 from oracle import certify, energy, latency
@@ -29,7 +30,6 @@ from partition import (
 from partition.instance.instance import contract
 from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
-from partition.results.description import describe
 from partition.scoring.rules import valid
 
 
@@ -55,7 +55,7 @@ def test_each_goal_alone_and_after_the_period_is_the_least_of_all_assignments(go
         pytest.skip("no valid assignment")
     values = getattr(cost, goal)
     best = partition(graph, hardware, objective=goal, time_limit=30)
-    certify(describe(graph, hardware), answer_of(best))
+    certify(as_given(graph, hardware), answer_of(best))
     assert best.goals[0].value == pytest.approx(values.min(), rel=1e-5, abs=1e-9)
     assert best.goals[0].bound <= values.min() * (1 + 1e-9) + 1e-12
     assert best.status == "optimal"
@@ -85,7 +85,7 @@ def test_the_fewest_chips_for_a_throughput(seed):
 def test_the_independent_checker_agrees_on_energy_and_latency():
     graph, hardware = load_model("unet").graph, load_hardware("ring8")
     result = partition(graph, hardware, objective="period,energy", time_limit=30)
-    problem, answer = describe(graph, hardware), answer_of(result)
+    problem, answer = as_given(graph, hardware), answer_of(result)
     assert answer["goals"][1]["value"] == pytest.approx(energy(problem, answer))
     assert answer["latency"] == pytest.approx(latency(problem, answer))
 
@@ -116,7 +116,7 @@ def test_the_least_period_of_all_can_be_required_whatever_the_gap(seed):
     blur = (0.0, 1e-4, 1e-6)[seed % 3]  # periods that differ by less than any gap
     graph = replace(graph, flops=graph.flops * (1 + blur * rng.integers(0, 4, graph.n)))
     try:
-        best, _ = brute_force(describe(graph, hardware), limit=2000)
+        best, _ = brute_force(as_given(graph, hardware), limit=2000)
     except OverflowError:
         pytest.skip("too large for brute force")
     if not best:
@@ -131,7 +131,7 @@ def test_the_least_period_of_all_can_be_required_whatever_the_gap(seed):
 def test_a_required_period_too_near_to_the_best_is_refused_in_time():
     """No placement has it, which a floating-point solver cannot prove; more time would not help, so none is taken."""
     graph, hardware = random_instance(np.random.default_rng(97))
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     asked = {"throughput": (1 + 1e-6) / best, "gap": 0.3, "work_limit": 60.0}
     try:
         result = partition(graph, hardware, **asked)
@@ -174,7 +174,7 @@ def test_a_throughput_must_be_a_positive_number(throughput):
 
 def least(graph, hardware, goal, **limits):
     """The least value of a goal by brute force."""
-    return brute_force(describe(graph, hardware), goal=goal, limits=limits)[0]
+    return brute_force(as_given(graph, hardware), goal=goal, limits=limits)[0]
 
 
 def test_equal_tensors_relayed_by_different_chips_shorten_the_latency():
@@ -325,7 +325,7 @@ def test_goals_in_a_row_agree_with_brute_force(block):
     compared = 0
     for seed in range(12 * block, 12 * block + 12):
         graph, hardware, objective, throughput = goal_instance(np.random.default_rng(seed))
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         try:
             best, _ = brute_force(problem, limit=3000)
         except OverflowError:

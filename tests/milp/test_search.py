@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, package, random_instance
 from oracle import certify
@@ -30,7 +31,6 @@ from partition import (
     partition,
 )
 from partition.instance.instance import contract
-from partition.results.description import describe
 from partition.stopping import Stop
 
 PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"
@@ -58,7 +58,7 @@ def test_published_optima_are_reached_and_proved(file: str, cpus: int, optimum: 
     source = load_model(str(PLACEMENT_FILES / f"{file}.json"), max_cpus=cpus)
     assert source.hardware is not None
     result = partition(source.graph, source.hardware)
-    certify(describe(source.graph, source.hardware), answer_of(result))
+    certify(as_given(source.graph, source.hardware), answer_of(result))
     assert result.status == "optimal"
     assert result.period == pytest.approx(optimum, rel=2e-5)
 
@@ -67,7 +67,7 @@ def test_published_optima_are_reached_and_proved(file: str, cpus: int, optimum: 
 def test_bert_large_is_proved_optimal(spec: str) -> None:
     graph, hardware = load_model("bert-large").graph, load_hardware(spec)
     result = partition(graph, hardware, time_limit=90)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "optimal" and result.gap <= 1e-4
 
 
@@ -227,7 +227,7 @@ def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
     b.operation("b", "Op", inputs=["a"], outputs={"b": 0.5}, flops=9, bytes_accessed=0)
     b.operation("c", "Op", inputs=["in", "a", "b"], flops=9, bytes_accessed=0)
     graph, hardware = b.build(), package(4, transfers="serial", replication=False)
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     assert partition(graph, hardware).period == pytest.approx(best)
 
 
@@ -238,7 +238,7 @@ def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeyp
     result = partition(graph, hardware, time_limit=30)
     assert result.placement is not None
     assert check(graph, hardware, result.placement) == []
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
 
 
 @pytest.mark.parametrize("transfers", ["serial", "overlapped"])

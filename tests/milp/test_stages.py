@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, chain_of, package, random_instance
 from oracle import certify, cost, energy, latency, traffic
@@ -20,7 +21,6 @@ from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import to_toml
 from partition.problem.placement import Placement
 from partition.problem.routes import find_routes
-from partition.results.description import describe
 from partition.stopping import Stop
 
 SHAPES = [("bichain", 3, 0, 0), ("biring", 4, 0, 0), ("mesh", 4, 2, 2), ("mesh", 3, 1, 3), ("crossbar", 3, 0, 0)]
@@ -39,7 +39,7 @@ def test_bound_and_period_enclose_the_optimum_over_all_places(shape: tuple[str, 
     for seed in range(16):
         rng = np.random.default_rng(seed)
         graph, hardware = _routed(rng, shape, int(rng.integers(2, 5)))
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         try:
             best, _ = brute_force(problem, limit=3_000)
         except OverflowError:
@@ -70,7 +70,7 @@ def test_the_independent_checker_agrees_on_every_cost(shape: tuple[str, int, int
             "relays": [],
             "positions": list(hardware.positions),
         }
-        problem = describe(graph, hardware)
+        problem = as_given(graph, hardware)
         ours = evaluate_placement(graph, hardware, Placement(chips))
         theirs = cost(problem, answer)
         assert ours.period[0] == pytest.approx(theirs["period"])
@@ -137,7 +137,7 @@ def test_the_exact_model_finds_the_best_places_of_all(topology: str, monkeypatch
 def test_a_real_model_on_a_mesh_after_simba_is_proved_optimal() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("simba36")
     result = partition(graph, hardware, time_limit=60)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "optimal"
 
 

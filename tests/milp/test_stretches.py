@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import package, random_stages
 
@@ -12,7 +13,6 @@ import milp.ideals.stretches
 from milp.ideals.stretches import Stretches
 from partition import GraphBuilder
 from partition.instance.instance import contract
-from partition.results.description import describe
 from partition.stopping import Stop
 
 
@@ -42,7 +42,7 @@ def test_no_stretches_disprove_what_there_is(few: int, monkeypatch: pytest.Monke
             rng, stages=int(rng.integers(2, 4)), width=3, chips=int(rng.integers(2, 5)), **rules
         )
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=20_000)
+            best, _ = brute_force(as_given(graph, hardware), limit=20_000)
         except OverflowError:
             continue
         if best is None:
@@ -76,7 +76,7 @@ def test_stretches_that_fit_alone_may_not_fit_together() -> None:
         )
     graph = b.build()
     hardware = package(4, transfers="serial", triangle=False, memory=False, replication=False, relays=False)
-    best, _ = brute_force(describe(graph, hardware), limit=3_000_000)
+    best, _ = brute_force(as_given(graph, hardware), limit=3_000_000)
     assert best is not None
     instance = contract(graph, hardware)
     best /= instance.unit

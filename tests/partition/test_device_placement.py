@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import as_given
 from instances import answer_of
 from oracle import certify
 
@@ -17,7 +18,6 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.readers.device_placement import ACCELERATOR, from_device_placement, read_device_placement
 from partition.readers.load import load_model
-from partition.results.description import describe
 from partition.scoring.cost import evaluate
 from partition.scoring.rules import check
 
@@ -255,7 +255,7 @@ def test_a_node_for_cpus_alone_runs_on_a_cpu_and_without_one_nowhere() -> None:
     data["nodes"][1]["supportedOnFpga"] = False
     graph, hardware = from_device_placement(data, name="tiny")
     result = partition(graph, hardware)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     kinds = answer_of(result)["kinds"]
     assert kinds[result.assignment["node2"]] == "cpu"
     assert result.period == 99 and result.status == "optimal"

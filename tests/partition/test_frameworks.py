@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import as_given
 from instances import answer_of
 from oracle import certify
 
 from partition import Graph, InvalidInput, InvalidModelFile, load_hardware, partition
-from partition.results.description import describe
 
 torch = pytest.importorskip("torch")
 PROGRAMS = importlib.import_module("torch_programs").PROGRAMS
@@ -128,7 +128,7 @@ def test_tied_weights_are_shared_and_names_carry_their_module() -> None:
 def test_an_exported_program_is_partitioned() -> None:
     graph, hardware = Graph.from_torch(exported("encoder")[2]), load_hardware("ring4")
     result = partition(graph, hardware, time_limit=20)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "optimal"
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import joblib
 import psutil
 import pytest
+from checked import as_given
 from instances import answer_of, diamond, package
 from oracle import certify
 
 from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
-from partition.results.description import describe
 from partition.solve.portfolio import _end_local_workers
 from partition.solve.search_once import answer
 
@@ -27,7 +27,7 @@ def test_two_workers_agree_with_one() -> None:
     graph, hardware = load_model("unet").graph, load_hardware("ring8")
     alone = partition(graph, hardware)
     both = partition(graph, hardware, workers=2)
-    certify(describe(graph, hardware), answer_of(both))
+    certify(as_given(graph, hardware), answer_of(both))
     assert (both.status, both.period) == (alone.status, pytest.approx(alone.period))
 
 
@@ -39,14 +39,14 @@ def test_a_dask_cluster_serves_as_well() -> None:
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
     with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
         both = partition(graph, hardware, workers=2)
-    certify(describe(graph, hardware), answer_of(both))
+    certify(as_given(graph, hardware), answer_of(both))
     assert both.status == "optimal"
 
 
 def test_out_of_time_the_best_answer_and_the_best_bound_are_joined() -> None:
     graph, hardware = load_model("randwire").graph, load_hardware("ring8")
     both = partition(graph, hardware, workers=2, time_limit=6)
-    certify(describe(graph, hardware), answer_of(both))
+    certify(as_given(graph, hardware), answer_of(both))
     assert both.status == "feasible" and 0 < both.bound < both.period
 
 
@@ -95,7 +95,7 @@ def test_what_killed_workers_knew_is_the_answer(tmp_path: Path, monkeypatch: pyt
     killer = once_known(tmp_path, 1, kill_workers)
     result = partition(graph, hardware, workers=2, time_limit=120)
     killer.join()
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and 0 < result.bound <= result.period and result.seconds < 90
     assert result.faults == ("a worker process died",)
     assert not list(tmp_path.glob("mcm-partition-*"))
@@ -114,7 +114,7 @@ def test_workers_killed_before_they_knew_anything_leave_it_to_this_process() -> 
     killer.start()
     result = partition(graph, hardware, workers=2, time_limit=60)
     killer.join()
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "optimal" and result.faults == ("a worker process died",)
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_gives_the_best_answer_of_the_workers(tmp_path: Path, monkeypatch
     user = once_known(tmp_path, 1, lambda: signal.raise_signal(signal.SIGINT))
     result = partition(graph, hardware, workers=2, time_limit=120)
     user.join()
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     assert result.interrupted and 0 < result.bound <= result.period and result.seconds < 90
     assert not list(tmp_path.glob("mcm-partition-*"))
 
@@ -138,7 +138,7 @@ def test_a_member_without_memory_does_not_cost_the_answer_of_another(monkeypatch
     monkeypatch.setattr("partition.solve.portfolio.answer", answer_unless_first)
     with joblib.parallel_config(backend="sequential"):
         result = partition(diamond(), package(2), workers=2)
-    certify(describe(diamond(), package(2)), answer_of(result))
+    certify(as_given(diamond(), package(2)), answer_of(result))
     assert result.faults == ("MemoryError in a worker: injected",)
 
 

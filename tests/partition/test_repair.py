@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, chain_of, long_skip, package, random_instance, random_training_instance, residual_block
 from oracle import certify
@@ -14,7 +15,6 @@ from partition.heuristics.decision_levels import Precedence, plan
 from partition.heuristics.repair import Repair, Repaired
 from partition.instance.instance import contract
 from partition.problem.placement import Placement
-from partition.results.description import describe
 from partition.scoring.feasibility import impossible
 
 ROWS = 8
@@ -29,7 +29,7 @@ def certified(graph: Graph, hardware: Hardware, placement: Placement) -> float:
     cost = evaluate_placement(graph, hardware, placement)
     period = float(cost.period[0])
     result = Result(graph, hardware, placement, "feasible", period, 0.0, 0.0, 0, cost=cost)
-    certify(describe(graph, hardware), answer_of(result))
+    certify(as_given(graph, hardware), answer_of(result))
     return period
 
 
@@ -60,7 +60,7 @@ def test_with_the_exact_repair_no_feasible_instance_fails(block: int) -> None:
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng)
         try:
-            best, _ = brute_force(describe(graph, hardware), limit=5_000)
+            best, _ = brute_force(as_given(graph, hardware), limit=5_000)
         except OverflowError:
             continue
         instance = contract(graph, hardware) if impossible(graph, hardware) is None else None

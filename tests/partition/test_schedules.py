@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from checked import as_given
 from instances import answer_of, chain_of, package, random_tight_instance
 from oracle import Problem, peak_of
 
 from partition import GraphBuilder, InvalidHardware, Placement, Rules, check, partition
-from partition.results.description import describe
 from partition.scoring.rules import valid, violated
 from partition.scoring.schedules import ChipWork, WorkModel, schedule
 
@@ -54,7 +54,7 @@ def test_peaks_agree_with_the_independent_checker() -> None:
         result = partition(graph, hardware, time_limit=20)
         if result.placement is None:
             continue
-        problem, answer = Problem(describe(graph, hardware)), answer_of(result)
+        problem, answer = Problem(as_given(graph, hardware)), answer_of(result)
         for row in answer["schedules"]:
             assert row["peak"] == pytest.approx(peak_of(problem, answer, row["chip"], row["order"]))
             assert row["peak"] <= hardware.sram_bytes[row["chip"]] * (1 + 1e-9)
