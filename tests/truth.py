@@ -1,0 +1,526 @@
+"""Every engine asked at the truth: about periods that a placement at hand has, none may say "impossible".
+
+A *case* is a question with its optimum by brute force and valid placements of it, the best one and random ones; the
+oracle says that they are valid and what they cost. An engine is asked about the period of each. It may say "possible"
+or "don't know"; bounds may not lie above it; what it excludes (chips of a node, two nodes on two chips, a set of
+operations on one chip) may not be so in the placement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from exhaustive import brute_force
+from oracle import Problem, broken_rules, cost_of, topological
+from questions import Question, draw
+
+import milp.ideals
+import milp.stretches
+from milp.capacity import BlockCapacity
+from milp.coarsening import transfers
+from milp.crowds import Shares, heaviest_crowd
+from milp.forced_relays import forced_relays
+from milp.formulation import ImpossibleRow, build
+from milp.frontiers import Frontiers, narrow_frontiers
+from milp.goals import pursue
+from milp.highs import compile_model, solve
+from milp.ideals import best_chain
+from milp.memory_cuts import MemoryCuts
+from milp.search import _trivial_bound
+from milp.stages import arrange
+from milp.stretches import Stretches
+from milp.tightening import Tightening
+from milp.windows import WindowRules, Windows
+from partition import Graph, Hardware, InvalidInput, Placement, RefutedBound, partition
+from partition.feasibility import impossible
+from partition.graph import IntArray
+from partition.instance import Instance, contract
+from partition.objectives import parse_goals
+from partition.orders import diverse_orders
+from partition.stopping import Stop
+
+NEXT = 1 + 1e-8
+"""How much longer than the placement's the period is that engines of plain arithmetic are asked about."""
+
+SOLVED = 1 + 1e-5
+"""The same for engines behind which HiGHS stands (MARGIN in milp/thresholds.py)."""
+
+SAFE = 1 + 2e-6
+"""What HiGHS's tolerance is taken off a bound for (BOUND_SAFETY)."""
+
+TRIALS = 20_000
+"""Partial placements beyond which a question is too large for brute force."""
+
+SAMPLES = 12
+"""Random placements tried for each case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A valid placement.
+
+    Attributes
+    ----------
+    placement, hardware : with the kinds and positions that it has.
+    period : by the oracle, in the file's unit.
+    """
+
+    graph: Graph
+    hardware: Hardware
+    placement: Placement
+    period: float
+
+    @cached_property
+    def instance(self) -> Instance:
+        """What the engines work on."""
+        return contract(self.graph, self.hardware.ports_only())
+
+    @property
+    def threshold(self) -> float:
+        """The period in units of the instance."""
+        return self.period / self.instance.unit
+
+    @cached_property
+    def homes(self) -> IntArray:
+        """(N,) chip of each node, -1 where sources moved to their reader lie elsewhere in this placement."""
+        inst, chip = self.instance, self.placement.assignment
+        low = np.full(inst.nodes, self.hardware.chips)
+        high = np.full(inst.nodes, -1)
+        np.minimum.at(low, inst.node_of, chip)
+        np.maximum.at(high, inst.node_of, chip)
+        return np.where(low == high, low, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A question and what is known of it.
+
+    Attributes
+    ----------
+    optimum : least period of all, None if there is no valid placement.
+    truths : valid placements, one of the least period first.
+    broken : random assignments, valid or not.
+    """
+
+    question: Question
+    graph: Graph
+    hardware: Hardware
+    optimum: float | None
+    truths: list[Truth]
+    broken: list[Placement]
+    seed: int
+
+
+def case_of(question: Question, seed: int, *, trials: int = TRIALS) -> Case | None:
+    """The case of a question; None if it is too large for brute force."""
+    graph, hardware = question.read()
+    try:
+        optimum, best = brute_force(question.problem, limit=trials)
+    except OverflowError:
+        return None
+    rng = np.random.default_rng(seed)
+    truths = [] if best is None else [_truth(question, graph, hardware, best)]
+    broken = []
+    for _ in range(SAMPLES):
+        answer = _random_answer(rng, question)
+        broken.append(_placement(graph, hardware, answer))
+        if not question.drawn["dynamic_memory"] and not broken_rules(Problem(question.problem), answer):
+            truths.append(_truth(question, graph, hardware, answer))
+    return Case(question, graph, hardware, optimum, truths, broken, seed)
+
+
+def _random_answer(rng: np.random.Generator, question: Question) -> dict[str, Any]:
+    """Homes along a random topological order, or any."""
+    p = Problem(question.problem)
+    order = topological(p)
+    chips = rng.integers(0, int(rng.integers(1, p.C + 1)), len(order))
+    chips = np.sort(chips) if rng.random() < 0.8 else chips
+    home = dict(zip(order, chips.tolist(), strict=True))
+    grouped: dict[Any, int] = {}
+    for v in order:
+        group = p.operations[v]["group"]
+        if group is not None:
+            home[v] = grouped.setdefault(group, home[v])
+    return {"assignment": home, "replicas": {}, "relays": []}
+
+
+def _placement(graph: Graph, hardware: Hardware, answer: dict[str, Any]) -> Placement:
+    parts = {name: answer[name] for name in ("assignment", "replicas", "relays")}
+    return Placement.from_names(graph, chips=hardware.chips, **parts)
+
+
+def _truth(question: Question, graph: Graph, hardware: Hardware, answer: dict[str, Any]) -> Truth:
+    p = Problem(question.problem)
+    if "kinds" in answer:
+        names = [kind.name for kind in hardware.kinds]
+        p = p.with_kinds(answer["kinds"])
+        hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in answer["kinds"]))
+        if hardware.routed:
+            p.positions = answer["positions"]
+            hardware = replace(hardware, positions=tuple(answer["positions"]))
+    return Truth(graph, hardware, _placement(graph, hardware, answer), float(cost_of(p, answer)["period"]))
+
+
+def at_most(bound: float, truth: float, slack: float = 1e-9, what: str = "bound") -> None:
+    """AssertionError if a bound lies above what there is."""
+    assert bound <= truth * (1 + slack) + 1e-300, f"{what} {bound!r} above {truth!r}"
+
+
+# --- the engines: each returns how many questions it was asked --------------------------------------------------
+
+
+def ask_trivial(case: Case, truth: Truth) -> int:
+    """Work spread evenly, the largest node, pigeonholes."""
+    at_most(_trivial_bound(truth.instance) * (1 - 1e-9), truth.threshold)
+    return 1
+
+
+def ask_feasibility(case: Case, truth: Truth) -> int:
+    """Counting alone must not exclude a placement."""
+    assert impossible(case.graph, case.hardware) is None
+    return 1
+
+
+def ask_windows(case: Case, truth: Truth) -> int:
+    """Each node's chip is in its window."""
+    _inside(WindowRules(truth.instance).windows(truth.threshold * NEXT), truth)
+    return 1
+
+
+def _inside(windows: Windows, truth: Truth, homes: IntArray | None = None) -> None:
+    assert not windows.empty, "windows empty"
+    homes = truth.homes if homes is None else homes
+    out = (homes >= 0) & ((homes < windows.lo) | (homes > windows.hi))
+    assert not out.any(), f"node {int(np.argmax(out))} on chip {homes[out][0]} is outside its window"
+
+
+def ask_separations(case: Case, truth: Truth) -> int:
+    """Neighbours said to share a chip do, and windows over what is left hold the placement."""
+    tight = Tightening(truth.instance, Stop())
+    if tight.separation is None:
+        return 0
+    threshold = truth.threshold * NEXT
+    found = tight.at(threshold)
+    assert not found.rules.windows(threshold).empty, "windows of separations empty"
+    together: dict[int, int] = {}
+    for node, joined in zip(truth.instance.node_of.tolist(), found.instance.node_of.tolist(), strict=True):
+        home = int(truth.homes[node])
+        if home >= 0:
+            assert together.setdefault(joined, home) == home, "neighbours on two chips were joined"
+    return 1
+
+
+def ask_ideals(case: Case, truth: Truth) -> int:
+    """The exact program over ideals."""
+    return _chain(truth, truth.instance)
+
+
+def _chain(truth: Truth, instance: Instance) -> int:
+    chain = best_chain(instance, truth.threshold * NEXT + 1e-300)
+    if chain is None:
+        return 0
+    at_most(chain.period, truth.threshold * NEXT, 1e-8, "chain")
+    return 1
+
+
+def ask_tight_ideals(case: Case, truth: Truth) -> int:
+    """The same with inseparable neighbours joined."""
+    tight = Tightening(truth.instance, Stop())
+    return 0 if tight.separation is None else _chain(truth, tight.at(truth.threshold * NEXT).instance)
+
+
+def ask_levels(case: Case, truth: Truth) -> int:
+    """Ideals on several levels, with more left out than in earnest."""
+    rng = np.random.default_rng(case.seed)
+    limits = sorted(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.1, 0.3, 0.6, 1.0], 3, replace=False))
+    with patched(milp.ideals, TINY=(limits[0],), COARSE=tuple(limits[1:]), FEW=2, COARSER=1, WINDOW=1):
+        return _chain(truth, truth.instance)
+
+
+def ask_round_a_ring(case: Case, truth: Truth) -> int:
+    """Chains whose tensors also go back, round the ring."""
+    hw = truth.hardware
+    if hw.interconnect.topology != "ring" or truth.instance.forward_only or hw.chips == 1:
+        return 0
+    return _chain(truth, truth.instance)
+
+
+def ask_forced_relays(case: Case, truth: Truth) -> int:
+    """Chains where blocks must relay what passes over them."""
+    inst = truth.instance
+    kept = ~inst.replicable
+    if not kept.any() or forced_relays(inst, np.flatnonzero(kept), transfers(inst, kept)) is None:
+        return 0
+    return _chain(truth, inst)
+
+
+def ask_stretches(case: Case, truth: Truth) -> int:
+    """Stretches between waists, at first sight and in full."""
+    few = int(np.random.default_rng(case.seed).choice([5_000, 4, 0]))
+    with (
+        patched(milp.stretches, PART=2.0, FEW_ALIVE=few),
+        patched(milp.ideals, FEW=2, STEP=1, STEPS=(0.1, 0.2, 0.4)),
+    ):
+        stretches = Stretches(truth.instance, 2 * truth.threshold, 0.0)
+        if not stretches.found or not truth.threshold:
+            return 0
+        factors = (NEXT, 1.3)
+        for factor in factors:
+            bound = stretches.ask(truth.threshold * factor, Stop()).bound
+            at_most(bound, truth.threshold, 1e-7, f"stretches at {factor}")
+    return len(factors)
+
+
+def ask_frontiers(case: Case, truth: Truth) -> int:
+    """The program over frontiers, with and without tiny nodes."""
+    inst = truth.instance
+    if not Frontiers.applies(inst):
+        return 0
+    asked = 0
+    with patched_tiny(case):
+        for program in narrow_frontiers(inst, diverse_orders(inst, np.random.default_rng(case.seed))):
+            assert program.decide(truth.threshold * NEXT).possible is not False, "frontiers say impossible"
+            asked += 1
+    return asked
+
+
+def ask_capacity(case: Case, truth: Truth) -> int:
+    """The most compute of a block, and the cheapest block around a node."""
+    inst, hw = truth.instance, truth.instance.hardware
+    if not (hw.identical_chips and (hw.serial or not hw.links)) or not truth.threshold:
+        return 0
+    capacity, stop = BlockCapacity(inst), Stop(20)
+    threshold = truth.threshold * SOLVED
+    most = capacity.most_work(threshold, time_limit=5, stop=stop)
+    _inside(WindowRules(inst).windows(threshold, most), truth)
+    plain = (truth.homes >= 0) & ~inst.replicable
+    if not plain.any():
+        return 1
+    work = np.bincount(truth.homes[plain], weights=inst.fastest[plain], minlength=inst.chips)
+    at_most(float(work.max()), most, 1e-5, "the work of a chip is above the capacity:")
+    node = int(np.random.default_rng(case.seed).choice(np.flatnonzero(plain)))
+    found = capacity.cheapest(node, upper=threshold, time_limit=5, stop=stop)
+    at_most(found.bound, threshold, 2e-6, "cheapest block")
+    return 2
+
+
+def ask_crowds(case: Case, truth: Truth) -> int:
+    """Pigeonholes by work and by the blocks around each node."""
+    inst, hw = truth.instance, truth.instance.hardware
+    crowd = heaviest_crowd(inst)
+    if crowd is None:
+        return 0
+    at_most(crowd.work, truth.threshold, 1e-9, "crowd")
+    if not (hw.identical_chips and (hw.serial or not hw.links)) or not truth.threshold:
+        return 1
+    capacity, shares, stop = BlockCapacity(inst), Shares(inst, crowd), Stop(20)
+    upper = truth.threshold * SOLVED
+    rng = np.random.default_rng(case.seed)
+    for node in rng.permutation(np.flatnonzero(crowd.nodes))[:3].tolist():
+        shares.ask(node, capacity, upper=upper, time_limit=5, stop=stop)
+        at_most(min(shares.bound(), upper), upper, 4e-6, "shares")
+    shares.ask_together(capacity, upper=upper, time_limit=5, stop=stop)
+    at_most(shares.bound(), upper, 4e-6, "shares together")
+    return 3
+
+
+def ask_formulation(case: Case, truth: Truth) -> int:
+    """The placement keeps the rows of the model over its own homes."""
+    homes = truth.homes
+    if (homes < 0).any():
+        return 0
+    return _rows_hold(truth.instance, Windows(homes, homes), truth.threshold * SOLVED)
+
+
+def ask_thresholds(case: Case, truth: Truth) -> int:
+    """The model over the windows of the threshold has a solution."""
+    tight = Tightening(truth.instance, Stop()).at(truth.threshold * SOLVED)
+    windows = tight.rules.windows(truth.threshold * SOLVED)
+    assert not windows.empty, "windows empty"
+    return _rows_hold(tight.instance, windows, truth.threshold * SOLVED)
+
+
+def _rows_hold(instance: Instance, windows: Windows, threshold: float) -> int:
+    if not threshold:
+        return 0
+    try:
+        model = compile_model(build(instance, windows, upper=threshold), Stop())
+    except ImpossibleRow as error:
+        raise AssertionError("a row cannot hold") from error
+    narrowed = model.narrowed(windows, period=threshold)
+    assert narrowed is not None, "narrowed to nothing"
+    outcome = solve(narrowed, time_limit=10, stop=Stop(10), minimise=False)
+    assert outcome.status != "infeasible", "HiGHS says infeasible"
+    return int(outcome.x is not None)
+
+
+def ask_memory_cuts(case: Case, truth: Truth) -> int:
+    """What placements that break the memory rules teach holds for those that keep them."""
+    cuts = MemoryCuts(case.graph, truth.hardware)
+    for placement in case.broken:
+        cuts.learn(placement)
+    capacity = truth.hardware.sram_bytes
+    runs = {*enumerate(truth.placement.assignment.tolist()), *map(tuple, truth.placement.replicas.tolist())}
+    relays = set(map(tuple, truth.placement.relays.tolist()))
+    for cut, c in itertools.product(cuts.known, range(truth.hardware.chips)):
+        if capacity[c] <= cut.capacity:
+            total = sum((v, c) in runs for v in cut.on.tolist()) - sum((v, c) in runs for v in cut.off.tolist())
+            total += sum((t, c) in relays for t in cut.relays.tolist())
+            assert total <= len(cut.on) + len(cut.relays) - 1, "a cut excludes a valid placement"
+    return len(cuts.known)
+
+
+def ask_stages(case: Case, truth: Truth) -> int:
+    """Stages stand on every chip once, and moving them makes nothing worse."""
+    if not (truth.hardware.routed and truth.hardware.identical_chips):
+        return 0
+    start = replace(truth.hardware, positions=())
+    moved = arrange(case.graph, start, truth.placement, stop=Stop(20))
+    assert sorted(moved.stage_positions) == list(range(moved.chips))
+    p = Problem(case.question.problem).with_kinds([moved.kinds[k].name for k in moved.kind_of_chip])
+    answer = {"assignment": dict(zip(case.graph.names, truth.placement.assignment.tolist(), strict=True))}
+    answer |= {"replicas": {}, "relays": []}
+    for v, c in truth.placement.replicas.tolist():
+        answer["replicas"].setdefault(case.graph.names[v], []).append(c)
+    p.positions = list(moved.stage_positions)
+    after = cost_of(p, answer)["period"]
+    if len(case.graph.names) and case.optimum is not None:
+        assert after >= case.optimum * (1 - 1e-9), "better than the best"
+    if moved.chips <= 9:
+        assert after <= truth.period * (1 + 1e-5), f"positions of period {truth.period} exist, found {after}"
+    return 1
+
+
+PER_TRUTH: dict[str, Callable[[Case, Truth], int]] = {
+    "trivial bounds": ask_trivial,
+    "feasibility": ask_feasibility,
+    "windows": ask_windows,
+    "separations": ask_separations,
+    "ideals": ask_ideals,
+    "ideals, separated": ask_tight_ideals,
+    "levels": ask_levels,
+    "chains round a ring": ask_round_a_ring,
+    "forced relays": ask_forced_relays,
+    "stretches": ask_stretches,
+    "frontiers": ask_frontiers,
+    "capacity": ask_capacity,
+    "crowds": ask_crowds,
+    "formulation": ask_formulation,
+    "thresholds": ask_thresholds,
+    "memory cuts": ask_memory_cuts,
+    "stages": ask_stages,
+}
+"""Engines asked about every placement."""
+
+
+def ask_whole(case: Case) -> int:
+    """The whole search."""
+    result = partition(case.graph, case.hardware, time_limit=60)
+    if case.optimum is None:
+        assert result.status == "infeasible", f"{result.status}, yet there is no valid placement"
+        return 1
+    assert result.status != "infeasible", f"infeasible, yet {case.optimum} can be had"
+    at_most(result.bound, case.optimum)
+    assert result.period >= case.optimum * (1 - 1e-9)
+    return 1
+
+
+def ask_kind_orders(case: Case) -> int:
+    """The whole search where the kinds may stand in any order."""
+    if case.hardware.kind_order == "fixed" or case.hardware.identical_chips:
+        return 0
+    return ask_whole(case)
+
+
+def ask_goals(case: Case) -> int:
+    """Another goal, within the period of a placement at hand."""
+    rng = np.random.default_rng(case.seed)
+    goal = str(rng.choice(["traffic", "energy", "latency", "chips"]))
+    try:
+        parse_goals(goal, case.graph, case.hardware)
+    except InvalidInput:
+        return 0
+    if not case.truths:
+        return 0
+    truth = case.truths[int(rng.integers(0, len(case.truths)))]
+    limit = truth.period * float(rng.choice([1 + 1e-9, 1.5]))
+    least, _ = brute_force(case.question.problem, goal=goal, limits={"period": limit * (1 + 1e-9)})
+    assert least is not None
+    _, (reached,) = pursue(case.graph, truth.hardware, truth.placement, [goal], limit, gap=1e-4, stop=Stop(20), seed=0)
+    at_most(reached.bound, least, 1e-9, goal)
+    assert reached.value >= least * (1 - 3e-8), f"{goal}: {reached.value} below the least, {least}"
+    return 1
+
+
+PER_CASE: dict[str, Callable[[Case], int]] = {
+    "whole search": ask_whole,
+    "kind orders": ask_kind_orders,
+    "goals": ask_goals,
+}
+"""Engines asked once."""
+
+
+@contextlib.contextmanager
+def patched(module: Any, **values: Any) -> Iterator[None]:
+    """Within, constants of a module have other values."""
+    before = {name: getattr(module, name) for name in values}
+    for name, value in values.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
+
+
+def patched_tiny(case: Case) -> contextlib.AbstractContextManager[None]:
+    """Frontiers with nodes left out that are not so tiny."""
+    import milp.frontiers
+
+    return patched(milp.frontiers, TINY=(0.0, float(np.random.default_rng(case.seed).choice([1e-2, 0.3, 1.0]))))
+
+
+@dataclass
+class Tally:
+    """Questions asked of each engine, and what went wrong: (engine, seed, what)."""
+
+    asked: dict[str, int]
+    wrong: list[tuple[str, int, str]]
+    cases: int = 0
+    pairs: set[tuple[str, str]] | None = None
+
+
+def examine(seed: int, tally: Tally, engines: set[str], **pinned: Any) -> None:
+    """Draw a question, ask the engines, note every answer that the truth contradicts."""
+    question = draw(np.random.default_rng(seed), **pinned)
+    try:
+        case = case_of(question, seed)
+    except InvalidInput as refused:
+        tally.wrong.append(("reading", seed, str(refused)))
+        return
+    if case is None:
+        return
+    tally.cases += 1
+    if tally.pairs is not None:
+        tally.pairs |= question.pairs()
+    for name, ask in PER_CASE.items():
+        if name in engines:
+            _note(tally, name, seed, lambda ask=ask: ask(case))  # type: ignore[misc]
+    for truth, (name, ask_one) in itertools.product(case.truths, PER_TRUTH.items()):
+        if name in engines:
+            _note(tally, name, seed, lambda ask=ask_one, truth=truth: ask(case, truth))  # type: ignore[misc]
+
+
+def _note(tally: Tally, name: str, seed: int, ask: Callable[[], int]) -> None:
+    try:
+        tally.asked[name] = tally.asked.get(name, 0) + ask()
+    except (Exception, RefutedBound) as error:
+        entry = (name, seed, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        if entry not in tally.wrong:
+            tally.wrong.append(entry)
