@@ -64,13 +64,7 @@ def judge(
     graph: Any, hardware: Any, result: Any, *, gap: float = 1e-4, throughput: float | None = None, trials: int = 0
 ) -> None:
     """AssertionError unless the answer, read from its JSON, passes the checker and, if small, brute force."""
-<<<<<<< HEAD
-    from partition.results.description import describe
-
-    problem, answer = describe(graph, hardware), json.loads(result.to_json())
-=======
     problem, answer = as_given(graph, hardware), json.loads(result.to_json())
->>>>>>> 957e593 (The oracle reads what the user gave, the graph's JSON and the hardware's TOML, and derives every figure itself)
     certify(problem, answer, gap_asked=max(gap, RESOLUTION), throughput=throughput)
     if not trials:
         return

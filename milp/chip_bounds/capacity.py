@@ -149,5 +149,9 @@ class BlockCapacity:
 
 
 def _three_chips(hw: Hardware) -> Hardware:
-    kind = hw.kind_of_chip[0]
-    return replace(hw, kind_of_chip=(kind, kind, kind), rules=replace(hw.rules, relays=False, triangle=False))
+    """A package of three of the chips; a single chip that stands in a mesh of one, say, has ports all the same."""
+    kind, link = hw.kind_of_chip[0], hw.interconnect
+    if link.topology in ROUTED:
+        link = replace(link, topology="crossbar", rows=0, columns=0)
+    rules = replace(hw.rules, relays=False, triangle=False)
+    return replace(hw, kind_of_chip=(kind, kind, kind), interconnect=link, positions=(), rules=rules)

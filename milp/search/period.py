@@ -332,7 +332,9 @@ def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
     while learned < len(incumbent.cuts) and not (incumbent.known or stop()):
         learned = len(incumbent.cuts)
         try:
-            model = compile_model(build(instance, windows, cuts=incumbent.cuts.known), stop)
+            # Any period will do; named, it is what times are counted in, however far transfers are beyond compute.
+            model = build(instance, windows, upper=instance.longest, cuts=incumbent.cuts.known)
+            model = compile_model(model, stop)
         except ImpossibleRow:
             return False
         outcome = solve(model, time_limit=stop.remaining, stop=stop, minimise=False)

@@ -119,6 +119,11 @@ class Instance:
         return np.asarray(np.where(self.supported, self.time, np.inf)[present].min(axis=0))
 
     @cached_property
+    def longest(self) -> float:
+        """A period that no placement exceeds: every chip runs all nodes, receives and sends every tensor."""
+        return float(self.time.max(axis=0).sum() + 2 * self.tau.sum()) or 1.0
+
+    @cached_property
     def energy(self) -> FloatArray:
         """(K, N) joules of each node on each chip kind."""
         graph, kinds = self.graph, self.hardware.kinds
