@@ -38,7 +38,7 @@ class NearestPlacement:
 
     def __call__(self, probabilities: FloatArray) -> Placement | None:
         """The most probable placement found for ``probabilities`` (N, C); None if there is none, or none in time."""
-        inst, stop = self.instance, Stop(self.time_limit)
+        inst, stop = replace(self.instance, hardware=self.instance.hardware.ports_only()), Stop(self.time_limit)
         windows = WindowRules(inst).windows(self.threshold)
         if windows.empty:
             return None

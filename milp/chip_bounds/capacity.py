@@ -14,7 +14,25 @@ from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
 from partition.problem.hardware import Hardware
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="block capacity",
+    claims="the most compute of a chip, the least load of a chip with given nodes",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS "
+        "FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+        Feature.MIXED_KINDS: "one block stands for every chip",
+        Feature.FREE_ORDER: "one block stands for every chip",
+    },
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +75,12 @@ class BlockCapacity:
         self._model: MatrixModel | None = None
         self._covers = 0.0
         self._known: list[tuple[float, float]] = []
+
+    @staticmethod
+    def applies(instance: Instance) -> bool:
+        """Every chip is such a block, and what it sends and receives counts for the chip itself."""
+        hw = instance.hardware
+        return SCOPE.admits(instance.features) and (hw.serial or not hw.links)
 
     def most_work(self, threshold: float, *, time_limit: float, stop: Stop) -> float:
         """Upper bound on one block's compute within ``threshold``, both in units of the instance."""

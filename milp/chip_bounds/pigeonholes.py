@@ -9,7 +9,24 @@ import numpy as np
 from milp.chip_bounds.capacity import BlockCapacity, alone
 from partition.arrays import BoolArray
 from partition.instance.instance import Instance
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="crowds",
+    claims="what some chip holds of heavy nodes, and what that costs",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+    },
+)
+
 
 MOST_IN_CROWD = 100
 """Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
@@ -31,7 +48,9 @@ class Crowd:
 
 
 def heaviest_crowd(instance: Instance) -> Crowd | None:
-    """The crowd of most work, by the pigeonhole principle; None if there are no more nodes than chips."""
+    """The crowd of most work, by the pigeonhole principle; None if no chip must hold two."""
+    if not SCOPE.admits(instance.features):
+        return None
     chips = instance.chips
     order = np.argsort(-np.where(instance.replicable, -1.0, instance.fastest), kind="stable")
     order = order[: int((~instance.replicable).sum())]

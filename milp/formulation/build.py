@@ -29,6 +29,23 @@ from milp.formulation.memory_cuts import MemoryCut
 from milp.formulation.pyomo_import import pyo
 from milp.windows.windows import Windows
 from partition.instance.instance import BEYOND, Instance
+from partition.features import ABSORBED, PORTS_FOR_ROUTES, Feature, Scope, named
+
+SCOPE = Scope(
+    engine="the model",
+    claims="HiGHS: whether some placement has a period, or the least value of a goal",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY"
+    ),
+    refuses={
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+        Feature.CHIPS: "each number of chips is a package of its own",
+    },
+)
+
 
 Goal = Literal["period", "traffic", "energy", "latency"]
 """What a model minimises."""
@@ -146,6 +163,12 @@ class ModelBuilder:
         cuts: Sequence[MemoryCut],
     ) -> None:
         self.goals, self.caps = {goal, *caps}, caps
+        refused = inst.features - SCOPE.covers
+        if refused:
+            names = ", ".join(sorted(feature.value for feature in refused))
+            raise InvalidInput(
+                f"the model has no rows for {names}; take a package without, with topology crossbar, say"
+            )
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
         self.limited = range(inst.chips) if limited is None else limited

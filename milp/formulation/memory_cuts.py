@@ -22,6 +22,19 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.rules import MEMORY_SLACK
 from partition.scoring.schedules import ChipWork, WorkModel, schedule
+from partition.features import ABSORBED, Scope, named
+
+SCOPE = Scope(
+    engine="memory cuts",
+    claims="sets of operations that no chip holds",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS"
+    ),
+)
+
 
 LEARNT = ("memory", "dynamic_memory")
 """Rules whose violations teach cuts."""

@@ -21,7 +21,28 @@ from milp.ideals.leaving_out import tiny_nodes
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
 from partition.order import topological_order
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="frontiers",
+    claims="whether some placement has a period",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC NO_SKIPPING SKIPPING TRIANGLE "
+        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+        Feature.ANY_ORDER: "the chip graph may have cycles",
+        Feature.RELAYS: "relays change who sends to whom",
+        Feature.MIXED_KINDS: "chips carry no numbers",
+        Feature.FREE_ORDER: "chips carry no numbers",
+        Feature.FREE_EDGES: "every transfer counts for the triangle rule there",
+    },
+)
+
 
 ROW_LIMIT = 400_000
 """Most partial placements kept after one node; beyond it the question is given up."""
@@ -126,9 +147,8 @@ class Frontiers:
 
     @staticmethod
     def applies(instance: Instance) -> bool:
-        """Identical chips, everything flows forward, and no relays to weigh."""
-        hw = instance.hardware
-        return hw.identical_chips and hw.rules.acyclic and instance.forward_only and not hw.relays_allowed
+        """Identical chips, every edge constrains, and no relays to weigh."""
+        return SCOPE.admits(instance.features) and instance.forward_only
 
     # --- what each step does ---------------------------------------------------------------------------------
 

@@ -23,6 +23,24 @@ from numpy.typing import NDArray
 from milp.ideals.leaving_out import Transfers
 from partition.arrays import BoolArray, IntArray
 from partition.instance.instance import Instance
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
+
+SCOPE = Scope(
+    engine="forced relays",
+    claims="tensors that a block must relay",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC NO_SKIPPING SKIPPING TRIANGLE "
+        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS "
+        "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+        Feature.ANY_ORDER: "chips before a block are not before it in the chip graph",
+    },
+)
+
 
 LIMIT = 100_000_000
 """Most entries (nodes x tensors) worth looking at."""
@@ -68,7 +86,7 @@ def forced_relays(instance: Instance, nodes: IntArray, moved: Transfers) -> Forc
     """
     hw = instance.hardware
     rules = hw.rules
-    if not (rules.triangle and rules.acyclic) or instance.triangle_by_relays or instance.chips < 3:
+    if not (rules.triangle and SCOPE.admits(instance.features)) or instance.triangle_by_relays or instance.chips < 3:
         return None
     if (hw.relays_allowed and not rules.no_skipping) or instance.nodes * max(len(moved.tau), 1) > LIMIT:
         return None

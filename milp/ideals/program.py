@@ -32,7 +32,24 @@ from milp.ideals.leaving_out import kept_nodes, transfers
 from milp.ideals.pairs import MANY, Candidates, Reach
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="ideals",
+    claims="the least period of a chain of blocks",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+    },
+)
+
 
 IDEAL_LIMIT = 60_000
 """Most ideals worth enumerating."""
@@ -102,7 +119,7 @@ class Elsewhere:
 def best_chain(
     instance: Instance, threshold: float, *, stop: Stop | None = None, ideal_limit: int = IDEAL_LIMIT
 ) -> Chain | None:
-    """The best chain of ideals with a period below ``threshold``, or None if there are too many ideals.
+    """The best chain of ideals with a period below ``threshold``; None if there are too many, or they do not apply.
 
     Parameters
     ----------
@@ -110,6 +127,8 @@ def best_chain(
     stop : asked now and then; True gives up (None).
     """
     stop = stop or Stop()
+    if not Ideals.applies(instance):
+        return None
     return Ideals(instance.within(threshold), threshold, stop, ideal_limit).best_chain(threshold, stop)
 
 
@@ -137,6 +156,11 @@ class Ideals:
         self.always = np.zeros(instance.nodes, dtype=bool) if always is None else always
         found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
         self.levels = [Level(instance, kept, words) for kept, words in found]  # finest first
+
+    @staticmethod
+    def applies(instance: Instance) -> bool:
+        """Whether chips in order cut what the instance contains into blocks."""
+        return SCOPE.admits(instance.features)
 
     def _all_of(self, kept: Kept, limit: int, stop: Stop) -> NDArray[np.uint64] | None:
         crossing = Crossing(transfers(self.instance, kept.node), self.most) if self.instance.links_carry_cuts else None

@@ -23,7 +23,24 @@ from milp.ideals.leaving_out import segments
 from milp.ideals.program import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
 from partition.arrays import BoolArray
 from partition.instance.instance import Instance
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="stretches",
+    claims="what parts of the graph between waists take of the chips",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+    },
+)
+
 
 STRETCHES = 3
 """Most stretches looked at, the heaviest ones."""
@@ -120,6 +137,11 @@ class Stretches:
         self.usage = [s.work for s in self.found]  # of the threshold asked about
         self._seen = self._elsewhere(0)
         self._rate = 0.0  # seconds for a unit of effort, once measured
+
+    @staticmethod
+    def applies(instance: Instance) -> bool:
+        """Whether what passes a waist is known."""
+        return SCOPE.admits(instance.features)
 
     def _stretch(self, nodes: BoolArray) -> Stretch:
         waists, inside = np.flatnonzero(self.waists), np.flatnonzero(nodes)

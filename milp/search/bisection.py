@@ -94,8 +94,7 @@ class Thresholds:
         self.advice, self.tightening = advice, tightening
         self.instance = instance = tightening.original
         self.incumbent, self.stop, self.rng, self.seed = incumbent, stop, rng, seed
-        hw = instance.hardware
-        self.capacity = BlockCapacity(instance) if hw.identical_chips and (hw.serial or not hw.links) else None
+        self.capacity = BlockCapacity(instance) if BlockCapacity.applies(instance) else None
         self.tabu = Tabu(instance, tightening.known[0].rules, rng) if Tabu.applies(instance) else None
         crowd = heaviest_crowd(instance) if self.capacity is not None else None
         self.shares = Shares(instance, crowd) if crowd is not None else None

@@ -29,7 +29,24 @@ from partition.problem.placement import Placement
 from partition.scoring.cost import CostModel
 from partition.scoring.goals import Reached, reached_by, value_of
 from partition.scoring.rules import check
+from partition.features import ABSORBED, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="goals",
+    claims="the least value of a goal within a period",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS"
+    ),
+    refuses={
+        Feature.ROUTES: "it depends on the places of the stages",
+        Feature.FREE_ORDER: "the model has the chips in one order, and says nothing of others",
+    },
+)
+
 
 ROUNDING = 1e-9
 """Relative allowance when a placement is held against a limit that another placement set."""
@@ -68,6 +85,7 @@ class GoalSearch:
         self.used = used
         self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
         self.graph, self.hw = instance.graph, instance.hardware
+        self.covered = SCOPE.admits(instance.features | {Feature(f"goal {goal}")})
         self.model = CostModel(self.graph, self.hw)
         self.cuts = MemoryCuts(self.graph, self.hw)
         self.placement = placement
@@ -187,11 +205,8 @@ class GoalSearch:
         return self.value < before
 
     def _prove(self, bound: float, *, within: float = 0.0) -> None:
-        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it.
-
-        The model has the chips in one order, so it says nothing of others where their order is free.
-        """
-        if not (self.hw.identical_chips or self.hw.kind_order == "fixed"):
+        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it."""
+        if not self.covered:
             return
         safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
         self.bound = max(self.bound, min(safe, self.value))

@@ -17,7 +17,23 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
+from partition.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="kind orders",
+    claims="a bound for every order of the kinds",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+    },
+)
+
 
 ORDER_LIMIT = 300
 """Most different orders of the kinds."""

@@ -238,6 +238,8 @@ def _ideals(instance: Instance, incumbent: Incumbent, stop: Stop, limit: int = I
 
 def _stretches(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Where all ideals are too many: those of the stretches of the graph, below one period after the other."""
+    if not Stretches.applies(instance):
+        return
     incumbent.enter("stretches")
     part = stop.limited(STRETCH_SHARE * stop.remaining)
     high = incumbent.upper * (1 - EXACTNESS)

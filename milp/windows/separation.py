@@ -19,7 +19,27 @@ from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance, contract
 from partition.instance.orders import diverse_orders
 from partition.order import components
+from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
+
+SCOPE = Scope(
+    engine="separations",
+    claims="neighbours that share a chip within a period",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING OVERLAPPED SERIAL ACYCLIC NO_SKIPPING SKIPPING TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY "
+        "REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES "
+        "ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+        Feature.ROUTES: PORTS_FOR_ROUTES,
+        Feature.CROSSBAR: "there are no links",
+        Feature.MAIN_MEMORY: "there are no links",
+        Feature.ANY_ORDER: "the chips up to a link hold no ideal",
+    },
+)
+
 
 SCALE = 1e6
 """Integer units of flow per unit of the instance; capacities are rounded down, which keeps cuts on the safe side."""
@@ -54,7 +74,12 @@ class Separation:
     @staticmethod
     def applies(instance: Instance) -> bool:
         """There are links, and everything moves forward over them."""
-        return instance.links_carry_cuts and instance.chips > 1 and len(instance.edges) > 0
+        return (
+            SCOPE.admits(instance.features)
+            and instance.links_carry_cuts
+            and instance.chips > 1
+            and len(instance.edges) > 0
+        )
 
     def tightened(self, threshold: float, stop: Stop, *, seconds: float) -> Instance:
         """The instance with inseparable neighbours contracted: it has every placement of period ``<= threshold``."""

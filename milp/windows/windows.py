@@ -15,6 +15,22 @@ from numpy.typing import NDArray
 
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
+from partition.features import ABSORBED, PERIOD_ALONE, Scope, named
+
+SCOPE = Scope(
+    engine="windows",
+    claims="chips on which each node can be within a period",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={
+        **PERIOD_ALONE,
+    },
+)
+
 
 SLACK = 1e-9
 """Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""
@@ -118,6 +134,8 @@ class WindowRules:
         """
         inst = self.instance
         chips = inst.chips
+        if not SCOPE.admits(inst.features):
+            return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
         work = min(threshold, block_work if block_work is not None else threshold) * (1 + SLACK)
         windows = self._able(work)
         prices = self._prices if np.isfinite(work) else []

@@ -13,6 +13,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.replication import relayable, replicable
+from partition.features import Feature, features_of
 
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
@@ -117,6 +118,11 @@ class Instance:
         """(N,) time of each node on the kind of the package that runs it fastest."""
         present = np.unique(self.hardware.kind_array())
         return np.asarray(np.where(self.supported, self.time, np.inf)[present].min(axis=0))
+
+    @cached_property
+    def features(self) -> frozenset[Feature]:
+        """What the question contains, for engines to look up in what they cover."""
+        return features_of(self)
 
     @cached_property
     def longest(self) -> float:

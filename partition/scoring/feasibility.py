@@ -8,6 +8,18 @@ from partition.errors import Infeasible
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.scoring.rules import MEMORY_SLACK
+from partition.features import ABSORBED, Scope, named
+
+SCOPE = Scope(
+    engine="counting",
+    claims="that no placement is valid",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
+        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS"
+    ),
+)
 
 
 def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
