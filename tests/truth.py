@@ -292,8 +292,8 @@ def ask_frontiers(case: Case, truth: Truth) -> int:
 
 def ask_capacity(case: Case, truth: Truth) -> int:
     """The most compute of a block, and the cheapest block around a node."""
-    inst, hw = truth.instance, truth.instance.hardware
-    if not (hw.identical_chips and (hw.serial or not hw.links)) or not truth.threshold:
+    inst = truth.instance
+    if not BlockCapacity.applies(inst) or not truth.threshold:
         return 0
     capacity, stop = BlockCapacity(inst), Stop(20)
     threshold = truth.threshold * SOLVED
@@ -312,12 +312,12 @@ def ask_capacity(case: Case, truth: Truth) -> int:
 
 def ask_crowds(case: Case, truth: Truth) -> int:
     """Pigeonholes by work and by the blocks around each node."""
-    inst, hw = truth.instance, truth.instance.hardware
+    inst = truth.instance
     crowd = heaviest_crowd(inst)
     if crowd is None:
         return 0
     at_most(crowd.work, truth.threshold, 1e-9, "crowd")
-    if not (hw.identical_chips and (hw.serial or not hw.links)) or not truth.threshold:
+    if not BlockCapacity.applies(inst) or not truth.threshold:
         return 1
     capacity, shares, stop = BlockCapacity(inst), Shares(inst, crowd), Stop(20)
     upper = truth.threshold * SOLVED

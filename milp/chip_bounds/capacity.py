@@ -78,9 +78,12 @@ class BlockCapacity:
 
     @staticmethod
     def applies(instance: Instance) -> bool:
-        """Every chip is such a block, and what it sends and receives counts for the chip itself."""
+        """Every chip is such a block, and what it sends and receives counts for the chip itself.
+
+        A single chip has no others beside it, and may be of a package that three could not have.
+        """
         hw = instance.hardware
-        return SCOPE.admits(instance.features) and (hw.serial or not hw.links)
+        return SCOPE.admits(instance.features) and instance.chips > 1 and (hw.serial or not hw.links)
 
     def most_work(self, threshold: float, *, time_limit: float, stop: Stop) -> float:
         """Upper bound on one block's compute within ``threshold``, both in units of the instance."""
@@ -173,9 +176,5 @@ class BlockCapacity:
 
 
 def _three_chips(hw: Hardware) -> Hardware:
-    """A package of three of the chips; a single chip that stands in a mesh of one, say, has ports all the same."""
-    kind, link = hw.kind_of_chip[0], hw.interconnect
-    if link.topology in ROUTED:
-        link = replace(link, topology="crossbar", rows=0, columns=0)
-    rules = replace(hw.rules, relays=False, triangle=False)
-    return replace(hw, kind_of_chip=(kind, kind, kind), interconnect=link, positions=(), rules=rules)
+    kind = hw.kind_of_chip[0]
+    return replace(hw, kind_of_chip=(kind, kind, kind), rules=replace(hw.rules, relays=False, triangle=False))

@@ -167,7 +167,7 @@ class ModelBuilder:
         if refused:
             names = ", ".join(sorted(feature.value for feature in refused))
             raise InvalidInput(
-                f"the model has no rows for {names}; take a package without, with topology crossbar, say"
+                f"the model has no rows for {names}; take a package with topology crossbar, say"
             )
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)

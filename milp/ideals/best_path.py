@@ -61,20 +61,17 @@ def best_path(hw: Hardware, pairs: Pairs, ideals: int, threshold: float) -> Path
         return None
     if pairs.returned is None:
         return Path(fastest.value, *fastest.path())
-    low, high, best = fastest.value, threshold * (1 - PRECISION), None
+    low, high, best = fastest.value, threshold, None
     tried = low
-    while True:
+    while best is None or high - low > PRECISION * high:
         layers = _within(hw, pairs, tried, ideals)
         if layers.value * (1 - SLACK) <= tried:
             high, best = tried, layers
+        elif tried == high:
+            return None
         else:
             low = tried
-        if best is None and tried == high:
-            return None
-        if high - low <= PRECISION * high:
-            break
         tried = high if best is None else (low + high) / 2
-    assert best is not None
     return Path(low, *best.path())
 
 

@@ -288,8 +288,8 @@ def _nodes(graph: Graph, hardware: Hardware, times: FloatArray) -> IntArray:
     if _free_sources_may_move(graph, hardware):
         links.append(_free_source_links(graph, hardware, times))
     label = components(graph.n, np.concatenate(links, axis=1), "weak")
-    if hardware.rules.acyclic:
-        bound = _bound(hardware, graph.edge_constrains)
+    bound = _bound(hardware, graph.edge_constrains)
+    if hardware.rules.acyclic or bound.any():  # a chain of one chip has the rule off at times
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
         label = components(int(label.max()) + 1, quotient, "strong")[label]
         quotient = np.stack([label[graph.edge_source[bound]], label[graph.consumers[bound]]])
