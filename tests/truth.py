@@ -455,7 +455,9 @@ def ask_goals(case: Case) -> int:
     limit = truth.period * float(rng.choice([1 + 1e-9, 1.5]))
     least, _ = brute_force(case.question.problem, goal=goal, limits={"period": limit * (1 + 1e-9)})
     assert least is not None
-    _, (reached,) = pursue(case.graph, truth.hardware, truth.placement, [goal], limit, gap=1e-4, stop=Stop(20), seed=0)
+    _, (reached,) = pursue(
+        case.graph, truth.hardware, truth.placement, [goal], [], period_limit=limit, gap=1e-4, stop=Stop(20), seed=0
+    )
     at_most(reached.bound, least, 1e-9, goal)
     assert reached.value >= least * (1 - 3e-8), f"{goal}: {reached.value} below the least, {least}"
     return 1

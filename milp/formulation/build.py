@@ -166,9 +166,7 @@ class ModelBuilder:
         refused = inst.features - SCOPE.covers
         if refused:
             names = ", ".join(sorted(feature.value for feature in refused))
-            raise InvalidInput(
-                f"the model has no rows for {names}; take a package with topology crossbar, say"
-            )
+            raise InvalidInput(f"the model has no rows for {names}; take a package with topology crossbar, say")
         self.inst, self.hw, self.choices = inst, inst.hardware, choices
         self.chips = range(inst.chips)
         self.limited = range(inst.chips) if limited is None else limited

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
+from checked import as_given
 from instances import broadcast_mask, long_skip, package, random_instance, random_training_instance
 
 from partition import GraphBuilder, load_hardware, load_model, partition
@@ -39,7 +40,7 @@ def test_only_what_the_host_delivers_counts_as_memory_of_a_replica(kind: str, co
         b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
     graph, hardware = b.build(), package(2, topology="chain", sram=1000)
     assert replicable(graph, hardware)[0] == (not counts)
-    assert bool(oracle.Problem(describe(graph, hardware)).replicable) == (not counts)
+    assert bool(oracle.Problem(as_given(graph, hardware)).replicable) == (not counts)
     result = partition(graph, hardware)
     assert result.status == "optimal"
     assert result.period == (2.0 if counts else 1.0)
@@ -52,7 +53,7 @@ def test_what_a_constant_weighs_counts() -> None:
         b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
     graph, hardware = b.build(), package(2, topology="chain", sram=1000)
     assert not replicable(graph, hardware).any()
-    assert not oracle.Problem(describe(graph, hardware)).replicable
+    assert not oracle.Problem(as_given(graph, hardware)).replicable
 
 
 def test_replicable_operations_are_closed_and_cheap() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import oracle
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import broadcast_mask, chain_of, diamond, long_skip, package, random_instance, random_training_instance
 
@@ -37,8 +38,8 @@ def test_a_replica_may_receive_what_its_chip_does_not_hold() -> None:
         "replicas": {"mask": [1]},
         "relays": [],
     }
-    assert oracle.violations(describe(graph, hardware), answer) == []
-    assert oracle.cost(describe(graph, hardware), answer)["receive"] == [0.0, 1.01]
+    assert oracle.violations(as_given(graph, hardware), answer) == []
+    assert oracle.cost(as_given(graph, hardware), answer)["receive"] == [0.0, 1.01]
 
 
 @pytest.mark.parametrize("kind", ["Input", "Constant", "Op"])
@@ -53,7 +54,7 @@ def test_a_kind_of_chip_runs_nothing_that_it_lists_as_unsupported(kind: str) -> 
     )
     assert rules_broken(graph, hardware, [0, 0]) == {"support"}
     answer = {"assignment": {"source": 0, "reader": 0}, "replicas": {}, "relays": []}
-    assert [fault.split(":")[0] for fault in oracle.violations(describe(graph, hardware), answer)] == ["support"]
+    assert [fault.split(":")[0] for fault in oracle.violations(as_given(graph, hardware), answer)] == ["support"]
     result = partition(graph, hardware)
     assert (result.status, result.placement.assignment.tolist()) == ("optimal", [1, 0])
 
@@ -67,7 +68,7 @@ def test_a_stage_keeps_its_kind_and_its_place_where_kinds_differ(positions: tupl
     assert cost.compute[0].tolist() == [1.0, 1.0, 1.0]  # the kind of stage 1, wherever it stands
     result = partition(graph, hardware)
     assert result.hardware.stage_positions == (positions or (0, 1, 2))
-    best, _ = brute_force(describe(graph, hardware))
+    best, _ = brute_force(as_given(graph, hardware))
     assert result.period == best
 
 
