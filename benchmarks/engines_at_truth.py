@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import click
 import numpy as np
 from questions import CHOICES, draw, to_toml
-from truth import PER_CASE, PER_TRUTH, Tally, examine
+from truth import PER_CASE, PER_TRUTH, TRIALS, Tally, examine
 
 from partition import RefutedBound
 
@@ -35,7 +35,10 @@ ENGINES = [*PER_TRUTH, *PER_CASE]
 @click.option("--first-seed", default=0, show_default=True)
 @click.option("--seed", type=int, help="One question alone, printed.")
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
-def main(questions: int, engines: tuple[str, ...], first_seed: int, seed: int | None, seconds: float) -> None:
+@click.option("--trials", default=TRIALS, show_default=True, help="Partial placements of brute force at most.")
+def main(
+    questions: int, engines: tuple[str, ...], first_seed: int, seed: int | None, seconds: float, trials: int
+) -> None:
     """Ask and count."""
     left = set(engines or ENGINES)
     tally = Tally({}, [], pairs=set())
@@ -46,7 +49,7 @@ def main(questions: int, engines: tuple[str, ...], first_seed: int, seed: int | 
     begun, number = time.perf_counter(), first_seed
     while seed is None and left and time.perf_counter() - begun < seconds:
         told = len(tally.wrong)
-        examine(number, tally, left)
+        examine(number, tally, left, trials=trials)
         for name, at, what in tally.wrong[told:]:
             print(f"{name}: seed {at}: {what[:300]}", flush=True)
         left = {name for name in left if tally.asked.get(name, 0) < questions}

@@ -501,11 +501,11 @@ class Tally:
     pairs: set[tuple[str, str]] | None = None
 
 
-def examine(seed: int, tally: Tally, engines: set[str], **pinned: Any) -> None:
+def examine(seed: int, tally: Tally, engines: set[str], *, trials: int = TRIALS, **pinned: Any) -> None:
     """Draw a question, ask the engines, note every answer that the truth contradicts."""
     question = draw(np.random.default_rng(seed), **pinned)
     try:
-        case = case_of(question, seed)
+        case = case_of(question, seed, trials=trials)
     except InvalidInput as refused:
         tally.wrong.append(("reading", seed, str(refused)))
         return

@@ -266,7 +266,7 @@ class Level:
         work = kept.sums(words, fastest[kept.nodes])
         # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
         # different orders), so every node weighs a little more than any rounding.
-        self.trifle = TRIFLE * (float(work.max()) or 1.0)
+        self.trifle = TRIFLE * float(work.max())
         size = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
         work = work + self.trifle * size
         by_work = np.argsort(work, kind="stable")
