@@ -30,7 +30,19 @@ WEIGHT = 1000.0
 RULES = ("acyclic", "no_skipping", "triangle", "memory", "replication", "relays")
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "shape": ("random", "random", "chain", "ladder", "star", "broadcast", "grid", "parallel", "isolated", "mirror"),
+    "shape": (
+        "random",
+        "random",
+        "chain",
+        "ladder",
+        "star",
+        "broadcast",
+        "grid",
+        "parallel",
+        "isolated",
+        "mirror",
+        "layers",
+    ),
     "times": ("whole", "whole", "equal", "fractions", "spread", "sparse"),
     "sizes": ("whole", "whole", "equal", "fractions", "spread", "none"),
     "tensors": ("one", "one", "several", "unread"),
@@ -149,7 +161,7 @@ def edges_of(rng: np.random.Generator, shape: str, n: int) -> Edges:
     line = [(i, i + 1) for i in range(n - 1)]
     half = (n + 1) // 2
     if shape == "random":
-        return [(i, j) for j in range(n) for i in range(j) if rng.random() < 0.45]
+        return [(i, j) for j in range(n) for i in range(j) if rng.random() < min(0.45, 3.5 / n)]
     if shape == "chain":
         return line
     if shape == "ladder":  # two rails and the rungs between them
@@ -170,8 +182,13 @@ def edges_of(rng: np.random.Generator, shape: str, n: int) -> Edges:
         back += [(i, i + 1) for i in range(half, n - 1)]
         skips = [(i, n - 1 - i) for i in range(half - 1) if n - 1 - i > half and rng.random() < 0.7]
         return [(i, i + 1) for i in range(half - 1)] + back + skips
+    if shape == "layers":  # wide: each operation reads one or two of the layer before
+        width = max(2, round(n**0.6))
+        before = [range(max(0, i - i % width - width), i - i % width) for i in range(n)]
+        picked = [rng.choice(len(b), min(len(b), int(rng.integers(1, 3))), replace=False) for b in before]
+        return sorted({(b[int(k)], i) for i, (b, some) in enumerate(zip(before, picked, strict=True)) for k in some})
     assert shape == "isolated", shape
-    return [(i, j) for j in range(n) for i in range(j) if rng.random() < 0.12]
+    return [(i, j) for j in range(n) for i in range(j) if rng.random() < min(0.12, 1.5 / n)]
 
 
 def _graph(rng: np.random.Generator, features: dict[str, Any], n: int) -> dict[str, Any]:
