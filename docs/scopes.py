@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from partition.features import ABSORBED, PERIOD_ALONE, Feature, Scope
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Feature, Scope
 
 PAGE = ROOT / "docs" / "proof.md"
 BEGIN, END = "<!-- scopes: written by docs/scopes.py -->", "<!-- end of scopes -->"

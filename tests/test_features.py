@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from questions import draw
 
-from milp.capacity import BlockCapacity
-from milp.crowds import heaviest_crowd
+from milp.chip_bounds.capacity import BlockCapacity
+from milp.chip_bounds.pigeonholes import heaviest_crowd
 from milp.embedding import partition_block
 from milp.export import write_model
-from milp.frontiers import Frontiers
-from milp.ideals import Ideals
-from milp.separation import Separation
-from milp.stretches import Stretches
+from milp.frontiers.program import Frontiers
+from milp.ideals.program import Ideals
+from milp.ideals.stretches import Stretches
+from milp.windows.separation import Separation
 from partition import ChipKind, Graph, Hardware, Interconnect, InvalidInput, Rules
-from partition.features import FIELDS, Feature, Scope, named
-from partition.instance import contract
+from partition.instance.features import FIELDS, Feature, Scope, named
+from partition.instance.instance import contract
 
 
 def page_of_scopes() -> ModuleType:
@@ -64,7 +64,7 @@ def test_there_is_a_scope_for_every_kind_of_proof() -> None:
 @pytest.mark.parametrize("table", [Hardware, ChipKind, Interconnect, Rules, Graph])
 def test_every_field_that_a_user_can_set_has_its_features_named(table: type) -> None:
     missing = [f.name for f in fields(table) if f"{table.__name__}.{f.name}" not in FIELDS]
-    assert not missing, f"FIELDS of partition/features.py does not say what {missing} can bring"
+    assert not missing, f"FIELDS of partition/instance/features.py does not say what {missing} can bring"
 
 
 def test_what_an_engine_never_heard_of_is_refused() -> None:

@@ -20,29 +20,29 @@ from exhaustive import brute_force
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
 
-import milp.ideals
-import milp.stretches
-from milp.capacity import BlockCapacity
-from milp.coarsening import transfers
-from milp.crowds import Shares, heaviest_crowd
-from milp.forced_relays import forced_relays
-from milp.formulation import ImpossibleRow, build
-from milp.frontiers import Frontiers, narrow_frontiers
-from milp.goals import pursue
-from milp.highs import compile_model, solve
-from milp.ideals import best_chain
-from milp.memory_cuts import MemoryCuts
-from milp.search import _trivial_bound
-from milp.stages import arrange
-from milp.stretches import Stretches
-from milp.tightening import Tightening
-from milp.windows import WindowRules, Windows
+import milp.ideals.program
+import milp.ideals.stretches
+from milp.chip_bounds.capacity import BlockCapacity
+from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
+from milp.formulation.build import ImpossibleRow, build
+from milp.formulation.memory_cuts import MemoryCuts
+from milp.frontiers.program import Frontiers, narrow_frontiers
+from milp.ideals.forced_relays import forced_relays
+from milp.ideals.leaving_out import transfers
+from milp.ideals.program import best_chain
+from milp.ideals.stretches import Stretches
+from milp.search.goals import pursue
+from milp.search.period import _trivial_bound
+from milp.search.stage_positions import arrange
+from milp.solver.highs import compile_model, solve
+from milp.windows.tightening import Tightening
+from milp.windows.windows import WindowRules, Windows
 from partition import Graph, Hardware, InvalidInput, Placement, RefutedBound, partition
-from partition.feasibility import impossible
-from partition.graph import IntArray
-from partition.instance import Instance, contract
-from partition.objectives import parse_goals
-from partition.orders import diverse_orders
+from partition.arrays import IntArray
+from partition.instance.instance import Instance, contract
+from partition.instance.orders import diverse_orders
+from partition.scoring.feasibility import impossible
+from partition.scoring.goals import parse_goals
 from partition.stopping import Stop
 
 NEXT = 1 + 1e-8
@@ -239,7 +239,7 @@ def ask_levels(case: Case, truth: Truth) -> int:
     """Ideals on several levels, with more left out than in earnest."""
     rng = np.random.default_rng(case.seed)
     limits = sorted(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.1, 0.3, 0.6, 1.0], 3, replace=False))
-    with patched(milp.ideals, TINY=(limits[0],), COARSE=tuple(limits[1:]), FEW=2, COARSER=1, WINDOW=1):
+    with patched(milp.ideals.program, TINY=(limits[0],), COARSE=tuple(limits[1:]), FEW=2, COARSER=1, WINDOW=1):
         return _chain(truth, truth.instance)
 
 
@@ -264,8 +264,8 @@ def ask_stretches(case: Case, truth: Truth) -> int:
     """Stretches between waists, at first sight and in full."""
     few = int(np.random.default_rng(case.seed).choice([5_000, 4, 0]))
     with (
-        patched(milp.stretches, PART=2.0, FEW_ALIVE=few),
-        patched(milp.ideals, FEW=2, STEP=1, STEPS=(0.1, 0.2, 0.4)),
+        patched(milp.ideals.stretches, PART=2.0, FEW_ALIVE=few),
+        patched(milp.ideals.program, FEW=2, STEP=1, STEPS=(0.1, 0.2, 0.4)),
     ):
         stretches = Stretches(truth.instance, 2 * truth.threshold, 0.0)
         if not stretches.found or not truth.threshold:
@@ -486,9 +486,9 @@ def patched(module: Any, **values: Any) -> Iterator[None]:
 
 def patched_tiny(case: Case) -> contextlib.AbstractContextManager[None]:
     """Frontiers with nodes left out that are not so tiny."""
-    import milp.frontiers
+    import milp.frontiers.program
 
-    return patched(milp.frontiers, TINY=(0.0, float(np.random.default_rng(case.seed).choice([1e-2, 0.3, 1.0]))))
+    return patched(milp.frontiers.program, TINY=(0.0, float(np.random.default_rng(case.seed).choice([1e-2, 0.3, 1.0]))))
 
 
 @dataclass

@@ -12,9 +12,9 @@ from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
 from milp.state.incumbent import BOUND_SAFETY
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
 from partition.problem.hardware import Hardware
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

@@ -8,8 +8,8 @@ import numpy as np
 
 from milp.chip_bounds.capacity import BlockCapacity, alone
 from partition.arrays import BoolArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

@@ -28,8 +28,9 @@ from milp.formulation.memory import memory_rows
 from milp.formulation.memory_cuts import MemoryCut
 from milp.formulation.pyomo_import import pyo
 from milp.windows.windows import Windows
+from partition.errors import InvalidInput
+from partition.instance.features import ABSORBED, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import BEYOND, Instance
-from partition.features import ABSORBED, PORTS_FOR_ROUTES, Feature, Scope, named
 
 SCOPE = Scope(
     engine="the model",

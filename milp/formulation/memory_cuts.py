@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from partition.arrays import IntArray
+from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.rules import MEMORY_SLACK
 from partition.scoring.schedules import ChipWork, WorkModel, schedule
-from partition.features import ABSORBED, Scope, named
 
 SCOPE = Scope(
     engine="memory cuts",

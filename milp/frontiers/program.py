@@ -19,9 +19,9 @@ import numpy as np
 
 from milp.ideals.leaving_out import tiny_nodes
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
 from partition.order import topological_order
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

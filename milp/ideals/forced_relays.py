@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from milp.ideals.leaving_out import Transfers
 from partition.arrays import BoolArray, IntArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 
 SCOPE = Scope(
     engine="forced relays",

@@ -31,8 +31,8 @@ from milp.ideals.enumeration import Crossing, Kept, member
 from milp.ideals.leaving_out import kept_nodes, transfers
 from milp.ideals.pairs import MANY, Candidates, Reach
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

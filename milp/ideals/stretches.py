@@ -22,8 +22,8 @@ import numpy as np
 from milp.ideals.leaving_out import segments
 from milp.ideals.program import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
 from partition.arrays import BoolArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

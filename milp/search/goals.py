@@ -22,6 +22,7 @@ from milp.state.incumbent import BOUND_SAFETY, Incumbent
 from milp.windows.windows import WindowRules, Windows, propagate
 from partition.arrays import FloatArray
 from partition.heuristics.completion import close_gaps, satisfy_triangle
+from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -29,7 +30,6 @@ from partition.problem.placement import Placement
 from partition.scoring.cost import CostModel
 from partition.scoring.goals import Reached, reached_by, value_of
 from partition.scoring.rules import check
-from partition.features import ABSORBED, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

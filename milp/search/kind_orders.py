@@ -12,12 +12,12 @@ from milp.search.period import EXACTNESS, complete_chain, search, slice_orders
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
 from partition.errors import InvalidHardware
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
-from partition.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

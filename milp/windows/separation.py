@@ -16,10 +16,10 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from partition.arrays import BoolArray, FloatArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.instance.orders import diverse_orders
 from partition.order import components
-from partition.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.stopping import Stop
 
 SCOPE = Scope(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
-from partition.features import ABSORBED, PERIOD_ALONE, Scope, named
 
 SCOPE = Scope(
     engine="windows",

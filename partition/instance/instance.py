@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.instance.features import Feature, features_of
 from partition.order import components, topological_order
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.replication import relayable, replicable
-from partition.features import Feature, features_of
 
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""

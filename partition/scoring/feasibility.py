@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from partition.errors import Infeasible
+from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.scoring.rules import MEMORY_SLACK
-from partition.features import ABSORBED, Scope, named
 
 SCOPE = Scope(
     engine="counting",

@@ -11,7 +11,6 @@ from instances import broadcast_mask, long_skip, package, random_instance, rando
 from partition import GraphBuilder, load_hardware, load_model, partition
 from partition.instance.instance import contract
 from partition.problem.replication import SHARE, relayable, replicable
-from partition.results.description import describe
 
 
 def test_the_mask_of_a_transformer_is_replicable() -> None:

@@ -12,7 +12,6 @@ from exhaustive import brute_force
 from instances import broadcast_mask, chain_of, diamond, long_skip, package, random_instance, random_training_instance
 
 from partition import ChipKind, GraphBuilder, InvalidAssignment, Placement, check, evaluate_placement, partition, valid
-from partition.results.description import describe
 from partition.scoring.rules import violated
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from partition.instance import Instance
+    from partition.instance.instance import Instance
 
 
 class Feature(Enum):
