@@ -28,10 +28,10 @@ QUICK = 1_500
 """Partial placements of brute force at most."""
 
 
-def asked(engines: set[str], seeds: range, **pinned: Any) -> Tally:
+def asked(engines: set[str], seeds: range, chips: tuple[int, int] = (1, 3), **pinned: Any) -> Tally:
     tally = Tally({}, [], pairs=set())
     for seed in seeds:
-        examine(seed, tally, engines, trials=QUICK, n=(1, 5), chips=(1, 3), **pinned)
+        examine(seed, tally, engines, trials=QUICK, n=(1, 5), chips=chips, **pinned)
     assert not tally.wrong
     return tally
 
@@ -39,7 +39,12 @@ def asked(engines: set[str], seeds: range, **pinned: Any) -> Tally:
 def test_no_engine_of_plain_arithmetic_calls_the_truth_impossible() -> None:
     slow = {"capacity", "crowds", "formulation", "thresholds", "stages"}
     engines = set(PER_TRUTH) - slow
-    tallies = asked(engines, range(15)), asked(engines, range(100, 115), topology="ring")
+    order = {"acyclic": True, "triangle": True, "no_skipping": True, "dynamic_memory": False, "relays": True}
+    tallies = (
+        asked(engines, range(12)),
+        asked(engines, range(100, 110), topology="ring"),
+        asked(engines, range(200, 208), topology="ring", transfers="serial", chips=(3, 3), **order),
+    )
     asked_of = {name: sum(tally.asked.get(name, 0) for tally in tallies) for name in engines}
     assert min(asked_of.values()) > 0, asked_of
 
