@@ -55,6 +55,10 @@ class NoSolutionInTime(PartitionError):
     """The time limit passed before any valid assignment was found, and none was proved impossible."""
 
 
+class StageFailed(PartitionError):
+    """A stage of a running pipeline could not load or run its part, was killed, or hangs; it is named."""
+
+
 class SolverError(PartitionError):
     """The MILP solver does not know what it was asked, or gave an answer that fails its check."""
 

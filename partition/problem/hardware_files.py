@@ -51,6 +51,9 @@ SIMBA_MESH = Interconnect(
     rows=6,
     columns=6,
 )
+# What `calibrate` found on a core of a virtual machine with 2 (AMD EPYC, onnxruntime 1.32) while other work ran.
+REFERENCE_CPU = ChipKind(name="reference-cpu", peak_flops=7.8e10, sram_bandwidth=2.6e10, op_overhead_s=2.8e-6)
+REFERENCE_CPU_LINK = Interconnect("memory", link_bandwidth=7.8e9, link_latency_s=3.2e-5, transfers="serial")
 TOPOLOGY_NOTES = {
     "ring": "one-directional ring of identical chips, all rules on",
     "chain": "chain of identical chips, all rules on",
@@ -66,6 +69,10 @@ def presets() -> list[tuple[str, str]]:
         ("ring36", "the paper's package: 36 chips on a one-directional ring, all rules on (Xie et al., MLSys 2022)"),
         ("simba36", "a 6 x 6 mesh after Simba (Shao et al., MICRO 2019); without the triangle rule"),
         *((f"{topology}N", note) for topology, note in TOPOLOGY_NOTES.items()),
+        (
+            "cpuN",
+            "cores of a CPU that exchange tensors in memory, as `calibrate` found them, else of a reference machine",
+        ),
         ("meshRxC", "mesh of R rows and C columns, routed along the row first; without the triangle rule"),
     ]
 
@@ -92,19 +99,41 @@ def _preset(name: str) -> Hardware:
         return replace(_mesh(name, 6, 6), kinds=(SIMBA_CHIP,), interconnect=SIMBA_MESH)
     if mesh is not None:
         return _mesh(name, int(mesh[1]), int(mesh[2]))
-    match = re.fullmatch(r"(ring|chain|biring|bichain|crossbar)(-?[0-9]+)", name)
+    match = re.fullmatch(r"(ring|chain|biring|bichain|crossbar|cpu)(-?[0-9]+)", name)
     if match is None:
         raise InvalidHardware(
             f"unknown hardware {name[:60]!r}; give ringN (ring36 is the paper's), chainN, biringN, bichainN, "
-            "crossbarN, meshRxC, simba36 or a TOML file"
+            "crossbarN, meshRxC, simba36, cpuN or a TOML file"
         )
     topology, digits = match[1], match[2]
     if len(digits) > 12 or not 1 <= int(digits) <= MOST_CHIPS:
         raise InvalidHardware(f"hardware {name[:60]!r} has {digits[:20]} chips; a package has 1 to {MOST_CHIPS}")
     chips = int(digits)
+    if topology == "cpu":
+        return _cpu(name, chips)
     interconnect = Interconnect(topology=topology, **LINK)  # type: ignore[arg-type]
     rules = Rules() if topology in IN_LINE else Rules(triangle=False)
     return Hardware(name=name, kinds=(EDGE_CHIP,), kind_of_chip=(0,) * chips, interconnect=interconnect, rules=rules)
+
+
+def calibration_file() -> Path:
+    """Where ``calibrate`` keeps what it finds: ``$MCM_PARTITION_CPU``, or a file in the user's configuration."""
+    given = os.environ.get("MCM_PARTITION_CPU")
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Path(given) if given else folder / "mcm-partition" / "cpu.toml"
+
+
+def cpu_cores(name: str, kind: ChipKind, link: Interconnect, chips: int) -> Hardware:
+    """Cores as chips: any may send to any, and nothing but the order of stages is asked of a placement."""
+    return Hardware(name, (kind,), (0,) * chips, link, Rules(triangle=False, relays=False))
+
+
+def _cpu(name: str, chips: int) -> Hardware:
+    path = calibration_file()
+    if not path.is_file():
+        return cpu_cores(name, REFERENCE_CPU, REFERENCE_CPU_LINK, chips)
+    found = _read_toml(path)
+    return cpu_cores(name, found.kinds[0], found.interconnect, chips)
 
 
 def _mesh(name: str, rows: int, columns: int) -> Hardware:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +19,17 @@ from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
 from partition.problem.graph import Graph
 from partition.readers.json_fields import parse_file
+from partition.readers.traces import Match, Span, match, spans_of
 from partition.text import shown
+
+Times = Mapping[str, Mapping[str, float] | float]
+"""Operation -> seconds, or -> kind of chip (or ``seconds`` for all) -> seconds."""
 
 ALL_KINDS = "seconds"
 """Name of the column that holds for chips of every kind."""
+
+SPREAD = "spread"
+"""Name of a column that says how much a time varied; it is there for people."""
 
 
 def read_times(path: str | PathLike[str]) -> dict[str, dict[str, float]]:
@@ -42,6 +50,38 @@ def read_times(path: str | PathLike[str]) -> dict[str, dict[str, float]]:
         raise InvalidInput(f"cannot read the times file {shown(str(path), 300)}: {reason}") from error
 
 
+def times_for(graph: Graph, path: str | PathLike[str]) -> tuple[Times, Match | None]:
+    """Times from a table or a trace: onnxruntime's profile, torch's profiler, any Chrome trace (JSON).
+
+    Of a trace, what was matched is told as well.
+
+    Raises
+    ------
+    InvalidInput : as :func:`read_times`; or a trace that names none of the graph's operations.
+    """
+    spans = _spans(Path(path))
+    if spans is None:
+        return dict(read_times(path)), None
+    found = match(graph, spans)
+    if not found.times:
+        names = ", ".join(shown(name) for name, _ in found.strange[:3]) or "no event that takes time"
+        raise InvalidInput(
+            f"the trace {shown(str(path), 300)} names no operation of graph {graph.name!r} (it has {names}); "
+            "trace this model, or let profile measure it"
+        )
+    return found.times, found
+
+
+def _spans(path: Path) -> list[Span] | None:
+    """Those of a trace; None if the file is none, or cannot be read, which :func:`read_times` then tells."""
+    if path.suffix.lower() != ".json":
+        return None
+    try:
+        return spans_of(json.loads(read_bounded(path, LARGEST_JSON)))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def _from_csv(text: str, path: Path) -> dict[str, dict[str, float]]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
     if not rows.fieldnames or "operation" not in rows.fieldnames or len(rows.fieldnames) < 2:
@@ -59,7 +99,7 @@ def _from_csv(text: str, path: Path) -> dict[str, dict[str, float]]:
         found[name] = {
             str(column): _seconds(value, name, f"{shown(str(path), 300)}, {where}")
             for column, value in row.items()
-            if value not in (None, "")
+            if value not in (None, "") and column != SPREAD
         }
     return found
 
@@ -81,9 +121,7 @@ def _seconds(value: Any, name: str, where: str) -> float:
     return number
 
 
-def with_times(
-    graph: Graph, times: Mapping[str, Mapping[str, float] | float], kinds: Sequence[str]
-) -> tuple[Graph, list[str]]:
+def with_times(graph: Graph, times: Times, kinds: Sequence[str]) -> tuple[Graph, list[str]]:
     """The graph with measured times, and the operations (inputs aside) that have none and keep their roofline.
 
     Parameters

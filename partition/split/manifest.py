@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -54,6 +55,36 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What the answer says of the pipeline, in seconds.
+
+    Attributes
+    ----------
+    hardware : its name. period, bound, latency : of the answer; None for what it does not say.
+    loads : chip -> seconds that one input keeps it busy.
+    """
+
+    hardware: str
+    period: float | None
+    bound: float | None
+    latency: float | None
+    loads: Mapping[int, float]
+
+    @staticmethod
+    def of_answer(answer: Mapping[str, Any]) -> Prediction | None:
+        """From the JSON object of a solve; None if it says nothing of seconds."""
+        if answer.get("time_unit", "s") != "s" or not answer.get("per_chip"):
+            return None
+        return _prediction(
+            {
+                "hardware": answer.get("hardware", ""),
+                **{key: answer.get(key) for key in ("period", "bound", "latency")},
+                "loads": {str(row["chip"]): row["load"] for row in answer["per_chip"]},
+            }
+        )
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All parts in an order in which they can run.
 
@@ -61,6 +92,7 @@ class Manifest:
     ----------
     fingerprint : of the graph that was partitioned. dims : values of the symbolic dimensions.
     inputs, outputs : of the whole model.
+    prediction : what the answer said of the pipeline, if it said anything.
     """
 
     model: str
@@ -69,6 +101,7 @@ class Manifest:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     parts: tuple[Part, ...]
+    prediction: Prediction | None = None
 
     def to_json(self) -> str:
         """As text."""
@@ -107,9 +140,22 @@ class Manifest:
                 inputs=_texts(data["inputs"]),
                 outputs=_texts(data["outputs"]),
                 parts=parts,
+                prediction=None if data.get("prediction") is None else _prediction(data["prediction"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"{str(path)!r} is not a manifest of split ({error}); split again") from error
+
+
+def _prediction(data: Mapping[str, Any]) -> Prediction:
+    figures = {key: None if data[key] is None else _seconds(data[key]) for key in ("period", "bound", "latency")}
+    loads = {_whole(int(chip)): _seconds(load) for chip, load in data["loads"].items()}
+    return Prediction(hardware=str(data["hardware"]), loads=loads, **figures)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise TypeError(f"{shown(value)} is no number of seconds")
+    return float(value)
 
 
 def _ports(rows: list[dict[str, Any]]) -> tuple[Port, ...]:

@@ -7,17 +7,14 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
 from partition.problem.placement import Placement
 from partition.results.result import Result
-from partition.scoring.transfers import TransferModel
-from partition.split.manifest import FILE, Manifest, Part, Port
+from partition.split.flows import Flows
+from partition.split.manifest import FILE, Manifest, Part, Port, Prediction
 
 LARGE = 2**29
 """Bytes of weights from which a part keeps them in a file of its own (a protobuf ends at 2 GiB)."""
@@ -72,6 +69,7 @@ def split_model(
         inputs=tuple(value.name for value in whole.proto.graph.input),
         outputs=tuple(value.name for value in whole.proto.graph.output),
         parts=parts,
+        prediction=_prediction(answer),
     )
     _write(target, manifest, cut)
     return manifest
@@ -82,6 +80,15 @@ def _check_free(target: Path, force: bool) -> None:
         raise InvalidInput(f"{str(target)!r} is a file; give a folder for the parts")
     if not force and target.is_dir() and any(target.iterdir()):
         raise InvalidInput(f"the folder {str(target)!r} is not empty; give another one, or --force to replace it")
+
+
+def _prediction(answer: Result | Placement | Mapping[str, Any]) -> Prediction | None:
+    if isinstance(answer, Placement):
+        return None
+    try:
+        return Prediction.of_answer(answer.to_dict() if isinstance(answer, Result) else answer)
+    except (AttributeError, KeyError, TypeError, ValueError):  # a bare map of names, or an answer edited by hand
+        return None
 
 
 def _placement(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> Placement:
@@ -106,46 +113,13 @@ class _Cut:
 
     def __init__(self, whole: Any, placement: Placement) -> None:
         self.whole, self.graph, self.placement = whole, whole.graph, placement
-        graph = self.graph
-        self.chips = int(max([placement.assignment.max(), *placement.replicas[:, 1], *placement.relays[:, 1]])) + 1
-        self.here: list[set[int]] = [set() for _ in range(self.chips)]
-        for v, c in [*enumerate(placement.assignment.tolist()), *placement.replicas.tolist()]:
-            self.here[c].add(v)
-        moved = TransferModel(graph, self.chips).find(
-            placement.assignment[None], placement.replica_rows, placement.relay_rows
-        )
-        self.sent: dict[tuple[int, int], list[int]] = defaultdict(list)  # (tensor, source) -> chips
-        self.source: dict[tuple[int, int], int] = {}  # (tensor, chip) -> source
-        for t, c, a in zip(moved.tensor.tolist(), moved.chip.tolist(), moved.source.tolist(), strict=True):
-            self.sent[t, a].append(c)
-            self.source[t, c] = a
-        self.tensor = {name: t for t, name in enumerate(graph.tensor_names)}
+        flows = Flows.of(whole.graph, placement)
+        self.chips, self.here, self.sent, self.source, self.order = (
+            flows.chips, flows.here, flows.sent, flows.source, flows.order,
+        )  # fmt: skip
+        self.tensor = {name: t for t, name in enumerate(self.graph.tensor_names)}
         self.inputs = {value.name for value in whole.proto.graph.input}
-        self.order = self._order()
         self.wanted = self._wanted_by_host()
-
-    def _order(self) -> list[int]:
-        """The chips that do anything, sources before receivers."""
-        sorter: TopologicalSorter[int] = TopologicalSorter({c: () for c in range(self.chips) if self.here[c]})
-        for (_, chip), source in self.source.items():
-            sorter.add(chip, source)
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            raise InvalidAssignment(
-                "the chips feed one another in a circle, so the parts cannot run one after the other; "
-                "partition with the acyclic rule"
-            ) from error
-        order: list[int] = []
-        while sorter.is_active():
-            ready = sorted(sorter.get_ready())
-            sorter.done(*ready)
-            order += ready
-        return [c for c in order if self._works(c)]
-
-    def _works(self, chip: int) -> bool:
-        """Whether the chip runs or hands on anything but inputs that it alone would read."""
-        return bool(self.here[chip] - set(np.flatnonzero(self.graph.is_source))) or any(a == chip for _, a in self.sent)
 
     def _wanted_by_host(self) -> dict[int, list[str]]:
         """Chip -> outputs of the model that it delivers; constants and inputs by the first part."""

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TypeProto
 
 
-def open_session(model: Path | bytes, optimised: bool = False) -> Any:
+def open_session(model: Path | bytes, optimised: bool = False, profile: str | None = None) -> Any:
     """An onnxruntime session on one thread, operators as they are unless ``optimised``.
+
+    Parameters
+    ----------
+    profile : start onnxruntime's profiler, which writes a file of a name that begins so.
 
     Raises
     ------
@@ -33,6 +37,8 @@ def open_session(model: Path | bytes, optimised: bool = False) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     try:
         given = model if isinstance(model, bytes) else str(model)
         return ort.InferenceSession(given, options, providers=["CPUExecutionProvider"], enable_fallback=0)

@@ -1,0 +1,203 @@
+"""What a run of a pipeline tells: measured figures beside the predicted ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partition.arrays import FloatArray, IntArray
+
+BLOCKS = 10
+"""Into which the measured stretch is cut to see how much the period varies."""
+
+
+@dataclass(frozen=True, eq=False)
+class StageFigures:
+    """One stage over the measured stretch; all times in seconds, one entry per input.
+
+    Attributes
+    ----------
+    chip, file, core : of the part, and the core it was pinned to.
+    run : of onnxruntime on the part. cpu_run : CPU time of that.
+    send : copying what it sends into shared memory. waiting : for tensors from other stages.
+    blocked : for a free buffer of the stages behind. cpu : CPU time of everything.
+    peak_bytes : largest memory of the process.
+    predicted : the load that the cost model gives the chip, None if the parts do not say.
+    """
+
+    chip: int
+    file: str
+    core: int | None
+    run: FloatArray
+    cpu_run: FloatArray
+    send: FloatArray
+    waiting: FloatArray
+    blocked: FloatArray
+    cpu: FloatArray
+    peak_bytes: int
+    predicted: float | None
+
+    @property
+    def load(self) -> float:
+        """Median seconds an input keeps the stage busy: all CPU time that it takes."""
+        return float(np.median(self.cpu))
+
+
+@dataclass(frozen=True, eq=False)
+class PipelineRun:
+    """A stream of inputs that went through the stages.
+
+    Attributes
+    ----------
+    inputs : of the stream. first, last : inputs between which the period is measured: the pipeline was full when
+        ``first`` left, and still fed when ``last`` did.
+    leave : (inputs,) seconds when each input left the last stage, from the start of the first.
+    latencies : (inputs,) seconds from a source beginning an input to the last stage being done with it.
+    alone : seconds of single inputs that had the pipeline to themselves, one after the other.
+    stages : in the order in which they run.
+    predicted, bound, predicted_latency : the cost model's, in seconds; None if the parts do not say.
+    buffers : slots of the deepest channel. optimised : whether onnxruntime fused operators.
+    outputs : for the first inputs kept, tensor -> value.
+    events : for a trace: (stage, what, input, begin, end) in seconds.
+    """
+
+    model: str
+    inputs: int
+    first: int
+    last: int
+    leave: FloatArray
+    latencies: FloatArray
+    alone: FloatArray
+    stages: tuple[StageFigures, ...]
+    predicted: float | None
+    bound: float | None
+    predicted_latency: float | None
+    buffers: int
+    optimised: bool
+    outputs: tuple[dict[str, NDArray[Any]], ...] = ()
+    events: tuple[tuple[int, str, int, float, float], ...] = ()
+
+    @property
+    def period(self) -> float:
+        """Mean seconds between inputs that leave, warm-up and drain apart."""
+        return float(self.leave[self.last] - self.leave[self.first]) / (self.last - self.first)
+
+    @property
+    def throughput(self) -> float:
+        """Inputs per second."""
+        return 1.0 / self.period if self.period > 0 else float("inf")
+
+    @property
+    def period_spread(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the periods of ten blocks of the measured stretch."""
+        edges = np.unique(np.linspace(self.first, self.last, BLOCKS + 1).astype(np.int64))
+        blocks = np.diff(self.leave[edges]) / np.diff(edges)
+        low, middle, high = np.quantile(blocks, [0.25, 0.5, 0.75])
+        return float(low), float(middle), float(high)
+
+    @property
+    def undisturbed_period(self) -> float:
+        """Seconds per input of the busiest core by CPU time: the period if nothing else ran on the cores."""
+        cores: dict[int, float] = {}
+        for s, stage in enumerate(self.stages):
+            core = -1 - s if stage.core is None else stage.core
+            cores[core] = cores.get(core, 0.0) + stage.load
+        return max(cores.values())
+
+    @property
+    def error(self) -> float | None:
+        """(predicted - measured) / measured period."""
+        return None if self.predicted is None else (self.predicted - self.period) / self.period
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command line's JSON object, in seconds."""
+        low, middle, high = self.period_spread
+        return {
+            "model": self.model,
+            "inputs": self.inputs,
+            "measured_inputs": self.last - self.first,
+            "period": self.period,
+            "period_quartiles": [low, middle, high],
+            "undisturbed_period": self.undisturbed_period,
+            "throughput": self.throughput,
+            "latency": float(np.median(self.latencies[self.first : self.last + 1])),
+            "latency_alone": float(np.median(self.alone)) if len(self.alone) else None,
+            "predicted_period": self.predicted,
+            "bound": self.bound,
+            "predicted_latency": self.predicted_latency,
+            "error": self.error,
+            "buffers": self.buffers,
+            "optimised": self.optimised,
+            "stages": [
+                {
+                    "chip": s.chip,
+                    "file": s.file,
+                    "core": s.core,
+                    "predicted": s.predicted,
+                    "peak_bytes": s.peak_bytes,
+                    **{
+                        name: float(np.median(getattr(s, name)))
+                        for name in ("run", "cpu_run", "send", "waiting", "blocked", "cpu")
+                    },
+                }
+                for s in self.stages
+            ],
+        }
+
+    def to_table(self) -> str:
+        """Figures in plain text: the period first, then a row per stage."""
+        low, _, high = self.period_spread
+        told = "not known to the parts"
+        if self.predicted is not None and self.error is not None:
+            told = f"{_time(self.predicted)} ({100 * self.error:+.1f}%)"
+        bound = "" if self.bound is None else f", bound {_time(self.bound)}"
+        alone = f", {_time(float(np.median(self.alone)))} of one input alone" if len(self.alone) else ""
+        in_stream = _time(float(np.median(self.latencies[self.first : self.last + 1])))
+        lines = [
+            f"{self.model}: period {_time(self.period)} measured (quartiles of ten blocks {_time(low)} to "
+            f"{_time(high)}), predicted {told}{bound}",
+            f"by CPU time alone, as if nothing else ran on the cores: {_time(self.undisturbed_period)}",
+            f"throughput {self.throughput:.6g} inputs per s over {self.last - self.first} of {self.inputs} inputs; "
+            f"latency {in_stream} in the stream{alone}",
+            "",
+            f"{'chip':>4} {'core':>4} {'predicted':>11} {'CPU time':>11} {'run':>11} {'send':>11} {'waiting':>11} "
+            f"{'blocked':>11} {'memory':>9}",
+        ]
+        for s in self.stages:
+            times = [_time(float(np.median(x))) for x in (s.cpu, s.run, s.send, s.waiting, s.blocked)]
+            predicted = "-" if s.predicted is None else _time(s.predicted)
+            core = "any" if s.core is None else s.core
+            lines.append(
+                f"{s.chip:>4} {core:>4} {predicted:>11} "
+                + " ".join(f"{t:>11}" for t in times)
+                + f" {s.peak_bytes / 2**20:>6.0f} MB"
+            )
+        return "\n".join(lines)
+
+
+def measured_stretch(
+    notes: IntArray, sources: tuple[int, ...], sinks: tuple[int, ...], skipped: int
+) -> tuple[int, int]:
+    """The inputs between which the period is measured.
+
+    The first is the ``skipped``-th that leaves. The last is the last one that leaves before some source has sent its
+    last input: from then on the pipeline runs empty.
+
+    Parameters
+    ----------
+    notes : (stages, inputs, columns) as in :data:`partition.pipeline.stage.COLUMNS`.
+    """
+    leave = notes[list(sinks), :, 3].max(axis=0)
+    fed_until = notes[list(sources), -1, 1].min()
+    last = int(np.searchsorted(leave, fed_until, side="right")) - 1
+    return skipped, max(last, skipped + 1)
+
+
+def _time(value: float) -> str:
+    for scale, unit in ((1.0, "s"), (1e-3, "ms")):
+        if value >= scale:
+            return f"{value / scale:.3f} {unit}"
+    return f"{value * 1e6:.1f} us"
