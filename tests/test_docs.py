@@ -18,7 +18,7 @@ from partition.commands.main import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
-NEEDS = {"frameworks.md": ("torch", "jax"), "learned.md": ("distributed",)}
+NEEDS = {"frameworks.md": ("torch", "jax"), "learned.md": ("distributed",), "run.md": ("torch", "onnxruntime")}
 
 
 def blocks(page: Path, language: str) -> list[str]:

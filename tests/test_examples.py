@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NEEDS = {"cp_sat_hints": "ortools", "design_space": "optuna"}
-OPTIONS = {"design_space": ["--model", "mobilenet", "--trials", "12", "--plot", "pareto.png"]}
+NEEDS = {"cp_sat_hints": "ortools", "design_space": "optuna", "torch_pipeline": "torch"}
+OPTIONS = {
+    "design_space": ["--model", "mobilenet", "--trials", "12", "--plot", "pareto.png"],
+    "torch_pipeline": ["--schedule", "1f1b", "--steps", "1", "--microbatches", "2"],
+}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)

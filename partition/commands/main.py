@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from partition.commands.calibrate import calibrate
+from partition.commands.profile import profile
+from partition.commands.run import run as run_parts
 from partition.commands.train import compare, train
 
 if TYPE_CHECKING:
@@ -134,7 +137,7 @@ _max_cpus = click.option(
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
-_times = click.option("--times", type=click.Path(), help="CSV or JSON of measured times of operations.")
+_times = click.option("--times", type=click.Path(), help="Measured times of operations: CSV, JSON or a trace.")
 
 
 _time_limit = click.option(
@@ -683,9 +686,12 @@ def _load(model: str, origin: _Origin) -> tuple[Graph, Hardware]:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")
     if origin.times is None:
         return source.graph, hardware
-    from partition.readers.measured import read_times, with_times
+    from partition.readers.measured import times_for, with_times
 
-    graph, missing = with_times(source.graph, read_times(origin.times), [kind.name for kind in hardware.kinds])
+    times, matched = times_for(source.graph, origin.times)
+    if matched is not None:
+        _say(matched.report(), err=True)
+    graph, missing = with_times(source.graph, times, [kind.name for kind in hardware.kinds])
     if missing:
         listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         _say(
@@ -784,7 +790,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-for _command in (train, compare):
+for _command in (train, compare, profile, run_parts, calibrate):
     assert _command.callback is not None
     _command.callback = _one_sentence_errors(_command.callback)
     main.add_command(_command)

@@ -16,6 +16,8 @@ import numpy as np
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
+from partition.pipeline.profile import profile
+from partition.pipeline.reference import measure_link, suite
 from partition.problem.graph import Graph
 from partition.problem.hardware import ChipKind, Hardware, Interconnect
 from partition.problem.hardware_files import cpu_cores, to_toml
@@ -220,11 +222,10 @@ def calibrate(
     ------
     InvalidInput, InvalidModelFile, StageFailed : as the functions above, and :func:`partition.pipeline.profile`.
     """
-    import onnx
-
-    from partition.pipeline.profile import profile
-    from partition.pipeline.reference import measure_link, suite
-
+    try:
+        import onnx
+    except ImportError as error:
+        raise InvalidInput("calibrating needs onnx and onnxruntime; pip install 'mcm-partition[run]'") from error
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
         if not models:
             models = [Path(scratch) / "suite.onnx"]

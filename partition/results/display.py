@@ -21,7 +21,7 @@ class Display:
         self.stream = stream or sys.stderr
         self.unit = unit
         self._lock = threading.Lock()
-        self._last: tuple[object, ...] = ()
+        self._last: object = ()
         self._live: Any = None
 
     def __enter__(self) -> Display:
@@ -44,8 +44,10 @@ class Display:
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
-        text = self.line(progress)
-        key = (progress.phase, progress.period, f"{progress.bound:.4g}")
+        self.show(self.line(progress), key=(progress.phase, progress.period, f"{progress.bound:.4g}"))
+
+    def show(self, text: str, *, key: object) -> None:
+        """Show a line; where lines stay, only if ``key`` is another one than before."""
         with self._lock, contextlib.suppress(OSError):  # a stream that takes no more must not cost the answer
             if self._live is not None:
                 self._live.update(text)
