@@ -12,6 +12,7 @@ from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.program import IDEAL_LIMIT, Chain, best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.bisection import FIRST_SLICE, SPLIT, Thresholds, affordable
+from milp.search.downsets.phase import fill_stations
 from milp.solver.highs import compile_model, solve
 from milp.solver.reading import placement_of
 from milp.state.advice import Advice
@@ -113,6 +114,7 @@ def search(
             return tightening.at(incumbent.upper * (1 - EXACTNESS)).instance
 
         phases: tuple[Callable[[], None], ...] = (
+            lambda: fill_stations(instance, incumbent, stop),
             lambda: _separations(tightening, incumbent, stop, rng),
             lambda: _ideals(better(), incumbent, stop, FEW_IDEALS),
             thresholds.blocks,

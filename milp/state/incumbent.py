@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
+from milp.state.attainable import grid_of
 from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
@@ -30,13 +31,15 @@ class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
 
     Every placement passes the rule checker and is scored by the cost model before it counts; bounds only rise,
-    periods only fall. Times here are in seconds (or the file's unit), not in units of the instance.
+    periods only fall. Where all times have a common unit, bounds are rounded up to sums that can occur. Times here are
+    in seconds (or the file's unit), not in units of the instance.
 
     Attributes
     ----------
     hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
     limit : largest period that counts; the search ends once none can be within it. None if all count.
     enough : whether any period within the limit will do; otherwise the best is looked for.
+    grid : the values that a period can have, or None.
     cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
@@ -53,6 +56,7 @@ class Incumbent:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.hardware = hardware or instance.hardware
         self.model = CostModel(instance.graph, self.hardware)
+        self.grid = grid_of(instance.graph, self.hardware)
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.cost: Cost | None = None
@@ -114,7 +118,10 @@ class Incumbent:
         Where a limit is open, that is a little above it, unless the best period is too close for HiGHS to tell apart.
         """
         if self.limit is None or not self.limit_open:
-            return self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
+            target = self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
+        if self.grid is None or not self.known:
+            return target
+        return min(target, self.grid.below(self.best) / self.instance.unit + 2 * BOUND_SAFETY * self.upper)
         above = self.limit / self.instance.unit * (1 + 2 * BOUND_SAFETY)
         return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
 
@@ -172,6 +179,8 @@ class Incumbent:
         """
         margin = 1e-9 * bound if exact else BOUND_SAFETY * max(bound, within)
         safe = (bound - margin) * self.instance.unit
+        if safe > self.bound and self.grid is not None:
+            safe = self.grid.up(safe)
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)

@@ -1,0 +1,109 @@
+"""The search over down-sets as a phase: what it covers, and what its answers say about an instance."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from milp.search.downsets.engine import LineSearch
+from milp.search.downsets.line import Line
+from milp.search.downsets.tasks import NEVER, Tasks, closure
+from milp.state.attainable import Grid
+from milp.state.incumbent import Incumbent
+from partition.arrays import IntArray, sums
+from partition.instance.instance import Instance
+from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.stopping import Stop
+
+NODES_LIMIT = 1_000
+"""Most nodes: the closure of their order is a matrix."""
+
+CLOSURE_WORK = 1e-9
+"""Units of work (stopping.py) for the tables of order, per triple of nodes."""
+
+RESOLUTION = 2.0**32
+"""Ticks of all stations together where times have no common unit; they are rounded down to ticks."""
+
+SHARE = 0.6
+"""Largest share of the time left for this phase."""
+
+SAFE = 1e-12
+"""Relative rounding error of a node's time in units of the instance, many times over."""
+
+KNOWN = {
+    Rules: {"acyclic", "no_skipping", "triangle", "memory", "replication", "relays", "dynamic_memory"},
+    Interconnect: {
+        "topology", "link_bandwidth", "link_latency_s", "transfers", "link_energy_j_per_byte", "rows", "columns",
+    },
+    Hardware: {"name", "kinds", "kind_of_chip", "interconnect", "rules", "time_unit", "kind_order", "positions"},
+    ChipKind: {
+        "name", "peak_flops", "sram_bytes", "sram_bandwidth", "op_overhead_s", "flop_energy_j",
+        "sram_energy_j_per_byte", "unsupported", "free_transfers",
+    },
+}  # fmt: skip
+"""All that a package can be made of when this was written; of a package with more, nothing is concluded."""
+
+
+def covers(instance: Instance) -> bool:
+    """Whether what is impossible for the line is impossible for the instance.
+
+    The line keeps the order of the chips along ``instance.edges``, the time of every node on the kind of its chip, and
+    the kinds that cannot run it. It ignores transfers, links, replicas, relays, memory and the rules about the chip
+    graph: all of these only add to loads, or exclude placements. The positions of stages do not matter to it, and
+    colocation is contracted. The order of the kinds is the one given.
+    """
+    known = all({f.name for f in fields(kind)} == names for kind, names in KNOWN.items())
+    link = instance.hardware.interconnect
+    named = link.topology in {"chain", "ring", "bichain", "biring", "mesh", "crossbar", "memory"}
+    return known and named and link.transfers in {"overlapped", "serial"} and instance.nodes <= NODES_LIMIT
+
+
+def free_transfers(instance: Instance) -> bool:
+    """Whether no transfer takes any time, so that the line is the whole problem but for its rules."""
+    paid = instance.hardware.transfers_charged.any() or instance.hardware.links > 0
+    return not (paid and instance.tau.any())
+
+
+def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
+    """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
+    if not (covers(instance) and free_transfers(instance)):
+        return
+    incumbent.enter("down-sets")
+    stop.charge(CLOSURE_WORK * instance.nodes**3)
+    tasks, tick = tasks_of(instance, incumbent.grid)
+    if (tasks.least >= NEVER).any():
+        return
+    line = Line(instance.hardware.kind_array(), free=False)
+
+    def found(station: IntArray, kind: IntArray) -> None:
+        incumbent.offer(instance.lift(station, [], []))
+
+    def proved(load: int) -> None:
+        incumbent.prove(load * tick / instance.unit, exact=True)
+
+    low = max(-(-int(tasks.least.sum()) // line.stations), int(tasks.least.max()))
+    high = max(int(incumbent.upper * instance.unit / tick * (1 + SAFE)), low)
+    proved(low)
+    part = stop.limited(SHARE * stop.remaining)
+    LineSearch(tasks, line, low, high, found, proved).run(part, lambda: incumbent.closed)
+
+
+def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
+    """The nodes as tasks, and the length of a tick in the hardware's time unit; exact where there is a grid.
+
+    Without one, times are rounded down, so that what is impossible for the tasks is impossible for the nodes.
+    """
+    before = closure(instance.nodes, instance.edges)
+    present = np.unique(instance.hardware.kind_array())
+    ticks = np.full(instance.time.shape, NEVER)
+    able = instance.supported[present]
+    if grid is not None:
+        whole = np.stack([sums(instance.node_of, np.maximum(row, 0), instance.nodes) for row in grid.times])
+        if whole.sum(axis=1).max() < RESOLUTION:
+            ticks[present] = np.where(able, whole.astype(np.int64), NEVER)
+            return Tasks(ticks, before), float(grid.unit)
+    per_unit = RESOLUTION / (2 * instance.chips * max(1.0, float(instance.fastest.max())))
+    down = np.minimum(instance.time[present] * per_unit * (1 - SAFE), RESOLUTION)
+    ticks[present] = np.where(able, down.astype(np.int64), NEVER)
+    return Tasks(ticks, before), instance.unit / per_unit

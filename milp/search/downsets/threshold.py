@@ -1,0 +1,80 @@
+"""A line of stations at one largest load: tables that say at a glance what fits, what is late, and what is left."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milp.search.downsets.line import Line
+from milp.search.downsets.measures import DualFeasible, Weighted
+from milp.search.downsets.tasks import Tasks, Words, packed
+from partition.arrays import IntArray
+
+
+class Threshold:
+    """The question whether all tasks fit, as far as it is the same for all states.
+
+    Parameters
+    ----------
+    tasks, line : what is to be placed, and where.
+    period : largest load of a station, in ticks, at least 1.
+    multipliers : (P, K) of the measures where stations differ, see :class:`Weighted`.
+    tails : (N,) ticks of work that must come after each task, at least; see :func:`tails`.
+    """
+
+    def __init__(self, tasks: Tasks, line: Line, period: int, multipliers: IntArray | None = None) -> None:
+        self.tasks, self.line, self.period = tasks, line, period
+        alike = line.ordered and len(np.unique(line.kind)) == 1
+        self.measures: DualFeasible | Weighted
+        if alike:
+            self.measures = DualFeasible(tasks, line, period)
+        else:
+            kinds = line.left.shape[1]
+            self.measures = Weighted(
+                tasks, line, period, np.ones((1, kinds), np.int64) if multipliers is None else multipliers
+            )
+        self._sorted = np.sort(tasks.ticks, axis=1)
+        self._fitting = np.stack([_prefixes(np.argsort(row, kind="stable")) for row in tasks.ticks])
+        self.tails = tails(tasks, period)
+        latest = line.stations * period - (tasks.least + self.tails)
+        self._latest = np.sort(latest)
+        self._late = _prefixes(np.argsort(latest, kind="stable"))
+
+    def fitting(self, modes: IntArray, loads: IntArray) -> Words:
+        """(S, W) tasks short enough for the room that each open station has left."""
+        kind, room = self.line.kind[modes], self.period - loads
+        found = np.zeros((len(modes), self.tasks.words), np.uint64)
+        for k in np.unique(kind).tolist():
+            rows = kind == k
+            found[rows] = self._fitting[k, np.searchsorted(self._sorted[k], room[rows], side="right")]
+        return found
+
+    def late(self, modes: IntArray, loads: IntArray) -> Words:
+        """(S, W) tasks that can no longer begin, since too much must come after them."""
+        clock = self.line.position[modes] * self.period + loads
+        return np.asarray(self._late[np.searchsorted(self._latest, clock, side="left")])
+
+
+def _prefixes(order: IntArray) -> Words:
+    """(N + 1, W) the sets of the first 0, 1, ... N of some tasks."""
+    rows = np.zeros((len(order) + 1, len(order)), dtype=bool)
+    rows[:, order] = np.tri(len(order) + 1, len(order), -1, dtype=bool)
+    return packed(rows)
+
+
+def tails(tasks: Tasks, period: int) -> IntArray:
+    """(N,) least ticks of the line that pass after each task ends, its successors being still to do.
+
+    One machine does all work that follows, the tasks with the longest tails first. Let a task end no later than its
+    tail before the end of the line. If it does not fit between there and the beginning of that station, it must end on
+    an earlier station, so the tail is rounded up to whole stations.
+    """
+    least, found = tasks.least, np.zeros(tasks.count, np.int64)
+    for i in np.argsort(-tasks.before.sum(axis=0), kind="stable").tolist():  # what follows a task comes first
+        after = np.flatnonzero(tasks.before[i])
+        if not len(after):
+            continue
+        order = after[np.argsort(-found[after], kind="stable")]
+        tail = int((np.cumsum(least[order]) + found[order]).max())
+        room = -tail % period
+        found[i] = tail + room if least[i] > room else tail
+    return found

@@ -1,0 +1,123 @@
+"""The search over down-sets: asked at the truth, it never says impossible; left alone, it finds and proves it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from milp.search.downsets.engine import LineSearch
+from milp.search.downsets.layers import Pass
+from milp.search.downsets.line import Line
+from milp.search.downsets.measures import DualFeasible
+from milp.search.downsets.tasks import NEVER, Tasks, closure
+from milp.search.downsets.threshold import Threshold, tails
+from partition.stopping import Stop
+
+
+def random_line(rng, *, most: int = 7):
+    """Tasks, kinds of the stations and whether their order is free; ties, zeros and impossible tasks among them."""
+    count, kinds = int(rng.integers(1, most + 1)), int(rng.integers(1, 4))
+    high = int(rng.choice([2, 4, 10, 40]))
+    ticks = rng.integers(0, high + 1, (kinds, count))
+    if rng.random() < 0.5:
+        ticks[:] = ticks[0]
+    never = rng.random(ticks.shape) < 0.15
+    never[0] &= kinds > 1
+    ticks = np.where(never & (rng.random() < 0.5), NEVER, ticks)
+    edges = np.argwhere(np.triu(rng.random((count, count)) < rng.choice([0.0, 0.2, 0.5]), 1))
+    stations = rng.integers(0, kinds, int(rng.integers(1, 5)))
+    return Tasks(ticks, closure(count, edges)), stations, bool(rng.random() < 0.4)
+
+
+def least_load(tasks, stations, free):
+    """The least largest load by trying every assignment in order of the tasks, on every order of the stations."""
+    best = NEVER
+    pairs = np.argwhere(tasks.before).tolist()
+    for kinds in set(itertools.permutations(stations.tolist())) if free else {tuple(stations.tolist())}:
+        for chip in itertools.product(range(len(kinds)), repeat=tasks.count):
+            if all(chip[i] <= chip[j] for i, j in pairs):
+                load = [0] * len(kinds)
+                for j, c in enumerate(chip):
+                    load[c] += int(tasks.ticks[kinds[c], j])
+                best = min(best, max(load))
+    return int(best)
+
+
+def check_solution(tasks, kind, station, load):
+    assert all(station[i] <= station[j] for i, j in np.argwhere(tasks.before))
+    loads = np.zeros(len(kind), np.int64)
+    np.add.at(loads, station, tasks.ticks[kind[station], np.arange(tasks.count)])
+    assert loads.max() <= load
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_end_calls_the_least_load_impossible_or_a_smaller_one_possible(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        tasks, stations, free = random_line(rng, most=5)
+        least = least_load(tasks, stations, free)
+        if not 0 < least < NEVER:
+            continue
+        ordered = tasks.without_symmetry()
+        for end, kinds in ((ordered, stations), (ordered.reversed(), stations[::-1])):
+            line = Line(kinds, free)
+            verdict = Pass(Threshold(end, line, least)).decide(10_000, Stop())
+            assert verdict.possible
+            check_solution(end, verdict.kind, verdict.station, least)
+            assert Pass(Threshold(end, line, least)).decide(1, Stop()).possible is not False
+            if least > 1:
+                assert Pass(Threshold(end, line, least - 1)).decide(10_000, Stop()).possible is False
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_search_ends_at_the_least_load(seed):
+    rng = np.random.default_rng(1000 + seed)
+    tasks, stations, free = random_line(rng, most=6)
+    least = least_load(tasks, stations, free)
+    if not 0 < least < NEVER:
+        pytest.skip("nothing to do, or a task that can run nowhere")
+    top = int(np.where(tasks.ticks >= NEVER, 0, tasks.ticks).max(axis=0).sum()) + 1
+    told, seen = [0], []
+    found = LineSearch(
+        tasks, Line(stations, free), 0, top, lambda station, kind: seen.append((station, kind)), told.append
+    )
+    found.run(Stop())
+    assert (found.low, found.high) == (least, least)
+    assert max(told) <= least
+    check_solution(tasks, seen[-1][1], seen[-1][0], least)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_measures_are_superadditive(seed):
+    rng = np.random.default_rng(seed)
+    period = int(rng.integers(2, 60))
+    time = rng.integers(0, period + 1, (1, 12))
+    table = DualFeasible(Tasks(time, np.zeros((12, 12), bool)), Line(np.zeros(3, np.int64), False), period).table
+    x = np.arange(period + 1)
+    a, b = np.nonzero(x[:, None] + x[None, :] <= period)
+    assert (table[:, a] + table[:, b] <= table[:, a + b]).all()
+
+
+def test_a_tail_is_rounded_up_to_the_station_in_which_the_task_must_end():
+    tasks = Tasks(np.array([[6, 5]]), closure(2, np.array([[0, 1]])))
+    assert tails(tasks, 10).tolist() == [10, 0]
+
+
+def test_equal_tasks_with_equal_neighbours_are_put_in_order():
+    tasks = Tasks(np.array([[3, 2, 2, 3]]), closure(4, np.array([[0, 1], [0, 2], [1, 3], [2, 3]])))
+    assert tasks.without_symmetry().before[1, 2]
+    unlike = Tasks(np.array([[3, 2, 2]]), closure(3, np.array([[0, 1]])))
+    assert not unlike.without_symmetry().before[1, 2] and unlike.without_symmetry().before[2, 1]
+
+
+def test_a_pass_that_drops_sets_for_width_proves_nothing():
+    rng = np.random.default_rng(7)
+    tasks = Tasks(rng.integers(20, 60, (1, 14)), np.zeros((14, 14), dtype=bool))
+    line = Line(np.zeros(4, np.int64), False)
+    low = -(-int(tasks.ticks.sum()) // 4)
+    wide = [Pass(Threshold(tasks, line, low + i)).decide(100_000, Stop()).possible for i in range(-1, 3)]
+    narrow = [Pass(Threshold(tasks, line, low + i)).decide(1, Stop()).possible for i in range(-1, 3)]
+    assert wide[0] is False
+    assert all(n is None or n == w for n, w in zip(narrow, wide, strict=True))
