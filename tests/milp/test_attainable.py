@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from exhaustive import brute_force
 from instances import chain_of, package, random_instance
-from partition.instance.instance import contract
 
 from milp.state.attainable import grid_of
 from milp.state.incumbent import Incumbent
 from partition import partition
+from partition.instance.instance import contract
 from partition.results.description import describe
 
 
