@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from checked import as_given
 from exhaustive import brute_force
 from instances import chain_of, package, random_instance
 
@@ -14,7 +15,6 @@ from milp.state.attainable import grid_of
 from milp.state.incumbent import Incumbent
 from partition import partition
 from partition.instance.instance import contract
-from partition.results.description import describe
 
 
 def test_the_unit_comes_from_the_decimal_figures():
@@ -53,7 +53,7 @@ def test_no_bound_is_rounded_past_the_least_period(seed):
     if grid is None:
         pytest.skip("no common unit")
     try:
-        best, _ = brute_force(describe(graph, hardware), limit=20_000)
+        best, _ = brute_force(as_given(graph, hardware), limit=20_000)
     except OverflowError:
         pytest.skip("too large for brute force")
     if not best:
