@@ -37,8 +37,8 @@ def _from_networkx(digraph: object, **options: Any) -> Graph:
 
 
 def _from_torch(program: Any, **options: Any) -> Graph:
-    """Convert a program of ``torch.export``; see :func:`partition.readers.torch_export.from_torch`."""
-    from partition.readers.torch_export import from_torch
+    """Convert a program of ``torch.export``; see :func:`partition.readers.torch.reader.from_torch`."""
+    from partition.readers.torch.reader import from_torch
 
     return from_torch(program, **options)
 

@@ -1,0 +1,189 @@
+"""Read a program of ``torch.export`` into a graph; what is counted how is in ``docs/frameworks.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.fx.node import map_arg
+
+from partition.errors import InvalidModelFile
+from partition.graph import Graph, GraphBuilder
+from partition.operators import OperatorCost
+from partition.readers.state import KeptState
+from partition.readers.torch.costs import (
+    VIEW_WRITES,
+    Call,
+    CallCosts,
+    is_view,
+    kind_of,
+    size_in_bytes,
+    without_data,
+)
+from partition.readers.torch.program import functional
+from partition.readers.torch.signature import backward_calls, held, is_joint, new_values
+
+
+def from_torch(program: Any, *, name: str | None = None) -> Graph:
+    """Convert what ``torch.export.export(module, args)`` returns.
+
+    Operations carry the path of their module (``encoder.layers.0.linear1/linear``). Parameters, buffers and constants
+    are weights of whoever reads them, also through views; one that several operations read is held once per chip.
+    What reads a buffer that the program overwrites shares a chip with what writes it. A joint program of forward and
+    backward pass has its backward operations flagged, and a parameter's readers share a chip with its gradient.
+
+    Raises
+    ------
+    InvalidModelFile : the program has data-dependent control flow or shapes (the operation is named), or it is not an
+        exported program.
+    """
+    plain = functional(program)
+    return ProgramReader(plain, name or type(program.graph_module).__name__).graph()
+
+
+class ProgramReader:
+    """Walks the calls of a functional program; values are tensors of the graph or weights.
+
+    Attributes
+    ----------
+    operations : node of the program -> name of the operation that it is.
+    """
+
+    def __init__(self, program: Any, name: str) -> None:
+        self.program, self.builder, self.costs = program, GraphBuilder(name), CallCosts()
+        self.held, self.state = held(program), KeptState()
+        self.state.written.update(weight for _, weight in new_values(program))
+        self.operations: dict[str, str] = {}
+        self.weight: dict[str, tuple[str, float]] = {}  # node -> the weight it is
+        self.tensor: dict[str, list[str | None]] = {}  # node -> tensors of the graph, by position
+        self.several: set[str] = set()  # nodes whose results are taken apart by getitem
+        self.drawn: list[str] = []  # operations that draw random numbers
+
+    def graph(self) -> Graph:
+        """Read all calls in order."""
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "get_attr":
+                self._constant(node)
+            elif node.op == "call_function":
+                self._call(node)
+        for node, weight in new_values(self.program):
+            if node.name in self.operations:
+                self.state.made.setdefault(self.operations[node.name], set()).add(weight)
+        if is_joint(self.program):
+            backward = {node.name for node in backward_calls(self.program)}
+            self.state.backward.update(name for node, name in self.operations.items() if node in backward)
+        self.state.settle(self.builder)
+        return self.builder.build()
+
+    def _placeholder(self, node: Any) -> None:
+        value = node.meta.get("val")
+        if not isinstance(value, torch.Tensor):
+            return
+        size = size_in_bytes(_known(node, value))
+        if node.name in self.held:
+            self.weight[node.name] = (self.held[node.name], size)
+        else:
+            self.builder.operation(node.name, "Input", outputs={node.name: size})
+            self.tensor[node.name] = [node.name]
+
+    def _constant(self, node: Any) -> None:
+        value = node.meta.get("val", getattr(self.program.graph_module, str(node.target), None))
+        if isinstance(value, torch.Tensor):
+            self.weight[node.name] = (str(node.target), size_in_bytes(without_data(value)))
+
+    def _call(self, node: Any) -> None:
+        if kind_of(node.target) == "getitem":
+            self._part(node)
+            return
+        call = self._described(node)
+        if not call.writes:  # an assertion or a number
+            return
+        read = list(dict.fromkeys(node.all_input_nodes))
+        if len(call.results) == 1 and read and read[0].name in self.weight and is_view(call):
+            self._view_of_weight(node, self.weight[read[0].name], call)
+            return
+        name = self.operations[node.name] = _name(node, self.held)
+        results = [f"{node.name}.{i}" for i in range(len(call.results))] if node.name in self.several else [node.name]
+        outputs = {t: size_in_bytes(v) for t, v in zip(results, call.results, strict=True) if _is_tensor(v)}
+        self.tensor[node.name] = [t if t in outputs else None for t in results]
+        cost = self._cost(node, call)
+        weights = dict(self.weight[u.name] for u in read if u.name in self.weight)
+        inputs = [t for u in read if u.name not in self.weight for t in self.tensor.get(u.name, ()) if t]
+        if torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ()):
+            self.drawn.append(name)
+        self.builder.operation(
+            name,
+            call.kind,
+            inputs=list(dict.fromkeys(inputs)),
+            outputs=outputs,
+            flops=cost.flops,
+            bytes_accessed=cost.bytes_accessed,
+            weights=weights,
+            unknown=not cost.known,
+        )
+
+    def _described(self, node: Any) -> Call:
+        """The call with what it writes; a custom operator made functional stands under its own name."""
+        target, args, kwargs = node.target, node.args, node.kwargs
+        if kind_of(target).startswith("auto_functionalized"):
+            target, args = args[0], args[1:]
+        elif kind_of(target) == "with_effects":
+            target, args = args[1], (args[0], *args[2:])
+        value = node.meta.get("val")
+        if isinstance(value, tuple | list):
+            self.several.add(node.name)
+        try:
+            args, kwargs = map_arg((args, kwargs), lambda u: without_data(u.meta.get("val")))
+            results = without_data(tuple(value) if isinstance(value, tuple | list) else (value,))
+        except InvalidModelFile as error:
+            raise InvalidModelFile(f"operation {node.name!r} ({kind_of(node.target)}): {error}") from error
+        return Call(target, tuple(args), kwargs, tuple(v if _is_tensor(v) else None for v in results))
+
+    def _cost(self, node: Any, call: Call) -> OperatorCost:
+        written = [kind_of(user.target) for user in node.users]
+        if call.kind == "copy" and written and all(kind in VIEW_WRITES for kind in written):
+            return OperatorCost(0.0, 0.0, True)  # the write through the view is counted there
+        return self.costs.of(call)
+
+    def _view_of_weight(self, node: Any, weight: tuple[str, float], call: Call) -> None:
+        """A view of all of a weight is that weight; a view of a part holds that part alone, unless it is state."""
+        name, size = weight
+        part = size_in_bytes(call.writes[0])
+        if part < size and name not in self.state.written:
+            name, size = f"{name}/{node.name}", part
+        self.weight[node.name] = (name, size)
+
+    def _part(self, node: Any) -> None:
+        """One result of several: the tensor itself, no operation."""
+        whole, i = node.args
+        if whole.name in self.weight:
+            self.weight[node.name] = self.weight[whole.name]
+            return
+        tensors = self.tensor.get(whole.name, [])
+        if isinstance(i, int) and -len(tensors) <= i < len(tensors):
+            self.tensor[node.name] = [tensors[i]]
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def _known(node: Any, value: torch.Tensor) -> torch.Tensor:
+    try:
+        return without_data(value)  # type: ignore[no-any-return]
+    except InvalidModelFile as error:
+        raise InvalidModelFile(f"input {node.name!r}: {error}") from error
+
+
+def _name(node: Any, held: Mapping[str, str]) -> str:
+    """The path of the innermost module, and the node's own name; inside a region, the module whose weight it reads."""
+    stack = node.meta.get("nn_module_stack")
+    path = str(list(stack.values())[-1][0]) if stack else ""
+    path = path.removeprefix("L['self'].").replace("L['self']", "")
+    if not path:
+        read = (held.get(u.name, "") for u in node.all_input_nodes)
+        path = next((weight.rpartition(".")[0] for weight in read if "." in weight), "")
+    return f"{path}/{node.name}" if path else str(node.name)
