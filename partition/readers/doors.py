@@ -44,8 +44,8 @@ def _from_torch(program: Any, **options: Any) -> Graph:
 
 
 def _from_jax(function: Any, *args: Any, **options: Any) -> Graph:
-    """Trace a JAX function; see :func:`partition.readers.jax_program.from_jax`."""
-    from partition.readers.jax_program import from_jax
+    """Trace a JAX function; see :func:`partition.readers.jax.program.from_jax`."""
+    from partition.readers.jax.program import from_jax
 
     return from_jax(function, *args, **options)
 

@@ -1,0 +1,256 @@
+"""What one equation of a jaxpr costs; ``docs/extending.md`` says what comes from where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from partition.errors import InvalidModelFile
+from partition.operators import OperatorCost, TensorSpec
+
+INLINED = frozenset({
+    "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
+    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call",
+})  # fmt: skip
+"""Calls whose body takes their place."""
+
+FREE = frozenset({
+    "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient", "sharding_constraint",
+    "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint", "random_wrap", "random_unwrap",
+})  # fmt: skip
+"""Metadata: no FLOPs and no traffic."""
+
+_MOVES = frozenset({
+    "transpose", "concatenate", "slice", "pad", "rev", "iota", "select_n", "split", "convert_element_type",
+    "empty", "empty2", "create_token", "real", "imag", "complex",
+})  # fmt: skip
+"""Data movement: traffic, no FLOPs (XLA counts none for most of them)."""
+
+_ELEMENTWISE = frozenset({
+    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp",
+    "conj", "cos", "cosh", "div", "eq", "eq_to", "erf", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "is_finite",
+    "le", "le_to", "log", "log1p", "logistic", "lt", "lt_to", "max", "min", "mul", "ne", "neg", "nextafter", "not", "or",
+    "population_count", "pow", "reduce_precision", "rem", "round", "rsqrt", "shift_left", "shift_right_arithmetic",
+    "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "xor",
+})  # fmt: skip
+"""1 FLOP per element of the result."""
+
+_REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax",
+               "argmin", "cumsum", "cumprod", "cummax", "cummin")  # fmt: skip
+"""1 FLOP per element of the operand (XLA writes a cumulative sum as a sum for every element)."""
+
+_CONTROL = {"cond": "a branch that depends on data", "while": "a loop whose length depends on data"}
+
+
+def equation_spec(aval: Any) -> TensorSpec:
+    """Shape and number type of an abstract value.
+
+    Raises
+    ------
+    InvalidModelFile : an extent is symbolic.
+    """
+    shape = getattr(aval, "shape", ())
+    if not all(isinstance(extent, int) for extent in shape):
+        raise InvalidModelFile(f"the shape {shape} is not made of numbers; trace with arrays of fixed shape")
+    itemsize = getattr(getattr(aval, "dtype", None), "itemsize", 4)
+    return TensorSpec(tuple(shape), float(itemsize))
+
+
+def size_in_bytes(variable: Any) -> float:
+    return equation_spec(variable.aval).bytes
+
+
+def body_of(equation: Any) -> Any:
+    """The jaxpr that a call runs, or None."""
+    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        if key in equation.params:
+            return equation.params[key]
+    return None
+
+
+def open_jaxpr(body: Any) -> Any:
+    """The jaxpr itself, of a closed one."""
+    return getattr(body, "jaxpr", body)
+
+
+def refuse_control_flow(equation: Any, where: str) -> None:
+    """Raise if the equation, or one inside of it, is control flow that depends on data."""
+    primitive = equation.primitive.name
+    if primitive in _CONTROL:
+        raise InvalidModelFile(
+            f"{primitive!r} in {where or 'the function'} is {_CONTROL[primitive]} and cannot be partitioned; trace one "
+            "branch, or a fixed number of steps with scan or fori_loop"
+        )
+    body = body_of(equation)
+    if body is not None:
+        for inner in open_jaxpr(body).eqns:
+            refuse_control_flow(inner, f"the body of {primitive!r} in {where or 'the function'}")
+
+
+class EquationCosts:
+    """The cost of equations; what XLA is asked for is asked once."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, float | None] = {}
+
+    def of(self, equation: Any) -> OperatorCost:
+        """FLOPs, traffic, and whether they are more than the default of 1 FLOP per element of the results."""
+        primitive = equation.primitive.name
+        if primitive in FREE:
+            return OperatorCost(0.0, 0.0, True)
+        flops, known = self.flops(equation)
+        rows = _ROWS.get(primitive)
+        traffic = sum(map(size_in_bytes, (*equation.invars, *equation.outvars)))
+        return OperatorCost(flops, traffic if rows is None else float(rows(equation)), known)
+
+    def flops(self, equation: Any) -> tuple[float, bool]:
+        """2 per multiply-add, 1 per element of other arithmetic; a scan takes its steps together."""
+        primitive, params = equation.primitive.name, equation.params
+        output = equation_spec(equation.outvars[0].aval) if equation.outvars else TensorSpec((0,), 0)
+        if primitive in FREE or primitive in _MOVES:
+            return 0.0, True
+        if primitive in _ELEMENTWISE:
+            return float(output.size), True
+        if primitive in _REDUCTIONS:
+            return float(equation_spec(equation.invars[0].aval).size), True
+        if primitive in _PRODUCTS:
+            return float(_PRODUCTS[primitive](equation, output)), True
+        if primitive == "scan" or primitive in INLINED:
+            inner = [self.flops(e) for e in open_jaxpr(body_of(equation)).eqns]
+            return params.get("length", 1) * sum(f for f, _ in inner), all(known for _, known in inner)
+        counted = self._xla(equation)
+        if counted is None:
+            return float(sum(equation_spec(v.aval).size for v in equation.outvars)), False
+        return counted, True
+
+    def _xla(self, equation: Any) -> float | None:
+        """XLA's own analysis of this equation alone; None where it has none."""
+        key = f"{equation.primitive.name} {[str(v.aval) for v in equation.invars]} {equation.params}"
+        if key not in self._asked:
+            self._asked[key] = _analysed(equation)
+        return self._asked[key]
+
+
+def _analysed(equation: Any) -> float | None:
+    import jax
+
+    def alone(*operands: Any) -> Any:
+        return equation.primitive.bind(*operands, **equation.params)
+
+    try:
+        shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in equation.invars]
+        counted = jax.jit(alone).lower(*shapes).cost_analysis()
+    except Exception:  # whatever a primitive raises that cannot stand alone
+        return None
+    if not counted or "flops" not in counted or counted["flops"] < 0:
+        return None
+    return float(counted["flops"]) + max(0.0, float(counted.get("transcendentals", 0.0)))
+
+
+# --- Products -----------------------------------------------------------------------------------------------------
+
+
+def _dot(equation: Any, output: TensorSpec) -> float:
+    contracted = equation.params["dimension_numbers"][0][0]
+    shape = equation.invars[0].aval.shape
+    return 2.0 * output.size * math.prod(shape[d] for d in contracted)
+
+
+def _ragged_dot(equation: Any, output: TensorSpec) -> float:
+    """Rows in groups, each with a matrix of its own, or groups along the contracted dimension; each row once."""
+    left = equation.invars[0].aval.shape
+    numbers = equation.params.get("ragged_dot_dimension_numbers")
+    if numbers is None:
+        return 2.0 * output.size * left[-1]
+    contracted, _ = numbers.dot_dimension_numbers[0]
+    ragged = set(numbers.lhs_ragged_dimensions)
+    inner = math.prod(left[d] for d in contracted)
+    return 2.0 * output.size * inner / (output.shape[0] if ragged <= set(contracted) and ragged else 1)
+
+
+def _convolution(equation: Any, output: TensorSpec) -> float:
+    """2 per multiply-add on elements that are there: padding and the holes of a dilated input do not count."""
+    params, numbers = equation.params, equation.params["dimension_numbers"]
+    image, kernel = equation.invars[0].aval.shape, equation.invars[1].aval.shape
+    pairs = 1
+    for d, (low, _) in enumerate(params["padding"]):
+        hole, spread = (params.get("lhs_dilation") or ())[d], (params.get("rhs_dilation") or ())[d]
+        size = (image[numbers.lhs_spec[2 + d]] - 1) * hole + 1
+        at = np.arange(output.shape[numbers.out_spec[2 + d]])[:, None] * params["window_strides"][d] - low
+        at = at + np.arange(kernel[numbers.rhs_spec[2 + d]]) * spread
+        pairs *= int(((at >= 0) & (at < size) & (at % hole == 0)).sum())
+    batch, channels = output.shape[numbers.out_spec[0]], output.shape[numbers.out_spec[1]]
+    return float(2 * batch * channels * kernel[numbers.rhs_spec[1]] * pairs)
+
+
+def _power(equation: Any, output: TensorSpec) -> float:
+    """By squaring, as XLA writes it."""
+    exponent = abs(int(equation.params["y"]))
+    return output.size * float(max(1, exponent.bit_length() + exponent.bit_count() - 2))
+
+
+def _window(equation: Any, output: TensorSpec) -> float:
+    return float(output.size * math.prod(equation.params.get("window_dimensions", (1,))))
+
+
+def _sort(equation: Any, output: TensorSpec) -> float:
+    shape = equation.invars[0].aval.shape
+    length = shape[equation.params.get("dimension", -1)] if shape else 1
+    return float(math.prod(shape) * math.ceil(math.log2(max(2, length))))
+
+
+def _top(equation: Any, output: TensorSpec) -> float:
+    """A heap of the k largest."""
+    return equation_spec(equation.invars[0].aval).size * math.ceil(math.log2(max(2, equation.params.get("k", 2))))
+
+
+def _combined(equation: Any, output: TensorSpec) -> float:
+    return float(equation_spec(equation.invars[2].aval).size)
+
+
+def _none(equation: Any, output: TensorSpec) -> float:
+    return 0.0
+
+
+_PRODUCTS: Mapping[str, Callable[[Any, TensorSpec], float]] = {
+    "dot_general": _dot, "ragged_dot": _ragged_dot, "ragged_dot_general": _ragged_dot,
+    "conv_general_dilated": _convolution, "integer_pow": _power, "sort": _sort, "top_k": _top, "approx_top_k": _top,
+    "reduce_window_sum": _window, "reduce_window_max": _window, "reduce_window_min": _window, "reduce_window": _window,
+    "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none, "scatter": _none, "scatter-add": _combined,
+    "scatter_add": _combined, "scatter-mul": _combined, "scatter_mul": _combined, "scatter-min": _combined,
+    "scatter_min": _combined, "scatter-max": _combined, "scatter_max": _combined,
+}  # fmt: skip
+
+
+# --- Lookups and writes: the rows they touch ----------------------------------------------------------------------
+
+
+def _rows_read(equation: Any) -> float:
+    """What is returned is read and written; indices are read."""
+    return 2.0 * size_in_bytes(equation.outvars[0]) + sum(map(size_in_bytes, equation.invars[1:]))
+
+
+def _rows_written(update: int) -> Callable[[Any], float]:
+    """What replaces a part is read and written; the other operands but the whole are read."""
+
+    def traffic(equation: Any) -> float:
+        others = sum(size_in_bytes(v) for i, v in enumerate(equation.invars) if i not in (0, update))
+        return 2.0 * size_in_bytes(equation.invars[update]) + others
+
+    return traffic
+
+
+def _rows_combined(equation: Any) -> float:
+    return _rows_written(2)(equation) + size_in_bytes(equation.invars[2])
+
+
+_ROWS: Mapping[str, Callable[[Any], float]] = {
+    "gather": _rows_read, "dynamic_slice": _rows_read, "dynamic_update_slice": _rows_written(1),
+    "scatter": _rows_written(2), "slice": lambda e: 2.0 * size_in_bytes(e.outvars[0]),
+    **dict.fromkeys(("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter_min",
+                     "scatter-max", "scatter_max"), _rows_combined),
+}  # fmt: skip
+"""Traffic of equations that touch a part of a table or of a cache."""

@@ -1,0 +1,81 @@
+"""Read a JAX function into a graph, by its jaxpr; what is counted how is in ``docs/frameworks.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from partition.errors import InvalidInput, InvalidModelFile
+from partition.graph import Graph, GraphBuilder
+from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
+from partition.readers.jax.results import Leaf, has_backward_pass, leaves_of, new_values
+from partition.readers.jax.walk import JaxprReader, Weight
+
+
+def from_jax(
+    function: Callable[..., Any],
+    *args: Any,
+    weights: int | Sequence[int] = (),
+    unroll: bool = True,
+    name: str | None = None,
+) -> Graph:
+    """Trace ``function(*args)`` and convert what it does.
+
+    Parameters
+    ----------
+    args : arrays or pytrees of arrays; ``jax.ShapeDtypeStruct`` will do.
+    weights : positions of the arguments that are parameters of the model, or caches, resident on the chips that use
+        them; the others are inputs. Constants that the function closes over are weights too. Where the function
+        returns new values or gradients of them (a result of the same structure), readers and makers share a chip.
+    unroll : whether a ``scan`` over stacked weights (the layers of a model) becomes one operation for each operation
+        of each step. A scan over anything else, and every scan with ``unroll=False``, is one operation of all its
+        steps.
+    name : of the graph; the function's name by default.
+
+    Raises
+    ------
+    InvalidModelFile : the function cannot be traced, holds control flow that depends on data (named), or is a train
+        step whose results cannot be told apart.
+    InvalidInput : ``weights`` names an argument that is not there, or jax is not installed.
+    """
+    try:
+        import jax
+    except ImportError as error:
+        raise InvalidInput("reading JAX functions needs jax; pip install 'mcm-partition[jax]'") from error
+    held = {weights} if isinstance(weights, int) else set(weights)
+    if not held <= set(range(len(args))):
+        raise InvalidInput(f"weights names argument {max(held)}, but there are {len(args)} arguments, counted from 0")
+    try:
+        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+    except Exception as error:  # whatever the traced function raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidModelFile(f"the function cannot be traced ({type(error).__name__}: {reason})") from error
+    for equation in closed.jaxpr.eqns:
+        refuse_control_flow(equation, "")
+    arguments = [leaves_of(arg, f"{'w' if i in held else 'x'}{i}") for i, arg in enumerate(args)]
+    trains = has_backward_pass(closed.jaxpr)
+    made = new_values([leaves for i, leaves in enumerate(arguments) if i in held], shapes, trains)
+    _refuse_unnamed_weights(trains, held, [leaves for i, leaves in enumerate(arguments) if i not in held], shapes)
+
+    reader = JaxprReader(GraphBuilder(name or str(getattr(function, "__name__", "jax"))), unroll)
+    reader.state.written.update(made.values())
+    paths = [(i in held, path) for i, argument in enumerate(arguments) for path in argument.paths]
+    values = [
+        Weight(path, size_in_bytes(variable)) if is_weight else reader.input(path, variable)
+        for variable, (is_weight, path) in zip(closed.jaxpr.invars, paths, strict=True)
+    ]
+    results = reader.run(closed, values, "")
+    for i, weight in made.items():
+        reader.makes(results[i], weight)
+    return reader.graph(backward=trains and bool(made))
+
+
+def _refuse_unnamed_weights(trains: bool, held: set[int], inputs: list[Leaf], shapes: Any) -> None:
+    """A train step whose parameters are not named would be taken for a model whose parameters the host delivers."""
+    if trains and not held:
+        found = new_values([leaves for leaves in inputs if len(leaves.paths) > 1], shapes, True)
+        if found:
+            raise InvalidModelFile(
+                f"the function has a backward pass and returns new values or gradients of {next(iter(found.values()))!r}; "
+                "say with weights= which arguments are parameters and optimizer state"
+            )

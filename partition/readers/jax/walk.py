@@ -1,0 +1,195 @@
+"""Walk the equations of a jaxpr: variables stand for tensors of the graph or for weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from partition.graph import Graph, GraphBuilder
+from partition.readers.jax.costs import (
+    FREE,
+    INLINED,
+    EquationCosts,
+    body_of,
+    equation_spec,
+    open_jaxpr,
+    size_in_bytes,
+)
+from partition.readers.jax.results import is_transposed
+from partition.readers.state import KeptState
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the graph."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight, or a view of one."""
+
+    name: str
+    bytes: float
+
+
+Value = Tensor | Weight | None
+"""What a variable stands for; None for a number in the program."""
+
+
+class JaxprReader:
+    """Fills a builder from a jaxpr.
+
+    Every call of an inlined function has variables of its own: JAX hands out one jaxpr for all calls with the same
+    shapes.
+    """
+
+    def __init__(self, builder: GraphBuilder, unroll: bool) -> None:
+        self.builder, self.unroll = builder, unroll
+        self.costs, self.state = EquationCosts(), KeptState()
+        self.maker: dict[str, str] = {}  # tensor -> operation
+        self.transposed: set[str] = set()  # operations that JAX says are of a backward pass
+        self._count: dict[str, int] = {}
+        self._constant: dict[int, tuple[Any, Weight]] = {}
+
+    def graph(self, backward: bool) -> Graph:
+        """The graph of what was read; with ``backward``, its backward pass is flagged."""
+        if backward:
+            for row in self.builder.rows:  # in order: what follows from the backward pass belongs to it
+                if row.name in self.transposed or any(self.maker[t] in self.state.backward for t in row.inputs):
+                    self.state.backward.add(row.name)
+        self.state.settle(self.builder)
+        return self.builder.build()
+
+    def input(self, path: str, variable: Any) -> Tensor:
+        """An argument that the host delivers."""
+        self.builder.operation(path, "Input", outputs={path: size_in_bytes(variable)})
+        self.maker[path] = path
+        return Tensor(path)
+
+    def makes(self, value: Value, weight: str) -> None:
+        """Say that a result is the new value or the gradient of a weight."""
+        if isinstance(value, Tensor):
+            self.state.made.setdefault(self.maker[value.name], set()).add(weight)
+
+    def run(self, body: Any, values: Sequence[Value], prefix: str, transposed: bool = False) -> list[Value]:
+        """Read the equations of ``body``, called with ``values``; what its results are."""
+        jaxpr = open_jaxpr(body)
+        known: dict[Any, Value] = dict(zip(jaxpr.invars, values, strict=True))
+        for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
+            known[variable] = self._closed_over(variable, constant)
+        for equation in jaxpr.eqns:
+            read = [None if _is_literal(v) else known[v] for v in equation.invars]
+            made = self._equation(equation, read, prefix, transposed or is_transposed(equation))
+            known.update(zip(equation.outvars, made, strict=True))
+        return [None if _is_literal(v) else known[v] for v in jaxpr.outvars]
+
+    def _closed_over(self, variable: Any, constant: Any) -> Weight:
+        """A constant; the same array is the same weight wherever it is closed over."""
+        if id(constant) not in self._constant:
+            weight = Weight(f"constant{len(self._constant)}", size_in_bytes(variable))
+            self._constant[id(constant)] = constant, weight
+        return self._constant[id(constant)][1]
+
+    def _equation(self, equation: Any, read: list[Value], prefix: str, transposed: bool) -> list[Value]:
+        primitive, prefix = equation.primitive.name, prefix + _scopes(equation)
+        body = body_of(equation)
+        if primitive in INLINED and body is not None:
+            called = str(equation.params.get("name") or primitive)
+            return self.run(body, read[: len(open_jaxpr(body).invars)], f"{self._unique(prefix + called)}/", transposed)
+        if primitive == "scan" and self.unroll and self._over_layers(equation, read):
+            return self._steps(equation, read, self._unique(prefix + primitive), transposed)
+        first = read[0] if read else None
+        if primitive in FREE and len(read) == len(equation.outvars) == 1 and isinstance(first, Weight):
+            return [first]  # a view of a weight
+        return self._operation(equation, read, self._unique(prefix + primitive), transposed)
+
+    def _operation(self, equation: Any, read: list[Value], name: str, transposed: bool) -> list[Value]:
+        several = len(equation.outvars) > 1
+        tensors = [f"{name}.{i}" if several else name for i in range(len(equation.outvars))]
+        cost = self.costs.of(equation)
+        self._add(
+            name,
+            equation.primitive.name,
+            read,
+            dict(zip(tensors, map(size_in_bytes, equation.outvars), strict=True)),
+            (cost.flops, cost.bytes_accessed, cost.known),
+        )
+        if transposed:
+            self.transposed.add(name)
+        return [Tensor(tensor) for tensor in tensors]
+
+    def _add(
+        self, name: str, kind: str, read: Sequence[Value], outputs: dict[str, float], cost: tuple[float, float, bool]
+    ) -> None:
+        self.builder.operation(
+            name,
+            kind,
+            inputs=[value.name for value in read if isinstance(value, Tensor)],
+            outputs=outputs,
+            flops=cost[0],
+            bytes_accessed=cost[1],
+            weights={value.name: value.bytes for value in read if isinstance(value, Weight)},
+            unknown=not cost[2],
+        )
+        self.maker.update(dict.fromkeys(outputs, name))
+
+    # --- Scans over layers ---
+
+    def _over_layers(self, equation: Any, read: list[Value]) -> bool:
+        """Whether the scan walks along weights; one that is trained has one new value for all layers, so it stays."""
+        stacked = read[equation.params["num_consts"] + equation.params["num_carry"] :]
+        weights = {value.name for value in stacked if isinstance(value, Weight)}
+        return bool(weights) and weights.isdisjoint(self.state.written)
+
+    def _steps(self, equation: Any, read: list[Value], name: str, transposed: bool) -> list[Value]:
+        """Every step of a scan under a number of its own."""
+        params = equation.params
+        length, consts, carries = params["length"], params["num_consts"], params["num_carry"]
+        carry, stacked = read[consts : consts + carries], read[consts + carries :]
+        sizes = [size_in_bytes(v) / length for v in equation.invars[consts + carries :]]
+        results: list[list[Value]] = [[] for _ in equation.outvars[carries:]]
+        for i in reversed(range(length)) if params["reverse"] else range(length):
+            parts = [self._slice(v, f"{name}/{i}/slice", i, s) for v, s in zip(stacked, sizes, strict=True)]
+            made = self.run(params["jaxpr"], [*read[:consts], *carry, *parts], f"{name}/{i}/", transposed)
+            carry = made[:carries]
+            for collected, value in zip(results, made[carries:], strict=True):
+                collected.append(value)
+        variables = equation.outvars[carries:]
+        return [*carry, *(self._stack(v, r, f"{name}/stack") for v, r in zip(variables, results, strict=True))]
+
+    def _slice(self, value: Value, name: str, i: int, size: float) -> Value:
+        if isinstance(value, Weight):
+            return Weight(f"{value.name}[{i}]", size)
+        if value is None:
+            return None
+        tensor = self._unique(name)
+        self._add(tensor, "slice", [value], {tensor: size}, (0.0, 0.0, True))
+        return Tensor(tensor)
+
+    def _stack(self, variable: Any, values: list[Value], name: str) -> Value:
+        """The results of all steps one beside the other, each written in place."""
+        if type(variable).__name__ == "DropVar":
+            return None
+        tensor = self._unique(name)
+        self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, (0.0, 0.0, True))
+        return Tensor(tensor)
+
+    def _unique(self, name: str) -> str:
+        number = self._count[name] = self._count.get(name, -1) + 1
+        return f"{name}_{number}" if number else name
+
+
+def _is_literal(variable: Any) -> bool:
+    return hasattr(variable, "val")
+
+
+def _scopes(equation: Any) -> str:
+    """``Dense_0/`` of the name stack ``transpose(jvp(Dense_0))``: the modules of flax, the scopes of JAX."""
+    parts = re.split(r"[/()]", str(equation.source_info.name_stack))
+    stack = str(equation.source_info.name_stack)
+    transforms = set(re.findall(r"(\w+)\(", stack))
+    return "".join(f"{part}/" for part in parts if part and part not in transforms)
