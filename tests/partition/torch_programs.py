@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -169,3 +170,10 @@ PROGRAMS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any]]] = {
     "rnn_relu": (lambda: Tagger(nn.RNN, nonlinearity="relu"), tokens),
     "cells": (Cells, lambda: (torch.zeros(5, 3, 16),)),
 }  # fmt: skip
+
+
+@cache
+def exported(name: str) -> Any:
+    """The program of one of them, exported once."""
+    make, args = PROGRAMS[name]
+    return torch.export.export(make().eval(), args())
