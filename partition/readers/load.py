@@ -1,4 +1,4 @@
-"""A model from whatever names it: a built-in name, an ONNX file, or one of two kinds of JSON."""
+"""A model from whatever names it: a built-in name, an ONNX or PyTorch file, or one of two kinds of JSON."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.readers.json_fields import parse_file
 from partition.readers.native_json import from_dict
+from partition.readers.torch.archive import PICKLE, ZIP
 from partition.text import shown
 
-FORMATS = ("builtin", "onnx", "json", "device-placement")
+FORMATS = ("builtin", "onnx", "torch", "json", "device-placement")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ def load_model(
         from partition.readers.onnx.model import read_onnx
 
         return Source(read_onnx(path, dims=dims), None, format)
+    if format == "torch":
+        from partition.readers.torch.archive import load_program
+
+        return Source(_of_program(load_program(path), path.stem), None, format)
     data = parse_file(path) if data is None else data
     if format == "json":
         return Source(from_dict(data, default_name=path.stem), None, format)
@@ -81,6 +86,12 @@ def load_model(
 
     graph, hardware = from_device_placement(data, name=path.stem, max_cpus=max_cpus)
     return Source(graph, hardware, format)
+
+
+def _of_program(program: Any, name: str) -> Graph:
+    from partition.readers.torch.reader import from_torch  # needs torch, which the program has come with
+
+    return from_torch(program, name=name)
 
 
 def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
@@ -105,6 +116,8 @@ def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
         raise InvalidModelFile(f"cannot read {shown(spec, 300)}: {error.strerror or error}") from error
     if not start.strip():
         raise InvalidModelFile(f"{shown(spec, 300)} is empty; give a model file")
+    if start.startswith((ZIP, PICKLE)):
+        return "torch", None
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
         return "onnx", None
     data = parse_file(Path(spec))

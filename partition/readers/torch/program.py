@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import InvalidModelFile
 from partition.readers.torch.signature import is_joint
 
 if TYPE_CHECKING:
@@ -20,28 +19,6 @@ REFUSED = {
     "associative_scan": "associative_scan",
 }
 """Control flow: higher-order operator -> what the user wrote."""
-
-
-def load_program(path: Path) -> ExportedProgram:
-    """Read what ``torch.export.save(program, path)`` wrote.
-
-    Raises
-    ------
-    InvalidInput : torch is not installed.
-    InvalidModelFile : the file holds no program of ``torch.export``.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise InvalidInput(f"reading {str(path)!r} needs torch; pip install 'mcm-partition[torch]'") from error
-    try:
-        return torch.export.load(path)
-    except Exception as error:  # whatever unpickling and another version of torch raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidModelFile(
-            f"{str(path)!r} cannot be loaded by torch.export.load of torch {torch.__version__} ({reason}); save it with "
-            "torch.export.save and the same version"
-        ) from error
 
 
 def functional(program: Any) -> ExportedProgram:
