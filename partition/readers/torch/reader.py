@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -59,6 +58,7 @@ class ProgramReader:
         self.tensor: dict[str, list[str | None]] = {}  # node -> tensors of the graph, by position
         self.several: set[str] = set()  # nodes whose results are taken apart by getitem
         self.drawn: list[str] = []  # operations that draw random numbers
+        self.module: dict[str, str] = {}  # node that is a weight or follows from one -> the module that it belongs to
 
     def graph(self) -> Graph:
         """Read all calls in order."""
@@ -85,6 +85,7 @@ class ProgramReader:
         size = size_in_bytes(_known(node, value))
         if node.name in self.held:
             self.weight[node.name] = (self.held[node.name], size)
+            self.module[node.name] = self.held[node.name].rpartition(".")[0]
         else:
             self.builder.operation(node.name, "Input", outputs={node.name: size})
             self.tensor[node.name] = [node.name]
@@ -105,7 +106,7 @@ class ProgramReader:
         if len(call.results) == 1 and read and read[0].name in self.weight and is_view(call):
             self._view_of_weight(node, self.weight[read[0].name], call)
             return
-        name = self.operations[node.name] = _name(node, self.held)
+        name = self.operations[node.name] = self._name(node, read)
         results = [f"{node.name}.{i}" for i in range(len(call.results))] if node.name in self.several else [node.name]
         outputs = {t: size_in_bytes(v) for t, v in zip(results, call.results, strict=True) if _is_tensor(v)}
         self.tensor[node.name] = [t if t in outputs else None for t in results]
@@ -124,6 +125,17 @@ class ProgramReader:
             weights=weights,
             unknown=not cost.known,
         )
+
+    def _name(self, node: Any, read: list[Any]) -> str:
+        """The path of the innermost module, inside a region of the module whose weight is read; the node's name."""
+        stack = node.meta.get("nn_module_stack")
+        path = str(list(stack.values())[-1][0]) if stack else ""
+        path = path.removeprefix("L['self'].").replace("L['self']", "")
+        owners = [self.module.get(u.name) for u in read]
+        path = path or next(filter(None, owners), "")
+        if read and None not in owners:
+            self.module[node.name] = path
+        return f"{path}/{node.name}" if path else str(node.name)
 
     def _described(self, node: Any) -> Call:
         """The call with what it writes; a custom operator made functional stands under its own name."""
@@ -155,6 +167,7 @@ class ProgramReader:
         if part < size and name not in self.state.written:
             name, size = f"{name}/{node.name}", part
         self.weight[node.name] = (name, size)
+        self.module[node.name] = self.module.get(node.all_input_nodes[0].name, "")
 
     def _part(self, node: Any) -> None:
         """One result of several: the tensor itself, no operation."""
@@ -176,14 +189,3 @@ def _known(node: Any, value: torch.Tensor) -> torch.Tensor:
         return without_data(value)  # type: ignore[no-any-return]
     except InvalidModelFile as error:
         raise InvalidModelFile(f"input {node.name!r}: {error}") from error
-
-
-def _name(node: Any, held: Mapping[str, str]) -> str:
-    """The path of the innermost module, and the node's own name; inside a region, the module whose weight it reads."""
-    stack = node.meta.get("nn_module_stack")
-    path = str(list(stack.values())[-1][0]) if stack else ""
-    path = path.removeprefix("L['self'].").replace("L['self']", "")
-    if not path:
-        read = (held.get(u.name, "") for u in node.all_input_nodes)
-        path = next((weight.rpartition(".")[0] for weight in read if "." in weight), "")
-    return f"{path}/{node.name}" if path else str(node.name)

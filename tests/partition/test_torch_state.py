@@ -1,0 +1,123 @@
+"""Programs that train or keep state: what shares a chip, what is backward, what is stashed; files and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from partition import Graph, InvalidModelFile, load_hardware, load_model, partition
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+class Tower(nn.Module):  # type: ignore[misc, name-defined]
+    """Layers and a loss; a convolution whose input wants no gradient, so that its backward has a None among results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+        self.layers = nn.ModuleList([nn.Linear(72, 72), nn.Linear(72, 72)])
+
+    def forward(self, x: Any, target: Any) -> Any:
+        x = self.norm(self.conv(x)).flatten(1)
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return ((x - target) ** 2).mean()
+
+
+def joint() -> Any:
+    experimental = pytest.importorskip("torch.export.experimental")
+    args = (torch.zeros(4, 1, 8, 8), torch.zeros(4, 72))
+    return experimental._export_forward_backward(torch.export.export(Tower().train(), args))
+
+
+def chips_of_weights(graph: Graph, assignment: dict[str, int]) -> dict[str, set[int]]:
+    ptr, users = graph.shared_ptr, graph.shared_users
+    return {
+        name: {assignment[graph.names[u]] for u in users[ptr[i] : ptr[i + 1]]}
+        for i, name in enumerate(graph.shared_names)
+        if not name.startswith("stash:")
+    }
+
+
+def test_the_backward_pass_is_flagged_and_a_weight_shares_a_chip_with_its_gradient() -> None:
+    program = joint()
+    graph = Graph.from_torch(program)
+    loss = graph.names.index(next(name for name in graph.names if name.endswith("mean")))
+    assert graph.backward.any() and not graph.backward[loss]
+    assert not graph.backward[graph.op_types.index("convolution")]
+    assert graph.backward[graph.op_types.index("convolution_backward")]
+    for gradient, parameter in program.graph_signature.backward_signature.gradients_to_parameters.items():
+        makers = {graph.names[graph.producer[t]] for t, name in enumerate(graph.tensor_names)
+                  if name.partition(".")[0] == gradient}  # fmt: skip
+        groups = {graph.group[graph.index[name]] for name in makers}
+        assert groups <= set(graph.group[graph.group >= 0].tolist()), parameter
+    result = partition(graph, load_hardware("ring3:memory=off"), time_limit=10, gap=0.05)
+    assert all(len(chips) == 1 for chips in chips_of_weights(graph, result.assignment).values())
+
+
+def test_a_none_among_results_shifts_nothing() -> None:
+    """``convolution_backward`` returns (None, weight gradient, bias gradient)."""
+    graph = Graph.from_torch(joint())
+    size = dict(zip(graph.tensor_names, graph.tensor_bytes, strict=True))
+    call = next(name for name in size if name.startswith("convolution_backward")).partition(".")[0]
+    assert f"{call}.0" not in size
+    assert (size[f"{call}.1"], size[f"{call}.2"]) == (2 * 9 * 4, 2 * 4)
+
+
+def test_what_the_backward_pass_reads_again_is_stashed() -> None:
+    graph = Graph.from_torch(joint())
+    stashed = {name for name in graph.shared_names if name.startswith("stash:")}
+    read = {
+        graph.tensor_names[t]
+        for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True)
+        if graph.backward[w] and not graph.backward[graph.producer[t]] and graph.tensor_bytes[t]
+    }
+    assert stashed <= {f"stash:{name}" for name in read} and stashed
+
+
+def test_operations_that_read_two_trained_weights_join_their_groups() -> None:
+    graph = Graph.from_torch(joint())
+    products = [v for v, kind in enumerate(graph.op_types) if kind == "addmm"]
+    assert all(graph.group[v] >= 0 for v in products) and len({graph.group[v] for v in products}) == len(products)
+
+
+def test_saved_programs_are_models(tmp_path: Path) -> None:
+    program = torch.export.export(nn.Sequential(nn.Linear(8, 16), nn.ReLU()), (torch.zeros(2, 8),))
+    torch.export.save(program, tmp_path / "two.pt2")
+    source = load_model(str(tmp_path / "two.pt2"))
+    assert source.format == "torch" and source.graph.name == "two"
+    assert np.array_equal(source.graph.flops, Graph.from_torch(program).flops)
+
+
+def test_other_files_of_pytorch_are_refused_by_name(tmp_path: Path) -> None:
+    module, x = nn.Linear(4, 4), torch.zeros(1, 4)
+    torch.jit.save(torch.jit.trace(module, x), tmp_path / "traced.pt")
+    torch.save(module.state_dict(), tmp_path / "weights.pt")
+    torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "cut.pt2").write_bytes((tmp_path / "weights.pt").read_bytes()[:200])
+    said = {"traced.pt": "torch.jit", "weights.pt": "torch.save", "old.pt": "pickled", "cut.pt2": "damaged"}
+    for file, word in said.items():
+        with pytest.raises(InvalidModelFile, match=word):
+            load_model(str(tmp_path / file))
+
+
+def test_programs_of_torch_jit_are_refused_in_a_sentence() -> None:
+    module, x = nn.Linear(4, 4), torch.zeros(1, 4)
+    for program in (torch.jit.trace(module, x), torch.jit.script(module), torch.jit.trace(torch.relu, x)):
+        with pytest.raises(InvalidModelFile, match=r"torch\.export\.export"):
+            Graph.from_torch(program)
+
+
+def test_control_flow_inside_a_region_is_refused() -> None:
+    class Inside(nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            with torch.no_grad():
+                return torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y * 2, (x,))
+
+    with pytest.raises(InvalidModelFile, match=r"torch\.cond"):
+        Graph.from_torch(torch.export.export(Inside(), (torch.zeros(3),)))
