@@ -6,10 +6,10 @@ weight, and which operations belong to a backward pass; the rest follows here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from partition.graph import GraphBuilder
+from partition.problem.builder import GraphBuilder
 
 
 @dataclass

@@ -113,7 +113,8 @@ def test_flex_attention_counts_like_attention() -> None:
 
 LOOKUPS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], float]] = {
     "embedding_bag": (lambda w, i: functional.embedding_bag(i, w, mode="sum"),
-                      (zeros(10_000, 64), zeros(64, 4, dtype=torch.long)), 64 * 4 * (64 * 4 + 8) + 64 * 64 * 4 + 64 * 8),
+                      (zeros(10_000, 64), zeros(64, 4, dtype=torch.long)),
+                      64 * 4 * (64 * 4 + 8) + 64 * 64 * 4 + 64 * 8),
     "embedding": (lambda w, i: functional.embedding(i, w),
                   (zeros(10_000, 64), zeros(128, dtype=torch.long)), 2 * 128 * 64 * 4 + 128 * 8),
     "gather": (lambda w, i: w.gather(0, i), (zeros(10_000, 64), zeros(2, 64, dtype=torch.long)),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidModelFile
-from partition.operators import OperatorCost, TensorSpec
+from partition.problem.operators import OperatorCost, TensorSpec
 
 INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
@@ -18,28 +18,32 @@ INLINED = frozenset({
 """Calls whose body takes their place."""
 
 FREE = frozenset({
-    "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient", "sharding_constraint",
-    "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint", "random_wrap", "random_unwrap",
+    "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient",
+    "sharding_constraint", "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint",
+    "random_wrap", "random_unwrap",
 })  # fmt: skip
 """Metadata: no FLOPs and no traffic."""
 
 _MOVES = frozenset({
-    "transpose", "concatenate", "slice", "pad", "rev", "iota", "select_n", "split", "convert_element_type",
-    "empty", "empty2", "create_token", "real", "imag", "complex",
+    "transpose", "concatenate", "slice", "pad", "rev", "iota", "select_n", "split", "convert_element_type", "empty",
+    "empty2", "create_token", "real", "imag", "complex",
 })  # fmt: skip
 """Data movement: traffic, no FLOPs (XLA counts none for most of them)."""
 
 _ELEMENTWISE = frozenset({
-    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp",
-    "conj", "cos", "cosh", "div", "eq", "eq_to", "erf", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "is_finite",
-    "le", "le_to", "log", "log1p", "logistic", "lt", "lt_to", "max", "min", "mul", "ne", "neg", "nextafter", "not", "or",
-    "population_count", "pow", "reduce_precision", "rem", "round", "rsqrt", "shift_left", "shift_right_arithmetic",
-    "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "xor",
+    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil",
+    "clamp", "conj", "cos", "cosh", "div", "eq", "eq_to", "erf", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt",
+    "is_finite", "le", "le_to", "log", "log1p", "logistic", "lt", "lt_to", "max", "min", "mul", "ne", "neg",
+    "nextafter", "not", "or", "population_count", "pow", "reduce_precision", "rem", "round", "rsqrt", "shift_left",
+    "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh",
+    "xor",
 })  # fmt: skip
 """1 FLOP per element of the result."""
 
-_REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax",
-               "argmin", "cumsum", "cumprod", "cummax", "cummin")  # fmt: skip
+_REDUCTIONS = frozenset({
+    "reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax",
+    "argmin", "cumsum", "cumprod", "cummax", "cummin",
+})  # fmt: skip
 """1 FLOP per element of the operand (XLA writes a cumulative sum as a sum for every element)."""
 
 _CONTROL = {"cond": "a branch that depends on data", "while": "a loop whose length depends on data"}
@@ -69,6 +73,11 @@ def body_of(equation: Any) -> Any:
         if key in equation.params:
             return equation.params[key]
     return None
+
+
+def is_literal(variable: Any) -> bool:
+    """Whether it is a number written into the program."""
+    return hasattr(variable, "val")
 
 
 def open_jaxpr(body: Any) -> Any:
@@ -141,7 +150,7 @@ def _analysed(equation: Any) -> float | None:
         return equation.primitive.bind(*operands, **equation.params)
 
     try:
-        shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in equation.invars]
+        shapes: Any = [v.aval for v in equation.invars]
         counted = jax.jit(alone).lower(*shapes).cost_analysis()
     except Exception:  # whatever a primitive raises that cannot stand alone
         return None
@@ -218,10 +227,11 @@ def _none(equation: Any, output: TensorSpec) -> float:
 _PRODUCTS: Mapping[str, Callable[[Any, TensorSpec], float]] = {
     "dot_general": _dot, "ragged_dot": _ragged_dot, "ragged_dot_general": _ragged_dot,
     "conv_general_dilated": _convolution, "integer_pow": _power, "sort": _sort, "top_k": _top, "approx_top_k": _top,
-    "reduce_window_sum": _window, "reduce_window_max": _window, "reduce_window_min": _window, "reduce_window": _window,
-    "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none, "scatter": _none, "scatter-add": _combined,
-    "scatter_add": _combined, "scatter-mul": _combined, "scatter_mul": _combined, "scatter-min": _combined,
-    "scatter_min": _combined, "scatter-max": _combined, "scatter_max": _combined,
+    "reduce_window_sum": _window, "reduce_window_max": _window, "reduce_window_min": _window,
+    "reduce_window": _window, "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none,
+    "scatter": _none, "scatter-add": _combined, "scatter_add": _combined, "scatter-mul": _combined,
+    "scatter_mul": _combined, "scatter-min": _combined, "scatter_min": _combined, "scatter-max": _combined,
+    "scatter_max": _combined,
 }  # fmt: skip
 
 
@@ -251,6 +261,6 @@ _ROWS: Mapping[str, Callable[[Any], float]] = {
     "gather": _rows_read, "dynamic_slice": _rows_read, "dynamic_update_slice": _rows_written(1),
     "scatter": _rows_written(2), "slice": lambda e: 2.0 * size_in_bytes(e.outvars[0]),
     **dict.fromkeys(("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter_min",
-                     "scatter-max", "scatter_max"), _rows_combined),
+    "scatter-max", "scatter_max"), _rows_combined),
 }  # fmt: skip
 """Traffic of equations that touch a part of a table or of a cache."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from partition.errors import InvalidInput, InvalidModelFile
-from partition.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
-from partition.readers.jax.results import Leaf, has_backward_pass, leaves_of, new_values
+from partition.readers.jax.origins import Origin, has_backward_pass, origins
+from partition.readers.jax.results import Argument, arguments_of, new_values, refuse_unmatched
 from partition.readers.jax.walk import JaxprReader, Weight
 
 
@@ -52,10 +54,14 @@ def from_jax(
         raise InvalidModelFile(f"the function cannot be traced ({type(error).__name__}: {reason})") from error
     for equation in closed.jaxpr.eqns:
         refuse_control_flow(equation, "")
-    arguments = [leaves_of(arg, f"{'w' if i in held else 'x'}{i}") for i, arg in enumerate(args)]
-    trains = has_backward_pass(closed.jaxpr)
-    made = new_values([leaves for i, leaves in enumerate(arguments) if i in held], shapes, trains)
-    _refuse_unnamed_weights(trains, held, [leaves for i, leaves in enumerate(arguments) if i not in held], shapes)
+    arguments = arguments_of(args, [f"{'w' if i in held else 'x'}{i}" for i in range(len(args))])
+    weighty = [argument for i, argument in enumerate(arguments) if i in held]
+    trains, came = has_backward_pass(closed.jaxpr), origins(closed)
+    made = new_values(weighty, shapes, came, trains)
+    if trains and held:
+        refuse_unmatched(weighty, shapes, came, made)
+    elif trains:
+        _refuse_unnamed_weights(arguments, shapes, came)
 
     reader = JaxprReader(GraphBuilder(name or str(getattr(function, "__name__", "jax"))), unroll)
     reader.state.written.update(made.values())
@@ -70,12 +76,11 @@ def from_jax(
     return reader.graph(backward=trains and bool(made))
 
 
-def _refuse_unnamed_weights(trains: bool, held: set[int], inputs: list[Leaf], shapes: Any) -> None:
+def _refuse_unnamed_weights(inputs: list[Argument], shapes: Any, came: list[Origin]) -> None:
     """A train step whose parameters are not named would be taken for a model whose parameters the host delivers."""
-    if trains and not held:
-        found = new_values([leaves for leaves in inputs if len(leaves.paths) > 1], shapes, True)
-        if found:
-            raise InvalidModelFile(
-                f"the function has a backward pass and returns new values or gradients of {next(iter(found.values()))!r}; "
-                "say with weights= which arguments are parameters and optimizer state"
-            )
+    found = new_values([argument for argument in inputs if len(argument.paths) > 1], shapes, came, True)
+    if found:
+        raise InvalidModelFile(
+            "the function has a backward pass and returns new values or gradients of "
+            f"{next(iter(found.values()))!r}; say with weights= which arguments are parameters and optimizer state"
+        )

@@ -6,26 +6,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partition.readers.jax.costs import body_of, open_jaxpr
+from partition.errors import InvalidModelFile
+from partition.readers.jax.origins import Origin
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """A pytree of arrays.
+class Argument:
+    """A pytree of arrays that a function is called with.
 
     Attributes
     ----------
     tree : the pytree.
+    first : position of its first leaf among the leaves of all arguments.
     paths : name of each leaf.
     """
 
     tree: Any
+    first: int
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Subtree:
-    """Leaves ``first .. first + len(avals) - 1`` of a pytree."""
+    """A part of a pytree: its leaves stand at ``first`` and behind it."""
 
     first: int
     structure: Any
@@ -35,59 +38,95 @@ class _Subtree:
     def key(self) -> tuple[Any, ...]:
         return self.structure, self.avals
 
+    @property
+    def leaves(self) -> range:
+        return range(self.first, self.first + len(self.avals))
 
-def leaves_of(tree: Any, label: str) -> Leaf:
-    """The leaves of a pytree, named ``label`` and their path."""
+
+def arguments_of(trees: Sequence[Any], labels: Sequence[str]) -> list[Argument]:
+    """Arguments, their leaves named by the label and the path."""
     import jax
 
-    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return Leaf(tree, tuple(f"{label}{jax.tree_util.keystr(path)}" for path, _ in paths))
+    found: list[Argument] = []
+    first = 0
+    for tree, label in zip(trees, labels, strict=True):
+        paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+        found.append(Argument(tree, first, tuple(f"{label}{jax.tree_util.keystr(path)}" for path, _ in paths)))
+        first += len(paths)
+    return found
 
 
-def has_backward_pass(jaxpr: Any) -> bool:
-    """Whether an equation, or one inside of it, comes from transposing (``jax.grad``)."""
-    return any(
-        is_transposed(equation) or ((body := body_of(equation)) is not None and has_backward_pass(open_jaxpr(body)))
-        for equation in jaxpr.eqns
-    )
-
-
-def is_transposed(equation: Any) -> bool:
-    """Whether JAX says that the equation belongs to a backward pass."""
-    return "transpose(" in str(equation.source_info.name_stack)
-
-
-def new_values(weights: Sequence[Leaf], shapes: Any, trains: bool) -> dict[int, str]:
+def new_values(weights: Sequence[Argument], shapes: Any, origins: Sequence[Origin], trains: bool) -> dict[int, str]:
     """Position of a result among all leaves -> the weight whose new value or gradient it is.
 
-    A result belongs to a weight when a whole argument, or in a train step a part of one with several leaves, comes
-    back with the same structure, shapes and number types. The largest parts are matched first.
+    A result belongs to a weight when a whole argument that it follows from comes back with the same structure, shapes
+    and number types. An argument that is one bare array counts only where parts of it are replaced (a cache). In a train
+    step also a part of an argument with several leaves comes back, and a gradient need not follow from its weight. The
+    largest are matched first, to what they follow from and what is not matched yet.
 
     Parameters
     ----------
     weights : the arguments that are weights.
     shapes : pytree of the results' shapes.
+    origins : of each result.
     trains : whether the function has a backward pass.
     """
-    candidates: dict[tuple[Any, ...], list[list[str]]] = {}
+    name = {a.first + i: path for a in weights for i, path in enumerate(a.paths)}
+    candidates: dict[tuple[Any, ...], list[_Subtree]] = {}
     for argument in weights:
-        for subtree in _subtrees(argument.tree, 0):
-            whole = len(subtree.avals) == len(argument.paths)
-            if whole or (trains and len(subtree.avals) > 1):
-                paths = list(argument.paths[subtree.first : subtree.first + len(subtree.avals)])
-                candidates.setdefault(subtree.key, []).append(paths)
+        for part in _subtrees(argument.tree, argument.first):
+            if len(part.avals) == len(argument.paths) or (trains and len(part.avals) > 1):
+                candidates.setdefault(part.key, []).append(part)
     made: dict[int, str] = {}
-    taken: set[str] = set()
-    for subtree in sorted(_subtrees(shapes, 0), key=lambda s: -len(s.avals)):
-        options = candidates.get(subtree.key)
-        if not options or not subtree.avals or subtree.first in made:
-            continue
-        if len(subtree.avals) == 1 and not trains and len(subtree.avals[0][0]) == 0:
-            continue  # a lone number says nothing
-        paths = next((o for o in options if taken.isdisjoint(o)), options[0])
-        taken.update(paths)
-        made.update({subtree.first + i: path for i, path in enumerate(paths)})
+    taken: set[int] = set()
+    for result in sorted(_subtrees(shapes, 0), key=lambda s: -len(s.avals)):
+        options = [c for c in candidates.get(result.key, ()) if trains or _replaced(result, c, origins)]
+        if options and result.avals and result.first not in made:
+            preferred = sorted(
+                options, key=lambda o: (not _follows(result, o, origins), not taken.isdisjoint(o.leaves))
+            )
+            chosen = preferred[0]
+            taken.update(chosen.leaves)
+            made.update({r: name[w] for r, w in zip(result.leaves, chosen.leaves, strict=True)})
     return made
+
+
+def refuse_unmatched(weights: Sequence[Argument], shapes: Any, origins: Sequence[Origin], made: dict[int, str]) -> None:
+    """Raise if a result of a backward pass could be a weight's new value, but nothing tells of which."""
+    import jax
+
+    known = set(made.values())
+    free = {
+        _aval(leaf)
+        for a in weights
+        for leaf, path in zip(jax.tree_util.tree_leaves(a.tree), a.paths, strict=True)
+        if path not in known and _aval(leaf)[0]
+    }
+    for i, leaf in enumerate(jax.tree_util.tree_leaves(shapes)):
+        if i not in made and origins[i].backward and _aval(leaf) in free:
+            raise InvalidModelFile(
+                f"result {i} of the function follows from its backward pass and has the shape {tuple(leaf.shape)} of a "
+                "weight, but the results do not have the structure of the weights; return gradients or new values in "
+                "the pytree in which the weights come in, so that a weight can share a chip with its update"
+            )
+
+
+def _follows(result: _Subtree, weight: _Subtree, origins: Sequence[Origin]) -> bool:
+    pairs = zip(result.leaves, weight.leaves, strict=True)
+    return all(origins[r].arguments >> w & 1 for r, w in pairs)
+
+
+def _replaced(result: _Subtree, weight: _Subtree, origins: Sequence[Origin]) -> bool:
+    """Whether a result can be the new value of a weight without training."""
+    import jax
+
+    if jax.tree_util.treedef_is_leaf(weight.structure):
+        return origins[result.first].version == weight.first
+    return _follows(result, weight, origins)
+
+
+def _aval(leaf: Any) -> tuple[tuple[int, ...], str]:
+    return (tuple(leaf.shape), str(leaf.dtype)) if hasattr(leaf, "dtype") else ((), "")
 
 
 def _subtrees(tree: Any, first: int) -> Iterator[_Subtree]:
@@ -95,8 +134,7 @@ def _subtrees(tree: Any, first: int) -> Iterator[_Subtree]:
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten(tree)
-    avals = tuple((tuple(leaf.shape), str(leaf.dtype)) if hasattr(leaf, "dtype") else ((), "") for leaf in leaves)
-    yield _Subtree(first, structure, avals)
+    yield _Subtree(first, structure, tuple(map(_aval, leaves)))
     if jax.tree_util.treedef_is_leaf(structure):
         return
     for child in jax.tree_util.tree_flatten(tree, is_leaf=lambda part: part is not tree)[0]:

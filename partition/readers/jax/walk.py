@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partition.graph import Graph, GraphBuilder
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
 from partition.readers.jax.costs import (
     FREE,
     INLINED,
     EquationCosts,
     body_of,
-    equation_spec,
+    is_literal,
     open_jaxpr,
     size_in_bytes,
 )
-from partition.readers.jax.results import is_transposed
+from partition.readers.jax.origins import is_transposed
 from partition.readers.state import KeptState
 
 
@@ -82,10 +83,10 @@ class JaxprReader:
         for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
             known[variable] = self._closed_over(variable, constant)
         for equation in jaxpr.eqns:
-            read = [None if _is_literal(v) else known[v] for v in equation.invars]
+            read = [None if is_literal(v) else known[v] for v in equation.invars]
             made = self._equation(equation, read, prefix, transposed or is_transposed(equation))
             known.update(zip(equation.outvars, made, strict=True))
-        return [None if _is_literal(v) else known[v] for v in jaxpr.outvars]
+        return [None if is_literal(v) else known[v] for v in jaxpr.outvars]
 
     def _closed_over(self, variable: Any, constant: Any) -> Weight:
         """A constant; the same array is the same weight wherever it is closed over."""
@@ -183,13 +184,7 @@ class JaxprReader:
         return f"{name}_{number}" if number else name
 
 
-def _is_literal(variable: Any) -> bool:
-    return hasattr(variable, "val")
-
-
 def _scopes(equation: Any) -> str:
     """``Dense_0/`` of the name stack ``transpose(jvp(Dense_0))``: the modules of flax, the scopes of JAX."""
-    parts = re.split(r"[/()]", str(equation.source_info.name_stack))
-    stack = str(equation.source_info.name_stack)
-    transforms = set(re.findall(r"(\w+)\(", stack))
-    return "".join(f"{part}/" for part in parts if part and part not in transforms)
+    scopes = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack))
+    return "".join(f"{part}/" for part in scopes.split("/") if part)

@@ -38,8 +38,8 @@ def load_program(path: Path) -> ExportedProgram:
     except Exception as error:  # whatever unpickling and another version of torch raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidModelFile(
-            f"{str(path)!r} cannot be loaded by torch.export.load of torch {torch.__version__} ({reason}); save it with "
-            "the same version"
+            f"{str(path)!r} cannot be loaded by torch.export.load of torch {torch.__version__} ({reason}); save it "
+            "with the same version"
         ) from error
 
 

@@ -8,18 +8,12 @@ import torch
 from torch.fx.node import map_arg
 
 from partition.errors import InvalidModelFile
-from partition.graph import Graph, GraphBuilder
-from partition.operators import OperatorCost
+from partition.problem.builder import GraphBuilder
+from partition.problem.graph import Graph
+from partition.problem.operators import OperatorCost
 from partition.readers.state import KeptState
-from partition.readers.torch.costs import (
-    VIEW_WRITES,
-    Call,
-    CallCosts,
-    is_view,
-    kind_of,
-    size_in_bytes,
-    without_data,
-)
+from partition.readers.torch.calls import VIEW_WRITES, Call, is_view, kind_of, size_in_bytes, without_data
+from partition.readers.torch.costs import CallCosts
 from partition.readers.torch.program import functional
 from partition.readers.torch.signature import backward_calls, held, is_joint, new_values
 

@@ -1,0 +1,168 @@
+"""Formulas for calls that PyTorch's own counter lacks: products, and the rows that lookups and writes touch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+
+from partition.readers.torch.calls import VIEW_WRITES, Call, size_in_bytes, stored
+
+# --- Products that PyTorch's counter does not know ----------------------------------------------------------------
+
+
+def shape_of(call: Call, i: int) -> torch.Size:
+    shape: torch.Size = call.args[i].shape
+    return shape
+
+
+def pairs(call: Call) -> float:
+    """Pairs of query and key; the softmax over them takes 6 steps for each."""
+    return float(math.prod(shape_of(call, 0)[:-1]) * shape_of(call, 1)[-2])
+
+
+def _attention(call: Call) -> float:
+    """Two products per pair of query and key, and a softmax."""
+    return pairs(call) * (2.0 * shape_of(call, 0)[-1] + 2.0 * shape_of(call, 2)[-1] + 6.0)
+
+
+def _grouped(call: Call) -> float:
+    """Rows of ``a`` in groups, each with a matrix of its own; or both with groups along the inner dimension."""
+    a, b = shape_of(call, 0), shape_of(call, 1)
+    return 2.0 * a[0] * b[-1] * a[-1] if len(a) == len(b) == 2 else 2.0 * call.writes[0].numel() * a[-1]
+
+
+def _batches_added(call: Call) -> float:
+    return 2.0 * math.prod(shape_of(call, 1)) * shape_of(call, 2)[-1]
+
+
+def _inner_of(left: int) -> Callable[[Call], float]:
+    return lambda call: 2.0 * call.writes[0].numel() * shape_of(call, left)[-1]
+
+
+def _bilinear(call: Call) -> float:
+    """``x1[.., i] w[o, i, j] x2[.., j]``: first by w, then by x2."""
+    rows, w = math.prod(shape_of(call, 0)[:-1]), shape_of(call, 2)
+    return 2.0 * rows * math.prod(w) + 2.0 * rows * w[0] * w[2]
+
+
+def _recurrent(call: Call) -> float:
+    """Per step and layer 2 x gates x hidden x (input + hidden), from the weights themselves."""
+    steps = math.prod(shape_of(call, 0)[:-1])
+    return 2.0 * steps * sum(w.numel() for part in call.args if isinstance(part, tuple | list)
+                             for w in part if isinstance(w, torch.Tensor) and w.dim() == 2)  # fmt: skip
+
+
+def _cell(call: Call) -> float:
+    """One step of a recurrent layer: both of its matrices with every row of the input."""
+    return 2.0 * math.prod(shape_of(call, 0)[:-1]) * (math.prod(shape_of(call, 2)) + math.prod(shape_of(call, 3)))
+
+
+def _sort(call: Call) -> float:
+    numel, dim = call.reads[0].numel(), call.reads[0].shape
+    return numel * math.ceil(math.log2(max(2, max(dim, default=1))))
+
+
+def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[Call], float]:
+    """``cubes * n^3`` for each matrix, and ``2 n^2`` for each column of a right-hand side."""
+
+    def flops(call: Call) -> float:
+        shape = shape_of(call, 0)
+        each = cubes * shape[-1] ** 3
+        if right_hand_side is not None:
+            b = shape_of(call, right_hand_side)
+            each += 2.0 * shape[-1] ** 2 * (b[-1] if len(b) >= len(shape) else 1)
+        return math.prod(shape[:-2]) * each
+
+    return flops
+
+
+def _fourier(call: Call) -> float:
+    """5 n log2 n for each transform of n points (half of it where one side is real)."""
+    points = max(call.reads[0].numel(), call.writes[0].numel())
+    dims = call.argument(1)
+    length = math.prod(max(call.reads[0].shape[d], call.writes[0].shape[d]) for d in dims)
+    real = not (call.reads[0].is_complex() and call.writes[0].is_complex())
+    return (2.5 if real else 5.0) * points * math.log2(max(2, length))
+
+
+PRODUCTS: Mapping[str, Callable[[Call], float]] = {
+    "scaled_dot_product_attention": _attention, "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention, "flex_attention": _attention,
+    "_grouped_mm": _grouped, "grouped_mm": _grouped, "grouped_mm_fallback": _grouped, "_scaled_grouped_mm": _grouped,
+    "addbmm": _batches_added, "_int_mm": _inner_of(0), "_scaled_mm": _inner_of(0),
+    "addr": lambda call: 3.0 * call.writes[0].numel(), "_cdist_forward": _inner_of(0), "cdist": _inner_of(0),
+    "bilinear": _bilinear, "mv": lambda call: 2.0 * call.reads[0].numel(),
+    "dot": lambda call: 2.0 * call.reads[0].numel(), "vdot": lambda call: 2.0 * call.reads[0].numel(),
+    "addmv": lambda call: 2.0 * math.prod(shape_of(call, 1)), "lstm": _recurrent, "gru": _recurrent,
+    "rnn_tanh": _recurrent, "rnn_relu": _recurrent, "lstm_cell": _cell, "gru_cell": _cell, "rnn_tanh_cell": _cell,
+    "rnn_relu_cell": _cell, "sort": _sort, "argsort": _sort, "msort": _sort, "kthvalue": _sort,
+    "linalg_cholesky": _dense(1 / 3), "linalg_cholesky_ex": _dense(1 / 3), "linalg_inv": _dense(2),
+    "linalg_inv_ex": _dense(2), "det": _dense(2 / 3), "linalg_det": _dense(2 / 3), "_linalg_det": _dense(2 / 3),
+    "linalg_lu_factor": _dense(2 / 3), "linalg_solve": _dense(2 / 3, 1), "_linalg_solve_ex": _dense(2 / 3, 1),
+    "linalg_solve_triangular": _dense(0, 1), "triangular_solve": _dense(0, 0), "_fft_r2c": _fourier,
+    "_fft_c2r": _fourier, "_fft_c2c": _fourier,
+}  # fmt: skip
+"""Operators with a formula of ours: PyTorch's counter lacks them, or counts what one machine runs in their place."""
+
+
+# --- Lookups and writes: the rows they touch ----------------------------------------------------------------------
+
+
+def _bag(call: Call) -> tuple[float, float]:
+    """``(weight, indices, offsets, ...)``: the rows looked up are read and added."""
+    rows = call.args[1].numel() * call.args[0].shape[1]
+    others = sum(map(size_in_bytes, call.reads[1:]))
+    return float(rows), rows * call.args[0].dtype.itemsize + others + size_in_bytes(call.writes[0])
+
+
+def _written(updates: int, index: int | None = None, per_update: float = 0.0) -> Callable[[Call], tuple[float, float]]:
+    """As many elements as operand ``updates`` has, each read and written; what is combined is read as well."""
+
+    def cost(call: Call) -> tuple[float, float]:
+        size = call.args[updates].numel()
+        moved = (2.0 + (per_update > 0)) * size * call.writes[0].dtype.itemsize
+        return per_update * size, moved + (size_in_bytes(call.args[index]) if index is not None else 0.0)
+
+    return cost
+
+
+def _put(call: Call) -> tuple[float, float]:
+    """``index_put(self, indices, values, accumulate)``; what a mask selects is at most everything."""
+    indices, accumulates = [i for i in call.args[1] if i is not None], bool(call.argument(3, False))
+    if any(i.dtype in (torch.bool, torch.uint8) for i in indices):
+        touched = call.args[0].numel()
+    else:
+        chosen = math.prod(torch.broadcast_shapes(*(i.shape for i in indices)))
+        kept = [e for e, i in zip(call.args[0].shape, [*call.args[1]] + [None] * call.args[0].dim(), strict=False)
+                if i is None]  # fmt: skip
+        touched = chosen * math.prod(kept)
+    moved = (2.0 + accumulates) * touched * call.writes[0].dtype.itemsize
+    return float(touched * accumulates), moved + sum(map(size_in_bytes, indices))
+
+
+def _fill(call: Call) -> tuple[float, float]:
+    dim, index = call.args[1], call.args[2]
+    rows = call.args[0].numel() / max(1, call.args[0].shape[dim]) * index.numel()
+    return 0.0, rows * call.writes[0].dtype.itemsize + size_in_bytes(index)
+
+
+def _whole(call: Call) -> tuple[float, float]:
+    """``copy(self, source)`` reads the source alone."""
+    return 0.0, stored(call.args[1]) + size_in_bytes(call.writes[0])
+
+
+def _nothing(call: Call) -> tuple[float, float]:
+    return 0.0, 0.0
+
+
+ROWS: Mapping[str, Callable[[Call], tuple[float, float]]] = {
+    "embedding_bag": _bag, "_embedding_bag": _bag, "_embedding_bag_forward_only": _bag, "index_put": _put,
+    "_unsafe_index_put": _put, "index_copy": _written(3, 2), "index_add": _written(3, 2, 1),
+    "index_reduce": _written(3, 2, 1), "scatter": _written(2, 2), "scatter_add": _written(2, 2, 1),
+    "scatter_reduce": _written(2, 2, 1), "index_fill": _fill, "empty": _nothing, "empty_like": _nothing,
+    "empty_strided": _nothing, "new_empty": _nothing, "new_empty_strided": _nothing, "empty_permuted": _nothing,
+    "copy": _whole, **dict.fromkeys(VIEW_WRITES, _written(1)),
+}  # fmt: skip
+"""FLOPs and traffic of operators that touch a part of a table or of a cache."""

@@ -1,0 +1,296 @@
+"""JAX functions as graphs: calls keep their arguments, scans over layers, lookups, train steps, names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from partition import Graph, InvalidModelFile, load_hardware, partition
+
+jax = pytest.importorskip("jax")
+jnp, lax = jax.numpy, jax.lax
+
+
+def shaped(*shape: int, dtype: Any = jnp.float32) -> Any:
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def reads(graph: Graph, name: str) -> list[str]:
+    """Producers of what an operation reads."""
+    v = graph.index[name]
+    return [graph.names[u] for u, w in zip(graph.edge_source, graph.consumers, strict=True) if w == v]
+
+
+def held(graph: Graph) -> float:
+    return float(graph.weights.sum() + graph.shared_bytes.sum())
+
+
+# --- Calls --------------------------------------------------------------------------------------------------------
+
+
+def test_a_jitted_helper_called_twice_keeps_its_arguments_apart() -> None:
+    """JAX hands out one jaxpr, with one set of variables, for both calls."""
+
+    @jax.jit
+    def flat(x: Any) -> Any:
+        return x.reshape(-1, 256)
+
+    graph = Graph.from_jax(lambda w, x: flat(x) @ flat(w).T, *[shaped(4, 64, 256)] * 2, weights=0)
+    assert held(graph) == 4 * 64 * 256 * 4
+    assert len(reads(graph, "dot_general")) + (graph.weights[graph.index["dot_general"]] > 0) == 2
+    assert "flat/reshape" in reads(graph, "dot_general")
+
+
+def test_calls_within_calls_keep_their_arguments_apart() -> None:
+    @jax.jit
+    def inner(a: Any, b: Any) -> Any:
+        return a @ b
+
+    @jax.jit
+    def outer(a: Any, b: Any) -> Any:
+        return inner(a, b) - inner(b, a)
+
+    graph = Graph.from_jax(lambda w, x: outer(x, w) + outer(w, x), *[shaped(8, 8)] * 2, weights=0)
+    assert graph.op_types.count("dot_general") == 4 and held(graph) == 8 * 8 * 4
+    assert all(reads(graph, name) == ["x1"] for name, kind in zip(graph.names, graph.op_types, strict=True)
+               if kind == "dot_general")  # fmt: skip
+
+
+def test_a_constant_that_two_calls_close_over_is_held_once() -> None:
+    table = jnp.ones((32, 32))
+    graph = Graph.from_jax(lambda x: jnp.tanh(x @ table) @ table, shaped(4, 32))
+    assert held(graph) == 32 * 32 * 4
+
+
+def test_names_carry_scopes_and_called_functions() -> None:
+    def model(w: Any, x: Any) -> Any:
+        with jax.named_scope("encoder"), jax.named_scope("dense"):
+            return jax.nn.relu(x @ w)
+
+    names = Graph.from_jax(model, shaped(8, 8), shaped(4, 8), weights=0).names
+    assert "encoder/dense/dot_general" in names
+    assert any(name.startswith("encoder/dense/") and name.endswith("relu/max") for name in names)
+
+
+def test_names_of_a_backward_pass_carry_the_scope_without_the_transformation() -> None:
+    def loss(w: Any, x: Any) -> Any:
+        with jax.named_scope("layer"):
+            return jnp.tanh(x @ w).sum()
+
+    names = Graph.from_jax(jax.grad(loss), shaped(8, 8), shaped(4, 8), weights=0).names
+    assert "layer/dot_general_1" in names and not any("(" in name for name in names)
+
+
+# --- Scans --------------------------------------------------------------------------------------------------------
+
+
+def layers(p: Any, x: Any) -> Any:
+    return lax.scan(lambda h, w: (jnp.tanh(h @ w["up"] @ w["down"]), h.sum()), x, p)
+
+
+STACKED = {"up": shaped(6, 32, 64), "down": shaped(6, 64, 32)}
+
+
+def test_a_scan_over_stacked_weights_is_unrolled() -> None:
+    graph = Graph.from_jax(layers, STACKED, shaped(8, 32), weights=0)
+    assert graph.op_types.count("dot_general") == 12 and "scan" not in graph.op_types
+    assert graph.flops.sum() == pytest.approx(6 * (2 * 2 * 8 * 32 * 64), rel=0.02)
+    assert held(graph) == 2 * 6 * 32 * 64 * 4
+    assert graph.weights.max() == 32 * 64 * 4
+    assert reads(graph, "scan/3/dot_general") == ["scan/2/tanh"]
+
+
+def test_unrolled_layers_spread_over_chips_and_one_operation_does_not() -> None:
+    hardware = load_hardware("ring4:memory=off")
+    weights, x = shaped(8, 512, 512), shaped(64, 512)
+
+    def model(p: Any, x: Any) -> Any:
+        return lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, p)[0]
+
+    spread, whole = (
+        partition(Graph.from_jax(model, weights, x, weights=0, unroll=unroll), hardware, time_limit=10)
+        for unroll in (True, False)
+    )
+    assert spread.period < 0.4 * whole.period
+
+
+def test_a_reversed_scan_starts_at_its_last_layer() -> None:
+    def model(p: Any, x: Any) -> Any:
+        return lax.scan(lambda h, w: (h @ w, None), x, p, reverse=True)[0]
+
+    graph = Graph.from_jax(model, shaped(3, 8, 8), shaped(2, 8), weights=0)
+    assert reads(graph, "scan/2/dot_general") == ["x1"] and reads(graph, "scan/0/dot_general") == ["scan/1/dot_general"]
+
+
+def test_layers_that_also_walk_along_a_cache_read_their_part_of_it() -> None:
+    def model(p: Any, cache: Any, x: Any) -> Any:
+        return lax.scan(lambda h, wc: (jnp.tanh(h @ wc[0]) + wc[1], h * 2), x, (p, cache))
+
+    graph = Graph.from_jax(model, shaped(3, 8, 8), shaped(3, 2, 8), shaped(2, 8), weights=0)
+    sent = dict(zip(graph.tensor_names, graph.tensor_bytes, strict=True))
+    assert sent["scan/1/slice"] == 2 * 8 * 4 and reads(graph, "scan/1/slice") == ["x1"]
+    assert sent["scan/stack"] == 3 * 2 * 8 * 4 and len(reads(graph, "scan/stack")) == 3
+
+
+def test_control_flow_that_depends_on_data_inside_a_scan_is_refused() -> None:
+    def loop(p: Any, x: Any) -> Any:
+        def body(h: Any, w: Any) -> Any:
+            return lax.while_loop(lambda c: c[0] < 10, lambda c: (c[0] + 1, jnp.tanh(c[1] @ w)), (0, h))[1], None
+
+        return lax.scan(body, x, p)[0]
+
+    def branch(p: Any, x: Any) -> Any:
+        return lax.scan(lambda h, w: (lax.cond(h.sum() > 0, lambda: h @ w, lambda: h), None), x, p)[0]
+
+    for function, named in ((loop, "'while' in the body of 'scan'"), (branch, "'cond' in the body of 'scan'")):
+        with pytest.raises(InvalidModelFile, match=named):
+            Graph.from_jax(function, shaped(4, 8, 8), shaped(2, 8), weights=0)
+
+
+# --- Costs --------------------------------------------------------------------------------------------------------
+
+
+def test_experts_count_each_row_once() -> None:
+    def experts(w: Any, x: Any, sizes: Any) -> Any:
+        return lax.ragged_dot(x, w, sizes)
+
+    args = shaped(8, 64, 128), shaped(32, 64), shaped(8, dtype=jnp.int32)
+    graph = Graph.from_jax(experts, *args, weights=0)
+    assert graph.flops.sum() == 2 * 32 * 64 * 128 and graph.unknown_operators == ()
+    gradient = Graph.from_jax(jax.grad(lambda *a: experts(*a).sum()), *args, weights=0)
+    products = [f for f, kind in zip(gradient.flops, gradient.op_types, strict=True) if "ragged" in kind]
+    assert products == [2 * 32 * 64 * 128] * len(products) and len(products) >= 1
+
+
+LOOKUPS: dict[str, tuple[Any, tuple[Any, ...], float]] = {
+    "gather": (lambda e, t: e[t], (shaped(30_000, 64), shaped(1, 128, dtype=jnp.int32)), 2 * 128 * 64 * 4),
+    "dynamic_slice": (lambda e, i: lax.dynamic_slice(e, (i, 0), (3, 64)),
+                      (shaped(30_000, 64), shaped(dtype=jnp.int32)), 2 * 3 * 64 * 4),
+    "dynamic_update_slice": (lambda e, i: lax.dynamic_update_slice(e, jnp.ones((3, 64)), (i, 0)),
+                             (shaped(30_000, 64), shaped(dtype=jnp.int32)), 2 * 3 * 64 * 4),
+    "scatter-add": (lambda e, i: e.at[i].add(1.0), (shaped(30_000, 64), shaped(5, dtype=jnp.int32)), 3 * 5 * 64 * 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(LOOKUPS))
+def test_lookups_and_writes_count_the_rows_they_touch(kind: str) -> None:
+    function, args, right = LOOKUPS[kind]
+    graph = Graph.from_jax(function, *args)
+    assert right <= graph.bytes_accessed[graph.op_types.index(kind)] <= right + 2000
+
+
+def test_what_the_table_lacks_is_asked_of_xla_and_what_xla_lacks_is_named() -> None:
+    fourier = Graph.from_jax(lambda x: jnp.abs(lax.fft(x + 0j, "fft", (64,))), shaped(8, 64))
+    v = fourier.op_types.index("fft")
+    assert fourier.flops[v] > 4 * 64 * 8 and fourier.unknown_operators == ()
+
+    def told(x: Any) -> Any:
+        return jax.pure_callback(lambda y: y, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    strange = Graph.from_jax(told, shaped(8, 64))
+    assert strange.unknown_operators == ("pure_callback",)
+
+
+# --- Train steps --------------------------------------------------------------------------------------------------
+
+
+def loss(p: Any, x: Any, t: Any) -> Any:
+    for w in p["layers"]:
+        x = jnp.tanh(x @ w)
+    return ((x @ p["head"] - t) ** 2).mean()
+
+
+PARAMS = {"layers": [shaped(64, 64)] * 3, "head": shaped(64, 8)}
+BATCH = shaped(16, 64), shaped(16, 8)
+
+
+def sgd(p: Any, x: Any, t: Any) -> Any:
+    return jax.tree.map(lambda a, b: a - 0.1 * b, p, jax.grad(loss)(p, x, t))
+
+
+def momentum(state: Any, x: Any, t: Any) -> Any:
+    value, gradients = jax.value_and_grad(loss)(state["params"], x, t)
+    scale = jnp.minimum(1.0, 1.0 / sum((g**2).sum() for g in jax.tree.leaves(gradients)))
+    mean = jax.tree.map(lambda m, g: 0.9 * m + scale * g, state["mean"], gradients)
+    rate = 0.1 / (1 + state["step"])
+    params = jax.tree.map(lambda p, m: p - rate * m, state["params"], mean)
+    return {"params": params, "mean": mean, "step": state["step"] + 1}, value
+
+
+STATE = {"params": PARAMS, "mean": PARAMS, "step": shaped(dtype=jnp.int32)}
+
+
+def split_state(p: Any, m: Any, x: Any, t: Any) -> Any:
+    new, _ = momentum({"params": p, "mean": m, "step": 1}, x, t)
+    return new["params"], new["mean"]
+
+
+STEPS: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
+    "sgd": (sgd, (PARAMS, *BATCH), 0),
+    "momentum": (momentum, (STATE, *BATCH), 0),
+    "state in two arguments": (split_state, (PARAMS, PARAMS, *BATCH), [0, 1]),
+    "gradients alone": (jax.grad(loss), (PARAMS, *BATCH), 0),
+    "loss and gradients": (jax.value_and_grad(loss), (PARAMS, *BATCH), 0),
+    "gradients of a part": (lambda s, x, t: jax.grad(loss)(s["params"], x, t), (STATE, *BATCH), 0),
+}
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_a_weight_its_gradient_and_its_update_share_a_chip(name: str) -> None:
+    function, args, weights = STEPS[name]
+    graph = Graph.from_jax(function, *args, weights=weights)
+    assert graph.backward.any() and not graph.backward[graph.op_types.index("dot_general")]
+    result = partition(graph, load_hardware("ring3:memory=off"), time_limit=10, gap=0.1)
+    matrices = 0
+    for i, weight in enumerate(graph.shared_names):
+        users = graph.shared_users[graph.shared_ptr[i] : graph.shared_ptr[i + 1]]
+        if not weight.startswith("stash:") and graph.shared_bytes[i] > 4:
+            assert len({result.assignment[graph.names[u]] for u in users}) == 1, weight
+            matrices += 1
+    assert matrices >= 3
+
+
+def test_a_step_counter_binds_nothing_together() -> None:
+    """Every chip can keep its own: the new value follows from the old one alone."""
+    graph = Graph.from_jax(momentum, STATE, *BATCH, weights=0)
+    assert len({group for group in graph.group.tolist() if group >= 0}) == 8
+
+
+def test_a_train_step_whose_parameters_are_not_named_is_refused() -> None:
+    with pytest.raises(InvalidModelFile, match="weights="):
+        Graph.from_jax(sgd, PARAMS, *BATCH)
+
+
+def test_a_train_step_with_results_of_another_structure_is_refused() -> None:
+    def raveled(p: Any, x: Any, t: Any) -> Any:
+        return tuple(jax.tree.leaves(sgd(p, x, t)))[::-1]
+
+    with pytest.raises(InvalidModelFile, match="structure"):
+        Graph.from_jax(raveled, PARAMS, *BATCH, weights=0)
+
+
+def test_a_gradient_by_an_input_alone_is_inference() -> None:
+    """Forces are the derivative of an energy by positions: no weight changes, so no order is given up."""
+
+    def forces(p: Any, x: Any) -> Any:
+        return -jax.grad(lambda y: jnp.tanh(y @ p["layers"][0]).sum())(x)
+
+    graph = Graph.from_jax(forces, PARAMS, shaped(16, 64), weights=0)
+    assert not graph.backward.any() and (graph.group < 0).all()
+
+
+def test_a_cache_that_comes_back_shares_a_chip_with_what_writes_it() -> None:
+    def decode(p: Any, cache: Any, x: Any, i: Any) -> Any:
+        cache = jax.tree.map(lambda c: lax.dynamic_update_slice(c, x @ p, (i, 0)), cache)
+        return jnp.tanh((cache["k"] * cache["v"]).sum(0)), cache
+
+    cache = {"k": shaped(32, 8), "v": shaped(32, 8)}
+    graph = Graph.from_jax(decode, shaped(8, 8), cache, shaped(1, 8), shaped(dtype=jnp.int32), weights=[0, 1])
+    writers = [v for v, kind in enumerate(graph.op_types) if kind == "dynamic_update_slice"]
+    assert len({graph.group[v] for v in writers}) == 2 and all(graph.group[v] >= 0 for v in writers)
+
+
+def test_a_result_with_the_shape_of_a_weight_is_no_new_weight() -> None:
+    graph = Graph.from_jax(lambda w, x: jnp.tanh(x @ w), shaped(8, 8), shaped(8, 8), weights=0)
+    assert (graph.group < 0).all()
