@@ -233,7 +233,8 @@ WRITING = frozenset({"output", "folder", "force", "report", "trace", "plot", "ch
 def main() -> None:
     """Decide which chip of a Multi-Chip-Module runs which operation of an ML model, with a proof of how good it is.
 
-    MODEL is a built-in name (bert-large, bert-large:seq=384), an ONNX file or a JSON file.
+    MODEL is a built-in name (bert-large, bert-large:seq=384), an ONNX file, a PyTorch
+    program (.pt2) or a JSON file.
 
     \b
     Examples:

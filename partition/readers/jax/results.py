@@ -60,9 +60,9 @@ def new_values(weights: Sequence[Argument], shapes: Any, origins: Sequence[Origi
     """Position of a result among all leaves -> the weight whose new value or gradient it is.
 
     A result belongs to a weight when a whole argument that it follows from comes back with the same structure, shapes
-    and number types. An argument that is one bare array counts only where parts of it are replaced (a cache). In a train
-    step also a part of an argument with several leaves comes back, and a gradient need not follow from its weight. The
-    largest are matched first, to what they follow from and what is not matched yet.
+    and number types. An argument that is one bare array counts only where parts of it are replaced (a cache). In a
+    train step also a part of an argument with several leaves comes back, and a gradient need not follow from its
+    weight. The largest are matched first, to what they follow from and what is not matched yet.
 
     Parameters
     ----------
