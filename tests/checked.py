@@ -48,7 +48,9 @@ def _checked(solve: Callable[..., Any], trials: int) -> Callable[..., Any]:
         given = signature.bind(*args, **kwargs)
         given.apply_defaults()
         asked = given.arguments
-        judge(asked["graph"], asked["hw"], result, gap=asked["gap"], throughput=asked["throughput"], trials=trials)
+        # Where operations are in parts, the answer is one of the graph with parts (tests/partition/test_shards.py).
+        graph = asked["graph"] if result.shards is None else result.graph
+        judge(graph, asked["hw"], result, gap=asked["gap"], throughput=asked["throughput"], trials=trials)
         answers += 1
         return result
 

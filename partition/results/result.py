@@ -20,6 +20,7 @@ from partition.problem.placement import Placement
 from partition.problem.routes import find_routes
 from partition.results.confirmation import Confirmation
 from partition.results.progress import Progress
+from partition.results.shards import Shards
 from partition.results.wall import Wall, wall_of
 from partition.scoring.cost import Cost
 from partition.scoring.goals import UNITS, Reached
@@ -62,6 +63,7 @@ class Result:
     confirmation : the second solver's opinion, if it was asked for.
     work : units of work done where work was limited, otherwise None.
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
+    shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
     """
 
     graph: Graph
@@ -80,6 +82,7 @@ class Result:
     confirmation: Confirmation | None = None
     work: float | None = None
     faults: tuple[str, ...] = ()
+    shards: Shards | None = None
 
     to_html: ClassVar[Callable[..., str]]
     # A page about the result, see partition.report, which binds it.
@@ -186,6 +189,7 @@ class Result:
             "interrupted": self.interrupted,
             "faults": list(self.faults),
             "reason": self.reason,
+            "shards": None if self.shards is None else self.shards.to_dict(),
             "wall": None if self.wall is None else self.wall.to_dict(),
             "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),
@@ -258,6 +262,7 @@ class Result:
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
             + (" (interrupted)" if self.interrupted else "")
             + (f" (troubled: {'; '.join(self.faults)})" if self.faults else "")
+            + (f"; {self.shards.sentence(self._time)}" if self.shards is not None else "")
             + opinion
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from milp.confirm import confirmed, solver_name
 from partition.errors import InvalidAssignment, InvalidInput
@@ -16,6 +17,7 @@ from partition.scoring.goals import parse_goals
 from partition.scoring.rules import check
 from partition.solve.question import Question
 from partition.solve.search_once import answer
+from partition.solve.shards import answer_with_shards
 from partition.stopping import Stop, interruptible
 
 CONFIRM_SHARE = 0.25
@@ -39,6 +41,7 @@ def partition(
     throughput: float | None = None,
     workers: int = 1,
     confirm: bool = False,
+    shard: str | Mapping[str, int] = "none",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -68,6 +71,9 @@ def partition(
         and the best bound win. Progress is not reported then.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
+    shard : ``"none"``, ``"auto"``, or operation -> number of parts: operations computed in parts on several chips
+        (docs/shards.md). ``Result.graph`` is then the graph with parts, ``Result.shards`` says what was cut and what
+        holds without. Automatic: as long as it makes the period shorter.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -99,7 +105,9 @@ def partition(
     judge = _second_opinion(confirm, question.goals)
     first = stop.limited((1 - CONFIRM_SHARE) * stop.time_limit) if confirm else stop
     with interruptible(stop):
-        if workers != 1:
+        if shard != "none":
+            result = answer_with_shards(question, shard, first, partial(answer, report=on_progress))
+        elif workers != 1:
             from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
 
             result = solve_side_by_side(question, workers=workers, stop=first)
@@ -107,7 +115,7 @@ def partition(
             result = answer(question, first, report=on_progress)
         if judge is None:
             return result
-        return judge(graph, hw, result, within=question.period_limit, stop=stop, seed=seed)
+        return judge(result.graph, hw, result, within=question.period_limit, stop=stop, seed=seed)
 
 
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:

@@ -1,0 +1,47 @@
+"""What an answer with operations in parts says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN = 4
+"""Operations in parts that are named in a sentence."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The operations that an answer has in parts, beside what holds without parts.
+
+    Attributes
+    ----------
+    parts : operation -> number of parts; empty if none pays.
+    floor : no number of parts of the operations that can be cut has a period below this, in the hardware's time unit.
+    period, bound : of the answer without parts; infinite where there is none, None where it was not asked for.
+    """
+
+    parts: Mapping[str, int] = field(default_factory=dict)
+    floor: float = 0.0
+    period: float | None = None
+    bound: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; what does not exist is None."""
+        figures = {"floor": self.floor, "period_without": self.period, "bound_without": self.bound}
+        return {"parts": dict(self.parts), **{k: v if v != float("inf") else None for k, v in figures.items()}}
+
+    def sentence(self, shown: Callable[[float], str]) -> str:
+        """In words; ``shown`` words a time."""
+        if not self.parts:
+            return "no number of parts of any operation was found that makes it shorter"
+        names = [f"{name} in {k}" for name, k in sorted(self.parts.items(), key=lambda item: (-item[1], item[0]))]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        said = f"proved for this graph, with {', '.join(names[:SHOWN])}{more} in parts"
+        if self.bound is not None:
+            said += (
+                f"; no partition without parts is below {shown(self.bound)}"
+                if self.bound < float("inf")
+                else "; without parts it does not fit"
+            )
+        return f"{said}, none with parts below {shown(self.floor)}"

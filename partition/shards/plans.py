@@ -1,0 +1,164 @@
+"""How many parts of which operations may pay: plans to try, what a plan cannot beat, and what no plan can.
+
+A *plan* is the number of parts of every operation; its parts take time that follows from the roofline, so what a plan
+is worth at most is known before it is solved. Plans come from targets (every operation that takes longer than the
+target is cut until its parts do not), then from the wall of the best answer so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.shards.rewrite import MOST_PARTS, Sharded, entering_bytes, followers, shard, shardable
+
+TARGETS = 14
+"""Targets between the period without parts and what no plan can beat."""
+
+BELOW = 0.999
+"""Share of a target that a part may take, so that an operation that takes just the target is cut."""
+
+FIT = 0.5
+"""Share of the smallest SRAM that the weights of one part may take, where an operation does not fit a chip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plans:
+    """The operations that may be computed in parts, and what parts of them take.
+
+    Attributes
+    ----------
+    able : (n,) whether an operation can be in parts.
+    rigid : (n,) whether it is whole in every plan: it can neither be cut nor follow one that is.
+    whole : (n,) seconds (or the file's unit) of each operation on its fastest kind.
+    input_bytes : (n,) bytes that every part reads again.
+    least : (n,) parts that an operation must have for its weights to fit a chip.
+    """
+
+    graph: Graph
+    hardware: Hardware
+    able: BoolArray
+    rigid: BoolArray
+    whole: FloatArray
+    input_bytes: FloatArray
+    least: IntArray
+
+    @staticmethod
+    def of(graph: Graph, hardware: Hardware) -> Plans:
+        """Look at every operation of a graph on a package."""
+        able = shardable(graph)
+        least = np.ones(graph.n, dtype=np.int64)
+        smallest = float(hardware.sram_bytes.min())
+        if hardware.rules.memory and 0 < smallest < np.inf:
+            large = able & (graph.weights > smallest)
+            least[large] = np.ceil(graph.weights[large] / (FIT * smallest)).astype(np.int64)
+        rigid = ~able
+        rigid[list(followers(graph, np.flatnonzero(able).tolist()))] = False
+        return Plans(
+            graph,
+            hardware,
+            able,
+            rigid,
+            _fastest(hardware, graph),
+            entering_bytes(graph),
+            np.minimum(least, MOST_PARTS),
+        )
+
+    def whole_plan(self) -> dict[str, int]:
+        """The plan with no more parts than the memory of the chips asks for."""
+        return self._named(self.least)
+
+    def for_target(self, target: float) -> dict[str, int]:
+        """The plan in which no operation that can be cut takes longer than ``target``, as far as the chips suffice."""
+        count = self.least.copy()
+        for v in np.flatnonzero(self.able & (self.whole > target * BELOW)).tolist():
+            count[v] = max(int(count[v]), self._parts_within(v, target * BELOW))
+        return self._named(count)
+
+    def targets(self, period: float) -> Iterator[float]:
+        """Targets from the period without parts (or the longest operation, if it is infinite) down to the floor."""
+        floor = self.floor
+        high = period if np.isfinite(period) else max(float(self.whole.max()), floor)
+        if not 0 < floor < high:
+            return
+        yield from np.geomspace(high, floor, TARGETS).tolist()
+
+    @property
+    def floor(self) -> float:
+        """What the period of no plan is below: the longest operation that stays whole in all of them, or all work.
+
+        Parts never take less together than the whole: each reads all that enters and pays the overhead again.
+        """
+        rigid = float(self.whole[self.rigid].max(initial=0.0))
+        return max(rigid, float(self.whole.sum()) / self.hardware.chips)
+
+    def sharded(self, plan: Mapping[str, int]) -> Sharded:
+        """The graph of a plan."""
+        return shard(self.graph, plan)
+
+    def least_period(self, sharded: Sharded) -> float:
+        """What no placement of a plan's graph is below: its heaviest operation, and its work in all."""
+        times = _fastest(self.hardware, sharded.graph)
+        return max(float(times.max(initial=0.0)), float(times.sum()) / self.hardware.chips)
+
+    def _parts_within(self, v: int, target: float) -> int:
+        """Fewest parts of operation ``v`` that each take at most ``target``; as many as there are chips at most."""
+        chips = self.hardware.chips
+        return next((k for k in range(2, chips) if self._part(v, k) <= target), max(chips, 1))
+
+    def _part(self, v: int, k: int) -> float:
+        """Time of one of ``k`` parts of operation ``v`` on its fastest kind."""
+        best = np.inf
+        for i in set(self.hardware.kind_of_chip):
+            kind, graph = self.hardware.kinds[i], self.graph
+            profiled = graph.profiled_times.get(kind.name)
+            if profiled is not None and not np.isnan(profiled[v]):
+                best = min(best, float(profiled[v]) / k)
+                continue
+            if graph.op_types[v] in kind.unsupported:
+                continue
+            whole = float(graph.bytes_accessed[v])
+            entering = min(whole, float(self.input_bytes[v]))
+            moved = entering + (whole - entering) / k
+            seconds = max(float(graph.flops[v]) / k / kind.peak_flops, moved / kind.sram_bandwidth)
+            best = min(best, seconds + kind.op_overhead_s)
+        return best
+
+    def _named(self, count: IntArray) -> dict[str, int]:
+        return {self.graph.names[v]: int(count[v]) for v in np.flatnonzero(count > 1).tolist()}
+
+
+def _fastest(hardware: Hardware, graph: Graph) -> FloatArray:
+    """(n,) time of each operation on the kind of the package that runs it fastest."""
+    return np.asarray(hardware.times(graph)[np.unique(hardware.kind_array())].min(axis=0))
+
+
+def variations(plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntArray) -> Iterator[dict[str, int]]:
+    """Plans near one whose placement is known: what fills its heaviest chip in more parts, what is cut in fewer.
+
+    Parameters
+    ----------
+    load : (C,) of the chips of the placement. assignment : (n',) chips of the operations of the plan's graph.
+    """
+    graph, plan = sharded.graph, dict(sharded.parts)
+    times = _fastest(plans.hardware, graph)
+    seen = []
+    for chip in np.argsort(-load, kind="stable")[:2].tolist():
+        inside = np.flatnonzero(assignment == chip)
+        for v in inside[np.argsort(-times[inside], kind="stable")][:4].tolist():
+            name = graph.names[v].rpartition("#")[0] if graph.names[v].rpartition("#")[0] in plan else graph.names[v]
+            origin = plans.graph.index.get(name)
+            if origin is not None and plans.able[origin] and name not in seen:
+                seen.append(name)
+    for name in seen:
+        for more in (1, 2):
+            yield {**plan, name: plan.get(name, 1) + more}
+    for name, k in sorted(plan.items(), key=lambda item: -item[1]):
+        least = int(plans.least[plans.graph.index[name]])
+        if k - 1 >= least:
+            yield {other: parts for other, parts in {**plan, name: k - 1}.items() if parts > 1}
