@@ -71,7 +71,7 @@ def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[s
 
 def _rival(method: str, graph: Any, hardware: Any, seconds: float) -> dict[str, Any]:
     from milp.formulation.build import build
-    from milp.solver.highs import compile_model
+    from milp.solver.matrix import compile_model
     from milp.state.incumbent import Incumbent
     from milp.windows.windows import Windows
     from partition.instance.instance import contract

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from milp.formulation.build import ImpossibleRow, build
+from milp.formulation.build import build
+from milp.formulation.linear import ImpossibleRow
 from milp.search.kind_orders import orders
-from milp.solver.highs import MatrixModel, compile_model
+from milp.solver.matrix import MatrixModel, compile_model
 from milp.solver.reading import placement_of
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import WindowRules, Windows

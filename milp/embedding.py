@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from milp.formulation.build import Choices, Goal, ImpossibleRow, ModelBuilder
+from milp.formulation.build import build
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
 from milp.formulation.pyomo_import import pyo
+from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.instance.instance import Instance, contract
@@ -35,7 +38,6 @@ class PartitionBlock:
     unit: float
     instance: Instance
     windows: Windows
-    _builder: ModelBuilder
 
     @property
     def period(self) -> Any:
@@ -52,7 +54,14 @@ class PartitionBlock:
         graph = self.instance.graph
         if operation not in graph.index or not 0 <= chip < self.instance.chips:
             raise InvalidInput(f"there is no operation {operation!r} or no chip {chip}")
-        return self._builder.x(int(self.instance.node_of[graph.index[operation]]), chip)
+        node = int(self.instance.node_of[graph.index[operation]])
+        return self._home_up_to(node, chip) - self._home_up_to(node, chip - 1)
+
+    def _home_up_to(self, node: int, chip: int) -> Any:
+        """1 if the node's home is on ``0..chip``: a variable inside its window, a number outside."""
+        if self.windows.lo[node] <= chip < self.windows.hi[node]:
+            return self.block.y[node, chip]
+        return int(chip >= self.windows.hi[node])
 
     def placement(self) -> Placement:
         """What the solved block says, replicas and relays included.
@@ -63,10 +72,10 @@ class PartitionBlock:
         """
         chip = self.windows.lo.copy()
         m = self.block
-        if any(variable.value is None for variable in m.y.values()):
+        if all(variable.value is None for variable in (m.T, *m.y.values())):
             raise InvalidInput("the block holds no values; solve the model first")
         for (v, _), variable in m.y.items():
-            chip[v] += round(variable.value) == 0
+            chip[v] += round(variable.value or 0) == 0  # no solver sets what stands in no row
         pairs = [[key for key, variable in family.items() if round(variable.value or 0)] for family in (m.p, m.R)]
         return self.instance.lift(chip, *pairs)
 
@@ -91,10 +100,9 @@ def partition_block(graph: Graph, hw: Hardware, *, longest: float | None = None)
         windows = WindowRules(instance).windows(upper)
         if windows.empty:
             raise InvalidInput(f"no placement has a period of {longest:g} or less; give a larger one")
-    goal: Goal = "period"
     try:
-        builder = ModelBuilder(instance, windows, Choices.complete(instance), 0.0, upper, None, goal, {}, ())
+        block = pyomo_view(build(instance, windows, choices=Choices.complete(instance), upper=upper)).block
     except ImpossibleRow:
         raise InvalidInput(f"no placement has a period of {longest:g} or less; give a larger one") from None
-    builder.model.goal.deactivate()
-    return PartitionBlock(builder.model, instance.unit, instance, windows, builder)
+    block.goal.deactivate()
+    return PartitionBlock(block, instance.unit, instance, windows)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from milp.formulation.build import Choices, build
+from milp.formulation.build import build
+from milp.formulation.choices import Choices
 from milp.formulation.pyomo_import import ProblemFormat
+from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.files import replacing
@@ -46,7 +48,7 @@ def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, thr
         windows = WindowRules(instance).windows(upper)
         if windows.empty:
             raise InvalidInput(f"no placement has a period of {threshold:g} or less; give a larger threshold")
-    model = build(instance, windows, choices=Choices.complete(instance), upper=upper)
+    model = pyomo_view(build(instance, windows, choices=Choices.complete(instance), upper=upper)).block
     model.name = re.sub(r"[^\w.:=,-]+", "_", graph.name)[:200]  # stands in a comment, which other names could end
     with replacing(path) as temporary:
         model.write(str(temporary), format=FORMATS[path.suffix.lower()], io_options={"symbolic_solver_labels": True})

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.build import Choices, ImpossibleRow, build
-from milp.solver.highs import MatrixModel, compile_model, solve
+from milp.formulation.build import build
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
+from milp.solver.highs import solve
+from milp.solver.matrix import MatrixModel, compile_model
 from milp.solver.reading import placement_of
 from milp.windows.windows import WindowRules
 from partition.arrays import FloatArray

@@ -21,6 +21,9 @@ from oracle import certify
 import milp.search.bisection
 import milp.search.period
 import milp.solver.highs
+from milp.formulation.linear import Linear
+from milp.formulation.model import Model
+from milp.solver.matrix import compile_model
 from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
 from partition.scoring.cost import Cost, CostModel
 
@@ -156,17 +159,14 @@ def test_without_an_answer_an_error_of_the_library_is_raised(monkeypatch: pytest
 
 def test_a_linear_program_reports_no_bound_that_highs_did_not_give() -> None:
     """HiGHS leaves the field undefined where there are no integers; it used to be taken for a bound."""
-    import pyomo.environ as pyo
-
-    m = pyo.ConcreteModel()
-    m.x = pyo.Var(range(60), range(1), bounds=(0, 1))
-    m.rows = pyo.ConstraintList()
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        m.rows.add(sum(float(a) * m.x[i, 0] for i, a in enumerate(rng.random(60))) >= 3.0)
-    m.cost = pyo.Objective(expr=sum(m.x[i, 0] for i in range(60)))
+    m, size = Model("cover"), 60
+    x = m.add("x", np.arange(size)).all()
+    amounts = np.random.default_rng(0).random(size * size)
+    row, column = np.divmod(np.arange(size * size), size)
+    m.at_most("rows", Linear.constants(np.full(size, 3.0)), (x.take(column) * amounts).sum(row, size))
+    m.objective = x.total()
     bounds: list[float] = []
-    outcome = milp.solver.highs.solve(milp.solver.highs.compile_model(m), time_limit=10, on_bound=bounds.append)
+    outcome = milp.solver.highs.solve(compile_model(m), time_limit=10, on_bound=bounds.append)
     assert outcome.status == "optimal" and not bounds
 
 

@@ -24,7 +24,8 @@ import milp.ideals.program
 import milp.ideals.stretches
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
-from milp.formulation.build import ImpossibleRow, build
+from milp.formulation.build import build
+from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import MemoryCuts
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.forced_relays import forced_relays
@@ -34,7 +35,8 @@ from milp.ideals.stretches import Stretches
 from milp.search.goals import pursue
 from milp.search.period import _trivial_bound
 from milp.search.stage_positions import arrange
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.windows.tightening import Tightening
 from milp.windows.windows import WindowRules, Windows
 from partition import Graph, Hardware, InvalidInput, Placement, RefutedBound, partition

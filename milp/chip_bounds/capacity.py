@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.build import build
 from milp.formulation.building_time import leaves_time
-from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
+from milp.solver.highs import solve
+from milp.solver.matrix import COVERED, MatrixModel, compile_model
 from milp.state.incumbent import BOUND_SAFETY
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray
@@ -163,10 +166,9 @@ class BlockCapacity:
             if not leaves_time(inst, whole, stop, triangle=bare.triangle):
                 return None
             try:
-                pyomo_model = build(inst, whole, choices=bare, upper=threshold, limited=(1,))
+                model = compile_model(build(inst, whole, choices=bare, upper=threshold, limited=(1,)), stop)
             except ImpossibleRow:
                 return None
-            model = compile_model(pyomo_model, stop)
             y = model.family == "y"
             cost = np.zeros(model.columns)
             sign = np.where(model.chip[y] == 1, -1.0, 1.0)

@@ -3,116 +3,202 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from milp.formulation.columns import Columns
+from milp.formulation.linear import Linear
 from milp.formulation.memory_cuts import MemoryCut
-from milp.formulation.pyomo_import import pyo
+from milp.formulation.model import Model
+from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import BEYOND
 from partition.scoring.rules import MEMORY_SLACK
-
-if TYPE_CHECKING:
-    from milp.formulation.build import ModelBuilder
 
 PROXY_NODES = 10
 """Nodes per chip, those that touch most bytes at once, whose live tensors get a row of their own."""
 
 
-def memory_rows(builder: ModelBuilder, cuts: Sequence[MemoryCut]) -> list[Any]:
+def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntArray) -> None:
     """Rows of the rules ``memory`` and ``dynamic_memory`` for every limited chip."""
-    if not builder.hw.rules.memory:
-        return []
-    rows = []
-    for c, capacity in enumerate(builder.hw.sram_bytes.tolist()):
-        if np.isfinite(capacity) and c in builder.limited:
-            rows += _ChipMemory(builder, c, capacity).rows()
-            rows += [row for cut in cuts if capacity <= cut.capacity for row in _cut_rows(builder, cut, c)]
-    return rows
+    if not cols.hw.rules.memory:
+        return
+    capacity = cols.hw.sram_bytes
+    chips = [c for c in np.flatnonzero(np.isfinite(capacity)).tolist() if c in limited]
+    shared = _Shared.declared(model, cols, chips)
+    known = [_Excluded.of(cols, cut) for cut in cuts]
+    for c in chips:
+        _ChipMemory(model, cols, shared, c, float(capacity[c])).write()
+        for cut in known:
+            if cut is not None and capacity[c] <= cut.capacity:
+                cut.write(model, cols, c)
 
 
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """Which chip holds which weight that several nodes use: ``h[w,c]``.
+
+    Attributes
+    ----------
+    weight, node : (K,) int
+        Every use of a weight by a node.
+    columns : (S, C) int
+        Column of ``h[w,c]``, -1 where no node that uses the weight can be.
+    """
+
+    weight: IntArray
+    node: IntArray
+    columns: IntArray
+
+    @staticmethod
+    def declared(model: Model, cols: Columns, chips: Sequence[int]) -> _Shared:
+        inst = cols.inst
+        count = len(inst.shared_bytes)
+        weight = np.repeat(np.arange(count), np.diff(inst.shared_ptr))
+        matters = inst.shared_bytes[weight] > 0
+        weight, node = weight[matters], inst.shared_nodes[matters]
+        columns = np.full((count, cols.chips), -1)
+        here = np.zeros((cols.chips, count), dtype=bool)
+        for c in chips:
+            here[c, weight[_home(cols, node, c)]] = True
+        chip, held = np.nonzero(here)
+        family = model.add("h", held, chip)
+        columns[family.first, family.second] = family.columns
+        return _Shared(weight, node, columns)
+
+
+def _home(cols: Columns, nodes: IntArray, chip: int) -> BoolArray:
+    """Which of some nodes may have their home on a chip."""
+    return np.asarray((cols.lo[nodes] <= chip) & (chip <= cols.hi[nodes]))
+
+
+@dataclass(frozen=True, eq=False)
 class _ChipMemory:
     """The rows of one chip. Bytes are scaled to the capacity, so that tolerances mean the same on every chip."""
 
-    def __init__(self, builder: ModelBuilder, chip: int, capacity: float) -> None:
-        self.builder, self.inst, self.c = builder, builder.inst, chip
-        self.unit = capacity or 1.0
-        self.room = capacity / self.unit * (1 + MEMORY_SLACK)
-        self.here = [builder.lo[v] <= chip <= builder.last(v) for v in range(self.inst.nodes)]
+    model: Model
+    cols: Columns
+    shared: _Shared
+    chip: int
+    capacity: float
 
-    def rows(self) -> list[Any]:
-        dynamic = self.builder.hw.rules.dynamic_memory
+    @property
+    def unit(self) -> float:
+        """Bytes that 1.0 stands for."""
+        return self.capacity or 1.0
+
+    @property
+    def room(self) -> float:
+        """What fits, in units."""
+        return self.capacity / self.unit * (1 + MEMORY_SLACK)
+
+    def write(self) -> None:
+        """Nothing where all that may be here fits in any case."""
+        inst = self.cols.inst
         weights, most = self._weights()
-        if not dynamic:
-            return [*self._holds(), pyo.quicksum(weights) <= self.room] if most > self.room else []
-        moved = (self.inst.moved_bytes / self.unit).tolist()
-        if most + 2 * sum(moved) + float(self.inst.footprints.max(initial=0.0)) / self.unit <= self.room:
-            return []
-        b, c = self.builder, self.c
-        arrive = [moved[t] * b.r(t, c) for t in b.moving if moved[t]]
-        leave = [moved[t] * b.s(t, c) for t in b.moving if moved[t]]
-        if b.hw.serial:
-            leave += [moved[t] * b.R(t, c) for t in b.may_relay]
-            held = [weights + arrive, weights + leave]
-            held += [weights + self._touched(v) for v in self._busiest()]
-        else:
-            buffers = [2 * term for term in arrive + leave]
-            held = [weights + buffers, *(weights + buffers + self._local(v) for v in self._busiest())]
-        return [*self._holds(), *(pyo.quicksum(terms) <= self.room for terms in held if terms)]
+        if not self.cols.hw.rules.dynamic_memory:
+            if most > self.room:
+                self._write_holds()
+                self.model.at_most("memory", weights.total(), self.room)
+            return
+        moved = inst.moved_bytes / self.unit
+        if most + 2 * _one_by_one(moved) + float(inst.footprints.max(initial=0.0)) / self.unit <= self.room:
+            return
+        self._write_holds()
+        held = [batch.total() for batch in self._held(weights, moved)]
+        self.model.at_most("memory", Linear.stacked(held), self.room)
 
-    def _shared(self) -> list[tuple[int, float, list[int]]]:
-        """Shared weights that may be here, with bytes and the nodes here that use them."""
-        inst, b = self.inst, self.builder
-        users = np.split(inst.shared_nodes, inst.shared_ptr[1:-1]) if len(inst.shared_bytes) else []
-        here = [[v for v in part.tolist() if b.lo[v] <= self.c <= b.hi[v]] for part in users]
-        sizes = np.minimum(inst.shared_bytes / self.unit, BEYOND).tolist()
-        return [(i, size, here[i]) for i, size in enumerate(sizes) if size and here[i]]
-
-    def _holds(self) -> list[Any]:
-        b, c = self.builder, self.c
-        return [b.x(v, c) <= b.model.h[i, c] for i, _, nodes in self._shared() for v in nodes]
-
-    def _weights(self) -> tuple[list[Any], float]:
-        """Terms of the resident weights, and the most that they can add up to."""
-        b, c = self.builder, self.c
+    def _weights(self) -> tuple[Linear, float]:
+        """The resident weights, one by one, and the most that they can add up to."""
+        cols, c = self.cols, self.chip
         # What is larger than the chip is not on it: how much larger is of no interest, and spoils rows.
-        weights = np.minimum(self.inst.weights / self.unit, BEYOND).tolist()
-        private = [(v, w) for v, w in enumerate(weights) if w and self.here[v]]
-        shared = self._shared()
-        most = sum(size for _, size in private) + sum(size for _, size, _ in shared)
-        return [size * b.X(v, c) for v, size in private] + [size * b.model.h[i, c] for i, size, _ in shared], most
+        weights = np.minimum(cols.inst.weights / self.unit, BEYOND)
+        private = np.flatnonzero((weights != 0) & (cols.lo <= c) & (c <= cols.last))
+        sizes = np.minimum(cols.inst.shared_bytes / self.unit, BEYOND)
+        shared = np.flatnonzero(self.shared.columns[:, c] >= 0)
+        own = cols.X(private, np.full(len(private), c)) * weights[private]
+        held = Linear.variables(self.shared.columns[shared, c]) * sizes[shared]
+        return Linear.stacked([own, held]), _one_by_one(weights[private]) + _one_by_one(sizes[shared])
+
+    def _write_holds(self) -> None:
+        """A shared weight is here where a node that uses it is."""
+        here = _home(self.cols, self.shared.node, self.chip)
+        weight, node = self.shared.weight[here], self.shared.node[here]
+        held = Linear.variables(self.shared.columns[weight, self.chip])
+        self.model.at_most("memory", self.cols.x(node, np.full(len(node), self.chip)), held)
+
+    def _held(self, weights: Linear, moved: FloatArray) -> list[Linear]:
+        """What the chip holds at once, one batch for each time that gets a row.
+
+        Parameters
+        ----------
+        moved : (M,) float
+            Size of each tensor, in units.
+        """
+        cols, t = self.cols, np.flatnonzero(self.cols.moving & (moved != 0))
+        c = np.full(len(t), self.chip)
+        arrive, leave = cols.r(t, c) * moved[t], cols.s(t, c) * moved[t]
+        if not cols.hw.serial:
+            buffers = Linear.stacked([weights, arrive * 2.0, leave * 2.0])
+            return [buffers, *(Linear.stacked([buffers, self._local(v)]) for v in self._busiest())]
+        relayed = np.flatnonzero(cols.may_relay)
+        relays = cols.R(relayed, np.full(len(relayed), self.chip)) * moved[relayed]
+        held = [Linear.stacked([weights, arrive]), Linear.stacked([weights, leave, relays])]
+        return held + [Linear.stacked([weights, self._touched(v)]) for v in self._busiest()]
 
     def _busiest(self) -> list[int]:
         """Nodes that may be here and touch most bytes at once."""
-        order = np.argsort(-self.inst.footprints, kind="stable").tolist()
-        return [v for v in order if self.here[v] and self.inst.footprints[v]][:PROXY_NODES]
+        cols, footprints = self.cols, self.cols.inst.footprints
+        here = (cols.lo <= self.chip) & (self.chip <= cols.last) & (footprints != 0)
+        order = np.argsort(-footprints, kind="stable")
+        return order[here[order]][:PROXY_NODES].tolist()  # type: ignore[no-any-return]
 
-    def _touched(self, v: int) -> list[Any]:
+    def _touched(self, v: int) -> Linear:
         """Bytes that the busiest operation of the node touches."""
-        return [float(self.inst.footprints[v]) / self.unit * self.builder.X(v, self.c)]
+        return self.cols.X(np.array([v]), np.array([self.chip])) * (float(self.cols.inst.footprints[v]) / self.unit)
 
-    def _local(self, v: int) -> list[Any]:
-        """The same without what is in transfer buffers already."""
-        inst, b, c = self.inst, self.builder, self.c
-        terms = []
-        for t, size in inst.touched_tensors(v):
-            row = int(inst.members[t])
-            buffered = b.s(row, c) + b.r(row, c) if row >= 0 else 0
-            terms.append(size / self.unit * (b.X(v, c) - buffered))
-        return terms
+    def _local(self, v: int) -> Linear:
+        """The same, tensor by tensor, without what is in transfer buffers already."""
+        touched = self.cols.inst.touched_tensors(v)
+        row = self.cols.inst.members[np.array([t for t, _ in touched], dtype=np.int64)]
+        size = np.array([size for _, size in touched]) / self.unit
+        c = np.full(len(row), self.chip)
+        outside = row >= 0
+        moves = np.flatnonzero(outside)
+        buffered = self.cols.s(row[moves], c[moves]) + self.cols.r(row[moves], c[moves])
+        return (self.cols.X(np.full(len(row), v), c) - buffered.sum(moves, len(row))) * size
 
 
-def _cut_rows(builder: ModelBuilder, cut: MemoryCut, chip: int) -> list[Any]:
-    """The cut on one chip; nothing where the windows or the contraction keep it anyway."""
-    node_of, members = builder.inst.node_of, builder.inst.members
-    on, off = (np.unique(node_of[part]).tolist() for part in (cut.on, cut.off))
-    rows = members[cut.relays].tolist()
-    if set(on) & set(off) or any(row < 0 for row in rows):
-        return []
-    if not all(builder.lo[v] <= chip <= builder.last(v) for v in on):
-        return []
-    forwarded = [builder.R(row, chip) for row in rows]
-    if any(isinstance(term, int) for term in forwarded):
-        return []
-    total = sum(builder.X(v, chip) for v in on) - sum(builder.X(u, chip) for u in off) + sum(forwarded)
-    return [total <= len(on) + len(rows) - 1]
+@dataclass(frozen=True, eq=False)
+class _Excluded:
+    """A cut in nodes and tensors of the instance: not all of ``on`` and ``relays`` together with none of ``off``."""
+
+    on: IntArray
+    off: IntArray
+    relays: IntArray
+    capacity: float
+
+    @staticmethod
+    def of(cols: Columns, cut: MemoryCut) -> _Excluded | None:
+        """None where the contraction keeps the cut anyway, or cannot say it."""
+        on, off = (np.unique(cols.inst.node_of[part]) for part in (cut.on, cut.off))
+        relays = cols.inst.members[cut.relays]
+        if len(np.intersect1d(on, off)) or (relays < 0).any():
+            return None
+        return _Excluded(on, off, relays, cut.capacity)
+
+    def write(self, model: Model, cols: Columns, chip: int) -> None:
+        """The row on one chip; none where the windows keep it anyway."""
+        here = (cols.lo[self.on] <= chip) & (chip <= cols.last[self.on])
+        c = np.full(max(len(self.on), len(self.off), len(self.relays)), chip)
+        forwarded = cols.R.columns(self.relays, c[: len(self.relays)])
+        if not here.all() or (forwarded < 0).any():
+            return
+        on, off = cols.X(self.on, c[: len(self.on)]), cols.X(self.off, c[: len(self.off)])
+        total = on.total() - off.total() + Linear.variables(forwarded).total()
+        model.at_most("memory", total, len(self.on) + len(self.relays) - 1.0)
+
+
+def _one_by_one(amounts: FloatArray) -> float:
+    """The sum of non-negative amounts, added in their order."""
+    return float(sums(np.zeros(len(amounts), dtype=np.int64), amounts, 1)[0])

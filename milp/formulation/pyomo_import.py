@@ -43,7 +43,8 @@ def _left_out(names: tuple[str, ...]) -> Iterator[None]:
 with _left_out(UNUSED):
     import pyomo.environ as pyo
     from pyomo.common.errors import InfeasibleConstraintException
+    from pyomo.core.expr.numeric_expr import LinearExpression
     from pyomo.opt import ProblemFormat
     from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
-__all__ = ["InfeasibleConstraintException", "LinearStandardFormCompiler", "ProblemFormat", "pyo"]
+__all__ = ["InfeasibleConstraintException", "LinearExpression", "LinearStandardFormCompiler", "ProblemFormat", "pyo"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.formulation.build import ImpossibleRow, build
+from milp.formulation.build import build
+from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import MemoryCuts
 from milp.improve.restriction import restrict
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.solver.reading import choices_of
 from milp.state.incumbent import Incumbent
 from partition.arrays import FloatArray

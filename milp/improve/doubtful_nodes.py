@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.formulation.build import ImpossibleRow, build
-from milp.solver.highs import compile_model, solve
+from milp.formulation.build import build
+from milp.formulation.linear import ImpossibleRow
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.solver.reading import placement_of
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.build import Choices
+from milp.formulation.choices import Choices
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, IntArray, sums
 from partition.instance.instance import Instance

@@ -9,12 +9,15 @@ import numpy as np
 
 from milp.chip_bounds.capacity import BlockCapacity, alone
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
-from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.build import build
 from milp.formulation.building_time import leaves_time
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
 from milp.improve.adjacent_chips import improve
 from milp.improve.doubtful_nodes import release_by_doubt
 from milp.improve.tabu import Tabu
-from milp.solver.highs import COVERED, MatrixModel, compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import COVERED, MatrixModel, compile_model
 from milp.solver.reading import placement_of
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent

@@ -12,11 +12,14 @@ from typing import cast
 
 import numpy as np
 
-from milp.formulation.build import Goal, ImpossibleRow, build, goal_unit
+from milp.formulation.build import build
+from milp.formulation.choices import Goal, goal_unit
+from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
 from milp.search.bisection import affordable
 from milp.search.period import search
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.solver.reading import placement_of
 from milp.state.incumbent import BOUND_SAFETY, Incumbent
 from milp.windows.windows import WindowRules, Windows, propagate

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from milp.chip_bounds.pigeonholes import heaviest_crowd
-from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.build import build
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.program import IDEAL_LIMIT, Chain, best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.bisection import FIRST_SLICE, SPLIT, Thresholds, affordable
 from milp.search.downsets.phase import fill_stations
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.solver.reading import placement_of
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
@@ -337,8 +340,8 @@ def _find_any(instance: Instance, incumbent: Incumbent, stop: Stop) -> bool:
         learned = len(incumbent.cuts)
         try:
             # Any period will do; named, it is what times are counted in, however far transfers are beyond compute.
-            model = build(instance, windows, upper=instance.longest, cuts=incumbent.cuts.known)
-            model = compile_model(model, stop)
+            unlimited = build(instance, windows, upper=instance.longest, cuts=incumbent.cuts.known)
+            model = compile_model(unlimited, stop)
         except ImpossibleRow:
             return False
         outcome = solve(model, time_limit=stop.remaining, stop=stop, minimise=False)

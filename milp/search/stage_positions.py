@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.pyomo_import import pyo
-from milp.solver.highs import compile_model, solve
+from milp.formulation.model import Model
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -118,29 +119,45 @@ def _swaps(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> I
     return positions
 
 
+def _order_of_stages(demand: _Demand, unit: float, enough: float) -> Model:
+    """The model of :func:`_exactly`: every stage on a chip of its own, every link crossed within ``T``.
+
+    Parameters
+    ----------
+    unit : float
+        Time that 1.0 of the model stands for, and the largest ``T``.
+    enough : float
+        Time below which a link is no bottleneck.
+    """
+    C, links, kinds = len(demand.crosses), demand.crosses.shape[2], len(demand.home)
+    model = Model("stages")
+    T = model.add("T", lower=enough / unit)
+    stage, place = np.divmod(np.arange(C * C), C)
+    p = model.add("p", stage, place, integral=True)
+    kind, link = np.divmod(np.arange(kinds * links), max(links, 1))
+    g = model.add("g", kind, link)
+    model.equal("stage", p.all().sum(stage, C), 1.0)
+    model.equal("place", p.all().sum(place, C), 1.0)
+    # With the home of a kind at q and a receiver beyond a link, the kind crosses it.
+    q, crossed = np.nonzero(demand.crosses.any(axis=1))
+    at, r = np.nonzero(demand.crosses[q, :, crossed])
+    route, k = np.arange(len(demand.receiver)), np.repeat(np.arange(kinds), np.diff(demand.ptr))
+    row, way = (each.ravel() for each in np.meshgrid(route, np.arange(len(q)), indexing="ij"))
+    target, reached = (each.ravel() for each in np.meshgrid(route, np.arange(len(r)), indexing="ij"))
+    beyond = p.at(demand.receiver[target] * C + r[reached]).sum(target * len(q) + at[reached], len(row))
+    home = p.at(demand.home[k[row]] * C + q[way])
+    model.at_most("route", home + beyond.plus(-1.0), g.at(k[row] * links + crossed[way]))
+    carried = g.all() * (demand.tau / unit)[kind]
+    model.at_most("carried", carried.sum(link, links), T.all())
+    model.objective = T.all()
+    return model
+
+
 def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
     """The positions of least largest link load by the MILP; the given ones if none better is found in time."""
-    C, links = len(positions), demand.crosses.shape[2]
+    C = len(positions)
     unit = float(demand.link_loads(positions).max())
-    m = pyo.ConcreteModel()
-    m.T = pyo.Var(bounds=(enough / unit, 1.0))
-    m.p = pyo.Var(range(C), range(C), domain=pyo.Binary)
-    m.g = pyo.Var(range(len(demand.home)), range(links), bounds=(0, 1))
-    m.stage = pyo.Constraint(range(C), rule=lambda m, s: sum(m.p[s, q] for q in range(C)) == 1)
-    m.place = pyo.Constraint(range(C), rule=lambda m, q: sum(m.p[s, q] for s in range(C)) == 1)
-    m.route = pyo.ConstraintList()
-    for k, home in enumerate(demand.home.tolist()):
-        for receiver in demand.receiver[demand.ptr[k] : demand.ptr[k + 1]].tolist():
-            for q in range(C):
-                for link in np.flatnonzero(demand.crosses[q].any(axis=0)).tolist():
-                    beyond = sum(m.p[receiver, r] for r in np.flatnonzero(demand.crosses[q, :, link]).tolist())
-                    m.route.add(m.p[home, q] + beyond - 1 <= m.g[k, link])
-    tau = (demand.tau / unit).tolist()
-    m.carried = pyo.Constraint(
-        range(links), rule=lambda m, link: sum(t * m.g[k, link] for k, t in enumerate(tau)) <= m.T
-    )
-    m.least = pyo.Objective(expr=m.T)
-    compiled = compile_model(m, stop)
+    compiled = compile_model(_order_of_stages(demand, unit, enough), stop)
     outcome = solve(compiled, time_limit=stop.remaining, stop=stop)
     if outcome.x is None:
         return positions

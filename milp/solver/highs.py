@@ -1,4 +1,4 @@
-"""A thin HiGHS backend: Pyomo's compiled matrices handed to highspy, with starts, callbacks and interruption."""
+"""A thin HiGHS backend: a matrix handed to highspy, with starts, callbacks and interruption."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from typing import Any, Literal
 
 import highspy
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from milp.formulation.build import ImpossibleRow
-from milp.formulation.pyomo_import import InfeasibleConstraintException, LinearStandardFormCompiler, pyo
-from milp.windows.windows import Windows
-from partition.arrays import BoolArray, FloatArray, IntArray
+from milp.solver.matrix import MatrixModel
+from partition.arrays import FloatArray
 from partition.errors import SolverError
 from partition.stopping import Stop
 
@@ -34,9 +30,6 @@ stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
 LAST_WAIT = 3.0
 """Seconds that a program waits at its end for runs left behind."""
 
-COVERED = 4.0
-"""A model serves thresholds down to this much below the largest, which it is scaled for."""
-
 DROPPED = 1e-9
 """Coefficients that HiGHS takes for zero (its option ``small_matrix_value``)."""
 
@@ -49,187 +42,12 @@ WORK_PER_NONZERO = 1e-6
 WORK_PER_ITERATION, WORK_PER_ITERATION_AND_NONZERO = 2.5e-4, 1.1e-8
 """Units of work of the simplex method."""
 
-WORK_TO_COMPILE = 1.5e-5
-"""Units of work per nonzero for building a model in Pyomo and compiling it."""
-
 ITERATIONS_PER_CHECK = 200, 20
 """Simplex iterations between two of HiGHS's checks of its limits, at the root and in the tree. HiGHS does not tell its
 iterations while it runs, but how often it checks is as repeatable."""
 
 ROOT_FIRST = 20_000
 """Nonzeros from which the relaxation is solved first where work is limited: HiGHS checks no limit within a root."""
-
-
-@dataclass(frozen=True, eq=False)
-class MatrixModel:
-    """``min cost @ x`` with ``row_lower <= A @ x <= row_upper`` and ``lower <= x <= upper``.
-
-    Attributes
-    ----------
-    A : (rows, columns) CSR.
-    cost, lower, upper : (columns,); integral : (columns,) bool.
-    family, node, chip : per column, the variable's name (``"y"``, ``"p"``, ``"R"``, ...) and its two indices (-1 where
-        it has none).
-    kept : positions of these columns in the model first compiled.
-    fixed : the values of all columns of that model, NaN where kept.
-    scale : what 1.0 of the columns ``T``, ``value``, ``begin`` and ``L`` stands for in the model compiled: the largest
-        value allowed of it, so that tolerances mean the same in models whose figures are far from 1.
-    """
-
-    A: sp.csr_array
-    row_lower: FloatArray
-    row_upper: FloatArray
-    cost: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    integral: BoolArray
-    family: NDArray[np.str_]
-    node: IntArray
-    chip: IntArray
-    kept: IntArray
-    fixed: FloatArray
-    scale: float = 1.0
-
-    @property
-    def columns(self) -> int:
-        """Number of columns."""
-        return len(self.cost)
-
-    def full(self, x: FloatArray) -> FloatArray:
-        """Values of all columns of the model first compiled."""
-        values = self.fixed.copy()
-        values[self.kept] = x
-        return values
-
-    def reduced(self, values: FloatArray) -> MatrixModel | None:
-        """The model with columns fixed to the numbers in ``values`` (NaN: left free); None if a row cannot hold.
-
-        Rows without a free column are checked and dropped, so that the model shrinks with what is fixed.
-        """
-        free = np.isnan(values)
-        constant = np.where(free, 0.0, values)
-        shift = self.A @ constant
-        A = self.A.tocsc()[:, np.flatnonzero(free)].tocsr()
-        used = np.diff(A.indptr) > 0
-        row_lower, row_upper = self.row_lower - shift, self.row_upper - shift
-        tolerance = 1e-7
-        if np.any(row_lower[~used] > tolerance) or np.any(row_upper[~used] < -tolerance):
-            return None
-        fixed = self.fixed.copy()
-        fixed[self.kept[~free]] = values[~free]
-        return MatrixModel(
-            A=A[np.flatnonzero(used)],
-            row_lower=row_lower[used],
-            row_upper=row_upper[used],
-            cost=self.cost[free],
-            lower=self.lower[free],
-            upper=self.upper[free],
-            integral=self.integral[free],
-            family=self.family[free],
-            node=self.node[free],
-            chip=self.chip[free],
-            kept=self.kept[free],
-            fixed=fixed,
-            scale=self.scale,
-        )
-
-    def narrowed(
-        self, windows: Windows, *, period: float | None = None, upper: float | None = None
-    ) -> MatrixModel | None:
-        """The model within tighter windows; ``period`` makes it a threshold question, ``upper`` only caps ``T``."""
-        values = np.full(self.columns, np.nan)
-        y = np.flatnonzero(self.family == "y")
-        values[y[self.chip[y] < windows.lo[self.node[y]]]] = 0.0
-        values[y[self.chip[y] >= windows.hi[self.node[y]]]] = 1.0
-        T = self.family == "T"
-        if period is not None:
-            values[T] = period / self.scale
-        model = self.reduced(values)
-        return model if model is None or period is not None or upper is None else model.capped(upper)
-
-    def at_least(self, coefficients: FloatArray, constant: float) -> MatrixModel:
-        """The model with one more row: ``coefficients @ x >= constant``."""
-        return replace(
-            self,
-            A=sp.csr_array(sp.vstack([self.A, sp.csr_array(coefficients[None])], format="csr")),
-            row_lower=np.append(self.row_lower, constant),
-            row_upper=np.append(self.row_upper, np.inf),
-        )
-
-    def capped(self, upper: float) -> MatrixModel:
-        """The model with periods up to ``upper`` (in the units of the model compiled, not of its scale) alone."""
-        return replace(self, upper=np.where(self.family == "T", upper / self.scale, self.upper))
-
-
-def compile_model(model: pyo.ConcreteModel, stop: Stop | None = None) -> MatrixModel:
-    """Pyomo's standard form as arrays, once; afterwards only slices of them are solved. Charged to ``stop``.
-
-    Raises
-    ------
-    ImpossibleRow : a row over constants alone does not hold.
-    """
-    columns = [v for c in model.component_objects(pyo.Var, descend_into=False) for v in c.values()]
-    try:
-        form = LinearStandardFormCompiler().write(model, mixed_form=True, column_order=columns)
-    except InfeasibleConstraintException as error:  # coefficients that cancel leave a row of constants
-        raise ImpossibleRow from error
-    rhs = np.asarray(form.rhs, dtype=float)
-    kind = np.fromiter((row.bound_type for row in form.rows), np.int8, len(form.rows))
-    bounds = np.array([v.bounds for v in form.columns], dtype=float).reshape(-1, 2)  # None becomes NaN
-    where = [_where(v) for v in form.columns]
-    count = len(form.columns)
-    if stop is not None:
-        stop.charge(WORK_TO_COMPILE * form.A.nnz)
-    model = MatrixModel(
-        A=sp.csr_array(form.A.tocsr()),
-        row_lower=np.where(kind == 1, -np.inf, rhs),
-        row_upper=np.where(kind == -1, np.inf, rhs),
-        cost=np.asarray(form.c.todense(), dtype=float).reshape(-1),
-        lower=np.where(np.isnan(bounds[:, 0]), -np.inf, bounds[:, 0]),
-        upper=np.where(np.isnan(bounds[:, 1]), np.inf, bounds[:, 1]),
-        integral=np.array([not v.is_continuous() for v in form.columns], dtype=bool),
-        family=np.array([name for name, _, _ in where], dtype="U8"),
-        node=np.array([first for _, first, _ in where], dtype=np.int64),
-        chip=np.array([second for _, _, second in where], dtype=np.int64),
-        kept=np.arange(count),
-        fixed=np.full(count, np.nan),
-    )
-    return _scaled(model)
-
-
-def _scaled(model: MatrixModel) -> MatrixModel:
-    """The model with its measures, and the rows they are in, counted in the largest value of the one minimised.
-
-    Tolerances of HiGHS are absolute. Rows and columns are scaled by the same number, so coefficients of measures stay
-    as they are; other measures than the one minimised are scaled by what they may at most be themselves.
-    """
-    column, row = np.ones(model.columns), np.ones(model.A.shape[0])
-    for families in (("T",), ("begin", "L"), ("value",)):
-        inside = np.isin(model.family, families)
-        most = float(model.upper[inside].min(initial=np.inf))
-        if np.isfinite(most) and most > 0:
-            column[inside] = most
-            row[np.diff(model.A[:, np.flatnonzero(inside)].tocsr().indptr) > 0] = most
-    minimised = np.flatnonzero(model.cost)
-    scale = float(column[minimised].max()) if len(minimised) else 1.0
-    A = sp.csr_array(sp.diags_array(1 / row) @ model.A @ sp.diags_array(column))
-    return replace(
-        model,
-        A=A,
-        row_lower=model.row_lower / row,
-        row_upper=model.row_upper / row,
-        lower=model.lower / column,
-        upper=model.upper / column,
-        scale=scale,
-    )
-
-
-def _where(variable: Any) -> tuple[str, int, int]:
-    index = variable.index()
-    name = variable.parent_component().local_name
-    if isinstance(index, tuple):
-        return name, int(index[0]), int(index[1])
-    return name, -1 if index is None else int(index), -1
 
 
 @dataclass(frozen=True, eq=False)

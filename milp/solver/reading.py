@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.solver.highs import MatrixModel
+from milp.solver.matrix import MatrixModel
 from milp.windows.windows import Windows
 from partition.arrays import FloatArray, IntArray
 from partition.heuristics.completion import prune

@@ -19,7 +19,7 @@ from instances import chain_of, diamond, package, random_instance, random_mixed_
 
 from milp.confirm import _satisfy, confirmed, loosened_rows
 from milp.formulation.build import build
-from milp.solver.highs import MatrixModel, compile_model
+from milp.solver.matrix import MatrixModel, compile_model
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition

@@ -14,7 +14,8 @@ from oracle import certify
 import milp.solver.highs as highs
 from milp.formulation.build import build
 from milp.ideals.program import best_chain
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition

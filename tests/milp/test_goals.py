@@ -13,7 +13,8 @@ from instances import answer_of, chain_of, diamond, package, random_instance
 from oracle import certify, energy, latency
 
 from milp.formulation.build import build
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.windows.windows import Windows
 from partition import (
     ChipKind,

@@ -9,42 +9,50 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyomo.environ as pyo
 import pytest
 from instances import diamond, package
 
 from milp.formulation.build import build
-from milp.solver.highs import compile_model, solve
+from milp.formulation.linear import Linear
+from milp.formulation.model import Model
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.windows.windows import Windows
+from partition.arrays import FloatArray
 from partition.instance.instance import contract
 from partition.stopping import Stop
 
 
-def knapsack(size: int = 6, capacity: float = 7.0) -> pyo.ConcreteModel:
+def knapsack(size: int = 6, capacity: float = 7.0) -> Model:
     """Most value within a capacity, as a minimisation."""
-    m = pyo.ConcreteModel()
-    m.x = pyo.Var(range(size), range(1), domain=pyo.Binary)
-    m.weight = pyo.Constraint(expr=sum((i + 1) * m.x[i, 0] for i in range(size)) <= capacity)
-    m.value = pyo.Objective(expr=-sum((i + 2) * m.x[i, 0] for i in range(size)))
+    m, i = Model("knapsack"), np.arange(size)
+    x = m.add("x", i, np.zeros_like(i), integral=True).all()
+    m.at_most("weight", (x * (i + 1.0)).total(), capacity)
+    m.objective = -(x * (i + 2.0)).total()
     return m
 
 
-def market_split(rows: int = 4, columns: int = 40) -> pyo.ConcreteModel:
+def market_split(rows: int = 4, columns: int = 40) -> Model:
     """A small model that takes any branch-and-bound very long (Cornuejols and Dawande, 1998)."""
-    rng = np.random.default_rng(0)
-    a = rng.integers(0, 100, size=(rows, columns))
-    m = pyo.ConcreteModel()
-    m.x = pyo.Var(range(columns), range(1), domain=pyo.Binary)
-    m.s = pyo.Var(range(rows), range(2), bounds=(0, None))
-    m.split = pyo.ConstraintList()
-    for i in range(rows):
-        left = sum(int(a[i, j]) * m.x[j, 0] for j in range(columns))
-        m.split.add(left + m.s[i, 0] - m.s[i, 1] == int(a[i].sum()) // 2)
-    m.slack = pyo.Objective(expr=sum(m.s[i, k] for i in range(rows) for k in range(2)))
+    a = np.random.default_rng(0).integers(0, 100, size=(rows, columns)).astype(float)
+    m, j = Model("market split"), np.arange(columns)
+    x = m.add("x", j, np.zeros_like(j), integral=True)
+    row, sign = np.divmod(np.arange(2 * rows), 2)
+    s = m.add("s", row, sign, upper=np.inf).all()
+    split = dense(a) + (s * (1.0 - 2.0 * sign)).sum(row, rows)
+    assert x.base == 0
+    m.equal("split", split, Linear.constants(a.sum(axis=1) // 2))
+    m.objective = s.total()
     return m
 
 
-def test_the_compiled_matrices_are_those_of_the_pyomo_model() -> None:
+def dense(coefficients: FloatArray) -> Linear:
+    """A row of coefficients of all columns for each expression."""
+    row, column = np.nonzero(coefficients)
+    return Linear(row, column, coefficients[row, column], np.zeros(len(coefficients)))
+
+
+def test_the_compiled_matrices_are_those_of_the_model() -> None:
     m = knapsack()
     model = compile_model(m)
     assert model.family.tolist() == ["x"] * 6
@@ -64,7 +72,7 @@ def test_an_optimum_is_proved() -> None:
 
 def test_infeasibility_is_proved() -> None:
     m = knapsack()
-    m.impossible = pyo.Constraint(expr=m.x[0, 0] + m.x[1, 0] >= 3)
+    m.at_most("impossible", Linear.constants(np.array([3.0])), m["x"].at(np.array([0, 1])).total())
     assert solve(compile_model(m), time_limit=10).status == "infeasible"
 
 
@@ -150,25 +158,27 @@ def test_a_cut_off_just_below_an_attainable_value_does_not_hide_a_better_one() -
 
     One of two nodes on either chip; the cut-off lies 1e-9 below the period of the worse choice.
     """
-    m = pyo.ConcreteModel()
-    m.T = pyo.Var(bounds=(0, 1.38508839215834))
-    m.x = pyo.Var(range(2), range(1), domain=pyo.Binary)
-    m.r = pyo.Var(range(4, 11), bounds=(0, 1))
-    one, two = m.x[0, 0], m.x[1, 0]
-    m.rows = pyo.ConstraintList()
-    for row in (
-        m.r[4] >= 1, one + m.r[4] >= 1, two + m.r[5] >= 1, m.r[6] >= 1, one + m.r[6] >= 1, two + m.r[6] >= 1,
-        one + m.r[7] >= 1, two + m.r[7] >= 1, m.r[8] >= 1, one + m.r[8] >= 1, two + m.r[9] >= 1, m.r[10] >= 1,
-        one + m.r[10] >= 1, two + m.r[10] >= 1,
-        -m.T + 0.076863950807071479 * one + 0.15372790161414296 * two + 0.057647963105303617 * m.r[8]
-        + 0.01921598770176787 * m.r[9] + 0.096079938508839349 * m.r[10] <= -1.0776325903151422,
-        -m.T - 0.076863950807071479 * one - 0.15372790161414296 * two + 0.057647963105303617 * m.r[4]
-        + 0.01921598770176787 * m.r[5] + 0.096079938508839349 * m.r[6] <= -0.92236740968485786,
-        0.41623309053069718 * one + 0.62434963579604574 * two <= 0.7908428720083247,
-        -0.41623309053069718 * one - 0.62434963579604574 * two <= -0.040582726326742868,
-    ):  # fmt: skip
-        m.rows.add(row)
-    m.period = pyo.Objective(expr=m.T)
+    m, pair = Model("two nodes"), np.arange(2)
+    T = m.add("T", upper=1.38508839215834)
+    m.add("x", pair, np.zeros_like(pair), integral=True)
+    m.add("r", np.arange(4, 11))
+    covers = [(4,), (1, 4), (2, 5), (6,), (1, 6), (2, 6), (1, 7), (2, 7), (8,), (1, 8), (2, 9), (10,), (1, 10), (2, 10)]
+    column = {**{i: i for i in (0, 1, 2)}, **{r: r - 1 for r in range(4, 11)}}  # T, x and r in their order
+    cover = np.zeros((len(covers), m.columns))
+    for i, members in enumerate(covers):
+        cover[i, [column[k] for k in members]] = 1.0
+    m.at_most("cover", Linear.constants(np.ones(len(covers))), dense(cover))
+    limits = np.zeros((4, m.columns))
+    limits[0, [0, 1, 2, 7, 8, 9]] = (
+        -1, 0.076863950807071479, 0.15372790161414296, 0.057647963105303617, 0.01921598770176787, 0.096079938508839349
+    )  # fmt: skip
+    limits[1, [0, 1, 2, 3, 4, 5]] = (
+        -1, -0.076863950807071479, -0.15372790161414296, 0.057647963105303617, 0.01921598770176787, 0.096079938508839349
+    )  # fmt: skip
+    limits[2:, [1, 2]] = np.array([[1.0], [-1.0]]) * (0.41623309053069718, 0.62434963579604574)
+    most = [-1.0776325903151422, -0.92236740968485786, 0.7908428720083247, -0.040582726326742868]
+    m.at_most("limits", dense(limits), Linear.constants(np.array(most)))
+    m.objective = T.all()
     outcome = solve(compile_model(m), time_limit=10)
     assert outcome.objective == pytest.approx(1.3274404304381244)
 

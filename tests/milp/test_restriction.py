@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from instances import random_instance, random_training_instance
 
-from milp.formulation.build import Choices, ImpossibleRow, build
+from milp.formulation.build import build
+from milp.formulation.choices import Choices
+from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import MemoryCut
 from milp.improve.restriction import restrict
-from milp.solver.highs import compile_model, solve
+from milp.solver.highs import solve
+from milp.solver.matrix import compile_model
 from milp.solver.reading import choices_of
 from milp.windows.windows import Windows
 from partition import partition

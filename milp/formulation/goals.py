@@ -1,0 +1,97 @@
+"""What a model minimises: the period, or traffic, energy or latency within it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from milp.formulation.chip_graph import added_for_pairs
+from milp.formulation.choices import Goal, goal_unit
+from milp.formulation.columns import Columns
+from milp.formulation.linear import Linear, spans
+from milp.formulation.model import Model
+from partition.arrays import FloatArray
+
+
+def objective(
+    model: Model,
+    cols: Columns,
+    goal: Goal,
+    caps: Mapping[Goal, float],
+    tau: FloatArray,
+    crossings: Linear,
+    busy: Linear,
+) -> None:
+    """The variable to minimise, and a row for every other goal that must stay within a cap.
+
+    Parameters
+    ----------
+    caps : goal -> float
+        Most of it, in :func:`goal_unit`.
+    tau : (M,) float
+        Transfer time of each tensor.
+    crossings : (links,) Linear
+        Load of each link.
+    busy : (C,) Linear
+        What each chip is busy with.
+    """
+    written: dict[Goal, Linear] = {"period": cols.T}
+    for each in sorted({goal, *caps}):
+        if each == "traffic":
+            written[each] = traffic(cols, tau, crossings)
+        elif each == "energy":
+            written[each] = energy(cols, tau, crossings)
+        elif each == "latency":
+            written[each] = latency(model, cols, busy, caps.get("latency", np.inf))
+    # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
+    value = model.add("value", lower=-np.inf, upper=caps.get(goal, np.inf))
+    if goal != "period":
+        model.at_most("valued", written[goal], value.all())
+    model.objective = cols.T if goal == "period" else value.all()
+    for each, cap in caps.items():
+        if each != goal:
+            model.at_most("caps", written[each] * (1 / (cap or 1.0)), 1.0 if cap else 0.0)
+
+
+def traffic(cols: Columns, tau: FloatArray, crossings: Linear) -> Linear:
+    """Transfer time of all that crosses links (where there are none: of all that is received), added up."""
+    if cols.hw.links:
+        return crossings.total()
+    return (cols.r.variables.all() * tau[cols.r.variables.first]).total()
+
+
+def energy(cols: Columns, tau: FloatArray, crossings: Linear) -> Linear:
+    """Energy of all instances and transfers, in :func:`goal_unit`."""
+    unit, kind = goal_unit(cols.inst, "energy"), cols.hw.kind_array()
+    v, c = cols.places
+    working = (cols.X(v, c) * (cols.inst.energy / unit)[kind[c], v]).total()
+    link = cols.hw.interconnect
+    joules = link.link_energy_j_per_byte * link.link_bandwidth * cols.inst.unit / unit
+    if not joules or link.topology == "memory":
+        return working
+    return working + traffic(cols, tau, crossings) * joules  # on a crossbar, one hop for all that is received
+
+
+def latency(model: Model, cols: Columns, busy: Linear, cap: float) -> Linear:
+    """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
+    inst, chips = cols.inst, cols.chips
+    t, b = cols.r.pairs
+    end = np.maximum(cols.hi[cols.source] + 1, cols.relay_stop)
+    row, a = spans(cols.lo[cols.source[t]], np.minimum(end[t], b))
+    t, b = t[row], b[row]
+    hop, which = added_for_pairs(model, "hop", a, b)
+    sends = cols.x(cols.source[t], a) + cols.R(t, a)
+    model.at_most("hops", sends + cols.r(t, b).plus(-1.0) - cols.relays_between(t, a, b), hop.at(which))
+    wait = cols.hw.interconnect.link_latency_s / inst.unit
+    instances = np.where(inst.replicable, chips, 1)
+    moved = 2 * float(inst.tau.sum()) + wait
+    longest = 1.0 + float(inst.time.max(axis=0) @ instances) + moved * chips
+    begin = model.add("begin", np.arange(chips), upper=np.inf)
+    last = model.add("L", upper=cap)
+    a, b = hop.first, hop.second
+    hops = (b - a if cols.hw.links else np.ones_like(a)).astype(np.float64)
+    ended = begin.at(a) + busy.take(a).plus(wait * hops)
+    model.at_most("after", ended + hop.all() * longest + Linear.constants(np.full(len(a), -longest)), begin.at(b))
+    model.at_most("ends_by", begin.all() + busy, last.all())
+    return last.all()
