@@ -16,7 +16,7 @@ from partition.stopping import Stop
 COVERED = 4.0
 """A model serves thresholds down to this much below the largest, which it is scaled for."""
 
-WORK_TO_COMPILE = 1.5e-5
+WORK_TO_COMPILE = 2e-7
 """Units of work per nonzero for building a model and compiling it."""
 
 
