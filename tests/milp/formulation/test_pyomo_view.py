@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import diamond, package
 from formulation_questions import Question, draw_question
+from instances import diamond, package
 
 from milp.embedding import partition_block
 from milp.formulation.build import build
