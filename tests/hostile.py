@@ -37,7 +37,7 @@ from mutations import Rng
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
 from partition import Graph, Hardware, PartitionError, load_hardware, load_model, partition
-from partition.commands.main import _read_answer
+from partition.commands.options import read_answer
 from partition.instance.instance import contract
 from partition.problem.placement import Placement
 from partition.readers.measured import read_times, with_times
@@ -162,7 +162,7 @@ def _read_result(path: Path, rng: Rng) -> None:
     from partition.simulate import simulate
 
     graph, hardware = graph_of_answers(), load_hardware("mesh2x2" if b'"chips": 4' in path.read_bytes() else "ring3")
-    placement, hardware = _read_answer(str(path), graph, hardware)
+    placement, hardware = read_answer(str(path), graph, hardware)
     period = float(evaluate_placement(graph, hardware, placement).period[0])
     broken = rules.check(graph, hardware, placement)
     assert period >= 0, "period"

@@ -13,13 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from instances import chain_of, long_skip
 from oracle import certify
 
 from partition import GraphBuilder, NoSolutionInTime, Progress, __version__
-from partition.commands.main import main
+from partition.commands.main import COMMANDS, main
 from partition.results.display import Display
 
 ROOT = Path(__file__).parent.parent
@@ -287,13 +288,24 @@ def test_a_command_that_solves_nothing_leaves_the_solver_alone() -> None:
     assert done.returncode == 0 and done.stdout.split() == ["mcm-partition,", "version", __version__, "False"]
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+@pytest.mark.parametrize("launcher", [["cli.py"], ["-m", "partition"]])
+def test_help_of_everything_loads_no_numbers(launcher: list[str]) -> None:
+    """Importing numpy is the unit of what ``--help`` may cost."""
+    words = [sys.executable, "-X", "importtime", *launcher, "--help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0 and "compare" in done.stdout
+    assert "partition.commands.options" in loaded
+    assert not loaded & {"numpy", "scipy", "joblib", "pyomo", "milp", "learned"}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_has_an_example_that_parses(command: str) -> None:
     found = re.findall(r"^ +mcm-partition (.*?)(?: >.*)?$", run(command, "--help").stdout, re.M)
     assert found
     for line in found:
         name, *words = shlex.split(line)
-        main.commands[name].make_context(name, words)
+        main.get_command(click.Context(main), name).make_context(name, words)
 
 
 @pytest.mark.parametrize(

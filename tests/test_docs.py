@@ -72,7 +72,8 @@ def command_lines() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), command_lines())
 def test_command_lines_parse(page: str, line: str) -> None:
     words = shlex.split(line)
-    command = main.commands[words[0]]
+    command = main.get_command(click.Context(main), words[0])
+    assert command is not None, f"{page}: no command {words[0]}"
     try:
         command.make_context(words[0], words[1:])
     except click.UsageError as error:

@@ -27,7 +27,7 @@ from partition import (
     load_model,
     partition,
 )
-from partition.commands.main import _read_answer
+from partition.commands.options import read_answer
 from partition.files import read_bounded
 from partition.problem.hardware_files import to_toml
 from partition.problem.placement import Placement
@@ -227,7 +227,7 @@ def test_answers_for_strange_packages_are_refused(change: dict[str, Any], tmp_pa
     path = tmp_path / "answer.json"
     path.write_text(json.dumps(json.loads(answers()[1]) | change))
     with pytest.raises(InvalidInput):
-        _read_answer(str(path), graph, load_hardware("biring3"))
+        read_answer(str(path), graph, load_hardware("biring3"))
 
 
 @pytest.mark.parametrize("file", ["../chip_0.onnx", "/tmp/chip_0.onnx", "chip_0.onnx/../../x", "model.onnx", 5])

@@ -6,7 +6,11 @@ import json
 
 import click
 
-from partition.commands.profile import dim, optimised_option, seconds_option
+from partition.commands.exits import one_sentence_errors, say
+from partition.commands.options import dim_option, json_option
+from partition.commands.profile import optimised_option, seconds_option
+from partition.errors import InvalidInput
+from partition.files import check_writable, write_atomically
 
 
 @click.command()
@@ -20,8 +24,9 @@ from partition.commands.profile import dim, optimised_option, seconds_option
 @click.option("--transfers", type=click.Path(), help="CSV bytes,seconds of transfers, measured elsewhere.")
 @seconds_option
 @optimised_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@dim
+@json_option
+@dim_option
+@one_sentence_errors
 def calibrate(
     models: tuple[str, ...],
     output: str | None,
@@ -45,15 +50,12 @@ def calibrate(
       mcm-partition solve model.onnx --hw cpu2
       mcm-partition calibrate model.onnx --times npu.csv --transfers npu_link.csv --name npu --chips 8 -o npu.toml
     """
-    from partition.errors import InvalidInput
-    from partition.files import check_writable, write_atomically
     from partition.pipeline.calibration import calibrate as fit
     from partition.pipeline.calibration import read_transfers
     from partition.problem.hardware_files import calibration_file
     from partition.problem.placement import MOST_CHIPS
     from partition.readers.load import load_model
     from partition.readers.measured import times_for, with_times
-    from partition.text import printable
 
     if not 1 <= chips <= MOST_CHIPS:
         raise InvalidInput(f"chips is {chips}; a package has 1 to {MOST_CHIPS}")
@@ -68,7 +70,7 @@ def calibrate(
         graph = load_model(models[0], dims=dims).graph
         given, matched = times_for(graph, times)
         if matched is not None:
-            click.echo(printable(matched.report()), err=True)
+            say(matched.report(), err=True)
         measured = with_times(graph, given, [name])[0].profiled_times[name]
     moved = read_transfers(transfers) if transfers is not None else None
     found = fit(models, dims=dims, times=measured, transfers=moved, optimised=optimised, seconds=seconds, name=name)
@@ -80,4 +82,4 @@ def calibrate(
         click.echo(json.dumps({"file": str(target), "kind": figures | errors, "link": vars(link)}))
     else:
         for line in (found.kind.sentence(), found.link.sentence(), f"written to {target}"):
-            click.echo(printable(line))
+            say(line)

@@ -6,21 +6,11 @@ import json
 
 import click
 
-
-def parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    """``NAME=INTEGER`` of every ``--dim``."""
-    dims = {}
-    for value in values:
-        name, equals, size = value.rpartition("=")
-        if not equals or not name or not size.lstrip("-").isdigit():
-            raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, such as seq=128")
-        dims[name] = int(size)
-    return dims
+from partition.commands.exits import one_sentence_errors, say
+from partition.commands.options import dim_option, json_option
+from partition.files import check_writable, write_atomically
 
 
-dim = click.option(
-    "--dim", "dims", multiple=True, callback=parse_dims, metavar="NAME=INT", help="Value of a symbolic dimension."
-)
 optimised_option = click.option(
     "--optimised", is_flag=True, help="Let onnxruntime fuse operators; a kernel's time is split among them."
 )
@@ -35,8 +25,9 @@ seconds_option = click.option("--seconds", default=20.0, show_default=True, help
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
 @click.option("--overhead", type=float, help="Seconds of a node besides its kernel, instead of this model's own.")
 @optimised_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@dim
+@json_option
+@dim_option
+@one_sentence_errors
 def profile(
     model: str,
     output: str,
@@ -55,9 +46,7 @@ def profile(
       mcm-partition profile model.onnx -o times.csv
       mcm-partition solve model.onnx --hw cpu2 --times times.csv
     """
-    from partition.files import check_writable, write_atomically
     from partition.pipeline.profile import profile as measure
-    from partition.text import printable
 
     check_writable(output)
     found = measure(model, dims=dims, optimised=optimised, runs=runs, seconds=seconds, seed=seed, overhead=overhead)
@@ -66,4 +55,4 @@ def profile(
         figures = {k: v for k, v in vars(found).items() if k not in ("graph", "seconds", "spread")}
         click.echo(json.dumps({"model": found.graph.name, **figures}))
     else:
-        click.echo(printable(found.summary()))
+        say(found.summary())

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from partition.commands.exits import one_sentence_errors
+from partition.commands.options import json_option, quiet_option
+
 
 def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int] | None:
     """``0,1`` as numbers; ``none`` leaves stages free."""
@@ -34,8 +37,9 @@ def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int
 @click.option("--patience", default=120.0, show_default=True, help="Seconds without progress that count as hanging.")
 @click.option("--trace", type=click.Path(), help="Write a timeline for ui.perfetto.dev, operations included.")
 @click.option("--record", default=8, show_default=True, help="Inputs in the timeline.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@quiet_option
+@json_option
+@one_sentence_errors
 def run(
     folder: str,
     inputs: int,

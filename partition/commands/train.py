@@ -1,4 +1,4 @@
-"""The commands of the learned half for the command line; cli.py registers them."""
+"""The command ``train``: a policy from many models, or fine-tuned on one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import json
 import shlex
 import sys
 import time
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import click
 
+from partition.commands.exits import one_sentence_errors, say
+from partition.commands.options import quiet_option, seed_option
+from partition.files import write_atomically
+
+if TYPE_CHECKING:
+    from learned.policy.policy import Policy
+    from learned.training.runs import Plan, Progress, Run, Task
+
 CALIBRATION_SECONDS = 5.0
 """For the solver on each validation task when a policy's confidence is calibrated."""
+
+PACKAGES = ("ring4", "ring8", "ring16", "ring36")
+"""Trained on where none is named."""
 
 
 @click.command()
@@ -26,12 +38,13 @@ CALIBRATION_SECONDS = 5.0
 @click.option("--rounds", default=4, show_default=True, help="Proposals per rollout, each seeing the one before.")
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate of Adam, falling to 0 over the run.")
 @click.option("--every", default=20, show_default=True, help="Iterations between validations and checkpoints.")
-@click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@seed_option
 @click.option("--jobs", default=1, show_default=True, help="Processes that play rollouts.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state of the run here, and go on from it if it exists.")
 @click.option("--curve", type=click.Path(), help="Write the learning curve to this JSON file.")
 @click.option("--output", "-o", type=click.Path(), required=True, help="Write the best policy to this .npz file.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+@quiet_option
+@one_sentence_errors
 def train(
     models: tuple[str, ...],
     hw: tuple[str, ...],
@@ -58,135 +71,82 @@ def train(
       mcm-partition train --iterations 600 --checkpoint run.npz -o policy.npz
       mcm-partition train bert-large --hw ring36 --start pretrained --iterations 25 -o bert.npz
     """
-    from dataclasses import asdict, replace
-
     from learned.policy.pretrained import load_policy
-    from learned.training.calibration import calibrated
-    from learned.training.corpus import specs
     from learned.training.ppo import Settings
-    from learned.training.runs import Plan, Progress, Task, usable
+    from learned.training.runs import Plan
     from learned.training.runs import train as run_training
-    from partition.files import write_atomically
-    from partition.solve.front import partition
-    from partition.text import printable
 
-    def say(text: str) -> None:
-        if not quiet:
-            click.echo(printable(text), err=True)
-
-    def report(p: Progress) -> None:
-        if p.iteration == 1 or p.iteration % 10 == 0 or p.validation is not None:
-            checked = "" if p.validation is None else f"  validation {p.validation:.4f}"
-            say(
-                f"iteration {p.iteration:>5}  samples {p.samples:>8}  reward {p.reward:.3f}  best {p.best:.3f}{checked}"
-            )
-
-    broken: list[str] = []
-
-    def skip(task: Task, error: Exception) -> None:
-        broken.append(str(task))
-        say(f"skipped {task}: {' '.join(str(error).split())}")
-
+    log = _Log(quiet)
     begun = time.perf_counter()
-    packages = hw or ("ring4", "ring8", "ring16", "ring36")
-    tasks = usable([Task(m, h) for m in models or specs("training") for h in packages], skip)
-    validation = usable([Task(m, h) for m in specs("validation") for h in packages], skip) if not models else []
-    say(f"training on {len(tasks)} tasks, {len(broken)} skipped, {len(validation)} for validation")
     settings = Settings(graphs=graphs, rollouts=rollouts, rounds=rounds, rate=rate)
+    tasks, validation, broken = _tasks(models, hw or PACKAGES, log)
     plan = Plan(tuple(tasks), tuple(validation), iterations, settings, seed=seed, every=every, jobs=jobs)
     run = run_training(
         plan,
         start=load_policy(start),
         checkpoint=checkpoint,
-        on_progress=report,
-        on_retry=lambda error: say(f"a worker died, its rollouts are played again ({error})"),
+        on_progress=log.iteration,
+        on_retry=lambda error: log(f"a worker died, its rollouts are played again ({error})"),
     )
-    seconds = time.perf_counter() - begun
-    policy = run.best or run.policy
-    if validation:
-        say("calibrating the policy's confidence on the validation tasks")
-        policy = calibrated(policy, validation, settings, solve=partition, seconds=CALIBRATION_SECONDS, seed=seed)
-    command = shlex.join(["python", "cli.py", *sys.argv[1:]])
-    note = f"{command}; seed {seed}, {run.samples} samples, {seconds:.0f} s, validation {run.best_score:.4f}"
-    replace(policy, note=note).save(output)
+    note = _note(run, seed, time.perf_counter() - begun)
+    replace(_finished(run, plan, log), note=note).save(output)
     if curve is not None:
-        points: list[dict[str, Any]] = [asdict(p) for p in run.curve]
+        points = [asdict(p) for p in run.curve]
         write_atomically(curve, json.dumps({"note": note, "skipped": broken, "curve": points}) + "\n")
-    say(f"wrote {output}: {note}")
+    log(f"wrote {output}: {note}")
 
 
-@click.command()
-@click.argument("model")
-@click.option("--hw", "hw", metavar="HW", required=True, help="Package, as for solve.")
-@click.option("--samples", default=1000, show_default=True, help="Of every method.")
-@click.option("--seeds", default=5, show_default=True, help="Runs of every method.")
-@click.option("--methods", metavar="A,B,...", help="By default all: random, balanced, annealing, greedy, slicing, ...")
-@click.option(
-    "--policy", default="pretrained", show_default=True, metavar="POLICY", help="pretrained, none, or a policy file."
-)
-@click.option("--time-limit", default=60.0, show_default=True, help="Seconds for the solver's proof; 0 leaves it out.")
-@click.option("--jobs", default=1, show_default=True, help="Processes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
-@click.option("--plot", type=click.Path(), help="Write a PNG of throughput against samples and seconds.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-def compare(
-    model: str,
-    hw: str,
-    samples: int,
-    seeds: int,
-    methods: str | None,
-    policy: str,
-    time_limit: float,
-    jobs: int,
-    as_json: bool,
-    output: str | None,
-    plot: str | None,
-    quiet: bool,
-) -> None:
-    """Compare ways to place MODEL: random search, annealing, heuristics, policies; all with the same repair and budget.
+class _Log:
+    """Progress of a run, a line each, on stderr."""
 
-    \b
-    Example:
-      mcm-partition compare bert-large --hw ring36 --samples 2000 --plot bert.png
-    """
-    from learned.comparison.comparison import METHODS, validate_request
-    from learned.comparison.comparison import compare as run_comparison
-    from learned.policy.pretrained import load_policy
-    from partition.files import write_atomically
-    from partition.problem.hardware_files import load_hardware
-    from partition.readers.load import load_model
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, text: str) -> None:
+        if not self.quiet:
+            say(text, err=True)
+
+    def iteration(self, p: Progress) -> None:
+        """Every tenth iteration, and those that were validated."""
+        if p.iteration == 1 or p.iteration % 10 == 0 or p.validation is not None:
+            checked = "" if p.validation is None else f"  validation {p.validation:.4f}"
+            self(
+                f"iteration {p.iteration:>5}  samples {p.samples:>8}  reward {p.reward:.3f}  best {p.best:.3f}{checked}"
+            )
+
+
+def _tasks(models: tuple[str, ...], packages: tuple[str, ...], log: _Log) -> tuple[list[Task], list[Task], list[str]]:
+    """What to train on, what to validate on, and the names of what had to be skipped."""
+    from learned.training.corpus import specs
+    from learned.training.runs import Task, usable
+
+    broken: list[str] = []
+
+    def skip(task: Task, error: Exception) -> None:
+        broken.append(str(task))
+        log(f"skipped {task}: {' '.join(str(error).split())}")
+
+    tasks = usable([Task(m, h) for m in models or specs("training") for h in packages], skip)
+    validation = usable([Task(m, h) for m in specs("validation") for h in packages], skip) if not models else []
+    log(f"training on {len(tasks)} tasks, {len(broken)} skipped, {len(validation)} for validation")
+    return tasks, validation, broken
+
+
+def _finished(run: Run, plan: Plan, log: _Log) -> Policy:
+    """The best policy of a run; calibrated where there is something to calibrate it on."""
+    from learned.training.calibration import calibrated
     from partition.solve.front import partition
-    from partition.text import printable
 
-    def say(text: str) -> None:
-        if not quiet:
-            click.echo(printable(text), err=True)
-
-    graph, hardware = load_model(model).graph, load_hardware(hw)
-    chosen = tuple(methods.split(",")) if methods else METHODS
-    given = load_policy(policy)
-    validate_request(samples, range(seeds), chosen)
-    reference = None
-    if time_limit > 0:
-        reference = partition(graph, hardware, time_limit=time_limit)
-        say(reference.verdict())
-    comparison = run_comparison(
-        graph,
-        hardware,
-        samples=samples,
-        seeds=range(seeds),
-        methods=chosen,
-        policy=given,
-        reference=reference,
-        jobs=jobs,
-        on_run=say,
+    policy = run.best or run.policy
+    if not plan.validation:
+        return policy
+    log("calibrating the policy's confidence on the validation tasks")
+    return calibrated(
+        policy, plan.validation, plan.settings, solve=partition, seconds=CALIBRATION_SECONDS, seed=plan.seed
     )
-    text = json.dumps(comparison.to_dict(), allow_nan=False)
-    if output is not None:
-        write_atomically(output, text + "\n")
-    if plot is not None:
-        from learned.comparison.plots import save_figure
 
-        save_figure(comparison, plot)
-    click.echo(text if as_json else comparison.to_table())
+
+def _note(run: Run, seed: int, seconds: float) -> str:
+    """Where a policy comes from, for its file."""
+    command = shlex.join(["mcm-partition", *sys.argv[1:]])
+    return f"{command}; seed {seed}, {run.samples} samples, {seconds:.0f} s, validation {run.best_score:.4f}"

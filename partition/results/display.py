@@ -17,15 +17,16 @@ LINE_INTERVAL = 1.0
 class Display:
     """A live line where stderr is a terminal and ``rich`` is there, plain lines otherwise; a context manager."""
 
-    def __init__(self, stream: TextIO | None = None, *, unit: str = "s") -> None:
+    def __init__(self, stream: TextIO | None = None, *, unit: str = "s", quiet: bool = False) -> None:
         self.stream = stream or sys.stderr
         self.unit = unit
+        self.quiet = quiet
         self._lock = threading.Lock()
         self._last: object = ()
         self._live: Any = None
 
     def __enter__(self) -> Display:
-        if self.stream.isatty():
+        if self.stream.isatty() and not self.quiet:
             try:
                 from rich.console import Console
                 from rich.live import Live
@@ -48,6 +49,8 @@ class Display:
 
     def show(self, text: str, *, key: object) -> None:
         """Show a line; where lines stay, only if ``key`` is another one than before."""
+        if self.quiet:
+            return
         with self._lock, contextlib.suppress(OSError):  # a stream that takes no more must not cost the answer
             if self._live is not None:
                 self._live.update(text)

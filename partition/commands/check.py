@@ -1,0 +1,45 @@
+"""The command ``check``: any assignment against every rule."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
+from partition.commands.options import Origin, json_option, load, model_argument, read_placement, source_options
+
+
+@click.command()
+@model_argument
+@click.argument("assignment", type=click.Path())
+@json_option
+@source_options
+@one_sentence_errors
+def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
+    """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
+
+    Exit codes: 0 valid, 1 a rule is broken, 2 bad input.
+
+    \b
+    Example:
+      mcm-partition check bert-large result.json --hw ring36
+    """
+    from partition.scoring import rules
+    from partition.scoring.cost import evaluate_placement
+
+    graph, hardware = load(model, origin)
+    placement = read_placement(assignment, graph, hardware)
+    violations = rules.check(graph, hardware, placement)
+    period = float(evaluate_placement(graph, hardware, placement).period[0])
+    if as_json:
+        rows = [vars(violation) for violation in violations]
+        finite = period if period < float("inf") else None
+        click.echo(json.dumps({"valid": not violations, "period": finite, "violations": rows}))
+    else:
+        for violation in violations:
+            say(f"{violation.rule}: {violation.message}")
+        verdict = "valid" if not violations else f"{len(violations)} violations"
+        say(f"{verdict}; period {period:.6g} {hardware.time_unit}")
+    sys.exit(EXIT_RULE_BROKEN if violations else 0)

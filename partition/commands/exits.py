@@ -1,0 +1,73 @@
+"""How a command ends: exit codes, one sentence for each error, Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import click
+
+from partition.errors import Infeasible, InvalidInput, NoSolutionInTime, PartitionError
+from partition.text import printable
+
+EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_TROUBLE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+
+def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the library's exceptions into one line on stderr and the exit code that belongs to them."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            with _terminated_like_interrupted():
+                command(*args, **kwargs)
+        except InvalidInput as error:
+            fail(error, EXIT_BAD_INPUT)
+        except Infeasible as error:
+            fail(error, EXIT_INFEASIBLE)
+        except NoSolutionInTime as error:
+            fail(error, EXIT_NO_SOLUTION)
+        except PartitionError as error:
+            fail(error, 1)
+        except MemoryError:
+            fail("out of memory", 1)
+        except KeyboardInterrupt:
+            fail("interrupted", EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(0)
+
+    return wrapped
+
+
+def fail(error: object, code: int) -> None:
+    """End the command with one sentence on stderr."""
+    say(f"error: {' '.join(str(error).split())}", err=True)
+    sys.exit(code)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """One line for people: names in it come from files, and a terminal must not obey them."""
+    click.echo(printable(line), err=err)
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does; a solve, with the best answer so far."""
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        previous = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,181 @@
+"""The options that commands share, and what they stand for: a model, a package, an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from partition.commands.exits import say
+from partition.errors import InvalidAssignment, InvalidInput
+
+if TYPE_CHECKING:
+    from partition.problem.graph import Graph
+    from partition.problem.hardware import Hardware
+    from partition.problem.placement import Placement
+
+
+def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    dims = {}
+    for value in values:
+        name, equals, size = value.rpartition("=")
+        if not equals or not name or not size.lstrip("-").isdigit():
+            raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, such as seq=128")
+        dims[name] = int(size)
+    return dims
+
+
+def _offer(names: Callable[[], list[str]]) -> Callable[..., list[CompletionItem]]:
+    """Completes names, and files beside them."""
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        found = [CompletionItem(name) for name in names() if name.startswith(begun)]
+        return [*found, CompletionItem(begun, type="file")]
+
+    return complete
+
+
+def _model_names() -> list[str]:
+    from partition.models import MODELS
+
+    return list(MODELS)
+
+
+def _packages() -> list[str]:
+    from partition.problem.hardware_files import presets
+
+    return [name.replace("RxC", "4x4").replace("N", "8") for name, _ in presets()]
+
+
+model_argument = click.argument("model", shell_complete=_offer(_model_names))
+answer_argument = click.argument("answer", type=click.Path())
+dim_option = click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    callback=_parse_dims,
+    metavar="NAME=INT",
+    help="Value of a symbolic dimension of an ONNX model; repeatable.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+time_limit_option = click.option(
+    "--time-limit",
+    type=float,
+    metavar="SECONDS",
+    help="Return the best answer and bound after this long; 60 by default, none with --work-limit.",
+)
+work_limit_option = click.option(
+    "--work-limit",
+    type=float,
+    metavar="UNITS",
+    help="Return them after this much work, about a second each: the same answer on every run.",
+)
+
+_hw = click.option(
+    "--hw",
+    "hw",
+    metavar="HW",
+    shell_complete=_offer(_packages),
+    help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.",
+)
+_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["builtin", "onnx", "json", "device-placement"]),
+    help="Format of MODEL; by default guessed from its content.",
+)
+_max_cpus = click.option(
+    "--max-cpus", type=int, help="CPU devices of a device-placement file, instead of its own maxCPUs."
+)
+_times = click.option("--times", type=click.Path(), help="Measured times of operations: CSV, JSON or a trace.")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the model and the package come from: the options that most commands share."""
+
+    hw: str | None
+    dims: dict[str, int]
+    format: str | None
+    max_cpus: int | None
+    times: str | None
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of an origin and hand them over as ``origin``."""
+
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        hw: str | None,
+        dims: dict[str, int],
+        format_: str | None,
+        max_cpus: int | None,
+        times: str | None,
+        **kwargs: Any,
+    ) -> None:
+        command(*args, origin=Origin(hw, dims, format_, max_cpus, times), **kwargs)
+
+    for option in (_times, _max_cpus, _format, dim_option, _hw):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def load(model: str, origin: Origin) -> tuple[Graph, Hardware]:
+    """The graph of a model, with measured times where there are any, and the package."""
+    from partition.problem.hardware_files import load_hardware
+    from partition.readers.load import load_model
+
+    hardware = load_hardware(origin.hw) if origin.hw is not None else None
+    source = load_model(model, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus)
+    hardware = hardware or source.hardware
+    if hardware is None:
+        raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")
+    if origin.times is None:
+        return source.graph, hardware
+    from partition.readers.measured import times_for, with_times
+
+    times, matched = times_for(source.graph, origin.times)
+    if matched is not None:
+        say(matched.report(), err=True)
+    graph, missing = with_times(source.graph, times, [kind.name for kind in hardware.kinds])
+    if missing:
+        listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        say(f"{len(missing)} of {graph.n} operations have no measured time and keep their roofline: {listed}", err=True)
+    return graph, hardware
+
+
+def read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
+    """A placement from the JSON of a solve, or from a bare map of names to chips."""
+    from partition.problem.placement import Placement
+    from partition.readers.json_fields import parse_file
+
+    return Placement.from_answer(graph, parse_file(Path(path)), chips=hardware.chips)
+
+
+def read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
+    """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
+    from partition.problem.placement import Placement
+    from partition.readers.json_fields import parse_file
+
+    data = parse_file(Path(path))
+    placement = Placement.from_answer(graph, data, chips=hardware.chips)
+    names = [kind.name for kind in hardware.kinds]
+    kinds, positions = data.get("kinds"), data.get("positions")
+    try:
+        if kinds:
+            if len(kinds) != hardware.chips:
+                raise ValueError("another number of chips")
+            hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in kinds))
+        if positions:
+            hardware = replace(hardware, positions=tuple(positions))
+    except (TypeError, ValueError) as error:
+        raise InvalidAssignment(f"{path!r} is an answer for another package than {hardware.name!r}") from error
+    return placement, hardware

@@ -1,0 +1,187 @@
+"""The command ``solve``: the front door on the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from partition.commands.exits import EXIT_INFEASIBLE, EXIT_TROUBLE, fail, one_sentence_errors, say
+from partition.commands.options import (
+    Origin,
+    json_option,
+    load,
+    model_argument,
+    quiet_option,
+    read_placement,
+    seed_option,
+    source_options,
+    time_limit_option,
+    work_limit_option,
+)
+from partition.errors import InvalidInput, SearchFault
+from partition.files import check_writable
+
+if TYPE_CHECKING:
+    from partition.results.result import Result
+
+
+@click.command()
+@model_argument
+@json_option
+@quiet_option
+@time_limit_option
+@work_limit_option
+@click.option(
+    "--gap", default=1e-4, show_default=True, help="Relative gap at which to stop and call the answer optimal."
+)
+@seed_option
+@click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
+@click.option(
+    "--policy", default="none", show_default=True, metavar="POLICY", help="Adviser: pretrained, none, or a policy file."
+)
+@click.option(
+    "--objective",
+    default="period",
+    show_default=True,
+    metavar="GOALS",
+    help="period, chips, traffic, energy or latency; several with commas, best first: period,traffic.",
+)
+@click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
+@click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
+@click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
+@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
+@click.option("--report", type=click.Path(), help="Also write a self-contained HTML page about the result.")
+@source_options
+@one_sentence_errors
+def solve(
+    model: str,
+    as_json: bool,
+    quiet: bool,
+    time_limit: float | None,
+    work_limit: float | None,
+    gap: float,
+    seed: int,
+    warm_start: str | None,
+    policy: str,
+    objective: str,
+    workers: int,
+    confirm: bool,
+    throughput: float | None,
+    output: str | None,
+    report: str | None,
+    origin: Origin,
+) -> None:
+    """Partition MODEL over the chips of HW.
+
+    Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time, 5 an answer with trouble (it
+    could not be written everywhere, or an error of the library cut the search short; stderr says more). Ctrl-C and
+    SIGTERM print the best answer so far with its bound, code 0; before the first answer the code is 130.
+
+    \b
+    Examples:
+      mcm-partition solve model.onnx --hw ring8 --dim batch=1 -o result.json --report report.html
+      mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
+    """
+    from partition.results.display import Display
+    from partition.solve.front import partition, validate_limits
+
+    validate_limits(time_limit, gap, work_limit)
+    for path in filter(None, (output, report)):
+        check_writable(path)
+    graph, hardware = load(model, origin)
+    start = read_placement(warm_start, graph, hardware) if warm_start else None
+    with _faults() as faults, Display(unit=hardware.time_unit, quiet=quiet) as display:
+        result = partition(
+            graph,
+            hardware,
+            time_limit=time_limit,
+            work_limit=work_limit,
+            gap=gap,
+            seed=seed,
+            warm_start=start,
+            policy=policy,
+            objective=objective,
+            throughput=throughput,
+            workers=workers,
+            confirm=confirm,
+            on_progress=display,
+        )
+    told = _command_line(click.get_current_context()) if report else None
+    deliveries: list[Callable[[], object]] = []
+    if output:
+        deliveries.append(lambda: result.to_json(output))
+    if report:
+        deliveries.append(lambda: result.to_html(report, command=told))
+    deliveries.append(lambda: click.echo(result.to_json() if as_json else result.to_table()))
+    troubles = _deliver(deliveries)
+    _end(result, [*faults, *troubles])
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[list[str]]:
+    """Within, errors of the library that an answer survives are kept, and are in the list at the end."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SearchFault)
+        yield told
+    told += [str(warning.message) for warning in caught]
+
+
+def _end(result: Result, troubles: list[str]) -> None:
+    """Say on stderr what a reader of the answer must know, and choose the exit code."""
+    if result.confirmation is not None and result.confirmation.verdict != "confirmed":
+        say(f"warning: bound {result.confirmation.sentence(result.hardware.time_unit)}", err=True)
+    for trouble in troubles:
+        click.echo(f"error: {trouble}", err=True)
+    if troubles:
+        sys.exit(EXIT_TROUBLE)
+    if result.status == "infeasible":
+        fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
+
+
+def _deliver(deliveries: list[Callable[[], object]]) -> list[str]:
+    """Try every way out of an answer, whatever becomes of the others; what went wrong."""
+    troubles = []
+    for deliver in deliveries:
+        try:
+            deliver()
+        except BrokenPipeError:
+            raise  # nobody reads on: that is no trouble
+        except InvalidInput as error:
+            troubles.append(str(error))
+        except OSError as error:
+            troubles.append(f"cannot print the answer: {error.strerror or error}")
+            _give_up_stdout()
+    return troubles
+
+
+def _give_up_stdout() -> None:
+    """What could not be printed cannot be printed at the end of the program either."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _command_line(context: click.Context) -> str:
+    """The command with all that was set, by the command line, the environment or a file of defaults."""
+    words = [] if context.parent is None else [context.parent.info_name or "mcm-partition"]
+    if words and words[0].endswith(".py"):
+        words.insert(0, "python")
+    words.append(context.info_name or "")
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = max(parameter.opts, key=len)
+            if isinstance(value, dict):
+                words += [word for key, size in value.items() for word in (option, f"{key}={size}")]
+            else:
+                words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
