@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import click
@@ -61,10 +62,12 @@ def test_solve_prints_exactly_one_json_object(small: str) -> None:
     assert "period" in result.stderr
 
 
-def test_inspect_prints_enough_to_recompute_the_answer(small: str) -> None:
+def test_the_model_and_the_printed_hardware_are_enough_to_recompute_the_answer(small: str) -> None:
     for hardware in ("ring3", "ring3:transfers=serial,link_bandwidth=1", "chain2:relays=off"):
+        package = tomllib.loads(run("hardware", hardware).stdout)
+        answer = json.loads(run("solve", small, "--hw", hardware, "--json").stdout)
+        certify({"graph": json.loads(Path(small).read_text()), "hardware": package}, answer)
         problem = json.loads(run("inspect", small, "--hw", hardware, "--json").stdout)
-        certify(problem, json.loads(run("solve", small, "--hw", hardware, "--json").stdout))
         assert set(problem["operations"][0]) >= {"name", "op_type", "flops", "weights", "time"}
         assert set(problem["tensors"][0]) >= {"producer", "bytes", "consumers"}
 
