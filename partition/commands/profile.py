@@ -10,7 +10,6 @@ from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import dim_option, json_option
 from partition.files import check_writable, write_atomically
 
-
 optimised_option = click.option(
     "--optimised", is_flag=True, help="Let onnxruntime fuse operators; a kernel's time is split among them."
 )
