@@ -16,6 +16,7 @@ from partition.version import VERSION
 
 if TYPE_CHECKING:
     from partition.errors import (
+        DoubtfulModel,
         Infeasible,
         InvalidAssignment,
         InvalidGraph,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
-    "ChipKind", "Cost", "CostModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
+    "ChipKind", "Cost", "CostModel", "DoubtfulModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
     "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
     "PartitionError", "Placement", "Progress", "RefutedBound", "Repair", "Repaired", "Result", "Rules", "SearchFault",
     "SolverError", "Violation", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition",
@@ -53,8 +54,8 @@ __all__ = [
 
 _HOME = {
     "partition.errors": (
-        "Infeasible", "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile",
-        "NoSolutionInTime", "PartitionError", "RefutedBound", "SearchFault", "SolverError",
+        "DoubtfulModel", "Infeasible", "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput",
+        "InvalidModelFile", "NoSolutionInTime", "PartitionError", "RefutedBound", "SearchFault", "SolverError",
     ),
     "partition.heuristics.repair": ("Repair", "Repaired"),
     "partition.readers.doors": ("Graph", "GraphBuilder"),

@@ -69,3 +69,7 @@ class RefutedBound(UserWarning):
 
 class SearchFault(RuntimeWarning):
     """A search ended early because of an error of the library itself; the answer so far and its bound hold."""
+
+
+class DoubtfulModel(UserWarning):
+    """A model file contradicts itself; the message says in what, and what is believed."""

@@ -82,7 +82,11 @@ def test_operands_that_broadcast_to_billions_are_not_computed() -> None:
         helper.make_tensor(f"w{i}", INT64, [1024 if k == i else 1 for k in range(4)], [1] * 1024) for i in range(4)
     ]
     largest = helper.make_node("Max", ["w0", "w1", "w2", "w3"], ["y"])
-    assert read_onnx(model([largest], {"x": [2]}, weights=weights)).tensor_bytes[-1] == 8 * 1024.0**4
+    used = helper.make_node("Cast", ["y"], ["z"], to=TensorProto.FLOAT)
+    with pytest.raises(InvalidModelFile, match="depend on constants alone"):
+        read_onnx(model([largest, used], {}, weights=weights))
+    reading = [largest, helper.make_node("Equal", ["y", "x"], ["z"])]
+    assert read_onnx(model(reading, {"x": [1]}, weights=weights, kind=INT64)).weights[-1] == 8 * 1024.0**4
     halves = helper.make_node("Split", ["x"], ["y", "z"], num_outputs=10**9)
     with pytest.raises(InvalidModelFile, match="says it has 1000000000 outputs"):
         read_onnx(model([halves], {"x": [2]}))

@@ -9,7 +9,8 @@ import numpy as np
 
 from partition.arrays import csr
 from partition.errors import InvalidGraph
-from partition.problem.graph import SOURCE_KINDS, Graph
+from partition.problem.constants import Constant, stated
+from partition.problem.graph import SOURCE_KINDS, Graph, HeldWeights
 
 
 class GraphBuilder:
@@ -25,7 +26,10 @@ class GraphBuilder:
     def __init__(self, name: str = "model") -> None:
         self.name = name
         self.rows: list[_Row] = []
+        self.computed: dict[str, Constant] = {}
+        """Weight -> how it is computed from others, of those that are (:mod:`partition.problem.constants`)."""
         self._unknown: set[str] = set()
+        self._guessed: set[str] = set()
 
     def operation(
         self,
@@ -41,6 +45,7 @@ class GraphBuilder:
         backward: bool = False,
         times: Mapping[str, float] | None = None,
         unknown: bool = False,
+        guessed: bool = False,
     ) -> None:
         """Add one operation.
 
@@ -54,13 +59,16 @@ class GraphBuilder:
         group : operations with the same group share a chip.
         times : chip kind -> seconds, overriding the roofline.
         unknown : the operator's cost fell to the default; its kind is listed in the graph.
+        guessed : its cost follows from a guess made elsewhere.
         """
         if not isinstance(weights, Mapping):
             weights = {f"{name}::weights": weights} if weights else {}
         self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
                                bytes_accessed, dict(weights), group, backward, dict(times or {})))  # fmt: skip
         if unknown:
-            self._unknown.add(op_type)
+            self._unknown.add(name)
+        if unknown or guessed:
+            self._guessed.add(name)
 
     def build(self) -> Graph:
         """Validate and freeze.
@@ -97,12 +105,7 @@ class GraphBuilder:
                 edge_consumer.append(v)
         ptr, consumers = csr(len(producer), edge_tensor, edge_consumer)
 
-        private, shared = self._split_weights()
-        shared_ptr, shared_users = csr(
-            len(shared),
-            [s for s, (_, _, users) in enumerate(shared) for _ in users],
-            [v for _, _, users in shared for v in users],
-        )
+        held = _split_weights([row.weights for row in rows], [row.name for row in rows])
         groups = {g: i for i, g in enumerate(dict.fromkeys(r.group for r in rows if r.group is not None))}
         kinds = list(dict.fromkeys(kind for row in rows for kind in row.times))
         return Graph(
@@ -111,42 +114,36 @@ class GraphBuilder:
             op_types=tuple(row.op_type for row in rows),
             flops=np.array([row.flops for row in rows]),
             bytes_accessed=np.array([self._traffic(row, producer_of, tensor_bytes) for row in rows]),
-            weights=np.array(private),
+            weights=held.weights,
             tensor_names=tuple(producer_of),
             tensor_bytes=np.array(tensor_bytes),
             producer=np.array(producer, dtype=np.int64),
             consumer_ptr=ptr,
             consumers=consumers,
-            shared_names=tuple(name for name, _, _ in shared),
-            shared_bytes=np.array([size for _, size, _ in shared]),
-            shared_ptr=shared_ptr,
-            shared_users=shared_users,
+            shared_names=held.shared_names,
+            shared_bytes=held.shared_bytes,
+            shared_ptr=held.shared_ptr,
+            shared_users=held.shared_users,
             group=np.array([-1 if row.group is None else groups[row.group] for row in rows], dtype=np.int64),
             backward=np.array([row.backward for row in rows], dtype=bool),
             profiled_times={kind: np.array([row.times.get(kind, np.nan) for row in rows]) for kind in kinds},
-            unknown_operators=tuple(sorted(self._unknown)),
+            unknown_operators=tuple(sorted({row.op_type for row in rows if row.name in self._unknown})),
+            least=self._least_weights(),
+            guessed=tuple(row.name for row in rows if row.name in self._guessed),
         )
 
-    def _split_weights(self) -> tuple[list[float], list[tuple[str, float, list[int]]]]:
-        """Private bytes per operation, and (name, bytes, users) of the weights that several operations use."""
-        size: dict[str, float] = {}
-        users: dict[str, list[int]] = {}
-        for v, row in enumerate(self.rows):
-            for weight, value in row.weights.items():
-                if size.setdefault(weight, float(value)) != float(value):
-                    raise InvalidGraph(
-                        f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes "
-                        f"(at {row.name!r}); a shared weight has one size"
-                    )
-                users.setdefault(weight, []).append(v)
-        private = [0.0] * len(self.rows)
-        shared = []
-        for weight, operations in users.items():
-            if len(operations) == 1:
-                private[operations[0]] += size[weight]
-            else:
-                shared.append((weight, size[weight], operations))
-        return private, shared
+    def _least_weights(self) -> HeldWeights | None:
+        """What chips could hold instead of computed weights: of all that come from one weight, the least once."""
+        if not any(weight in self.computed for row in self.rows for weight in row.weights):
+            return None
+        least: dict[str, float] = {}
+        roots: list[list[str]] = []
+        for row in self.rows:
+            needs = [self.computed.get(weight, stated(weight, size)) for weight, size in row.weights.items()]
+            for need in needs:
+                least[need.root] = min(need.least, least.get(need.root, need.least))
+            roots.append([need.root for need in needs])
+        return _split_weights([{root: least[root] for root in row} for row in roots], [row.name for row in self.rows])
 
     @staticmethod
     def _traffic(row: _Row, producer_of: Mapping[str, int], tensor_bytes: Sequence[float]) -> float:
@@ -159,6 +156,31 @@ class GraphBuilder:
             + sum(row.outputs.values())
             + sum(row.weights.values())
         )
+
+
+def _split_weights(weights: Sequence[Mapping[str, float]], names: Sequence[str]) -> HeldWeights:
+    """Weights that one operation uses, summed up, apart from those that several use."""
+    size: dict[str, float] = {}
+    users: dict[str, list[int]] = {}
+    for v, row in enumerate(weights):
+        for weight, value in row.items():
+            if size.setdefault(weight, float(value)) != float(value):
+                raise InvalidGraph(
+                    f"weight {weight!r} is declared with {size[weight]:g} and with {value:g} bytes "
+                    f"(at {names[v]!r}); a shared weight has one size"
+                )
+            users.setdefault(weight, []).append(v)
+    private = np.zeros(len(weights))
+    for weight, operations in users.items():
+        if len(operations) == 1:
+            private[operations[0]] += size[weight]
+    shared = [weight for weight, operations in users.items() if len(operations) > 1]
+    ptr, columns = csr(
+        len(shared),
+        [s for s, weight in enumerate(shared) for _ in users[weight]],
+        [v for weight in shared for v in users[weight]],
+    )
+    return HeldWeights(private, tuple(shared), np.array([size[weight] for weight in shared]), ptr, columns)
 
 
 @dataclass

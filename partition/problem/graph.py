@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -14,6 +14,27 @@ import numpy as np
 from partition.arrays import BoolArray, FloatArray, IntArray, frozen
 from partition.errors import InvalidGraph
 from partition.order import components, topological_order
+
+
+@dataclass(frozen=True, eq=False)
+class HeldWeights:
+    """Resident bytes of the operations of a graph, apart from those that several operations use.
+
+    Attributes
+    ----------
+    weights, shared_names, shared_bytes, shared_ptr, shared_users : as of :class:`Graph`.
+    """
+
+    weights: FloatArray
+    shared_names: tuple[str, ...]
+    shared_bytes: FloatArray
+    shared_ptr: IntArray
+    shared_users: IntArray
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            if f.name in _ARRAYS:
+                object.__setattr__(self, f.name, frozen(getattr(self, f.name), _ARRAYS[f.name]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +64,9 @@ class Graph:
         constrains nothing.
     profiled_times : chip kind -> (n,) seconds, NaN where the roofline applies, infinity where the kind cannot run it.
     unknown_operators : operator kinds whose cost fell to the documented default.
+    least : the least weights that no placement can do without, where some are computed from others (a chip could hold
+        those instead); otherwise None. Only a claim that nothing fits goes by them.
+    guessed : names of the operations whose FLOPs, bytes or tensors rest on a default or a guessed shape, in order.
 
     Raises
     ------
@@ -69,6 +93,8 @@ class Graph:
     backward: BoolArray
     profiled_times: Mapping[str, FloatArray] = field(default_factory=dict)
     unknown_operators: tuple[str, ...] = ()
+    least: HeldWeights | None = None
+    guessed: tuple[str, ...] = ()
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -133,6 +159,14 @@ class Graph:
         return float(self.weights.sum() + self.shared_bytes[np.diff(self.shared_ptr) > 0].sum())
 
     @cached_property
+    def lightest(self) -> Graph:
+        """This graph with its least weights."""
+        if self.least is None:
+            return self
+        held = {f.name: getattr(self.least, f.name) for f in fields(self.least)}
+        return replace(self, **held, least=None)
+
+    @cached_property
     def topological_order(self) -> IntArray:
         """(n,) operations, every producer before its consumers; ties by position (deterministic)."""
         return frozen(topological_order(self.n, self.edge_source, self.consumers), np.int64)
@@ -142,7 +176,7 @@ class Graph:
         """A hash of all but the name and measured times: whether an answer belongs to this version of the model."""
         digest = hashlib.sha256()
         for f in fields(self):
-            if f.name in ("name", "profiled_times"):
+            if f.name in ("name", "profiled_times", "least", "guessed"):
                 continue
             value = getattr(self, f.name)
             parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
@@ -199,6 +233,8 @@ def _validate(g: Graph) -> None:
         )
     _check_csr("consumers", g.consumer_ptr, g.consumers, m, n)
     _check_csr("shared_users", g.shared_ptr, g.shared_users, len(g.shared_names), n)
+    if not set(g.guessed) <= set(g.names):
+        raise InvalidGraph(f"guessed names operation {min(set(g.guessed) - set(g.names))!r}, which does not exist")
     _check_acyclic(g)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from partition.problem.extension_operators import FORMULAS
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -59,7 +61,7 @@ def operator_cost(
     outputs: Sequence[TensorSpec | None],
     attributes: Mapping[str, Any] = MappingProxyType({}),
 ) -> OperatorCost:
-    """FLOPs and traffic of an ONNX operator (domains ``ai.onnx`` and ``com.microsoft``).
+    """FLOPs and traffic of an ONNX operator (domains ``ai.onnx``, ``ai.onnx.ml`` and ``com.microsoft``).
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def operator_cost(
         For an operator outside the table, or operands its formula cannot use (missing, wrong rank): 1 FLOP per
         output element, every input read and every output written, ``known=False``.
     """
-    call = _Call(tuple(inputs), tuple(outputs), attributes)
+    call = Call(tuple(inputs), tuple(outputs), attributes)
     flops = FLOPS.get(op_type)
     if flops is not None:
         try:
@@ -85,8 +87,8 @@ def operator_cost(
 
 
 @dataclass(frozen=True)
-class _Call:
-    """One use of an operator, as the formulas see it."""
+class Call:
+    """One use of an operator, as the formulas see it; see :func:`operator_cost`."""
 
     inputs: tuple[TensorSpec | None, ...]
     outputs: tuple[TensorSpec | None, ...]
@@ -120,7 +122,7 @@ class _Call:
         return value.decode() if isinstance(value, bytes) else str(value)
 
 
-Formula = Callable[[_Call], float]
+Formula = Callable[[Call], float]
 
 
 # --- Element by element -------------------------------------------------------------------------------------------
@@ -134,26 +136,26 @@ def _per_input(count: float) -> Formula:
     return lambda call: count * call.input().size
 
 
-def _none(call: _Call) -> float:
+def _none(call: Call) -> float:
     return 0.0
 
 
-def _variadic(call: _Call) -> float:
+def _variadic(call: Call) -> float:
     """Sum, Max, ...: one step fewer than operands, at least one (Mean divides)."""
     return max(1, sum(1 for t in call.inputs if t) - 1) * call.output().size
 
 
-def _log_of(count: float, length: Callable[[_Call], int]) -> Formula:
+def _log_of(count: float, length: Callable[[Call], int]) -> Formula:
     """A sort or heap: ``count * log2(length)`` steps per input element."""
     return lambda call: count * call.input().size * math.ceil(math.log2(max(2, length(call))))
 
 
-def _kept(call: _Call) -> int:
+def _kept(call: Call) -> int:
     """TopK's k, from its output."""
     return call.output().shape[int(call.attributes.get("axis", -1))]
 
 
-def _scatter(call: _Call) -> float:
+def _scatter(call: Call) -> float:
     """Assignment is free; a reduction is one step per update."""
     return 0.0 if call.text("reduction", "none") == "none" else call.input(2).size
 
@@ -161,24 +163,24 @@ def _scatter(call: _Call) -> float:
 # --- Products -----------------------------------------------------------------------------------------------------
 
 
-def _matmul(call: _Call) -> float:
+def _matmul(call: Call) -> float:
     transposed = bool(call.attributes.get("transA", 0))
     left = call.input().shape
     return 2.0 * call.output().size * left[-2 if transposed else -1]
 
 
-def _gemm(call: _Call) -> float:
+def _gemm(call: Call) -> float:
     size = call.output().size
     scaled = float(call.attributes.get("alpha", 1.0)) != 1.0
     return _matmul(call) + size * ((2 if call.has(2) else 0) + scaled)
 
 
-def _quantised_matmul(call: _Call) -> float:
+def _quantised_matmul(call: Call) -> float:
     """The product, and per output element a scaling and a rounding."""
     return _matmul(call) + _per_output(2)(call)
 
 
-def _packed_matmul(call: _Call) -> float:
+def _packed_matmul(call: Call) -> float:
     """MatMulNBits: every packed weight is expanded (subtract the zero point, scale) once."""
     inner, columns = int(call.attributes["K"]), int(call.attributes["N"])
     return 2.0 * call.output().size * inner + 2.0 * inner * columns
@@ -187,7 +189,7 @@ def _packed_matmul(call: _Call) -> float:
 def _convolution(weight: int, bias: int) -> Formula:
     """Per output element one multiply-add for each entry of a filter, whose shape already holds the groups."""
 
-    def flops(call: _Call) -> float:
+    def flops(call: Call) -> float:
         filter_shape = call.input(weight).shape
         if len(filter_shape) < 3:
             raise ValueError("a convolution's filter has at least three dimensions")
@@ -196,14 +198,14 @@ def _convolution(weight: int, bias: int) -> Formula:
     return flops
 
 
-def _transposed_convolution(call: _Call) -> float:
+def _transposed_convolution(call: Call) -> float:
     filter_shape = call.input(1).shape
     if len(filter_shape) < 3:
         raise ValueError("a convolution's filter has at least three dimensions")
     return 2.0 * call.input().size * math.prod(filter_shape[1:]) + call.output().size * call.has(2)
 
 
-def _deformable_convolution(call: _Call) -> float:
+def _deformable_convolution(call: Call) -> float:
     """A convolution over samples interpolated between 4 neighbours (8 steps) at each offset, for each channel."""
     kernel = math.prod(call.input(1).shape[2:])
     batch, channels, *_ = call.input().shape
@@ -211,7 +213,7 @@ def _deformable_convolution(call: _Call) -> float:
     return _convolution(1, 3)(call) + 8.0 * samples
 
 
-def _einsum(call: _Call) -> float:
+def _einsum(call: Call) -> float:
     """One multiply-add per point of the whole index space; an outer product needs no adding, a sum no multiplying."""
     terms, arrow, result = call.text("equation", "").replace(" ", "").partition("->")
     extent: dict[str, int] = {}
@@ -242,7 +244,7 @@ def _attention(past: int) -> Formula:
     second input is the (hidden, 3 * hidden) weight.
     """
 
-    def flops(call: _Call) -> float:
+    def flops(call: Call) -> float:
         query, out = call.input(), call.output()
         projects = call.has(1) and len(call.input(1).shape) == 2
         heads = query.shape[1] if len(query.shape) == 4 else _head_count(call)
@@ -258,14 +260,14 @@ def _attention(past: int) -> Formula:
     return flops
 
 
-def _head_count(call: _Call) -> int:
+def _head_count(call: Call) -> int:
     heads = call.attributes.get("q_num_heads") or call.attributes.get("num_heads")
     if not heads:
         raise LookupError("num_heads")
     return int(heads)
 
 
-def _key_count(call: _Call, past: int, steps: int, projects: bool) -> int:
+def _key_count(call: Call, past: int, steps: int, projects: bool) -> int:
     """Length of the keys attended to, the cached ones included."""
     cached = call.input(past).shape[-2] if call.has(past) else 0
     if not call.has(1) or projects:  # keys come packed with the queries
@@ -283,7 +285,7 @@ def _recurrent(element_steps: int) -> Formula:
     ``element_steps``: per hidden unit and time step, the activations and state updates.
     """
 
-    def flops(call: _Call) -> float:
+    def flops(call: Call) -> float:
         first, second, inputs = call.input().shape
         directions, rows, hidden = call.input(2).shape
         if call.input(1).shape[-1] != inputs:
@@ -295,7 +297,7 @@ def _recurrent(element_steps: int) -> Formula:
 
 
 def _pool(count: float) -> Formula:
-    def flops(call: _Call) -> float:
+    def flops(call: Call) -> float:
         kernel = call.attributes["kernel_shape"]
         if len(kernel) >= len(call.input().shape):
             raise ValueError("the kernel has more dimensions than what it slides over")
@@ -304,35 +306,35 @@ def _pool(count: float) -> Formula:
     return flops
 
 
-def _local_response(call: _Call) -> float:
+def _local_response(call: Call) -> float:
     """Square and sum over ``size`` channels, then scale, add, power, divide, multiply."""
     return call.output().size * (int(call.attributes["size"]) + 5.0)
 
 
-def _resize(call: _Call) -> float:
+def _resize(call: Call) -> float:
     """A multiply-add per neighbour: 1 (free) for nearest, 2 for linear, 4 for cubic, along each resized dimension."""
     neighbours = {"nearest": 0, "linear": 2, "bilinear": 2, "cubic": 4}[call.text("mode", "nearest")]
     resized = sum(a != b for a, b in zip(call.input().shape, call.output().shape, strict=True))
     return float(2 * neighbours**resized * call.output().size) if neighbours else 0.0
 
 
-def _grid_sample(call: _Call) -> float:
+def _grid_sample(call: Call) -> float:
     neighbours = {"nearest": 1, "linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4}[call.text("mode", "linear")]
     return float(2 * neighbours ** (len(call.input().shape) - 2) * call.output().size)
 
 
-def _roi_align(call: _Call) -> float:
+def _roi_align(call: Call) -> float:
     samples = max(1, int(call.attributes.get("sampling_ratio", 0))) ** 2
     return 9.0 * samples * call.output().size
 
 
-def _fourier(call: _Call) -> float:
+def _fourier(call: Call) -> float:
     """5 n log2 n for each transform of length n (real or complex numbers in the last dimension)."""
     axis = int(call.attributes.get("axis", -2))
     return 2.5 * call.output().size * math.log2(max(2, call.output().shape[axis]))
 
 
-def _determinant(call: _Call) -> float:
+def _determinant(call: Call) -> float:
     return 2.0 / 3.0 * call.input().size * call.input().shape[-1]
 
 
@@ -341,7 +343,7 @@ def _normalisation(base: float, *affine: int) -> Formula:
     return lambda call: call.input().size * (base + sum(call.has(i) for i in affine))
 
 
-def _embed_normalisation(call: _Call) -> float:
+def _embed_normalisation(call: Call) -> float:
     """EmbedLayerNormalization: the word, position and segment rows are added and normalised."""
     return call.output().size * (8.0 + call.has(4))
 
@@ -349,17 +351,17 @@ def _embed_normalisation(call: _Call) -> float:
 # --- Traffic ------------------------------------------------------------------------------------------------------
 
 
-def _everything(call: _Call) -> float:
+def _everything(call: Call) -> float:
     return call.read + call.written
 
 
-def _part_of_first(call: _Call) -> float:
+def _part_of_first(call: Call) -> float:
     """Of the first input only what is returned is read; the others (indices) in full."""
     others = sum(t.bytes for t in call.inputs[1:] if t)
     return 2.0 * call.written + others
 
 
-def _embedding_rows(call: _Call) -> float:
+def _embedding_rows(call: Call) -> float:
     """EmbedLayerNormalization reads ids, scale and bias in full, but only the rows of its tables it returns."""
     tables = sum(call.has(i) for i in (2, 3, 4))
     whole = sum(t.bytes for i, t in enumerate(call.inputs) if t and i not in (2, 3, 4))
@@ -409,20 +411,21 @@ FLOPS: Mapping[str, Formula] = _table(
     ("TopK", _log_of(1.0, _kept)),
     ("Unique", _log_of(1.0, lambda call: call.input().size)),
     # products
-    ("MatMul MatMulInteger FusedMatMul", _matmul),
+    ("MatMul MatMulInteger FusedMatMul MatMulInteger16 TransposeMatMul FusedMatMulActivation", _matmul),
     ("QLinearMatMul QGemm MatMulIntegerToFloat DynamicQuantizeMatMul", _quantised_matmul),
     ("Gemm FusedGemm", _gemm),
-    ("MatMulNBits", _packed_matmul),
-    ("Conv FusedConv", _convolution(1, 2)),
+    ("MatMulNBits MatMulBnb4", _packed_matmul),
+    ("Conv FusedConv NhwcConv NhwcFusedConv", _convolution(1, 2)),
     ("ConvInteger", _convolution(1, 99)),
     ("QLinearConv", _convolution(3, 8)),
-    ("ConvTranspose", _transposed_convolution),
+    ("ConvTranspose ConvTransposeWithDynamicPads", _transposed_convolution),
     ("DeformConv", _deformable_convolution),
     ("Einsum", _einsum),
     ("Det", _determinant),
     ("DFT", _fourier),
     # attention and recurrence
-    ("Attention", _attention(4)),
+    ("Attention QAttention", _attention(4)),
+    ("DecoderMaskedMultiHeadAttention", _attention(5)),
     ("MultiHeadAttention", _attention(6)),
     ("GroupQueryAttention", _attention(3)),
     ("LSTM", _recurrent(18)),
@@ -435,22 +438,23 @@ FLOPS: Mapping[str, Formula] = _table(
     ("RMSNormalization SimplifiedLayerNormalization", _normalisation(4, 1)),
     ("SkipLayerNormalization", _normalisation(6, 1, 2, 3, 4)),
     ("SkipSimplifiedLayerNormalization", _normalisation(4, 1, 2, 3)),
-    ("EmbedLayerNormalization", _embed_normalisation),
+    ("EmbedLayerNormalization QEmbedLayerNormalization", _embed_normalisation),
     ("LRN", _local_response),
     # pooling and sampling
-    ("MaxPool AveragePool QLinearAveragePool", _pool(1)),
+    ("MaxPool AveragePool QLinearAveragePool NhwcMaxPool MaxpoolWithMask", _pool(1)),
     ("LpPool", _pool(2)),
     ("MaxRoiPool", _per_input(1)),
     ("RoiAlign", _roi_align),
     ("Resize Upsample", _resize),
     ("GridSample", _grid_sample),
+    *FORMULAS.items(),
 )
 
 TRAFFIC: Mapping[str, Formula] = _table(  # every other operator: all inputs read, all outputs written
     ("Reshape Squeeze Unsqueeze Flatten Identity Shape Size Dropout Constant BitCast", _none),
     ("SequenceConstruct SequenceEmpty SequenceInsert SequenceErase SequenceAt SequenceLength", _none),
     ("Optional OptionalGetElement OptionalHasElement", _none),
-    ("Gather GatherElements GatherND Slice Split Compress", _part_of_first),
+    ("Gather GatherElements GatherND Slice Split Compress GatherBlockQuantized", _part_of_first),
     ("EmbedLayerNormalization", _embedding_rows),
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 from partition.arrays import FloatArray, IntArray
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
-from partition.problem.graph import SOURCE_KINDS, Graph
+from partition.problem.graph import SOURCE_KINDS, Graph, HeldWeights
 from partition.problem.hardware import MOST_KINDS
 from partition.readers import json_fields as field
 from partition.text import shown
@@ -22,8 +22,10 @@ from partition.text import shown
 FORMAT = "mcm-partition-graph"
 VERSION = 1
 
-_TOP = frozenset({"format", "version", "name", "operations", "tensors", "shared_weights", "unknown_operators"})
-_OPERATION = frozenset({"name", "op_type", "flops", "bytes_accessed", "weights", "group", "backward", "times"})
+_TOP = frozenset({"format", "version", "name", "operations", "tensors", "shared_weights", "unknown_operators",
+                  "least_shared_weights", "guessed"})  # fmt: skip
+_OPERATION = frozenset({"name", "op_type", "flops", "bytes_accessed", "weights", "group", "backward", "times",
+                        "least_weights"})  # fmt: skip
 _TENSOR = frozenset({"name", "producer", "bytes", "consumers"})
 _SHARED = frozenset({"name", "bytes", "users"})
 
@@ -53,10 +55,12 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
         raise InvalidModelFile(f"format {shown(told)} version {shown(version)} is not {FORMAT!r} version {VERSION}")
     operations = field.objects(data, "operations", required=True)
     tensors, shared = field.objects(data, "tensors"), field.objects(data, "shared_weights")
+    least_shared = field.objects(data, "least_shared_weights")
     for key, rows, known in (
         ("operations", operations, _OPERATION),
         ("tensors", tensors, _TENSOR),
         ("shared_weights", shared, _SHARED),
+        ("least_shared_weights", least_shared, _SHARED),
     ):
         for i, row in enumerate(rows):
             field.only(row, f"{key}[{i}]", known)
@@ -66,16 +70,13 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
     producer = _producers(tensors, index)
     tensor_bytes = field.amounts(tensors, "tensors", "bytes")
     consumer_ptr, consumers = _references(tensors, "tensors", "consumers", index)
-    shared_names = _unique_names(shared, "shared_weights")
-    shared_bytes = field.amounts(shared, "shared_weights", "bytes")
-    shared_ptr, shared_users = _references(shared, "shared_weights", "users", index)
+    held = _held("", operations, shared, index)
 
     op_types = [field.text(row, "op_type", f"operations[{v}]", "Op") for v, row in enumerate(operations)]
-    weights = field.amounts(operations, "operations", "weights", 0.0)
-    traffic = weights.copy()
+    traffic = held.weights.copy()
     np.add.at(traffic, producer, tensor_bytes)
     np.add.at(traffic, consumers, np.repeat(tensor_bytes, np.diff(consumer_ptr)))
-    np.add.at(traffic, shared_users, np.repeat(shared_bytes, np.diff(shared_ptr)))
+    np.add.at(traffic, held.shared_users, np.repeat(held.shared_bytes, np.diff(held.shared_ptr)))
     traffic[[kind in SOURCE_KINDS for kind in op_types]] = 0.0
     stated = np.array(["bytes_accessed" in row for row in operations], dtype=bool)
     return Graph(
@@ -84,22 +85,39 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
         op_types=tuple(op_types),
         flops=field.amounts(operations, "operations", "flops", 0.0),
         bytes_accessed=np.where(stated, field.amounts(operations, "operations", "bytes_accessed", 0.0), traffic),
-        weights=weights,
+        weights=held.weights,
         tensor_names=tuple(_tensor_names(tensors, producer.tolist(), names)),
         tensor_bytes=tensor_bytes,
         producer=producer,
         consumer_ptr=consumer_ptr,
         consumers=consumers,
-        shared_names=tuple(shared_names),
-        shared_bytes=shared_bytes,
-        shared_ptr=shared_ptr,
-        shared_users=shared_users,
+        shared_names=held.shared_names,
+        shared_bytes=held.shared_bytes,
+        shared_ptr=held.shared_ptr,
+        shared_users=held.shared_users,
         group=_groups(operations),
         backward=np.array(
             [field.flag(row, "backward", f"operations[{v}]", False) for v, row in enumerate(operations)], dtype=bool
         ),
         profiled_times=_times(operations),
         unknown_operators=tuple(field.texts(data, "unknown_operators", "")),
+        guessed=tuple(field.texts(data, "guessed", "")),
+        least=_held("least_", operations, least_shared, index) if "least_shared_weights" in data else None,
+    )
+
+
+def _held(
+    prefix: str, operations: list[dict[str, Any]], shared: list[dict[str, Any]], index: Mapping[str, int]
+) -> HeldWeights:
+    """The weights that the fields ``<prefix>weights`` and ``<prefix>shared_weights`` state."""
+    what = f"{prefix}shared_weights"
+    ptr, users = _references(shared, what, "users", index)
+    return HeldWeights(
+        weights=field.amounts(operations, "operations", f"{prefix}weights", 0.0),
+        shared_names=tuple(_unique_names(shared, what)),
+        shared_bytes=field.amounts(shared, what, "bytes"),
+        shared_ptr=ptr,
+        shared_users=users,
     )
 
 
@@ -215,6 +233,10 @@ def to_dict(graph: Graph) -> dict[str, Any]:
         operations[v]["group"] = int(graph.group[v])
     for v in np.flatnonzero(graph.backward).tolist():
         operations[v]["backward"] = True
+    least = graph.least
+    if least is not None:
+        for v in np.flatnonzero(least.weights).tolist():
+            operations[v]["least_weights"] = float(least.weights[v])
     for kind, times in sorted(graph.profiled_times.items()):
         for v in np.flatnonzero(~np.isnan(times)).tolist():
             operations[v].setdefault("times", {})[kind] = float(times[v]) if np.isfinite(times[v]) else None
@@ -233,17 +255,17 @@ def to_dict(graph: Graph) -> dict[str, Any]:
                 strict=True,
             )
         ],
-        "shared_weights": [
-            {"name": name, "bytes": size, "users": users}
-            for name, size, users in zip(
-                graph.shared_names,
-                graph.shared_bytes.tolist(),
-                _named(graph, graph.shared_ptr, graph.shared_users),
-                strict=True,
-            )
-        ],
+        "shared_weights": _shared_rows(graph, graph),
+        **({"least_shared_weights": _shared_rows(graph, least)} if least is not None else {}),
         "unknown_operators": list(graph.unknown_operators),
+        **({"guessed": list(graph.guessed)} if graph.guessed else {}),
     }
+
+
+def _shared_rows(graph: Graph, held: Graph | HeldWeights) -> list[dict[str, Any]]:
+    users = _named(graph, held.shared_ptr, held.shared_users)
+    columns = zip(held.shared_names, held.shared_bytes.tolist(), users, strict=True)
+    return [{"name": name, "bytes": size, "users": named} for name, size, named in columns]
 
 
 def _named(graph: Graph, ptr: IntArray, operations: IntArray) -> Iterable[list[str]]:

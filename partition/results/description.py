@@ -11,6 +11,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.replication import relayable, replicable
 from partition.problem.routes import find_routes
+from partition.results.guesses import find_guesses
 from partition.text import printable
 
 
@@ -61,6 +62,7 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
             for s, name in enumerate(graph.shared_names)
         ],
         "unknown_operators": list(graph.unknown_operators),
+        "guessed": list(graph.guessed),
     }
 
 
@@ -96,7 +98,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
     kinds, counts = np.unique(np.array(graph.op_types), return_counts=True)
     common = ", ".join(f"{kinds[k]} {counts[k]}" for k in np.argsort(-counts, kind="stable")[:8])
     switched = [name for name, on in asdict(hardware.rules).items() if on]
-    capacity = hardware.sram_bytes
+    capacity, guesses = hardware.sram_bytes, find_guesses(graph, hardware)
     lines = [
         f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
         f"kinds      {common}",
@@ -109,6 +111,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
         "largest    " + ", ".join(f"{graph.names[v]} {fastest[v]:.4g} {unit}" for v in largest.tolist()),
         f"replicable {len(copies)} operations"
         + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),
+        f"guessed    {'nothing' if guesses is None else guesses.sentence()}",
         "unknown    " + (", ".join(graph.unknown_operators) or "none: every operator has a cost of its own"),
     ]
     return "\n".join(map(printable, lines))

@@ -19,6 +19,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.routes import find_routes
 from partition.results.confirmation import Confirmation
+from partition.results.guesses import Guesses, find_guesses
 from partition.results.progress import Progress
 from partition.results.shards import Shards
 from partition.results.wall import Wall, wall_of
@@ -120,6 +121,11 @@ class Result:
             return None
         return wall_of(self.graph, self.hardware, self.placement, self.cost, self._time)
 
+    @cached_property
+    def guesses(self) -> Guesses | None:
+        """Which operations have guessed costs or shapes, and their share of the time; None if none has."""
+        return find_guesses(self.graph, self.hardware)
+
     @property
     def throughput(self) -> float:
         """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
@@ -185,6 +191,7 @@ class Result:
                 {"chip": s.chip, "order": list(s.order), "peak": s.peak}
                 for s in (self.schedules if self.hardware.rules.dynamic_memory else ())
             ],
+            "guesses": None if self.guesses is None else self.guesses.to_dict(),
             "time_unit": self.hardware.time_unit,
             "interrupted": self.interrupted,
             "faults": list(self.faults),
@@ -246,9 +253,10 @@ class Result:
     def verdict(self) -> str:
         """The answer in one sentence."""
         what = f"{self.graph.name} on {self.hardware.name}"
+        guessed = "" if self.guesses is None else f"; guessed: {self.guesses.sentence()}"
         opinion = f"; {self.confirmation.sentence(self.hardware.time_unit)}" if self.confirmation else ""
         if self.placement is None:
-            return printable(f"{what}: infeasible, {self.reason}{opinion}")
+            return printable(f"{what}: infeasible, {self.reason}{guessed}{opinion}")
         proof = (
             f"proved optimal (gap {100 * self.gap:.3g}%)"
             if self.status == "optimal"
@@ -260,6 +268,7 @@ class Result:
         return printable(
             f"{what}: period {self._time(self.period)}, {proof}; bound {self._time(self.bound)}; "
             f"{used} of {self.hardware.chips} chips, {self.graph.n} operations, {self.seconds:.2f} s"
+            + guessed
             + (" (interrupted)" if self.interrupted else "")
             + (f" (troubled: {'; '.join(self.faults)})" if self.faults else "")
             + (f"; {self.shards.sentence(self._time)}" if self.shards is not None else "")

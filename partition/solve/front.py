@@ -11,6 +11,7 @@ from partition.errors import InvalidAssignment, InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import parse_goals
@@ -42,6 +43,7 @@ def partition(
     workers: int = 1,
     confirm: bool = False,
     shard: str | Mapping[str, int] = "none",
+    strict: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
@@ -74,6 +76,8 @@ def partition(
     shard : ``"none"``, ``"auto"``, or operation -> number of parts: operations computed in parts on several chips
         (docs/shards.md). ``Result.graph`` is then the graph with parts, ``Result.shards`` says what was cut and what
         holds without. Automatic: as long as it makes the period shorter.
+    strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
+        rests on (``Result.guesses``).
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread.
 
@@ -88,6 +92,11 @@ def partition(
     KeyboardInterrupt, MemoryError : the same, because of Ctrl-C or for want of memory.
     """
     validate_limits(time_limit, gap, work_limit)
+    guesses = find_guesses(graph, hw) if strict else None
+    if guesses is not None:
+        raise InvalidInput(
+            f"strict: {guesses.sentence()}; describe the model without what is guessed, or allow guesses"
+        )
     if time_limit is None:
         time_limit = TIME_LIMIT if work_limit is None else math.inf
     stop = Stop(time_limit, work_limit=work_limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from milp.search.goals import pursue
 from milp.search.kind_orders import Outcome, search_orders
@@ -44,6 +44,8 @@ def answer(
 ) -> Result:
     """The search itself, in this process and thread.
 
+    That nothing fits is claimed of the least weights that can stand for those of the graph.
+
     Parameters
     ----------
     report : called with each better period or bound.
@@ -51,8 +53,33 @@ def answer(
 
     Raises
     ------
-    NoSolutionInTime, KeyboardInterrupt, MemoryError : there is no answer, because of the limit, Ctrl-C, or memory.
+    NoSolutionInTime, KeyboardInterrupt, MemoryError : there is no answer, because of the limit, Ctrl-C, or memory; the
+        first also where nothing fits only because chips hold what is computed from constants.
     """
+    result = _search(question, stop, report=report, watch=watch)
+    graph = question.graph
+    if result.status != "infeasible" or graph.least is None:
+        return result
+    try:
+        lightest = _search(replace(question, graph=graph.lightest, start=None), stop)
+    except NoSolutionInTime:
+        lightest = None
+    if lightest is not None and lightest.status == "infeasible":
+        return replace(result, reason=lightest.reason, seconds=stop.elapsed)
+    raise NoSolutionInTime(
+        f"no placement is known that fits ({result.reason}), and none is proved impossible: chips hold what is "
+        "computed from constants, and what it is computed from takes less room; give chips more SRAM"
+    )
+
+
+def _search(
+    question: Question,
+    stop: Stop,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    watch: Callable[[Outcome], None] | None = None,
+) -> Result:
+    """The same for the weights as they are."""
     graph, hw, first = question.graph, question.hardware, question.on_period
     reason = impossible(graph, hw)
     if reason is not None:

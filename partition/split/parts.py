@@ -29,6 +29,7 @@ def split_model(
     folder: str | os.PathLike[str],
     *,
     dims: Mapping[str, int] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Manifest:
     """Write ``chip_00.onnx``, ``chip_01.onnx``, ... and ``manifest.json`` into a folder.
@@ -41,6 +42,7 @@ def split_model(
     answer : a result, a placement, or the JSON object of a solve.
     folder : must not exist, or be empty, unless ``force``.
     dims : values of symbolic dimensions, as for the solve.
+    inputs : name -> values, for the run that shows the types of tensors that inference leaves open; drawn by default.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def split_model(
     placement = _placement(whole.graph, answer)
     cut = _Cut(whole, placement)
     parts = tuple(cut.part(chip) for chip in cut.order)
-    whole.learn_types({port.tensor for part in parts for port in (*part.inputs, *part.outputs)})
+    whole.learn_types({port.tensor for part in parts for port in (*part.inputs, *part.outputs)}, inputs)
     manifest = Manifest(
         model=whole.graph.name,
         fingerprint=whole.graph.fingerprint,
@@ -130,26 +132,27 @@ class _Cut:
             wanted[home if home in self.order else self.order[0]].append(value.name)
         return wanted
 
-    def nodes(self, chip: int) -> list[int]:
-        """Nodes of the part in the model's order: its operations and the constants they read."""
+    def nodes(self, chip: int) -> tuple[list[int], dict[str, Any]]:
+        """Nodes of the part in the model's order, its operations and what states the constants they read; and the
+        constants that are computed from others, by name."""
         whole = self.whole
         chosen = {i for i, v in enumerate(whole.operation) if v is not None and v in self.here[chip]}
-        stack = [tensor for i in chosen for tensor in whole.reads[i]] + self.wanted[chip]
-        while stack:
-            i = whole.maker.get(stack.pop())
-            if i is not None and i not in chosen and whole.operation[i] is None:
-                chosen.add(i)
-                stack += whole.reads[i]
-        return sorted(chosen)
+        read = [tensor for i in chosen for tensor in whole.reads[i]] + self.wanted[chip]
+        constant = [
+            t for t in dict.fromkeys(read) if (i := whole.maker.get(t)) is not None and whole.operation[i] is None
+        ]
+        folded = whole.fold(constant)
+        return sorted(chosen | set(whole.constant_nodes(constant, folded))), folded
 
     def part(self, chip: int) -> Part:
         """The ports of one part."""
-        nodes = self.nodes(chip)
+        nodes, folded = self.nodes(chip)
         made = {tensor for i in nodes for tensor in self.whole.proto.graph.node[i].output}
         leaving = [t for t, a in self.sent if a == chip]
         read = [tensor for i in nodes for tensor in self.whole.reads[i]]
         read += [self.graph.tensor_names[t] for t in leaving] + self.wanted[chip]
-        outer = [t for t in dict.fromkeys(read) if t not in made and t not in self.whole.weights]
+        held = self.whole.weights | folded
+        outer = [t for t in dict.fromkeys(read) if t not in made and t not in held]
         inputs = tuple(self._input(tensor, chip) for tensor in outer)
         outputs = []
         for t in sorted(leaving):
@@ -158,7 +161,7 @@ class _Cut:
             outputs.append(self._output(tensor, made, tuple(sorted(self.sent[t, chip])), host=host))
         done = {port.tensor for port in outputs}
         outputs += [self._output(tensor, made, (), host=True) for tensor in self.wanted[chip] if tensor not in done]
-        weights = [self.whole.weights[t] for t in dict.fromkeys(read) if t in self.whole.weights]
+        weights = [held[t] for t in dict.fromkeys(read) if t in held]
         copies = self.placement.replicas[self.placement.replicas[:, 1] == chip, 0]
         relays = self.placement.relays[self.placement.relays[:, 1] == chip, 0]
         return Part(
@@ -191,22 +194,27 @@ class _Cut:
         from onnx import helper
 
         whole, proto = self.whole, self.whole.proto
-        nodes = [proto.graph.node[i] for i in self.nodes(part.chip)]
+        chosen, folded = self.nodes(part.chip)
+        nodes = [proto.graph.node[i] for i in chosen]
         nodes += [
             helper.make_node("Identity", [port.tensor], [port.name], name=port.name)
             for port in part.outputs
             if port.name != port.tensor
         ]
-        read = {tensor for i in self.nodes(part.chip) for tensor in whole.reads[i]} | {p.tensor for p in part.outputs}
+        read = {tensor for i in chosen for tensor in whole.reads[i]} | {p.tensor for p in part.outputs}
         graph = helper.make_graph(
             nodes,
             f"{proto.graph.name or self.graph.name} on chip {part.chip}",
             [whole.value_info(port.tensor, port.name) for port in part.inputs],
             [whole.value_info(port.tensor, port.name) for port in part.outputs],
-            [tensor for tensor in proto.graph.initializer if tensor.name in read],
+            [*(tensor for tensor in proto.graph.initializer if tensor.name in read), *folded.values()],
             sparse_initializer=[tensor for tensor in proto.graph.sparse_initializer if tensor.values.name in read],
         )
-        return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=max(proto.ir_version, 4))
+        model = helper.make_model(graph, opset_imports=proto.opset_import, ir_version=max(proto.ir_version, 4))
+        for said in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
+            setattr(model, said, getattr(proto, said))
+        model.metadata_props.extend(proto.metadata_props)
+        return model
 
 
 def _write(target: Path, manifest: Manifest, cut: _Cut) -> None:

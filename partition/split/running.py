@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partition.errors import InvalidInput, InvalidModelFile
+from partition.readers.onnx.walk import reads
+from partition.split.inputs import checked_inputs, random_inputs
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, TypeProto
+    from onnx import ModelProto, NodeProto, TensorProto, TypeProto
+
+
+RUN_LIMIT = 600.0
+"""Seconds of one run on drawn or given inputs."""
+
+LAST_WAIT = 5.0
+"""Seconds for a run that is told to end."""
+
+_WITHOUT_NUMPY = frozenset({"tensor(bfloat16)", "tensor(int4)", "tensor(uint4)", "tensor(int2)", "tensor(uint2)"})
 
 
 def open_session(model: Path | bytes, optimised: bool = False, profile: str | None = None) -> Any:
@@ -46,61 +56,107 @@ def open_session(model: Path | bytes, optimised: bool = False, profile: str | No
         raise InvalidModelFile(f"onnxruntime cannot load {_called(model)}: {_first_line(error)}") from error
 
 
-def run_session(session: Any, outputs: list[str], feeds: Mapping[str, Any], model: Path | bytes) -> list[Any]:
-    """The values of ``outputs``."""
+def run_session(
+    session: Any, outputs: Sequence[str], feeds: Mapping[str, Any], model: Path | bytes, *, within: float = RUN_LIMIT
+) -> list[Any]:
+    """The values of ``outputs``: arrays, lists and dictionaries; onnxruntime's own where numpy lacks the type.
+
+    Ctrl-C ends the run at once.
+
+    Parameters
+    ----------
+    within : seconds after which the run is ended.
+
+    Raises
+    ------
+    InvalidModelFile : onnxruntime cannot run the model, or not within that time.
+    """
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    told: list[Any] = []
+    kinds = {value.name: value.type for value in session.get_outputs()}
+    bare = any(kinds.get(name) in _WITHOUT_NUMPY for name in outputs)
+
+    def work() -> None:
+        try:
+            if bare:
+                given = {name: _as_ort_value(value) for name, value in feeds.items()}
+                told.append(session.run_with_ort_values(list(outputs), given, options))
+            else:
+                told.append(session.run(list(outputs), dict(feeds), options))
+        except Exception as error:  # told in the thread that waits
+            told.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
     try:
-        return list(session.run(outputs, dict(feeds)))
-    except Exception as error:
-        raise InvalidModelFile(f"onnxruntime cannot run {_called(model)}: {_first_line(error)}") from error
+        thread.join(within)
+    except KeyboardInterrupt:
+        options.terminate = True
+        thread.join(LAST_WAIT)
+        raise
+    if thread.is_alive():
+        options.terminate = True
+        thread.join(LAST_WAIT)
+        raise InvalidModelFile(
+            f"onnxruntime has not run {_called(model)} within {within:g} s, so the run was ended; give values of "
+            "inputs that make it shorter"
+        )
+    if isinstance(told[0], Exception):
+        raise InvalidModelFile(f"onnxruntime cannot run {_called(model)}: {_first_line(told[0])}") from told[0]
+    return list(told[0])
+
+
+def _as_ort_value(value: Any) -> Any:
+    import onnxruntime as ort
+
+    if hasattr(value, "data_ptr"):
+        return value
+    if not isinstance(value, np.ndarray | np.generic):
+        raise TypeError("a sequence or map beside a tensor of a type that numpy lacks")
+    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
 
 
 def _first_line(error: Exception) -> str:
     return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:300]
 
 
-MOST_DRAWN = 2**28
-"""Elements of an input for which random values are drawn."""
+def observed_types(
+    model: ModelProto, tensors: Collection[str], inputs: Mapping[str, Any] | None = None
+) -> dict[str, TypeProto]:
+    """Types of tensors inside a model as one run shows them; extents are left open.
 
-_TYPES: dict[str, Any] = {
-    "float": np.float32, "float16": np.float16, "double": np.float64, "int8": np.int8, "int16": np.int16,
-    "int32": np.int32, "int64": np.int64, "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32,
-    "uint64": np.uint64, "bool": np.bool_,
-}  # fmt: skip
-
-
-def random_inputs(session: Any, dims: Mapping[str, int], seed: int) -> dict[str, NDArray[Any]]:
-    """Values for every input: floats normal, integers and booleans 0 or 1."""
-    rng = np.random.default_rng(seed)
-    feeds: dict[str, NDArray[Any]] = {}
-    for value in session.get_inputs():
-        kind = _TYPES.get(value.type.removeprefix("tensor(").removesuffix(")"))
-        if kind is None:
-            raise InvalidInput(f"input {value.name!r} is of type {value.type}; give its values, none can be drawn")
-        shape = [_extent(value.name, axis, extent, dims) for axis, extent in enumerate(value.shape)]
-        if math.prod(shape) > MOST_DRAWN:
-            raise InvalidInput(f"input {value.name!r} has over {MOST_DRAWN} elements; give its values, none are drawn")
-        drawn = rng.standard_normal(shape) if np.issubdtype(kind, np.floating) else rng.integers(0, 2, shape)
-        feeds[value.name] = np.asarray(drawn).astype(kind)
-    return feeds
-
-
-def _extent(name: str, axis: int, extent: Any, dims: Mapping[str, int]) -> int:
-    if isinstance(extent, int) and extent >= 0:
-        return extent
-    for label in (extent, f"{name}.{axis}"):
-        if label in dims:
-            return int(dims[label])
-    raise InvalidInput(
-        f"input {name!r} has the dimension {extent!r}, for which the manifest has no value; give its values"
-    )
-
-
-def observed_types(model: ModelProto, tensors: Collection[str]) -> dict[str, TypeProto]:
-    """Types of tensors inside a model as one run on random inputs shows them; extents are left open.
+    Parameters
+    ----------
+    inputs : values of the model's inputs; drawn by default.
 
     Raises
     ------
     InvalidInput, InvalidModelFile : as :func:`open_session` and :func:`run_session`.
+    """
+    from onnx import helper
+
+    whole = with_outputs(model, tensors)
+    session = open_session(whole)
+    feeds = checked_inputs(session, inputs) if inputs else random_inputs(session, {}, 0)
+    found = run_session(session, list(tensors), feeds, whole)
+    types = {}
+    for tensor, value in zip(tensors, found, strict=True):
+        if isinstance(value, list | dict) or value is None:
+            raise InvalidModelFile(f"tensor {tensor!r} is a sequence or map, whose type the model does not tell")
+        bare = hasattr(value, "data_ptr")
+        kind = value.element_type() if bare else helper.np_dtype_to_tensor_dtype(value.dtype)
+        types[tensor] = helper.make_tensor_type_proto(kind, [None] * len(value.shape() if bare else value.shape))
+    return types
+
+
+def with_outputs(model: ModelProto, tensors: Collection[str]) -> bytes:
+    """The model with further tensors among its outputs, as a file holds it.
+
+    Raises
+    ------
+    InvalidModelFile : it is beyond the 2 GB that a protobuf can have.
     """
     from onnx import ModelProto, helper
 
@@ -109,17 +165,40 @@ def observed_types(model: ModelProto, tensors: Collection[str]) -> dict[str, Typ
     known = {value.name for value in model.graph.output}
     open_ended.graph.output.extend(helper.make_empty_tensor_value_info(t) for t in tensors if t not in known)
     try:
-        whole = open_ended.SerializeToString()
-    except Exception as error:  # protobuf's own: beyond 2 GB
+        return bytes(open_ended.SerializeToString())
+    except Exception as error:  # protobuf's own
         raise InvalidModelFile(
-            f"the model cannot be run to see its types ({_first_line(error)}); export it with the shapes of all tensors"
+            f"the model cannot be run to see its tensors ({_first_line(error)}); "
+            "export it with the shapes of all tensors"
         ) from error
-    session = open_session(whole)
-    found = run_session(session, list(tensors), random_inputs(session, {}, 0), whole)
-    return {
-        tensor: helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), [None] * value.ndim)
-        for tensor, value in zip(tensors, (np.asarray(value) for value in found), strict=True)
-    }
+
+
+def computed(model: ModelProto, nodes: Sequence[NodeProto], tensor: str) -> TensorProto | None:
+    """A tensor that the nodes, in order, compute from constants; None if nothing here can run them.
+
+    By onnxruntime if it is installed, so that a part holds exactly what the whole model computes; otherwise by the
+    reference implementation of onnx.
+    """
+    from onnx import helper, numpy_helper, reference
+
+    read = {name for node in nodes for name in reads(node)}
+    graph = helper.make_graph(
+        list(nodes),
+        "constants",
+        [],
+        [helper.make_empty_tensor_value_info(tensor)],
+        [weight for weight in model.graph.initializer if weight.name in read],
+        sparse_initializer=[weight for weight in model.graph.sparse_initializer if weight.values.name in read],
+    )
+    alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4))
+    try:
+        try:
+            [value] = open_session(alone.SerializeToString()).run([tensor], {})
+        except (InvalidInput, InvalidModelFile):  # not installed, or it lacks the operator
+            [value] = reference.ReferenceEvaluator(alone).run([tensor], {})
+        return numpy_helper.from_array(value, tensor) if isinstance(value, np.ndarray) else None
+    except Exception:  # beyond 2 GB, of a type that numpy lacks, no operator: the part then holds the nodes
+        return None
 
 
 def _called(model: Path | bytes) -> str:

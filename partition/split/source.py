@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partition.errors import InvalidModelFile
 from partition.problem.graph import Graph
@@ -17,8 +19,15 @@ from partition.readers.onnx import file as onnx_file
 from partition.readers.onnx import nodes as onnx_nodes
 from partition.readers.onnx import shapes as onnx_shapes
 from partition.readers.onnx.model import read_onnx
-from partition.readers.onnx.walk import subgraphs
-from partition.split.running import observed_types
+from partition.readers.onnx.types import static_spec
+from partition.readers.onnx.walk import reads
+from partition.split.running import computed, observed_types
+
+STATED = onnx_nodes.VIEWS | {"Constant", "ConstantOfShape"}
+"""Operators that state a constant or show it under another shape: parts keep them as they are."""
+
+MOST_FOLDED = 2**31 - 1
+"""Bytes of a tensor up to which it is computed for a part to hold: what a protobuf can take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +41,7 @@ class WholeModel:
     operation : per node its operation, None for nodes that state constants.
     reads : per node the tensors it reads, those of its bodies included.
     maker : tensor -> the node that makes it. weights : name -> initializer, dense or sparse.
+    folded : tensors computed from constants, as far as they could be computed and were asked for.
     types : of tensors, as far as inferred.
     """
 
@@ -42,9 +52,42 @@ class WholeModel:
     maker: dict[str, int]
     weights: dict[str, TensorProto | onnx.SparseTensorProto]
     types: dict[str, TypeProto]
+    folded: dict[str, TensorProto | None] = field(default_factory=dict)
 
-    def learn_types(self, tensors: Collection[str]) -> None:
-        """Run the model once to see the types of tensors that inference leaves open.
+    def constant_nodes(self, tensors: Iterable[str], known: Collection[str] = ()) -> list[int]:
+        """The nodes that state the constants among the tensors, or compute them from constants, in order.
+
+        Parameters
+        ----------
+        known : tensors to stop at.
+        """
+        chosen: set[int] = set()
+        stack = list(tensors)
+        while stack:
+            tensor = stack.pop()
+            i = None if tensor in known else self.maker.get(tensor)
+            if i is not None and i not in chosen and self.operation[i] is None:
+                chosen.add(i)
+                stack += self.reads[i]
+        return sorted(chosen)
+
+    def fold(self, tensors: Iterable[str]) -> dict[str, TensorProto]:
+        """Those of the tensors that are computed from constants, computed; without those that cannot be."""
+        for tensor in tensors:
+            if tensor not in self.folded:
+                nodes = [self.proto.graph.node[i] for i in self.constant_nodes([tensor])]
+                works = any(node.op_type not in STATED for node in nodes)
+                fits = works and all(self._bytes(t) <= MOST_FOLDED for node in nodes for t in node.output if t)
+                self.folded[tensor] = computed(self.proto, nodes, tensor) if fits else None
+        return {t: value for t in tensors if (value := self.folded[t]) is not None}
+
+    def _bytes(self, tensor: str) -> float:
+        """Bytes of a tensor; infinite where inference does not tell."""
+        spec = static_spec(self.types[tensor]) if tensor in self.types else None
+        return math.inf if spec is None else spec.bytes
+
+    def learn_types(self, tensors: Collection[str], inputs: Mapping[str, Any] | None = None) -> None:
+        """Run the model once, on given or drawn inputs, to see the types of tensors that inference leaves open.
 
         Raises
         ------
@@ -52,7 +95,7 @@ class WholeModel:
         """
         unknown = sorted(set(tensors) - self.types.keys())
         if unknown:
-            self.types.update(observed_types(self.proto, unknown))
+            self.types.update(observed_types(self.proto, unknown, inputs))
 
     def value_info(self, tensor: str, name: str) -> ValueInfoProto:
         """What a part declares of a tensor under a name of its own."""
@@ -95,27 +138,11 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
         proto=proto,
         graph=graph,
         operation=[graph.index.get(name) for name in names],
-        reads=[list(dict.fromkeys(_reads(node))) for node in proto.graph.node],
+        reads=[list(dict.fromkeys(reads(node))) for node in proto.graph.node],
         maker=maker,
         weights=weights,
         types=_types(path, dims),
     )
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    yield from (tensor for tensor in node.input if tensor)
-    for body in subgraphs(node):
-        yield from _captured(body)
-
-
-def _captured(body: GraphProto) -> Iterator[str]:
-    """Tensors of outer graphs that a body uses."""
-    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-    own |= {tensor.values.name for tensor in body.sparse_initializer}
-    own |= {tensor for node in body.node for tensor in node.output}
-    for node in body.node:
-        yield from (tensor for tensor in _reads(node) if tensor not in own)
-    yield from (value.name for value in body.output if value.name not in own)
 
 
 def _complete(found: TypeProto) -> bool:
@@ -127,7 +154,7 @@ def _types(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> dict
     """What inference finds, and nothing that it had to assume."""
     lean = onnx_file.open_model(path)
     onnx_dims.bind_dimensions(lean.graph, dims or {})
-    scope = onnx_shapes.Scope(lean, assume=False)
+    scope = onnx_shapes.Scope(lean)
     for _ in onnx_nodes.NodeReader(scope, lean.graph).operations():
         pass
     tensors = {value.name for value in lean.graph.input} | {tensor for n in lean.graph.node for tensor in n.output}

@@ -137,14 +137,6 @@ def test_constant_nodes_and_views_of_constants_are_weights_not_operations() -> N
     assert [graph.names[v] for v in graph.shared_users] == ["Add_6", "Sub_8"]
 
 
-def test_computed_constants_stay_operations() -> None:
-    graph = read_onnx(
-        parsed("g (float[2,8] x) => (float[2,4] y) <float[4,8] W> { T = Transpose<perm=[1,0]>(W) y = MatMul(x, T) }")
-    )
-    assert graph.op_types == ("Input", "Transpose", "MatMul")
-    assert graph.weights.tolist() == [0, 128, 0]
-
-
 def test_initializers_listed_as_inputs_are_not_inputs() -> None:
     model = linear()
     model.ir_version = 3
@@ -158,9 +150,10 @@ def test_initializers_listed_as_inputs_are_not_inputs() -> None:
 )
 def test_weights_have_the_bytes_of_their_type(data_type: int, expected: float) -> None:
     weight = helper.make_tensor("W", data_type, (8, 4), [1] * 32)
-    node = helper.make_node("Cast", ["W"], ["y"], "cast", to=FLOAT)
-    graph = helper.make_graph([node], "g", [], [helper.make_tensor_value_info("y", FLOAT, (8, 4))], [weight])
-    assert read_onnx(helper.make_model(graph)).weights.tolist() == [expected]
+    node = helper.make_node("CastLike", ["x", "W"], ["y"], "cast")
+    ends = [helper.make_tensor_value_info(name, kind, (8, 4)) for name, kind in (("x", FLOAT), ("y", data_type))]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [weight])
+    assert read_onnx(helper.make_model(graph)).weights.tolist() == [0, expected]
 
 
 def test_a_sparse_weight_takes_its_values_and_indices() -> None:
@@ -360,7 +353,11 @@ def test_a_loop_costs_its_body_for_every_iteration() -> None:
 
 def test_a_trip_count_computed_from_shapes_is_found() -> None:
     graph = read_onnx(
-        parsed(LOOP.replace("COUNT", "s = Shape(x) zero = Constant<value = int64 {0}>() count = Gather(s, zero)"))
+        parsed(
+            LOOP.replace("[3,2,8]", "[2,2,8]").replace(
+                "COUNT", "s = Shape(x) zero = Constant<value = int64 {0}>() count = Gather(s, zero)"
+            )
+        )
     )
     loop = graph.names[graph.op_types.index("Loop")]
     assert flops_of(graph, loop) == 2 * (2 * 2 * 8 * 8 + 16)
@@ -491,9 +488,9 @@ def test_an_unknown_dimension_is_refused_naming_those_of_the_model() -> None:
         read_onnx(linear(), dims={"batch": 1})
 
 
-@pytest.mark.parametrize("value", [0, -3, 1.5, "8", True, 2**70])
-def test_a_dimension_must_be_a_positive_integer(value: object) -> None:
-    with pytest.raises(InvalidInput, match=r"dimension 'batch' is set to .* integer from 1 to "):
+@pytest.mark.parametrize("value", [-3, 1.5, "8", True, 2**70])
+def test_a_dimension_must_be_a_whole_number(value: object) -> None:
+    with pytest.raises(InvalidInput, match=r"dimension 'batch' is set to .* integer from 0 to "):
         read_onnx(linear(("batch", 8)), dims={"batch": value})  # type: ignore[dict-item]
 
 

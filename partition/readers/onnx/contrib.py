@@ -1,118 +1,87 @@
-"""Shapes of the operators of ``com.microsoft`` (ONNX Runtime), which the onnx package knows nothing of."""
+"""Types of what operators yield whose schemas the onnx package lacks (``com.microsoft``): onnxruntime is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, OperatorSetIdProto, TensorProto, TypeProto, helper, numpy_helper
 
-Shape = tuple[int, ...]
+from partition.errors import InvalidModelFile
+from partition.readers.onnx.walk import subgraphs
+
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+"""Domains whose schemas onnxruntime has."""
+
+_KINDS = {
+    "float": TensorProto.FLOAT, "double": TensorProto.DOUBLE, "float16": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16, "bool": TensorProto.BOOL, "string": TensorProto.STRING,
+    **{name.lower(): kind for name, kind in TensorProto.DataType.items() if name.startswith(("INT", "UINT", "FLOAT8"))},
+}  # fmt: skip
+"""onnxruntime's name of an element type -> ONNX's number."""
 
 
-def contributed_shapes(
-    op_type: str, inputs: Sequence[Shape | None], attributes: Mapping[str, Any]
-) -> Sequence[Shape | None]:
-    """Shapes of the outputs, in order; shorter than the outputs, or with None, where they are not known."""
-    rule = _RULES.get(op_type)
-    if rule is None:
-        return ()
+def runtime_types(
+    node: NodeProto,
+    types: Mapping[str, TypeProto],
+    values: Mapping[str, NDArray[Any]],
+    opsets: Sequence[OperatorSetIdProto],
+    ir_version: int,
+) -> dict[str, TypeProto]:
+    """Types of the node's outputs, by name, as onnxruntime infers them for a model of this node alone.
+
+    Parameters
+    ----------
+    types : of its inputs, possibly with open dimensions. values : of those inputs that are small constants.
+
+    Returns
+    -------
+    dict
+        Empty where onnxruntime cannot tell: it has no kernel of the operator for CPUs, or a type is missing.
+
+    Raises
+    ------
+    InvalidModelFile : onnxruntime is not installed.
+    """
     try:
-        return rule(_Operands(tuple(inputs)), attributes)
-    except (LookupError, TypeError, ValueError):  # absent or unusual operands
-        return ()
+        import onnxruntime as ort
+    except ImportError as error:
+        raise InvalidModelFile(
+            f"operator {node.op_type!r} of {node.domain or 'ai.onnx'!r} has a schema in onnxruntime only; "
+            "install it with pip install 'mcm-partition[run]'"
+        ) from error
+    read = list(dict.fromkeys(name for name in node.input if name))
+    if subgraphs(node) or any(name not in types for name in read):
+        return {}
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    imports = [o for o in opsets if o.domain in ("", "ai.onnx", domain)]
+    if domain not in {o.domain for o in imports}:
+        imports.append(helper.make_opsetid(domain, 1))
+    graph = helper.make_graph(
+        [node],
+        "alone",
+        [helper.make_value_info(name, types[name]) for name in read if name not in values],
+        [helper.make_empty_tensor_value_info(name) for name in node.output if name],
+        [numpy_helper.from_array(values[name], name) for name in read if name in values],
+    )
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        model = helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return {value.name: found for value in session.get_outputs() if (found := _type(value)) is not None}
+    except Exception:  # onnxruntime's exceptions share no base class
+        return {}
 
 
-class _Operands(tuple["Shape | None", ...]):
-    """Input shapes; asking for an absent one raises LookupError."""
-
-    def of(self, i: int) -> Shape:
-        shape = self[i]
-        if shape is None:
-            raise LookupError(i)
-        return shape
-
-    def has(self, i: int) -> bool:
-        return i < len(self) and self[i] is not None
-
-
-_Rule = Callable[[_Operands, Mapping[str, Any]], Sequence["Shape | None"]]
-
-
-def _like_first(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-    return (inputs.of(0),)
-
-
-def _skip_normalisation(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-    """The result, mean and variance (of training), and the sum before normalisation."""
-    shape = inputs.of(0)
-    return (shape, (*shape[:-1], 1), (*shape[:-1], 1), shape)
-
-
-def _product(right: int) -> _Rule:
-    """A matrix product with optional transposition; ``right`` is the index of the right operand."""
-
-    def rule(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-        a, b = inputs.of(0), inputs.of(right)
-        rows = a[-1] if attributes.get("transA") else a[-2]
-        columns = b[-2] if attributes.get("transB") else b[-1]
-        return ((*np.broadcast_shapes(a[:-2], b[:-2]), rows, columns),)
-
-    return rule
-
-
-def _packed_product(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-    return ((*inputs.of(0)[:-1], int(attributes["N"])),)
-
-
-def _projecting_attention(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-    """Attention: the second input is the joint weight of queries, keys and values."""
-    sizes = attributes.get("qkv_hidden_sizes")
-    return ((*inputs.of(0)[:-1], int(sizes[2]) if sizes else inputs.of(1)[-1] // 3),)
-
-
-def _attention(past: int) -> _Rule:
-    """Attention over given keys and values; cached ones (inputs ``past`` and ``past + 1``) grow by the new."""
-
-    def rule(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-        query = inputs.of(0)
-        if len(query) != 3 or not inputs.has(1):
-            raise LookupError("packed operands")
-        present = [
-            (*inputs.of(i)[:-2], inputs.of(i)[-2] + query[1], inputs.of(i)[-1]) if inputs.has(i) else None
-            for i in (past, past + 1)
-        ]
-        return (query, *present)
-
-    return rule
-
-
-def _embedding(inputs: _Operands, attributes: Mapping[str, Any]) -> Sequence[Shape | None]:
-    ids = inputs.of(0)
-    return ((*ids, inputs.of(2)[-1]), ids[:1], (*ids, inputs.of(2)[-1]))
-
-
-_RULES: Mapping[str, _Rule] = {
-    "Gelu": _like_first,
-    "BiasGelu": _like_first,
-    "FastGelu": _like_first,
-    "QuickGelu": _like_first,
-    "LayerNormalization": _like_first,
-    "SimplifiedLayerNormalization": _like_first,
-    "RotaryEmbedding": _like_first,
-    "QLinearSigmoid": _like_first,
-    "QLinearLeakyRelu": _like_first,
-    "QLinearSoftmax": _like_first,
-    "SkipLayerNormalization": _skip_normalisation,
-    "SkipSimplifiedLayerNormalization": _skip_normalisation,
-    "EmbedLayerNormalization": _embedding,
-    "FusedMatMul": _product(1),
-    "FusedGemm": _product(1),
-    "MatMulIntegerToFloat": _product(1),
-    "DynamicQuantizeMatMul": _product(1),
-    "QGemm": _product(3),
-    "MatMulNBits": _packed_product,
-    "Attention": _projecting_attention,
-    "MultiHeadAttention": _attention(6),
-    "GroupQueryAttention": _attention(3),
-}
+def _type(value: Any) -> TypeProto | None:
+    """A tensor type as ONNX writes it; None for sequences and maps, and for element types without a number."""
+    kind = _KINDS.get(value.type.removeprefix("tensor(").removesuffix(")"))
+    if kind is None or not value.type.startswith("tensor("):
+        return None
+    if not value.shape:  # a scalar, or of an unknown number of axes: onnxruntime tells both alike
+        return helper.make_tensor_type_proto(kind, None)
+    return helper.make_tensor_type_proto(kind, [extent if isinstance(extent, int) else None for extent in value.shape])

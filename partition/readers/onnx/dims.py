@@ -29,7 +29,7 @@ def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
 
     Raises
     ------
-    InvalidInput : a value is not a positive integer, a name is not in the model, or a dimension has no value.
+    InvalidInput : a value is no size, a name is not in the model, or a dimension has no value.
     InvalidModelFile : an input has no shape at all.
     """
     inputs: dict[str, str] = {}  # dimension -> the first input that has it
@@ -70,8 +70,8 @@ def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: It
             known = ", ".join(repr(name) for name in inputs if name not in set(derived))
             has = f"its symbolic dimensions are {known}" if known else "it has no symbolic dimensions"
             raise InvalidInput(f"the model has no dimension {label!r}; {has}")
-        if isinstance(value, bool) or not hasattr(value, "__index__") or not 1 <= int(value) <= _LARGEST:
-            raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer from 1 to {_LARGEST}")
+        if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) <= _LARGEST:
+            raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer from 0 to {_LARGEST}")
 
 
 def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:

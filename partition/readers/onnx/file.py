@@ -7,27 +7,20 @@ import os
 from pathlib import Path, PurePath
 
 import onnx
-from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto
+from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto, defs
 
 from partition.errors import InvalidModelFile
 from partition.problem.operators import TensorSpec
 from partition.readers.onnx.size import MOST_FIELDS, check_fields, check_inlined, count_fields
-from partition.readers.onnx.walk import all_graphs, all_tensors
+from partition.readers.onnx.types import ITEMSIZE
+from partition.readers.onnx.values import KEPT_ELEMENTS
+from partition.readers.onnx.walk import all_graphs, all_nodes, all_tensors
 
-KEPT_ELEMENTS = 1024  # constants up to this size keep their values: shapes are computed from them
 MOST_AXES = 64  # of a tensor; numpy's limit
 MOST_ELEMENTS = 2**62  # of a tensor; dimensions are 64-bit numbers, and so are products of them wherever models run
 LARGEST_TEXT = 2**24  # bytes of a model in one of onnx's text formats
 _PROTOBUF_LIMIT = 2**31 - 1
 _AS_TEXT = frozenset({".json", ".onnxjson", ".onnxtext", ".onnxtxt", ".pbtxt", ".prototxt", ".textproto", ".txtpb"})
-
-_BITS = {
-    "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "COMPLEX64": 64, "COMPLEX128": 128, "BOOL": 8,
-    "INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64, "UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64,
-    "FLOAT8E4M3FN": 8, "FLOAT8E4M3FNUZ": 8, "FLOAT8E5M2": 8, "FLOAT8E5M2FNUZ": 8, "FLOAT8E8M0": 8,
-    "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2, "STRING": 64,
-}  # fmt: skip
-ITEMSIZE = {number: _BITS[name] / 8 for name, number in TensorProto.DataType.items() if name in _BITS}
 
 
 def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
@@ -43,7 +36,9 @@ def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
     where = described(source)
     model, folder = _parse(source, where)
     if not model.graph.node:
-        raise InvalidModelFile(f"{where} holds no operations; it is not an ONNX model, or it was cut short")
+        other = _what_else(Path(source)) if isinstance(source, str | os.PathLike) else ""
+        cut = "it is not an ONNX model, or it was cut short"
+        raise InvalidModelFile(f"{where} holds no operations; {cut if 'corrupt' in other or not other else other}")
     if not model.opset_import:
         raise InvalidModelFile(f"{where} names no operator set (opset_import); export it again")
     for graph in all_graphs(model):
@@ -103,9 +98,37 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> t
     except OSError as error:
         raise InvalidModelFile(f"{where} cannot be read ({error.strerror or error}); check its permissions") from error
     except Exception as error:  # protobuf, text and JSON parsers each have their own
-        raise InvalidModelFile(
-            f"{where} is not a readable ONNX model: it is corrupt or truncated; export it again"
-        ) from error
+        raise InvalidModelFile(f"{where} is not a readable ONNX model: {_what_else(path)}") from error
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that cannot be read, and what to do; by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(1024)
+    for signature, what in _SIGNATURES.items():
+        if start[_PLACES.get(signature, 0) :].startswith(signature):
+            return what
+    text = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="ignore")
+    if text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+        return "it is a web page; download the model itself"
+    if text and b"\0" not in start and all(c.isprintable() or c.isspace() for c in text):
+        return "it is a text file; give a binary .onnx file, or JSON"
+    return "it is corrupt or truncated; export it again"
+
+
+_SIGNATURES = {
+    b"version https://git-lfs": "it is a pointer of Git LFS and not the file itself; fetch it with git lfs pull",
+    b"PK\x03\x04": "it is a zip archive, as torch and Keras write them; export the model to ONNX",
+    b"\x89HDF": "it is an HDF5 file, as Keras writes them; convert the model to ONNX",
+    b"\x80\x02": "it is a pickle, as torch writes them; export the model to ONNX",
+    b"GGUF": "it is a GGUF file; export the model to ONNX",
+    b"TFL3": "it is a TensorFlow Lite file; convert the model to ONNX",
+    b"ORTM": "it is in onnxruntime's own format; give the .onnx file that it was made from",
+}
+"""First bytes of files of other kinds -> what they are."""
+
+_PLACES = {b"TFL3": 4, b"ORTM": 4}
+"""Where those bytes stand, if not at the start."""
 
 
 # --- Is everything there? ---------------------------------------------------------------------------------------
@@ -241,7 +264,8 @@ def stored_bytes(tensor: TensorProto) -> float:
 
 
 def inlined(model: ModelProto, where: str) -> ModelProto:
-    """The model with the calls of its own functions replaced by their bodies."""
+    """The model with the calls of its own functions replaced by their bodies, and every domain it uses imported."""
+    _import_domains(model, where)
     if not model.functions:
         return model
     check_inlined(model, where)
@@ -253,6 +277,20 @@ def inlined(model: ModelProto, where: str) -> ModelProto:
         return inliner.inline_local_functions(model)
     except Exception as error:
         raise InvalidModelFile(f"the functions of {where} cannot be inlined ({_first_line(error)})") from error
+
+
+def _import_domains(model: ModelProto, where: str) -> None:
+    """Name the operator sets that onnxruntime takes for granted; without that of ONNX itself nothing can be read."""
+    own = {function.domain for function in model.functions}
+    named = {"" if o.domain == "ai.onnx" else o.domain for o in model.opset_import}
+    used = {"" if node.domain == "ai.onnx" else node.domain for node in all_nodes(model.graph.node)}
+    for domain in sorted(used - named - own):
+        if not domain:
+            raise InvalidModelFile(
+                f"{where} names no version of the operator set of ONNX itself (opset_import); export it again"
+            )
+        newest = defs.onnx_ml_opset_version() if domain == "ai.onnx.ml" else 1
+        model.opset_import.add(domain=domain, version=newest)
 
 
 def _first_line(error: Exception) -> str:

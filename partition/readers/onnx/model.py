@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import DoubtfulModel, InvalidInput, InvalidModelFile
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
+from partition.text import printable
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,6 +37,10 @@ def read_onnx(
     InvalidModelFile : the file cannot be read, is not ONNX, or weights are missing; or onnx is not installed.
     InvalidInput : a dimension has no value, a wrong one, or is not in the model.
     InvalidGraph : the operations do not form a valid graph.
+
+    Warns
+    -----
+    DoubtfulModel : shapes that the file declares contradict those of its inputs, which are believed.
     """
     try:
         from partition.readers.onnx import dims as onnx_dims
@@ -50,13 +56,15 @@ def read_onnx(
         onnx_dims.bind_dimensions(model.graph, dims or {})
         scope = onnx_shapes.Scope(model)
         inputs = [value.name for value in model.graph.input]
-        operations = list(onnx_nodes.NodeReader(scope, model.graph, taken=inputs).operations())
+        reader = onnx_nodes.NodeReader(scope, model.graph, taken=inputs)
+        operations = list(reader.operations())
     except InvalidInput:
         raise
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
         where, what = onnx_file.described(source), type(error).__name__
         raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 
+    _warn_of(scope.contradictions, onnx_file.described(source))
     named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
     builder = GraphBuilder(name or named or "model")
     for tensor in inputs:
@@ -71,5 +79,28 @@ def read_onnx(
             bytes_accessed=operation.cost.bytes_accessed,
             weights=operation.weights,
             unknown=not operation.cost.known,
+            guessed=operation.guessed,
+        )
+    builder.computed.update(reader.constants.computed)
+    if not builder.rows:
+        raise InvalidModelFile(
+            f"all operations of {onnx_file.described(source)} depend on constants alone, so there is nothing to place"
         )
     return builder.build()
+
+
+def _warn_of(contradictions: Mapping[str, str], where: str) -> None:
+    """Name the first tensors whose declared shape is not believed."""
+    if not contradictions:
+        return
+    listed = "; ".join(f"tensor {name!r}: {words}" for name, words in list(contradictions.items())[:3])
+    more = f" (and {len(contradictions) - 3} more)" if len(contradictions) > 3 else ""
+    warnings.warn(
+        DoubtfulModel(
+            printable(
+                f"{where} declares shapes that contradict those of its inputs, which are believed: {listed}{more}; "
+                "infer the shapes of the model anew to be rid of this"
+            )
+        ),
+        stacklevel=3,
+    )

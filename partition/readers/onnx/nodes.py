@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from partition.errors import InvalidModelFile
+from partition.problem.constants import Constants
+from partition.problem.extension_operators import is_tree_ensemble, tree_bytes
 from partition.problem.operators import OperatorCost, operator_cost
+from partition.readers.onnx import control
 from partition.readers.onnx.file import stored_bytes
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, Scope
-from partition.readers.onnx.walk import subgraphs
+from partition.readers.onnx.types import ITEMSIZE, Shaped
+from partition.readers.onnx.walk import all_nodes, reads, subgraphs
 
-_VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})  # the same bytes under another shape
-_COSTED_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
+VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
+"""Operators that return the bytes of their first input under another shape."""
+
+_COSTED_DOMAINS = STANDARD_DOMAINS | {"ai.onnx.ml", "com.microsoft"}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One node, ready for the builder: tensor names, bytes per output, bytes per weight."""
+    """One node, ready for the builder: tensor names, bytes per output, bytes per weight.
+
+    ``cost.known`` is False where the guess was made, ``guessed`` also where its cost follows from one.
+    """
 
     name: str
     op_type: str
@@ -30,14 +38,7 @@ class Operation:
     outputs: dict[str, float]
     weights: dict[str, float]
     cost: OperatorCost
-
-
-@dataclass(frozen=True)
-class _Constant:
-    """What a tensor name stands for: a weight, possibly through views of it."""
-
-    weight: str
-    bytes: float
+    guessed: bool
 
 
 @dataclass
@@ -48,71 +49,77 @@ class NodeReader:
     ----------
     scope : types of the tensors seen so far.
     taken : operation names that are not free.
-    constants : tensor name -> the weight it is, those of the outer graphs included.
-    prefix : put before the names of weights, so that bodies may reuse names.
+    constants : those of the outer graphs included.
     """
 
     scope: Scope
     graph: GraphProto
     taken: list[str] = field(default_factory=list)
-    constants: ChainMap[str, _Constant] = field(default_factory=ChainMap)
-    prefix: str = ""
+    constants: Constants = field(default_factory=Constants)
 
     def operations(self) -> Iterator[Operation]:
         for tensor in self.graph.initializer:
-            self._add_constant(tensor.name, stored_bytes(tensor))
+            self.constants.state(tensor.name, stored_bytes(tensor))
         names = iter(unique_names(self.graph, self.taken))
         for node in self.graph.node:
             name = next(names)
             if not self._is_constant(node):
+                self.constants.vary(node.output)
                 yield self._operation(node, name)
 
     # --- constants
 
-    def _add_constant(self, name: str, size: float) -> None:
-        self.constants[name] = _Constant(self.prefix + name, size)
-
     def _is_constant(self, node: NodeProto) -> bool:
-        """Whether the node only states a constant; it is then noted as a weight of whoever reads it."""
-        if node.domain not in STANDARD_DOMAINS:
-            return False
-        if node.op_type == "Constant":
+        """Whether the node states a constant or is computed from constants alone; its results are then noted."""
+        if node.op_type == "Constant" and node.domain in STANDARD_DOMAINS:
             tensor = _constant_tensor(node)
             self.scope.add_constant(node.output[0], tensor)
-            spec = self.scope.spec(node.output[0])
-            self._add_constant(node.output[0], spec.bytes if spec else 0.0)
+            self.constants.state(node.output[0], self.scope.bytes(node.output[0]))
             return True
-        if not all(name in self.constants for name in node.input if name):
+        read = list(dict.fromkeys(reads(node)))
+        if not all(name in self.constants for name in read) or not self._repeats(node):
             return False
-        if node.op_type == "ConstantOfShape":
-            if not self.scope.resolve(node):
-                return False
-            spec = self.scope.spec(node.output[0])
-            self._add_constant(node.output[0], spec.bytes if spec else 0.0)
+        self.scope.resolve(node, control.run(self, node, "").results if subgraphs(node) else ())
+        if node.domain in STANDARD_DOMAINS and node.op_type in VIEWS:
+            self.constants.alias(node.output[0], node.input[0])
             return True
-        if node.op_type in _VIEWS:
-            self.scope.resolve(node)
-            self.constants[node.output[0]] = self.constants[node.input[0]]
-            return True
-        return False
+        sources = [self.constants[name] for name in read]
+        for tensor in node.output:
+            if tensor:
+                self.constants.compute(tensor, self.scope.bytes(tensor), sources)
+        return True
+
+    def inner(self, body: GraphProto, inputs: Mapping[str, Shaped], prefix: str) -> NodeReader:
+        """The reader of a body of one of the nodes.
+
+        Parameters
+        ----------
+        inputs : what the body's inputs take from outside. prefix : put before the names of its weights.
+        """
+        reader = NodeReader(self.scope.body(body, inputs), body, constants=Constants(self.constants, prefix))
+        reader.constants.vary(value.name for value in body.input)
+        return reader
+
+    def _repeats(self, node: NodeProto) -> bool:
+        """Whether the node gives the same result every time: no random numbers, no operator that nobody knows."""
+        return all(self.scope.is_deterministic(inner) for inner in all_nodes([node]))
 
     # --- operations
 
     def _operation(self, node: NodeProto, name: str) -> Operation:
         read = [tensor for tensor in node.input if tensor]
         op_type = node.op_type if node.domain in _COSTED_DOMAINS else f"{node.domain}::{node.op_type}"
-        bodies = subgraphs(node)
-        if bodies:
-            run = _Control(self, node, name)
-            known = self.scope.resolve(node, run.results())
-            cost, captured, weights = run.cost, run.captured, run.weights
+        if subgraphs(node):
+            run = control.run(self, node, name)
+            known = self.scope.resolve(node, run.results)
+            cost, captured, weights, inner = run.cost, run.captured, run.weights, run.guessed
         else:
-            known, captured, weights = self.scope.resolve(node), [], {}
+            known, captured, weights, inner = self.scope.resolve(node), [], {}, False
             cost = self._node_cost(node)
-        for tensor in read:
-            if tensor in self.constants:
-                constant = self.constants[tensor]
-                weights[constant.weight] = constant.bytes
+        weights |= self.constants.weights(read)
+        if size := attribute_bytes(node):
+            weights[f"{self.constants.prefix}{name}::attributes"] = size
+        guessed = inner or any(self.scope.is_guessed(tensor) for tensor in (*read, *captured, *node.output))
         return Operation(
             name=name,
             op_type=op_type,
@@ -120,136 +127,36 @@ class NodeReader:
             outputs={tensor: self.scope.bytes(tensor) for tensor in node.output if tensor},
             weights=weights,
             cost=replace(cost, known=cost.known and known),
+            guessed=not (cost.known and known) or guessed,
         )
 
     def _node_cost(self, node: NodeProto) -> OperatorCost:
         inputs = [self.scope.spec(tensor) if tensor else None for tensor in node.input]
         outputs = [self.scope.spec(tensor) if tensor else None for tensor in node.output]
         if node.domain in _COSTED_DOMAINS:
-            return operator_cost(node.op_type, inputs, outputs, _attributes(node))
+            return operator_cost(node.op_type, inputs, outputs, attributes_of(node))
         return replace(operator_cost("", inputs, outputs), known=False)
 
 
-class _Control:
-    """What If, Loop, Scan and their like cost: all nodes of the body, times the iterations; of If, the dearer branch.
-
-    Attributes
-    ----------
-    cost : of all iterations.
-    captured : tensors of the outer graph the bodies read.
-    weights : weight -> bytes, of all bodies.
-    """
-
-    def __init__(self, outer: NodeReader, node: NodeProto, name: str) -> None:
-        self.outer, self.node = outer, node
-        self.trips, self.trips_known = self._trip_count()
-        self.captured: list[str] = []
-        self.weights: dict[str, float] = {}
-        self.scopes: list[Scope] = []
-        self.bodies = subgraphs(node)
-        costs = []
-        for i, body in enumerate(self.bodies):
-            scope = outer.scope.body(body, self._body_inputs(body))
-            self.scopes.append(scope)
-            prefix = f"{outer.prefix}{name}/{i}/" if len(self.bodies) > 1 else f"{outer.prefix}{name}/"
-            reader = NodeReader(scope, body, constants=outer.constants.new_child(), prefix=prefix)
-            local = {value.name for value in body.input} | {tensor for n in body.node for tensor in n.output}
-            flops, traffic, known = 0.0, 0.0, True
-            for operation in reader.operations():
-                flops += operation.cost.flops
-                traffic += operation.cost.bytes_accessed
-                known &= operation.cost.known
-                self.weights.update(operation.weights)
-                self.captured += [tensor for tensor in operation.inputs if tensor not in local]
-            # A body may hand an outer tensor on without any node that reads it.
-            handed = [value.name for value in body.output if value.name not in local]
-            self.captured += [tensor for tensor in handed if tensor not in reader.constants]
-            costs.append(OperatorCost(flops * self.trips, traffic * self.trips, known))
-        known = all(cost.known for cost in costs) and node.op_type in ("If", "Loop", "Scan")
-        dearest = max(costs, key=lambda cost: (cost.flops, cost.bytes_accessed))
-        self.cost = replace(dearest, known=known)
-
-    def results(self) -> list[TypeProto | None]:
-        """Types of the node's outputs, from those of the body's."""
-        taken = self._taken()
-        types = [self.scopes[taken].type(value.name) for value in self.bodies[taken].output]
-        if self.node.op_type == "If":
-            return types
-        carried = len(self.node.input) - (2 if self.node.op_type == "Loop" else self._scanned())
-        states = types[1 : 1 + carried] if self.node.op_type == "Loop" else types[:carried]
-        stacked = types[1 + carried :] if self.node.op_type == "Loop" else types[carried:]
-        if not self.trips_known:
-            return list(states)
-        return [*states, *(_stacked(found, self.trips) for found in stacked)]
-
-    def _taken(self) -> int:
-        """The body whose results count: of an If whose condition is known the branch taken, else the first."""
-        if self.node.op_type != "If" or not self.node.input:
-            return 0
-        condition = self.outer.scope.value(self.node.input[0])
-        if condition is None or condition.size != 1:
-            return 0
-        branch = "then_branch" if condition.reshape(-1)[0] else "else_branch"
-        names = [a.name for a in self.node.attribute if a.type == AttributeProto.GRAPH]
-        return names.index(branch) if branch in names else 0
-
-    def _scanned(self) -> int:
-        return int(_attributes(self.node).get("num_scan_inputs", 0))
-
-    def _trip_count(self) -> tuple[int, bool]:
-        node, scope = self.node, self.outer.scope
-        if node.op_type == "If":
-            return 1, True
-        if node.op_type == "Loop":
-            count = scope.value(node.input[0]) if node.input and node.input[0] else None
-            return (1, False) if count is None or count.size != 1 else (max(0, int(count.reshape(-1)[0])), True)
-        if node.op_type == "Scan" and self._scanned():
-            scanned = scope.spec(node.input[-self._scanned()])
-            axis = int(_attributes(node).get("scan_input_axes", [0])[0])
-            if scanned is not None and -len(scanned.shape) <= axis < len(scanned.shape):
-                return scanned.shape[axis], True
-        return 1, False
-
-    def _body_inputs(self, body: GraphProto) -> dict[str, TypeProto | None]:
-        """Types of the body's inputs as the node hands them over."""
-        scope, node = self.outer.scope, self.node
-        formal = [value.name for value in body.input]
-        if node.op_type == "Loop":
-            return {name: scope.type(actual) for name, actual in zip(formal[2:], node.input[2:], strict=False)}
-        if node.op_type == "Scan":
-            states = len(node.input) - self._scanned()
-            axes = _attributes(node).get("scan_input_axes", [0] * self._scanned())
-            given = {name: scope.type(actual) for name, actual in zip(formal[:states], node.input, strict=False)}
-            for name, actual, axis in zip(formal[states:], node.input[states:], axes, strict=False):
-                given[name] = _sliced(scope.type(actual), axis)
-            return given
-        return {}
-
-
-def _stacked(found: TypeProto | None, count: int) -> TypeProto | None:
-    """The type of ``count`` values of a type, along a new first dimension."""
-    if found is None or not found.tensor_type.HasField("shape"):
-        return None
-    extents = [dim.dim_value if dim.HasField("dim_value") else None for dim in found.tensor_type.shape.dim]
-    return helper.make_tensor_type_proto(found.tensor_type.elem_type, [count, *extents])
-
-
-def _sliced(found: TypeProto | None, axis: int) -> TypeProto | None:
-    """The type without one of its dimensions."""
-    if found is None or not found.tensor_type.HasField("shape"):
-        return None
-    extents = [dim.dim_value if dim.HasField("dim_value") else None for dim in found.tensor_type.shape.dim]
-    if not -len(extents) <= axis < len(extents):
-        return None
-    del extents[axis]
-    return helper.make_tensor_type_proto(found.tensor_type.elem_type, extents)
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    """Attribute name -> value, those that are tensors or graphs left out."""
+def attributes_of(node: NodeProto) -> dict[str, Any]:
+    """Attribute name -> value of a node, those that are tensors or graphs left out."""
     plain = (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING,
              AttributeProto.FLOATS, AttributeProto.INTS, AttributeProto.STRINGS)  # fmt: skip
     return {a.name: helper.get_attribute_value(a) for a in node.attribute if a.type in plain}
+
+
+def attribute_bytes(node: NodeProto) -> float:
+    """Bytes of the data that a node holds in its attributes: trees, coefficients, vocabularies, tables."""
+    if node.op_type == "Constant" and node.domain in STANDARD_DOMAINS:
+        return 0.0
+    tensors = [t for a in node.attribute for t in (*a.tensors, *([a.t] if a.HasField("t") else []))]
+    size = float(sum(stored_bytes(tensor) for tensor in tensors if tensor.data_type in ITEMSIZE))
+    if node.domain == "ai.onnx.ml" and is_tree_ensemble(node.op_type):
+        return size + tree_bytes(attributes_of(node))
+    if node.domain == "ai.onnx.ml" or node.op_type == "TfIdfVectorizer":
+        lists = [a for a in node.attribute if a.ints or a.floats or a.strings]
+        size += sum(8.0 * len(a.ints) + 4.0 * len(a.floats) + sum(map(len, a.strings)) for a in lists)
+    return size
 
 
 def _constant_tensor(node: NodeProto) -> TensorProto:

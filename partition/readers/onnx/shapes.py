@@ -7,53 +7,27 @@ tensor with itself doubles its axes or its values). Here every step is checked b
 from __future__ import annotations
 
 import math
-import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import (
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    OperatorSetIdProto,
-    TensorProto,
-    TypeProto,
-    defs,
-    helper,
-    numpy_helper,
-    reference,
-    shape_inference,
-)
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper
 
 from partition.errors import InvalidModelFile
-from partition.problem.operators import TensorSpec
-from partition.readers.onnx.contrib import contributed_shapes
-from partition.readers.onnx.file import ITEMSIZE, KEPT_ELEMENTS, MOST_AXES, MOST_ELEMENTS
+from partition.problem.operators import FLOPS, TensorSpec
+from partition.readers.onnx import inference, sequences
+from partition.readers.onnx.file import MOST_AXES, MOST_ELEMENTS
+from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, static_spec
+from partition.readers.onnx.values import KEPT_ELEMENTS, evaluate, is_small, shape_of
 from partition.readers.onnx.walk import subgraphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
-# Computations on shapes that exporters leave in the graph; inference follows only some of them.
-_FOLDED = frozenset({
-    "Abs", "Add", "And", "Cast", "Ceil", "Concat", "ConstantOfShape", "CumSum", "Div", "Equal", "Expand", "Flatten",
-    "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Max", "Min",
-    "Mod", "Mul", "Neg", "NonZero", "Not", "Or", "Pow", "Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum",
-    "Reshape", "Round", "ScatterND", "Shape", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose",
-    "Unsqueeze", "Where",
-})  # fmt: skip
-
-_ELEMENTWISE = frozenset({
-    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod", "Mul", "Or",
-    "Pow", "Sub", "Where",
-})  # fmt: skip
-
-_SHAPED_BY_VALUES = frozenset({
-    "AffineGrid", "CenterCropPad", "Col2Im", "ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice",
-    "Squeeze", "Tile", "Unsqueeze", "Upsample",
-})  # fmt: skip
+_PURE_DOMAINS = frozenset({"com.microsoft", "ai.onnx.ml"})
+_DRAWING = ("Random", "Dropout", "Sampling", "Search", "Bernoulli", "Multinomial")  # in names of what draws numbers
+_BY_THEIR_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap", "AffineGrid"})  # onnx says: not deterministic
 
 
 class Scope:
@@ -61,35 +35,38 @@ class Scope:
 
     Call :meth:`resolve` on the nodes in order; afterwards :meth:`spec` answers for each of their outputs.
 
-    Parameters
+    Attributes
     ----------
-    assume : guess the shapes that cannot be known; without it they stay open.
+    contradictions : tensor -> what the file declares of it against what its inputs make it; the latter is believed.
     """
 
-    def __init__(self, model: ModelProto, *, assume: bool = True) -> None:
-        self._assume = assume
-        self._opsets: list[OperatorSetIdProto] = list(model.opset_import)
-        self._versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
-        self._ir_version = model.ir_version
+    def __init__(self, model: ModelProto) -> None:
+        self._inference = inference.Inference(model.opset_import, model.ir_version)
         self._types: ChainMap[str, TypeProto] = ChainMap()
         self._specs: ChainMap[str, TensorSpec] = ChainMap()
+        self._guessed: ChainMap[str, bool] = ChainMap()
         self._tensors: ChainMap[str, TensorProto] = ChainMap()
         self._values: ChainMap[str, NDArray[Any]] = ChainMap()
+        self._doubtful: ChainMap[str, bool] = ChainMap()  # values that rest on a guessed shape
+        self._elements: ChainMap[str, sequences.Elements] = ChainMap()
+        self.contradictions: dict[str, str] = {}
         self._enter(model.graph)
-        self._complete = self._is_complete(model.graph.node)
 
-    def body(self, graph: GraphProto, inputs: Mapping[str, TypeProto | None] | None = None) -> Scope:
-        """The scope of a body inside this one; ``inputs``: the types its inputs take from outside."""
+    def body(self, graph: GraphProto, inputs: Mapping[str, Shaped] | None = None) -> Scope:
+        """The scope of a body inside this one; ``inputs``: what its inputs take from outside."""
         inner = object.__new__(Scope)
         inner.__dict__.update(self.__dict__)
-        for attribute in ("_types", "_specs", "_tensors", "_values"):
-            setattr(inner, attribute, getattr(self, attribute).new_child())
+        for attribute, value in self.__dict__.items():
+            if isinstance(value, ChainMap):
+                setattr(inner, attribute, value.new_child())
         inner._enter(graph)
         for name, found in (inputs or {}).items():
-            if found is not None and name not in inner._specs.maps[0]:
-                inner._declare(name, found)
-        inner._complete = inner._is_complete(graph.node)
+            inner._settle(name, found.type)
+            if name not in inner._specs.maps[0] and found.spec is not None:
+                inner._assume(name, found.spec)
         return inner
+
+    # --- what is known
 
     def spec(self, name: str) -> TensorSpec | None:
         """Shape and item size of a tensor; None if it has no type (or is no tensor)."""
@@ -100,8 +77,16 @@ class Scope:
         return self._specs.get(name, _SCALAR).bytes
 
     def type(self, name: str) -> TypeProto | None:
-        """ONNX's type of a tensor, possibly with open dimensions."""
+        """ONNX's type of a tensor; extents that can vary or are not known are open."""
         return self._types.get(name)
+
+    def shaped(self, name: str) -> Shaped:
+        """Type and shape of a tensor."""
+        return Shaped(self._types.get(name), self._specs.get(name))
+
+    def is_guessed(self, name: str) -> bool:
+        """Whether the shape of a tensor rests on a guess."""
+        return self._guessed.get(name, False)
 
     def value(self, name: str) -> NDArray[Any] | None:
         """The value of a small constant, or of a computation on shapes; None if it is not known."""
@@ -118,43 +103,72 @@ class Scope:
             return None
         return self._values[name]
 
+    def certain_value(self, name: str) -> NDArray[Any] | None:
+        """The same, None also where the value rests on a guessed shape."""
+        return None if self._doubtful.get(name) else self.value(name)
+
+    def is_deterministic(self, node: NodeProto) -> bool:
+        """Whether the node (its bodies aside) gives the same result for the same inputs; False where nobody knows."""
+        draws = any(part in node.op_type for part in _DRAWING)
+        if node.domain not in STANDARD_DOMAINS:
+            return node.domain in _PURE_DOMAINS and not draws
+        if node.op_type == "Dropout":
+            training = self.value(node.input[2]) if len(node.input) > 2 and node.input[2] else np.array(False)
+            return training is not None and not training.any()
+        if node.op_type in _BY_THEIR_BODIES:
+            return True
+        schema = self._inference.schema(node)
+        if schema is None:
+            return node.op_type in FLOPS
+        return not getattr(schema, "non_deterministic", draws)  # since onnx 1.19
+
+    def schema(self, node: NodeProto) -> defs.OpSchema | None:
+        """The onnx package's schema of the node's operator."""
+        return self._inference.schema(node)
+
+    # --- what becomes known
+
     def add_constant(self, name: str, tensor: TensorProto) -> None:
         """Make a constant known: its shape, and its value if it is small."""
         self._tensors[name] = tensor
         self._declare(name, helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
 
-    def resolve(self, node: NodeProto, results: Iterable[TypeProto | None] = ()) -> bool:
-        """Find the shapes of the node's outputs.
+    def add_value(self, name: str, value: NDArray[Any]) -> None:
+        """Make the value of a tensor known."""
+        self._values[name] = value
+
+    def resolve(self, node: NodeProto, results: Iterable[Shaped] = ()) -> bool:
+        """Find the shapes of the node's outputs. What its inputs make them goes before what the file declares.
 
         Parameters
         ----------
-        results : types of its outputs where the caller knows them (the results of a body).
+        results : its outputs where the caller knows them (the results of a body).
 
         Returns
         -------
         bool
-            False if a shape had to be guessed: an open dimension such that the output is as large as the
-            largest input, or, with nothing known, the largest input's shape.
+            False if a shape had to be guessed here: an open dimension such that the output is as large as the largest
+            input, or, with nothing known, the largest input's shape. What follows from such a guess is true, but
+            :meth:`is_guessed`.
         """
-        if not self._complete:
-            self._propagate_values(node)
-        known = True
-        open_outputs = [name for name in node.output if name and name not in self._specs]
-        if open_outputs:
-            for name, found in zip(node.output, results, strict=False):
-                if name in open_outputs and found is not None:
-                    self._declare(name, found)
-            for name, found in ({} if subgraphs(node) else self._infer(node)).items():
-                if name in open_outputs and name not in self._specs:
-                    self._declare(name, found)
-            for name in open_outputs:
-                if name not in self._specs:
-                    if self._assume:
-                        self._guess(name, node)
-                    known &= node.op_type == "Dropout"  # the mask of old operator sets: as large as the input indeed
-        return known
+        outputs = [name for name in node.output if name]
+        given = {name: found for name, found in zip(node.output, results, strict=False) if name}
+        certain = {} if subgraphs(node) else self._infer(node, certain=True)
+        for name in outputs:
+            self._settle(name, given[name].type if name in given else certain.get(name))
+        self._settle_sequences(node)
+        self._fold(node)
+        opened = [name for name in outputs if name not in self._specs]
+        if opened:
+            assumed = {} if subgraphs(node) else self._infer(node, certain=False)
+            for name in opened:
+                spec = given[name].spec if name in given else None
+                spec = spec or (static_spec(assumed[name]) if name in assumed else None)
+                self._assume(name, spec or self._guess(name, node))
+            self._fold(node)
+        return not opened or any(self.is_guessed(name) for name in node.input)
 
-    # --- what is declared
+    # --- inside
 
     def _enter(self, graph: GraphProto) -> None:
         for value in (*graph.value_info, *graph.output, *graph.input):
@@ -169,174 +183,97 @@ class Scope:
             raise InvalidModelFile(
                 f"tensor {name!r} has {axes} axes, at most {MOST_AXES} are possible; export the model again"
             )
-        spec = _static_spec(found)
+        spec = static_spec(found)
         if spec is not None and spec.size > MOST_ELEMENTS:
             raise InvalidModelFile(f"tensor {name!r} has over 2**62 elements; export the model again")
         if spec is not None:
-            self._types[name] = found
-            self._specs[name] = spec
+            self._types[name], self._specs[name], self._guessed[name] = found, spec, False
         elif name not in self._specs and found.WhichOneof("value") is not None:
             self._types[name] = found
 
-    def _is_complete(self, nodes: Iterable[NodeProto]) -> bool:
-        """Whether no value is needed any more: every shape is known, and there is no trip count to find."""
-        return all(n.op_type != "Loop" and all(name in self._specs for name in n.output if name) for n in nodes)
-
-    # --- one node at a time
-
-    def _infer(self, node: NodeProto) -> Mapping[str, TypeProto]:
-        if node.domain not in STANDARD_DOMAINS:
-            return self._contributed(node)
-        try:
-            schema = defs.get_schema(node.op_type, self._versions.get("", 1), "")
-        except defs.SchemaError:
-            return self._contributed(node)
-        if node.op_type == "Split" and _split_in(node) not in (0, len(node.output)):
-            raise InvalidModelFile(  # onnx would write beyond the end of its list
-                f"Split {node.name or node.output[0]!r} says it has {_split_in(node)} outputs, but has "
-                f"{len(node.output)}; export the model again"
-            )
-        if node.op_type == "Einsum" and not _EQUATION.fullmatch(_equation_of(node)):
-            raise InvalidModelFile(  # onnx would look for its end for ever
-                f"Einsum {node.name or node.output[0]!r} has the equation {_equation_of(node)!r}, which is none; "
-                "export the model again"
-            )
-        if node.op_type in _SHAPED_BY_VALUES:
-            operands = node.input if node.op_type == "ConstantOfShape" else node.input[1:]
-            if any((spec := self.spec(name)) is not None and spec.size > KEPT_ELEMENTS for name in operands):
-                return {}  # onnx would make room for an axis per element
-        types = {name: self._types[name] for name in node.input if name in self._types}
-        values = {name: self.value(name) for name in node.input if name}
-        data = {name: numpy_helper.from_array(v) for name, v in values.items() if v is not None}
-        try:
-            return shape_inference.infer_node_outputs(
-                schema, node, types, data, opset_imports=self._opsets, ir_version=self._ir_version
-            )
-        except Exception:  # the operands contradict each other, as they can after a guess
-            return {}
-
-    def _contributed(self, node: NodeProto) -> Mapping[str, TypeProto]:
-        """Outputs of an operator whose schema the onnx package does not have; typed like the first input."""
-        first = self._types.get(node.input[0]) if node.input else None
-        if first is None or self.spec(node.input[0]) is None:
-            return {}
-        shapes = [spec.shape if (spec := self.spec(name)) else None for name in node.input]
-        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        found = contributed_shapes(node.op_type, shapes, attributes)
-        kind = first.tensor_type.elem_type
-        return {
-            name: helper.make_tensor_type_proto(kind, shape)
-            for name, shape in zip(node.output, found, strict=False)
-            if name and shape is not None
-        }
-
-    def _guess(self, name: str, node: NodeProto) -> None:
-        inputs = [(spec, self._types[t]) for t in node.input if (spec := self._specs.get(t)) is not None]
-        largest, kind = max(inputs, key=lambda pair: pair[0].bytes, default=(_SCALAR, _FLOAT))
-        partial = self._types.get(name)
-        shape: tuple[int, ...] = largest.shape
-        elem_type = kind.tensor_type.elem_type
-        if partial is not None and partial.HasField("tensor_type"):
-            elem_type = partial.tensor_type.elem_type or elem_type
-            if partial.tensor_type.HasField("shape"):
-                shape = _filled(partial, largest.size)
-        self._declare(name, helper.make_tensor_type_proto(elem_type, shape))
-
-    def _propagate_values(self, node: NodeProto) -> None:
-        """Compute what the node yields if it is a small computation on known shapes and constants."""
-        if node.domain not in STANDARD_DOMAINS or node.op_type not in _FOLDED:
+    def _settle(self, name: str, inferred: TypeProto | None) -> None:
+        """Note what the inputs make of a tensor; where the file says otherwise, it is not believed."""
+        if inferred is None or inferred.WhichOneof("value") is None:
             return
-        if any(a.HasField("t") and a.t.data_location == TensorProto.EXTERNAL for a in node.attribute):
-            return  # onnx would read the file that it names
-        if node.op_type == "Shape":
+        declared = self._types.get(name)
+        if declared is None or not declared.HasField("tensor_type") or not inferred.HasField("tensor_type"):
+            self._declare(name, inferred)
+            return
+        merged, contradiction = agreed(declared, inferred)
+        if contradiction:
+            self.contradictions.setdefault(name, contradiction)
+            self._specs.pop(name, None)
+        self._declare(name, merged)
+
+    def _settle_sequences(self, node: NodeProto) -> None:
+        """Note the elements of a sequence that the node makes, or the type of the one that it takes out."""
+        read = [self._elements.get(name) for name in node.input]
+        found = sequences.follow(node, read, [self.shaped(name) for name in node.input], self.certain_value)
+        if isinstance(found, sequences.Elements):
+            self._elements[node.output[0]] = found
+            if found.bytes is not None:
+                self._specs[node.output[0]] = TensorSpec((int(found.bytes),), 1.0)
+        elif found is not None:
+            self._settle(node.output[0], found)
+
+    def _assume(self, name: str, spec: TensorSpec) -> None:
+        if len(spec.shape) > MOST_AXES or spec.size > MOST_ELEMENTS:
+            raise InvalidModelFile(f"tensor {name!r} has over 2**62 elements; export the model again")
+        self._specs[name], self._guessed[name] = spec, True
+
+    def _infer(self, node: NodeProto, *, certain: bool) -> Mapping[str, TypeProto]:
+        """Types of the node's outputs; with guesses in place of what is open unless ``certain``."""
+        types, values = {}, {}
+        for name in node.input:
+            found = self._types.get(name)
+            if found is not None and not certain and self._guessed.get(name):
+                found = of_shape(found, self._specs[name].shape)
+            if found is not None:
+                types[name] = found
+            value = self.certain_value(name) if certain else self.value(name)
+            if value is not None:
+                values[name] = value
+        sizes = {name: spec.size for name in node.input if (spec := self._specs.get(name)) is not None}
+        return self._inference.infer(node, types, values, sizes)
+
+    def _guess(self, name: str, node: NodeProto) -> TensorSpec:
+        inputs = [spec for t in node.input if (spec := self._specs.get(t)) is not None]
+        largest = max(inputs, key=lambda spec: spec.bytes, default=_SCALAR)
+        partial = self._types.get(name)
+        if partial is None:
+            first = next(
+                (self._types[t] for t in node.input if self._specs.get(t) is largest and t in self._types), None
+            )
+            self._types[name] = of_shape(first, None)
+            return largest
+        if not partial.HasField("tensor_type"):
+            return largest
+        itemsize = (static_spec(of_shape(partial, ())) or _SCALAR).itemsize
+        shape = filled(partial, largest.size) if partial.tensor_type.HasField("shape") else largest.shape
+        return TensorSpec(shape, itemsize)
+
+    def _fold(self, node: NodeProto) -> None:
+        """Compute what the node yields if it is a small computation on known shapes and constants."""
+        if node.domain not in STANDARD_DOMAINS or subgraphs(node) or not node.output:
+            return
+        if node.op_type in ("Shape", "Size"):
             spec = self.spec(node.input[0])
             if spec is not None:
-                span = {a.name: a.i for a in node.attribute}
-                self._values[node.output[0]] = np.array(spec.shape[span.get("start", 0) : span.get("end")], np.int64)
+                self._values[node.output[0]] = shape_of(node, spec.shape)
+                self._doubtful[node.output[0]] = self.is_guessed(node.input[0])
             return
-        if node.op_type == "Size" and (spec := self.spec(node.input[0])) is not None:
-            self._values[node.output[0]] = np.array(spec.size, np.int64)
+        feeds = {name: value for name in node.input if name and (value := self.value(name)) is not None}
+        if any(name not in feeds for name in node.input if name) or not self.is_deterministic(node):
             return
-        feeds = {name: self.value(name) for name in node.input if name}
-        if any(value is None for value in feeds.values()) or self._grows(node, feeds):
+        sizes = [spec.size if (spec := self._specs.get(name)) else None for name in node.output if name]
+        if not is_small(node, feeds, sizes):
             return
-        try:
-            found = self._evaluate(node, feeds)
-        except Exception:  # an operator or type the reference cannot run; the shape is then guessed
-            return
-        for name, value in zip(node.output, found, strict=True):
-            if name and isinstance(value, np.ndarray | np.generic) and value.size <= KEPT_ELEMENTS:
-                self._values[name] = np.asarray(value)
-
-    def _evaluate(self, node: NodeProto, feeds: Mapping[str, NDArray[Any] | None]) -> list[Any]:
-        untyped = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in feeds]
-        results = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in node.output if name]
-        graph = helper.make_graph([node], "fold", untyped, results)
-        model = helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir_version)
-        return list(reference.ReferenceEvaluator(model).run(None, dict(feeds)))
-
-    def _grows(self, node: NodeProto, feeds: Mapping[str, NDArray[Any] | None]) -> bool:
-        """Whether the result would be too large to be a computation on shapes."""
-        operands = [feeds[name] for name in node.input if name]
-        match node.op_type:
-            case "ConstantOfShape" | "Expand" | "Tile":
-                counts = operands[-1]
-                base = 1 if counts is operands[0] or operands[0] is None else max(1, operands[0].size)
-                return counts is None or abs(float(np.prod(counts.astype(np.float64)))) * base > KEPT_ELEMENTS
-            case "Concat":
-                return sum(v.size for v in operands if v is not None) > KEPT_ELEMENTS
-            case "Split":
-                return _split_in(node) > len(node.output)
-            case "Range":
-                start, limit, delta = (float(np.ravel(v)[0]) if v is not None else 0.0 for v in operands)
-                return delta == 0.0 or (limit - start) / delta > KEPT_ELEMENTS
-            case op_type if op_type in _ELEMENTWISE:
-                try:
-                    return math.prod(np.broadcast_shapes(*(v.shape for v in operands if v is not None))) > KEPT_ELEMENTS
-                except ValueError:
-                    return True
-        return False
+        doubtful = any(self._doubtful.get(name, False) for name in node.input)
+        for name, value in evaluate(node, feeds, self._inference.opsets, self._inference.ir_version).items():
+            self._values[name], self._doubtful[name] = value, doubtful
+            if name not in self._specs and not doubtful:
+                kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+                self._declare(name, helper.make_tensor_type_proto(kind, value.shape))
 
 
 _SCALAR = TensorSpec((), 4.0)
-_FLOAT = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
-
-
-_TERM = r"[A-Za-z]*(?:\.\.\.)?[A-Za-z]*"
-_EQUATION = re.compile(rf"{_TERM}(?:,{_TERM})*(?:->{_TERM})?")
-
-
-def _equation_of(node: NodeProto) -> str:
-    """The equation of an Einsum, without spaces."""
-    given = next((a.s for a in node.attribute if a.name == "equation"), b"")
-    return str(given.decode(errors="replace")).replace(" ", "")
-
-
-def _split_in(node: NodeProto) -> int:
-    """The number of outputs that a Split states; 0 if none."""
-    return max((int(a.i) for a in node.attribute if a.name == "num_outputs"), default=0)
-
-
-def _static_spec(found: TypeProto) -> TensorSpec | None:
-    if not found.HasField("tensor_type") or not found.tensor_type.HasField("shape"):
-        return None
-    shape = []
-    for dim in found.tensor_type.shape.dim:
-        if not dim.HasField("dim_value") or dim.dim_value < 0:
-            return None
-        shape.append(dim.dim_value)
-    return TensorSpec(tuple(shape), ITEMSIZE.get(found.tensor_type.elem_type, 4.0))
-
-
-def _filled(partial: TypeProto, size: int) -> tuple[int, ...]:
-    """The known extents kept, the first open one as long as it takes to reach ``size`` elements, others 1."""
-    extents = [
-        d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else -1 for d in partial.tensor_type.shape.dim
-    ]
-    given = math.prod(e for e in extents if e >= 0)
-    missing = max(1, math.ceil(size / given)) if given else 1
-    shape = []
-    for extent in extents:
-        shape.append(extent if extent >= 0 else missing)
-        missing = missing if extent >= 0 else 1
-    return tuple(shape)

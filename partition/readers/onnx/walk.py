@@ -15,6 +15,23 @@ def subgraphs(node: NodeProto) -> list[GraphProto]:
     return bodies
 
 
+def reads(node: NodeProto) -> Iterator[str]:
+    """The tensors that a node reads, those of outer graphs that its bodies use included; with repeats."""
+    yield from (tensor for tensor in node.input if tensor)
+    for body in subgraphs(node):
+        yield from _captured(body)
+
+
+def _captured(body: GraphProto) -> Iterator[str]:
+    """Tensors of outer graphs that a body uses."""
+    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
+    own |= {tensor.values.name for tensor in body.sparse_initializer}
+    own |= {tensor for node in body.node for tensor in node.output}
+    for node in body.node:
+        yield from (tensor for tensor in reads(node) if tensor not in own)
+    yield from (value.name for value in body.output if value.name not in own)
+
+
 def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     """The nodes and those of their bodies."""
     stack = list(nodes)

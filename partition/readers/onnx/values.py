@@ -1,0 +1,73 @@
+"""Small computations on constants and shapes, which exporters leave in the graph: onnx's own reference runs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, OperatorSetIdProto, TensorProto, helper, reference
+
+KEPT_ELEMENTS = 1024
+"""Values of up to this size are kept and computed."""
+
+_WINDOWS = frozenset({"auto_pad", "dilations", "kernel_shape", "output_padding", "pads", "strides"})
+"""Attributes that can make an operator work on far more than it reads and writes."""
+
+_LEFT_OUT = frozenset({
+    "ImageDecoder", "MelWeightMatrix", "Pad", "RegexFullMatch", "Resize", "STFT", "StringNormalizer", "StringSplit",
+    "TfIdfVectorizer", "Upsample",
+})  # fmt: skip
+"""Operators that can work longer than the size of what they read and write tells."""
+
+_BOUNDED = frozenset({"Compress", "NonZero", "Unique"})
+"""Operators whose result depends on values and is no larger than what they read, times its axes."""
+
+
+def is_small(node: NodeProto, feeds: Mapping[str, NDArray[Any]], sizes: Sequence[int | None]) -> bool:
+    """Whether the node is a small computation, however its attributes are chosen.
+
+    Parameters
+    ----------
+    feeds : values of its inputs. sizes : elements of its outputs as inferred; None where inference does not tell.
+    """
+    if node.op_type in _LEFT_OUT or any(attribute.name in _WINDOWS for attribute in node.attribute):
+        return False
+    if any(a.HasField("t") and a.t.data_location == TensorProto.EXTERNAL for a in node.attribute):
+        return False  # onnx would read the file that it names
+    if node.op_type == "Range":
+        start, limit, delta = (float(np.ravel(feeds[name])[0]) for name in node.input)
+        return delta != 0.0 and (limit - start) / delta <= KEPT_ELEMENTS
+    known = [size for size in sizes if size is not None]
+    return sum(known) <= KEPT_ELEMENTS and (len(known) == len(sizes) or node.op_type in _BOUNDED)
+
+
+def evaluate(
+    node: NodeProto, feeds: Mapping[str, NDArray[Any]], opsets: Sequence[OperatorSetIdProto], ir_version: int
+) -> dict[str, NDArray[Any]]:
+    """Values of the node's outputs, of at most :data:`KEPT_ELEMENTS` each; empty if the reference cannot run it."""
+    outputs = [name for name in node.output if name]
+    untyped = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in feeds]
+    results = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in outputs]
+    try:
+        graph = helper.make_graph([node], "fold", untyped, results)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
+        with np.errstate(all="ignore"):
+            found = reference.ReferenceEvaluator(model).run(None, dict(feeds))
+    except Exception:  # an operator or a type that it cannot run
+        return {}
+    return {
+        name: np.asarray(value)
+        for name, value in zip(outputs, found, strict=True)
+        if isinstance(value, np.ndarray | np.generic) and np.size(value) <= KEPT_ELEMENTS
+    }
+
+
+def shape_of(node: NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
+    """What a Shape or Size node yields for an input of this shape."""
+    if node.op_type == "Size":
+        return np.array(math.prod(shape), np.int64)
+    span = {a.name: a.i for a in node.attribute}
+    return np.array(shape[span.get("start", 0) : span.get("end")], np.int64)

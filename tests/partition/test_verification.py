@@ -1,0 +1,232 @@
+"""What verification says of parts: any type of output, rounding at cuts, given inputs, outputs that do not vary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from partition import Graph, InvalidInput, InvalidModelFile, Placement
+from partition.split import load_inputs, split_model, verify_parts
+from partition.split.comparing import difference, one_value
+from partition.split.running import open_session, run_session
+
+F, H, I64, B, S = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING
+BF, ML = TensorProto.BFLOAT16, "ai.onnx.ml"
+
+
+def vi(name: str, kind: int, shape: list[object] | None) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def node(op: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+    return helper.make_node(op, inputs.split(), outputs.split(), outputs.split()[0], **attributes)
+
+
+def weight(name: str, *shape: int, kind: type = np.float32) -> TensorProto:
+    return numpy_helper.from_array((np.random.default_rng(0).standard_normal(shape) * 0.1).astype(kind), name)
+
+
+def const(name: str, value: object, kind: type = np.int64) -> TensorProto:
+    return numpy_helper.from_array(np.array(value, dtype=kind), name)
+
+
+def split(
+    folder: Path, nodes: list, inputs: list, outputs: list, weights: list = (), *, last: int = 1
+) -> tuple[Path, Path]:
+    """A model and its parts: the ``last`` operations on a chip of their own."""
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(weights))
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(ML, 3)]
+    path = folder / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
+    read = Graph.from_onnx(str(path))
+    homes = {name: int(v >= read.n - last) for v, name in enumerate(read.names)}
+    split_model(path, Placement.from_names(read, homes, chips=2), folder / "parts", force=True)
+    return path, folder / "parts"
+
+
+def half(folder: Path, kind: int) -> tuple[Path, Path]:
+    """Products in a narrow type between casts; onnxruntime computes them in 32 bits and rounds at the end."""
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    nodes = [node("Cast", "x", "h0", to=kind)]
+    nodes += [node("MatMul", f"h{i} w", f"h{i + 1}") for i in range(4)] if kind == H else []
+    nodes += [node("Cast", f"h{4 if kind == H else 0}", "y", to=F)]
+    return split(folder, nodes, [vi("x", F, [8, 64])], [vi("y", F, [8, 64])], [weight("w", 64, 64, kind=dtype)], last=2)
+
+
+def test_parts_in_float16_round_where_they_are_cut_and_are_equal(tmp_path: Path) -> None:
+    [compared] = verify_parts(*half(tmp_path, H))
+    assert compared.equal and not compared.identical
+    assert compared.difference <= compared.tolerance < 0.01
+    assert "of rounding to float16" in compared.sentence()
+
+
+def test_tensors_that_numpy_has_no_type_for_pass_from_part_to_part(tmp_path: Path) -> None:
+    nodes = [node("Cast", "x", "h", to=BF), node("Cast", "h", "y", to=F)]
+    model = split(tmp_path, nodes, [vi("x", F, [8])], [vi("y", F, [8]), vi("h", BF, [8])])
+    assert [c.identical for c in verify_parts(*model)] == [True, True]
+
+
+def test_a_wrong_part_is_found_in_every_type(tmp_path: Path) -> None:
+    path, parts = half(tmp_path, H)
+    part = onnx.load(str(parts / "chip_1.onnx"))
+    [held] = part.graph.initializer
+    held.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(held) * np.float16(1.1), held.name))
+    onnx.save(part, str(parts / "chip_1.onnx"))
+    [compared] = verify_parts(path, parts)
+    assert not compared.equal and "DIFFERENT" in compared.sentence()
+
+
+def labelled() -> tuple[list, list, list]:
+    """Numbers in; words, a sequence, maps and an optional out."""
+    nodes = [
+        node("Relu", "x", "r"), node("ArgMax", "r", "at", axis=1, keepdims=0), node("Gather", "words at", "text"),
+        node("LabelEncoder", "at", "label", domain=ML, keys_int64s=[0, 1, 2], values_strings=[b"a", b"b", b"c"]),
+        node("SplitToSequence", "r lengths", "s", axis=0), node("Softmax", "r", "p"),
+        node("ZipMap", "p", "maps", domain=ML, classlabels_strings=[b"n", b"m", b"y"]),
+    ]  # fmt: skip
+    floats = helper.make_tensor_type_proto(F, None)
+    outputs = [vi("text", S, [5]), vi("label", S, [5])]
+    outputs += [helper.make_value_info("s", helper.make_sequence_type_proto(floats))]
+    maps = helper.make_map_type_proto(S, helper.make_tensor_type_proto(F, []))
+    outputs += [helper.make_value_info("maps", helper.make_sequence_type_proto(maps))]
+    weights = [helper.make_tensor("words", S, [3], [b"north", b"east", b"south"]), const("lengths", [2, 3])]
+    return nodes, outputs, weights
+
+
+@pytest.mark.parametrize("last", range(1, 7))
+def test_strings_sequences_and_maps_are_compared(last: int, tmp_path: Path) -> None:
+    nodes, outputs, weights = labelled()
+    compared = verify_parts(*split(tmp_path, nodes, [vi("x", F, [5, 3])], outputs, weights, last=last), seeds=2)
+    assert [c.output for c in compared] == ["text", "label", "s", "maps"]
+    assert all(c.identical for c in compared)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (np.array(["a", "b"], object), np.array(["a", "b"], object), True),
+        (np.array(["a", "b"], object), np.array(["a", "c"], object), False),
+        ([np.ones(2), np.ones(3)], [np.ones(2), np.ones(3)], True),
+        ([np.ones(2)], [np.ones(2), np.ones(3)], False),
+        ([np.ones(2)], [np.ones(3)], False),
+        ([{"a": 0.5}], [{"a": 0.5}], True),
+        ([{"a": 0.5}], [{"b": 0.5}], False),
+        (None, None, True),
+        (None, np.ones(2), False),
+        (np.array([np.nan, np.inf]), np.array([np.nan, -np.inf]), False),
+    ],
+)
+def test_values_of_any_kind_are_told_apart(a: object, b: object, equal: bool) -> None:
+    assert (difference(a, b) == 0.0) is equal
+
+
+def test_outputs_that_do_not_vary_are_said_to_prove_little(tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x w", "a"), node("Log", "a", "l"), node("ReduceSum", "l", "nan", keepdims=0)]
+    nodes += [node("Sigmoid", "a", "s"), node("Floor", "s", "zero"), node("Neg", "a", "varies")]
+    outputs = [vi("nan", F, []), vi("zero", F, [8, 8]), vi("varies", F, [8, 8])]
+    model = split(tmp_path, nodes, [vi("x", F, [8, 8])], outputs, [weight("w", 8, 8)])
+    assert [c.constant for c in verify_parts(*model)] == ["all NaN", "all 0", ""]
+
+
+def test_one_number_varies_only_between_seeds() -> None:
+    assert one_value([np.float32(3)]) == ""
+    assert one_value([np.float32(3), np.float32(3)]) == "all 3"
+    assert one_value([np.float32(3), np.float32(4)]) == ""
+
+
+SIZES = ([node("Abs", "x", "a"), node("Expand", "a shape", "e"), node("ReduceMean", "e", "y")],
+         [vi("x", F, [4, 12]), vi("shape", I64, [3])], [vi("y", F, None)])  # fmt: skip
+
+
+def test_inputs_that_are_sizes_can_be_given(tmp_path: Path) -> None:
+    model = split(tmp_path, *SIZES)
+    values = {"x": np.ones((4, 12)), "shape": np.array([2, 4, 12])}
+    np.savez(tmp_path / "values.npz", **values)
+    assert all(c.identical for c in verify_parts(*model, inputs=load_inputs(tmp_path / "values.npz")))
+
+
+def test_a_model_that_does_not_run_on_drawn_inputs_asks_for_given_ones(tmp_path: Path) -> None:
+    nodes = [node("Abs", "x", "a"), node("Reshape", "a shape", "y")]
+    model = split(tmp_path, nodes, [vi("x", F, [4, 12]), vi("shape", I64, [1])], [vi("y", F, [None])])
+    with pytest.raises(
+        InvalidInput, match=r"does not run on drawn inputs: integers are drawn .*'shape'.*--inputs values.npz"
+    ):
+        verify_parts(*model)
+
+
+def test_strings_are_not_drawn_but_can_be_given(tmp_path: Path) -> None:
+    nodes = [node("OneHotEncoder", "city", "o", domain=ML, cats_strings=[b"oslo", b"rome"]), node("Neg", "o", "y")]
+    model = split(tmp_path, nodes, [vi("city", S, [3, 1])], [vi("y", F, None)])
+    with pytest.raises(InvalidInput, match=r"'city' is of type tensor\(string\), of which none are drawn; give values"):
+        verify_parts(*model)
+    np.savez(tmp_path / "v.npz", city=np.array([["oslo"], ["rome"], ["lima"]]))
+    assert all(c.identical for c in verify_parts(*model, inputs=load_inputs(tmp_path / "v.npz")))
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"x": np.ones((4, 12))}, "no values for input 'shape'"),
+        ({"x": np.ones((4, 13)), "shape": np.ones(3, int)}, "'x' wants the shape 4x12"),
+        ({"x": np.ones((4, 12)), "shape": np.ones(3)}, "'shape' wants int64"),
+        ({"x": np.ones((4, 12)), "shape": np.ones(3, int), "z": np.ones(1)}, "no input 'z'"),
+    ],
+)
+def test_given_inputs_that_do_not_fit_are_named(values: dict[str, np.ndarray], what: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        verify_parts(*split(tmp_path, *SIZES), inputs=values)
+
+
+def test_a_file_that_holds_no_values_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "v.npz").write_bytes(b"nothing")
+    with pytest.raises(InvalidInput, match="holds no values of inputs"):
+        load_inputs(tmp_path / "v.npz")
+    np.savez(tmp_path / "o.npz", x=np.array([{}], dtype=object))
+    with pytest.raises(InvalidInput, match="holds no values of inputs"):
+        load_inputs(tmp_path / "o.npz")
+
+
+def test_a_run_without_an_end_is_ended() -> None:
+    ends = [vi("i", I64, []), vi("go", B, []), vi("s", F, [64, 64])], [vi("on", B, []), vi("t", F, [64, 64])]
+    body = helper.make_graph([node("Identity", "go", "on"), node("MatMul", "s s", "t")], "b", *ends)
+    loop = helper.make_node("Loop", ["", "yes", "x"], ["y"], body=body)
+    graph = helper.make_graph(
+        [loop], "g", [vi("x", F, [64, 64])], [vi("y", F, [64, 64])], [const("yes", True, np.bool_)]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    with pytest.raises(InvalidModelFile, match=r"not run the model within 0.2 s"):
+        run_session(open_session(model), ["y"], {"x": np.zeros((64, 64), np.float32)}, model, within=0.2)
+
+
+def test_parts_run_for_either_branch_and_every_cut(tmp_path: Path) -> None:
+    then = helper.make_graph(
+        [node("Slice", "h s7 s8 ax", "t"), node("MatMul", "t w", "u")], "t", [], [vi("u", F, [1, 1, 16])]
+    )
+    other = helper.make_graph([node("MatMul", "h w", "v")], "e", [], [vi("v", F, [1, 8, 16])])
+    nodes = [node("Abs", "x", "h"), helper.make_node("If", ["flag"], ["b"], "b", then_branch=then, else_branch=other)]
+    nodes += [node("MatMul", "b w", "c"), node("Softmax", "c", "y")]
+    weights = [weight("w", 16, 16), const("s7", [7]), const("s8", [8]), const("ax", [1])]
+    inputs = [vi("x", F, [1, 8, 16]), vi("flag", B, [])]
+    for last in (1, 2, 3):
+        compared = verify_parts(
+            *split(tmp_path, nodes, inputs, [vi("y", F, [1, None, 16])], weights, last=last), seeds=6
+        )
+        assert all(c.identical for c in compared)
+
+
+def test_parts_keep_what_runtimes_read_of_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    graph = helper.make_graph([node("Abs", "x", "a"), node("Neg", "a", "y")], "g", [vi("x", F, [4])], [vi("y", F, [4])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="trainer")
+    helper.set_model_props(model, {"names": "cat,dog", "stride": "32"})
+    model.doc_string = "about"
+    onnx.save(model, str(path))
+    read = Graph.from_onnx(str(path))
+    split_model(path, Placement.from_names(read, {"x": 0, "a": 0, "y": 1}, chips=2), tmp_path / "parts")
+    for part in map(onnx.load, sorted(map(str, (tmp_path / "parts").glob("*.onnx")))):
+        assert {p.key: p.value for p in part.metadata_props} == {"names": "cat,dog", "stride": "32"}
+        assert (part.producer_name, part.doc_string) == ("trainer", "about")
