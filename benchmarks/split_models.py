@@ -121,7 +121,8 @@ def outputs_vary(path: Path, dims: dict[str, int]) -> bool:
     """Whether some output of the whole model has more than one value: else equal outputs say little."""
     import numpy as np
 
-    from partition.split.running import open_session, random_inputs, run_session
+    from partition.split.inputs import random_inputs
+    from partition.split.running import open_session, run_session
 
     session = open_session(path)
     names = [value.name for value in session.get_outputs()]

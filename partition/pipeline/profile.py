@@ -219,7 +219,8 @@ def _measured(
     path: Path, scratch: Path, whole: WholeModel, dims: Mapping[str, int], runs: int, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray, bool]:
     """(nodes, runs) seconds of kernels; (runs,) CPU seconds without the profiler; whether the core was shared."""
-    from partition.split.running import open_session, random_inputs, run_session
+    from partition.split.inputs import random_inputs
+    from partition.split.running import open_session, run_session
 
     plain, watched = open_session(path), open_session(path, profile=str(scratch / "profile"))
     feeds = random_inputs(plain, dims, seed)

@@ -35,7 +35,8 @@ def measure_link(*, sizes: Sequence[int] = SIZES, inputs: int = 40) -> tuple[lis
 
     from partition.pipeline.run import run
     from partition.split import split_model
-    from partition.split.running import open_session, random_inputs, run_session
+    from partition.split.inputs import random_inputs
+    from partition.split.running import open_session, run_session
 
     seconds = []
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:

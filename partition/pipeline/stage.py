@@ -95,7 +95,7 @@ def progress_table(handle: int, rows: int) -> NDArray[np.int64]:
 
 def drawn_inputs(session: Any, host: tuple[HostInput, ...], spec: StageSpec) -> list[dict[str, NDArray[Any]]]:
     """Values of the host's inputs, ``distinct`` different ones; the same in every stage that reads the same tensor."""
-    from partition.split.running import random_inputs
+    from partition.split.inputs import random_inputs
 
     if spec.values:
         return [{port.name: values[port.tensor] for port in host} for values in spec.values]

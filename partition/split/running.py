@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +57,13 @@ def open_session(model: Path | bytes, optimised: bool = False, profile: str | No
 
 
 def run_session(
-    session: Any, outputs: Sequence[str], feeds: Mapping[str, Any], model: Path | bytes, *, within: float = RUN_LIMIT
+    session: Any, outputs: Sequence[str], feeds: Mapping[str, Any], model: Path | bytes, *, within: float | None = None
 ) -> list[Any]:
     """The values of ``outputs``: arrays, lists and dictionaries; onnxruntime's own where numpy lacks the type.
 
-    Ctrl-C ends the run at once.
-
     Parameters
     ----------
-    within : seconds after which the run is ended.
+    within : seconds after which the run is ended; Ctrl-C then ends it at once, too. Without end by default.
 
     Raises
     ------
@@ -74,18 +72,34 @@ def run_session(
     import onnxruntime as ort
 
     options = ort.RunOptions()
-    told: list[Any] = []
     kinds = {value.name: value.type for value in session.get_outputs()}
     bare = any(kinds.get(name) in _WITHOUT_NUMPY for name in outputs)
 
+    def run() -> list[Any]:
+        if not bare:
+            return list(session.run(list(outputs), dict(feeds), options))
+        given = {name: _as_ort_value(value) for name, value in feeds.items()}
+        return list(session.run_with_ort_values(list(outputs), given, options))
+
+    try:
+        return run() if within is None else _bounded(run, options, within)
+    except TimeoutError:
+        raise InvalidModelFile(
+            f"onnxruntime has not run {_called(model)} within {within:g} s, so the run was ended; give values of "
+            "inputs that make it shorter"
+        ) from None
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise InvalidModelFile(f"onnxruntime cannot run {_called(model)}: {_first_line(error)}") from error
+
+
+def _bounded(run: Callable[[], list[Any]], options: Any, within: float) -> list[Any]:
+    """What ``run`` returns or raises; told to end, and a TimeoutError, if that takes longer; Ctrl-C ends it too."""
+    told: list[Any] = []
+
     def work() -> None:
         try:
-            if bare:
-                given = {name: _as_ort_value(value) for name, value in feeds.items()}
-                told.append(session.run_with_ort_values(list(outputs), given, options))
-            else:
-                told.append(session.run(list(outputs), dict(feeds), options))
-        except Exception as error:  # told in the thread that waits
+            told.append(run())
+        except Exception as error:  # raised in the thread that waits
             told.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -99,12 +113,9 @@ def run_session(
     if thread.is_alive():
         options.terminate = True
         thread.join(LAST_WAIT)
-        raise InvalidModelFile(
-            f"onnxruntime has not run {_called(model)} within {within:g} s, so the run was ended; give values of "
-            "inputs that make it shorter"
-        )
+        raise TimeoutError
     if isinstance(told[0], Exception):
-        raise InvalidModelFile(f"onnxruntime cannot run {_called(model)}: {_first_line(told[0])}") from told[0]
+        raise told[0]
     return list(told[0])
 
 
@@ -140,7 +151,7 @@ def observed_types(
     whole = with_outputs(model, tensors)
     session = open_session(whole)
     feeds = checked_inputs(session, inputs) if inputs else random_inputs(session, {}, 0)
-    found = run_session(session, list(tensors), feeds, whole)
+    found = run_session(session, list(tensors), feeds, whole, within=RUN_LIMIT)
     types = {}
     for tensor, value in zip(tensors, found, strict=True):
         if isinstance(value, list | dict) or value is None:

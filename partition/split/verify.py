@@ -14,7 +14,7 @@ from partition.errors import DoubtfulModel, InvalidInput, InvalidModelFile
 from partition.split.comparing import ROUNDING, UNITS, UNITS_PER_CUT, Comparison, difference, one_value
 from partition.split.inputs import HOW, checked_inputs, random_inputs
 from partition.split.manifest import Manifest
-from partition.split.running import open_session, run_session
+from partition.split.running import RUN_LIMIT, open_session, run_session
 
 
 def verify_parts(
@@ -102,7 +102,7 @@ class _Proof:
         """The model's outputs."""
         names = list(self.manifest.outputs)
         try:
-            return dict(zip(names, run_session(session, names, feeds, self.model), strict=True))
+            return dict(zip(names, run_session(session, names, feeds, self.model, within=RUN_LIMIT), strict=True))
         except InvalidModelFile as error:
             if not drawn:
                 raise
@@ -127,7 +127,7 @@ class _Proof:
             self.crossing += [kind for kind in kinds if kind in ROUNDING]
             for k, feeds in enumerate(runs):
                 given = {p.name: feeds[p.tensor] if p.host else arrived[k][p.tensor, part.chip] for p in part.inputs}
-                values = run_session(session, [p.name for p in part.outputs], given, path)
+                values = run_session(session, [p.name for p in part.outputs], given, path, within=RUN_LIMIT)
                 for port, value in zip(part.outputs, values, strict=True):
                     arrived[k].update({(port.tensor, chip): value for chip in port.chips})
                     if port.host:
