@@ -13,7 +13,7 @@ import jsonschema
 import networkx as nx
 import numpy as np
 import pytest
-from checked import as_given
+from hypothesis import given
 from hypothesis import strategies as st
 from instances import broadcast_mask, diamond
 
@@ -103,7 +103,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 # The project's own JSON
 
 
-@as_given(graphs())
+@given(graphs())
 def test_every_graph_survives_the_round_trip_and_its_file_keeps_the_schema(graph: Graph) -> None:
     text = write_json(graph)
     jsonschema.validate(json.loads(text), SCHEMA)

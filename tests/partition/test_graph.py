@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checked import as_given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import diamond
 
@@ -101,7 +100,7 @@ def ranks_and_pairs(n: int) -> st.SearchStrategy[tuple[list[int], list[tuple[int
     return st.tuples(st.permutations(range(n)), st.lists(st.tuples(vertex, vertex), max_size=30))
 
 
-@as_given(st.integers(1, 12).flatmap(ranks_and_pairs))
+@given(st.integers(1, 12).flatmap(ranks_and_pairs))
 def test_topological_order_has_every_operation_once_after_its_producers(
     case: tuple[list[int], list[tuple[int, int]]],
 ) -> None:
@@ -275,7 +274,7 @@ def test_a_hundred_thousand_operations_are_built_and_ordered_in_seconds() -> Non
 
 
 @settings(max_examples=30)
-@as_given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6, unique=True))
+@given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6, unique=True))
 def test_any_text_may_name_an_operation(names: list[str]) -> None:
     b = GraphBuilder()
     for name in names:

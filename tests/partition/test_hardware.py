@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checked import as_given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partition.errors import InvalidHardware
@@ -217,7 +217,7 @@ def packages(draw: st.DrawFn) -> Hardware:
     return Hardware(draw(texts), kinds, kind_of_chip, interconnect, rules, draw(texts), order, positions)
 
 
-@as_given(packages())
+@given(packages())
 def test_every_package_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, hardware: Hardware) -> None:
     text = to_toml(hardware)
     tomllib.loads(text)

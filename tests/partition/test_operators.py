@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from checked import as_given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partition.problem.operators import OperatorCost, TensorSpec, covered_operators, operator_cost
@@ -26,13 +26,13 @@ def test_packed_types_fill_their_last_byte() -> None:
     assert TensorSpec((4,), 0.5).bytes == 2.0
 
 
-@as_given(batch=extent, m=extent, k=extent, n=extent)
+@given(batch=extent, m=extent, k=extent, n=extent)
 def test_a_matrix_product_counts_two_per_multiply_add(batch: int, m: int, k: int, n: int) -> None:
     cost = operator_cost("MatMul", [f32(batch, m, k), f32(k, n)], [f32(batch, m, n)])
     assert cost == OperatorCost(2.0 * batch * m * k * n, 4.0 * (batch * m * k + k * n + batch * m * n), True)
 
 
-@as_given(m=extent, k=extent, n=extent)
+@given(m=extent, k=extent, n=extent)
 def test_einsum_matmul_and_gemm_agree_on_the_same_product(m: int, k: int, n: int) -> None:
     a, b, y = f32(m, k), f32(k, n), f32(m, n)
     plain = operator_cost("MatMul", [a, b], [y])
@@ -58,7 +58,7 @@ def test_einsum_follows_ellipses_and_counts_plain_products_once() -> None:
     assert transposed.flops == 0
 
 
-@as_given(groups=st.sampled_from([1, 2, 4]), kernel=st.lists(st.integers(1, 3), min_size=1, max_size=3))
+@given(groups=st.sampled_from([1, 2, 4]), kernel=st.lists(st.integers(1, 3), min_size=1, max_size=3))
 def test_a_convolution_counts_its_filter_per_output_element(groups: int, kernel: list[int]) -> None:
     image, out = [9] * len(kernel), [10 - k for k in kernel]
     cost = operator_cost(
@@ -169,7 +169,7 @@ def test_operands_that_do_not_fit_fall_to_the_default(op_type: str, inputs: list
     assert (cost.flops, cost.known) == (8.0, False)
 
 
-@as_given(op_type=st.sampled_from(covered_operators()), shape=st.lists(st.integers(0, 5), max_size=5))
+@given(op_type=st.sampled_from(covered_operators()), shape=st.lists(st.integers(0, 5), max_size=5))
 def test_no_operator_fails_or_goes_negative_on_strange_operands(op_type: str, shape: list[int]) -> None:
     cost = operator_cost(op_type, [f32(*shape)] * 3, [f32(*shape)])
     assert math.isfinite(cost.flops) and cost.flops >= 0
