@@ -15,7 +15,7 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ from milp.solver.reading import placement_of
 from milp.state.incumbent import Incumbent
 from milp.windows.windows import WindowRules, Windows
 from partition.arrays import FloatArray
-from partition.errors import InvalidInput, RefutedBound
+from partition.errors import RefutedBound
+from partition.extras import require
 from partition.instance.instance import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -72,12 +73,8 @@ def solver_name() -> str:
     ------
     InvalidInput : it is not installed.
     """
-    try:
-        return f"OR-Tools CP-SAT {version('ortools')}"
-    except PackageNotFoundError as error:
-        raise InvalidInput(
-            "confirming a bound needs OR-Tools, which is not installed; pip install 'mcm-partition[confirm]'"
-        ) from error
+    require("confirming a bound", "confirm")
+    return f"OR-Tools CP-SAT {version('ortools')}"
 
 
 def confirmed(graph: Graph, hardware: Hardware, result: Result, *, within: float, stop: Stop, seed: int) -> Result:

@@ -21,6 +21,7 @@ from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment, draw
 from learned.training.explore import Method, policy_search
 from learned.training.ppo import Settings
+from partition.arguments import whole
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.instance.instance import contract
@@ -188,7 +189,7 @@ def compare(
     ------
     InvalidInput : no samples, no seeds, or an unknown method.
     """
-    validate_request(samples, seeds, methods)
+    validate_request(samples, seeds, methods, jobs)
     chosen = [m for m in methods if policy is not None or m not in ("zero-shot", "fine-tuned")]
     settings = settings or Settings(rounds=4)
     runs = [(method, seed) for method in chosen for seed in seeds]
@@ -208,10 +209,13 @@ def compare(
     )
 
 
-def validate_request(samples: int, seeds: Sequence[int], methods: Sequence[str]) -> None:
+def validate_request(samples: int, seeds: Sequence[int], methods: Sequence[str], jobs: int = 1) -> None:
     """Raise InvalidInput unless there is something to compare."""
-    if samples < 1 or not seeds:
-        raise InvalidInput(f"nothing to compare with {samples} samples and {len(seeds)} seeds; give at least 1 of each")
+    whole("samples", samples, least=1)
+    whole("the number of seeds", len(seeds), least=1)
+    whole("jobs", jobs, least=1)
+    for seed in seeds:
+        whole("a seed", seed)
     for method in methods:
         if method not in METHODS:
             raise InvalidInput(f"unknown method {method!r}; choose from {', '.join(METHODS)}")

@@ -1,4 +1,4 @@
-"""Pictures of a comparison; they need matplotlib (``pip install 'mcm-partition[plot]'``)."""
+"""Pictures of a comparison; they need matplotlib ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from learned.comparison.comparison import Comparison
 from partition.arrays import FloatArray
-from partition.errors import InvalidInput
+from partition.extras import require
 from partition.files import write_atomically
 
 if TYPE_CHECKING:
@@ -69,13 +69,12 @@ def save_figure(comparison: Comparison, path: str | PathLike[str]) -> None:
 
 
 def _pyplot() -> Any:
-    try:
-        import matplotlib
+    require("drawing pictures", "plot")
+    import matplotlib
 
-        matplotlib.use("Agg", force=False)
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise InvalidInput("pictures need matplotlib; pip install 'mcm-partition[plot]'") from None
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot as plt
+
     return plt
 
 

@@ -8,6 +8,7 @@ import click
 
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import dim_option, json_option
+from partition.commands.outputs import OutputFile
 from partition.commands.profile import optimised_option, seconds_option
 from partition.errors import InvalidInput
 from partition.files import check_writable, write_atomically
@@ -15,7 +16,7 @@ from partition.files import check_writable, write_atomically
 
 @click.command()
 @click.argument("models", nargs=-1, type=click.Path())
-@click.option("--output", "-o", type=click.Path(), help="Hardware TOML to write; by default the one that cpuN uses.")
+@click.option("--output", "-o", type=OutputFile(), help="Hardware TOML to write; by default the one that cpuN uses.")
 @click.option("--chips", default=2, show_default=True, help="Chips in that file.")
 @click.option("--name", default="cpu", show_default=True, help="Of the kind of chip.")
 @click.option(

@@ -6,8 +6,11 @@ import json
 
 import click
 
+from partition.arguments import number, whole
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import json_option, quiet_option
+from partition.commands.outputs import OutputFile
+from partition.extras import require
 
 
 @click.command()
@@ -22,8 +25,8 @@ from partition.commands.options import json_option, quiet_option
 @click.option("--time-limit", default=60.0, show_default=True, help="Seconds for the solver's proof; 0 leaves it out.")
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 @json_option
-@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
-@click.option("--plot", type=click.Path(), help="Write a PNG of throughput against samples and seconds.")
+@click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
+@click.option("--plot", type=OutputFile(), help="Write a PNG of throughput against samples and seconds.")
 @quiet_option
 @one_sentence_errors
 def compare(
@@ -61,7 +64,10 @@ def compare(
     graph, hardware = load_model(model).graph, load_hardware(hw)
     chosen = tuple(methods.split(",")) if methods else METHODS
     given = load_policy(policy)
-    validate_request(samples, range(seeds), chosen)
+    whole("the number of seeds", seeds, least=1)
+    validate_request(samples, range(seeds), chosen, jobs)
+    number("the time limit", time_limit, "seconds")
+    require("drawing pictures", *["plot"] * (plot is not None))
     reference = None
     if time_limit > 0:
         reference = partition(graph, hardware, time_limit=time_limit)

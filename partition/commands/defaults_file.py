@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
+from partition.commands.outputs import OutputFile, OutputFolder
 from partition.files import read_toml
 
 CONFIG = "mcm-partition.toml"
 """Read where it lies in the folder and ``--config`` names no other."""
-
-WRITING = frozenset({"output", "folder", "force", "report", "trace", "plot", "checkpoint", "curve"})
-"""Options that name files to write; a configuration that merely lies in the folder may not set them."""
 
 
 def read_config(context: click.Context, _: click.Parameter, path: str | None) -> None:
@@ -40,7 +38,8 @@ def _check_table(command: click.Command, values: dict[str, object], file: str, *
     for name, value in values.items():
         if name not in known:
             raise click.BadParameter(f"{file!r}: {command.name} has no option {name!r}")
-        if not may_write and name in WRITING:  # the folder may hold someone else's files
+        writes = isinstance(known[name].type, OutputFile | OutputFolder) or name == "force"
+        if not may_write and writes:  # the folder may hold someone else's files
             raise click.BadParameter(f"{file!r}: {command.name}.{name} says where to write; use --config to allow")
         items = value if known[name].multiple and isinstance(value, list) else [value]
         if not all(isinstance(item, str | int | float) for item in items):

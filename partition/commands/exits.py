@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from partition.commands.outputs import check_outputs
 from partition.errors import Infeasible, InvalidInput, NoSolutionInTime, PartitionError
 from partition.text import printable
 
@@ -23,6 +24,7 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
+            check_outputs(click.get_current_context())
             with _terminated_like_interrupted():
                 command(*args, **kwargs)
         except InvalidInput as error:

@@ -6,11 +6,12 @@ import click
 
 from partition.commands.exits import one_sentence_errors
 from partition.commands.options import Origin, load, model_argument, source_options
+from partition.commands.outputs import OutputFile
 
 
 @click.command()
 @model_argument
-@click.option("--output", "-o", required=True, type=click.Path(), help="File to write, ending in .lp or .mps.")
+@click.option("--output", "-o", required=True, type=OutputFile(), help="File to write, ending in .lp or .mps.")
 @click.option("--threshold", type=float, help="Only placements with a period up to this; makes the model much smaller.")
 @source_options
 @one_sentence_errors

@@ -8,7 +8,8 @@ import click
 
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import dim_option, json_option
-from partition.files import check_writable, write_atomically
+from partition.commands.outputs import OutputFile
+from partition.files import write_atomically
 
 optimised_option = click.option(
     "--optimised", is_flag=True, help="Let onnxruntime fuse operators; a kernel's time is split among them."
@@ -18,7 +19,7 @@ seconds_option = click.option("--seconds", default=20.0, show_default=True, help
 
 @click.command()
 @click.argument("model", type=click.Path())
-@click.option("--output", "-o", required=True, type=click.Path(), help="CSV for --times.")
+@click.option("--output", "-o", required=True, type=OutputFile(), help="CSV for --times.")
 @click.option("--runs", default=20, show_default=True, help="Measured runs.")
 @seconds_option
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
@@ -47,7 +48,6 @@ def profile(
     """
     from partition.pipeline.profile import profile as measure
 
-    check_writable(output)
     found = measure(model, dims=dims, optimised=optimised, runs=runs, seconds=seconds, seed=seed, overhead=overhead)
     write_atomically(output, found.to_csv())
     if as_json:

@@ -11,6 +11,7 @@ import click
 
 from partition.commands.exits import one_sentence_errors
 from partition.commands.options import json_option, quiet_option
+from partition.commands.outputs import OutputFile
 
 
 def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int] | None:
@@ -35,7 +36,7 @@ def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int
 @click.option("--values", type=click.Path(), help="NPZ file with the model's inputs by name; drawn by default.")
 @click.option("--seed", default=0, show_default=True, help="Of the values drawn.")
 @click.option("--patience", default=120.0, show_default=True, help="Seconds without progress that count as hanging.")
-@click.option("--trace", type=click.Path(), help="Write a timeline for ui.perfetto.dev, operations included.")
+@click.option("--trace", type=OutputFile(), help="Write a timeline for ui.perfetto.dev, operations included.")
 @click.option("--record", default=8, show_default=True, help="Inputs in the timeline.")
 @quiet_option
 @json_option
@@ -63,14 +64,11 @@ def run(
       mcm-partition split model.onnx result.json -o parts
       mcm-partition run parts --inputs 200 --trace trace.json
     """
-    from partition.files import check_writable
     from partition.pipeline import run as stream
     from partition.pipeline import to_perfetto
     from partition.results.display import Display
     from partition.text import printable
 
-    if trace:
-        check_writable(trace)
     given = [_read_values(values)] if values else []
     with contextlib.ExitStack() as stack:
         display = None if quiet else stack.enter_context(Display())

@@ -21,7 +21,9 @@ from partition.commands.options import (
     read_answer,
     source_options,
 )
+from partition.commands.outputs import OutputFile
 from partition.errors import InvalidInput
+from partition.extras import require
 
 
 @click.command()
@@ -32,8 +34,8 @@ from partition.errors import InvalidInput
     "--buffers", type=float, default=math.inf, help="Inputs for which a chip can hold a tensor; all by default."
 )
 @click.option("--record", default=8, show_default=True, help="Inputs shown in the trace and the picture.")
-@click.option("--trace", type=click.Path(), help="Write a timeline for chrome://tracing or ui.perfetto.dev.")
-@click.option("--plot", type=click.Path(), help="Write a Gantt picture (PNG, SVG or PDF).")
+@click.option("--trace", type=OutputFile(), help="Write a timeline for chrome://tracing or ui.perfetto.dev.")
+@click.option("--plot", type=OutputFile(), help="Write a Gantt picture (PNG, SVG or PDF).")
 @json_option
 @source_options
 @one_sentence_errors
@@ -58,6 +60,7 @@ def simulate(
     from partition.simulate import gantt, to_chrome_trace
     from partition.simulate import simulate as play
 
+    require("simulating" + (" and drawing" if plot else ""), "simulate", *["plot"] * bool(plot))
     graph, hardware = load(model, origin)
     placement, hardware = read_answer(answer, graph, hardware)
     drawn = record if trace or plot else 0
@@ -83,12 +86,10 @@ def simulate(
 
 def _save_figure(draw: Callable[[], Any], path: str) -> None:
     """Draw with matplotlib, without a screen, and write the picture."""
+    import matplotlib
+
     from partition.files import write_atomically
 
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InvalidInput("pictures need matplotlib; pip install 'mcm-partition[plot]'") from error
     matplotlib.use("Agg")
     picture = io.BytesIO()
     try:

@@ -25,8 +25,8 @@ from partition.commands.options import (
     time_limit_option,
     work_limit_option,
 )
+from partition.commands.outputs import OutputFile
 from partition.errors import InvalidInput, SearchFault
-from partition.files import check_writable
 
 if TYPE_CHECKING:
     from partition.results.result import Result
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
 @click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
-@click.option("--output", "-o", type=click.Path(), help="Also write the JSON to this file.")
-@click.option("--report", type=click.Path(), help="Also write a self-contained HTML page about the result.")
+@click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
+@click.option("--report", type=OutputFile(), help="Also write a self-contained HTML page about the result.")
 @source_options
 @one_sentence_errors
 def solve(
@@ -93,8 +93,6 @@ def solve(
     from partition.solve.front import partition, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
-    for path in filter(None, (output, report)):
-        check_writable(path)
     graph, hardware = load(model, origin)
     start = read_placement(warm_start, graph, hardware) if warm_start else None
     with _faults() as faults, Display(unit=hardware.time_unit, quiet=quiet) as display:

@@ -10,12 +10,13 @@ import click
 
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
 from partition.commands.options import answer_argument, dim_option, json_option, model_argument
+from partition.commands.outputs import OutputFolder
 
 
 @click.command()
 @model_argument
 @answer_argument
-@click.option("--output", "-o", "folder", required=True, type=click.Path(), help="Folder for the parts; new or empty.")
+@click.option("--output", "-o", "folder", type=OutputFolder(), required=True, help="New or empty folder for the parts.")
 @click.option("--verify", is_flag=True, help="Run the parts and the whole with onnxruntime and compare all outputs.")
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
 @click.option("--optimised", is_flag=True, help="Let onnxruntime fuse operators when it verifies.")

@@ -13,6 +13,7 @@ import click
 
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import quiet_option, seed_option
+from partition.commands.outputs import OutputFile
 from partition.files import write_atomically
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ PACKAGES = ("ring4", "ring8", "ring16", "ring36")
 @click.option("--every", default=20, show_default=True, help="Iterations between validations and checkpoints.")
 @seed_option
 @click.option("--jobs", default=1, show_default=True, help="Processes that play rollouts.")
-@click.option("--checkpoint", type=click.Path(), help="Keep the state of the run here, and go on from it if it exists.")
-@click.option("--curve", type=click.Path(), help="Write the learning curve to this JSON file.")
-@click.option("--output", "-o", type=click.Path(), required=True, help="Write the best policy to this .npz file.")
+@click.option("--checkpoint", type=OutputFile(), help="Keep the state of the run here, and go on from it if it exists.")
+@click.option("--curve", type=OutputFile(), help="Write the learning curve to this JSON file.")
+@click.option("--output", "-o", type=OutputFile(), required=True, help="Write the best policy to this .npz file.")
 @quiet_option
 @one_sentence_errors
 def train(

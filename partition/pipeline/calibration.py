@@ -15,6 +15,7 @@ import numpy as np
 
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
+from partition.extras import require
 from partition.files import LARGEST_JSON, read_bounded
 from partition.pipeline.profile import profile
 from partition.pipeline.reference import measure_link, suite
@@ -222,10 +223,9 @@ def calibrate(
     ------
     InvalidInput, InvalidModelFile, StageFailed : as the functions above, and :func:`partition.pipeline.profile`.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise InvalidInput("calibrating needs onnx and onnxruntime; pip install 'mcm-partition[run]'") from error
+    require("calibrating", "run")
+    import onnx
+
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
         if not models:
             models = [Path(scratch) / "suite.onnx"]

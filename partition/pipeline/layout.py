@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from partition.arguments import whole
 from partition.errors import InvalidInput
 from partition.pipeline.channel import slot_size
 from partition.pipeline.stage import HostInput
@@ -78,8 +79,8 @@ def lay_out(manifest: Manifest, *, buffers: int | None = None, cores: Sequence[i
     ------
     InvalidInput : the manifest is incomplete, or a number does not make sense.
     """
-    if buffers is not None and (isinstance(buffers, bool) or not isinstance(buffers, int) or not 1 <= buffers <= 256):
-        raise InvalidInput(f"buffers is {buffers!r}; give a whole number from 1 to 256")
+    if buffers is not None:
+        whole("buffers", buffers, least=1, most=256)
     parts = tuple(part for part in manifest.parts if part.outputs)  # replicas that nobody reads yield nothing
     if not parts:
         raise InvalidInput("the manifest has no part with an output; split again")

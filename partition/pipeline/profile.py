@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partition.arguments import number, whole
 from partition.arrays import FloatArray
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import InvalidModelFile
+from partition.extras import require
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import REFERENCE_CPU
@@ -121,20 +123,16 @@ def profile(
     InvalidInput : onnxruntime is not installed, a dimension has no value, or a number does not make sense.
     InvalidModelFile : the model cannot be read or run.
     """
-    if isinstance(runs, bool) or not isinstance(runs, int) or runs < LEAST_RUNS:
-        raise InvalidInput(f"runs is {runs!r}; give a whole number from {LEAST_RUNS}")
-    if not (isinstance(seconds, int | float) and seconds > 0):
-        raise InvalidInput(f"seconds is {seconds!r}; give a number greater than 0")
-    try:
-        from partition.split.source import open_whole
-    except ImportError as error:
-        raise InvalidModelFile(
-            "profiling ONNX models needs the onnx package; install it with pip install 'mcm-partition[run]'"
-        ) from error
-    whole = open_whole(model, dims)
+    whole("runs", runs, least=LEAST_RUNS)
+    whole("seed", seed)
+    number("seconds", seconds, above=0.0)
+    require("profiling ONNX models", "run")
+    from partition.split.source import open_whole
+
+    opened = open_whole(model, dims)
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
-        executed = _executed(whole, Path(scratch), optimised)
-        samples, whole_runs, disturbed = _measured(executed, Path(scratch), whole, dims or {}, runs, seconds, seed)
+        executed = _executed(opened, Path(scratch), optimised)
+        samples, whole_runs, disturbed = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
         nodes = _nodes(executed)
     low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
     if disturbed:
@@ -143,10 +141,10 @@ def profile(
     if overhead is None and median.sum() > run:  # kernels are told in elapsed time: something else ran meanwhile
         median, low, high = (x * run / median.sum() for x in (median, low, high))
     beside = max(0.0, run - float(median.sum())) / len(nodes) if overhead is None else overhead
-    shares = _shares(whole, nodes)
+    shares = _shares(opened, nodes)
     per_operation = shares @ (median + beside)
     return Profile(
-        graph=whole.graph,
+        graph=opened.graph,
         seconds=per_operation,
         spread=shares @ (high - low),
         kernels=told,
@@ -159,13 +157,13 @@ def profile(
     )
 
 
-def _executed(whole: WholeModel, scratch: Path, optimised: bool) -> Path:
+def _executed(opened: WholeModel, scratch: Path, optimised: bool) -> Path:
     """The model as onnxruntime executes it, every node under a name of its own."""
     import onnx
 
     from partition.split.parts import LARGE, SMALL
 
-    proto = whole.proto
+    proto = opened.proto
     proto.ir_version = max(proto.ir_version, 4)  # before, weights had to be inputs as well
     if optimised:
         proto = _fused(proto, scratch)
@@ -216,7 +214,7 @@ def _nodes(path: Path) -> list[Any]:
 
 
 def _measured(
-    path: Path, scratch: Path, whole: WholeModel, dims: Mapping[str, int], runs: int, seconds: float, seed: int
+    path: Path, scratch: Path, opened: WholeModel, dims: Mapping[str, int], runs: int, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray, bool]:
     """(nodes, runs) seconds of kernels; (runs,) CPU seconds without the profiler; whether the core was shared."""
     from partition.split.inputs import random_inputs
@@ -224,7 +222,7 @@ def _measured(
 
     plain, watched = open_session(path), open_session(path, profile=str(scratch / "profile"))
     feeds = random_inputs(plain, dims, seed)
-    outputs = list(dict.fromkeys(value.name for value in whole.proto.graph.output))
+    outputs = list(dict.fromkeys(value.name for value in opened.proto.graph.output))
     for _ in range(WARM_UP):
         run_session(plain, outputs, feeds, path)
         run_session(watched, outputs, feeds, path)
@@ -251,25 +249,25 @@ def _measured(
     return np.array([samples[name][calm] for name in wanted]), np.array(spent), not (ratios[calm] <= CALM).all()
 
 
-def _shares(whole: WholeModel, nodes: list[Any]) -> FloatArray:
+def _shares(opened: WholeModel, nodes: list[Any]) -> FloatArray:
     """(n, nodes) share of every executed node that belongs to each operation; every column sums to 1.
 
     A node computes the operations between the tensors it reads and those it makes. One that makes none of the model's
     tensors (a change of layout, a constant) belongs to the node that reads what it makes.
     """
-    graph = whole.graph
+    graph = opened.graph
     available = {tensor for node in nodes for tensor in node.output}
     weight = Hardware("cpu", (REFERENCE_CPU,), (0,), Interconnect("memory", 1.0)).times(graph)[0]
     owner = np.full(graph.n, -1)
     for j, node in enumerate(nodes):
-        stack = [tensor for tensor in node.output if tensor in whole.maker]
+        stack = [tensor for tensor in node.output if tensor in opened.maker]
         while stack:
-            i = whole.maker.get(stack.pop())
-            v = None if i is None else whole.operation[i]
+            i = opened.maker.get(stack.pop())
+            v = None if i is None else opened.operation[i]
             if i is None or v is None or owner[v] >= 0:
                 continue
             owner[v] = j
-            stack += [tensor for tensor in whole.reads[i] if tensor not in available]
+            stack += [tensor for tensor in opened.reads[i] if tensor not in available]
     computes: list[list[int]] = [[] for _ in nodes]
     for v in np.flatnonzero(owner >= 0).tolist():
         computes[owner[v]].append(v)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.arguments import number, whole
 from partition.errors import InvalidInput, StageFailed
 from partition.pipeline import channel
 from partition.pipeline.layout import Layout, lay_out
@@ -83,10 +84,10 @@ def run(
     StageFailed : a stage could not load or run its part, was killed, ran out of memory or hangs; it is named.
     KeyboardInterrupt : as usual; all processes are gone by then.
     """
-    if isinstance(inputs, bool) or not isinstance(inputs, int) or inputs < 4:
-        raise InvalidInput(f"inputs is {inputs!r}; give a whole number from 4")
-    if not (isinstance(patience, int | float) and patience > 0):
-        raise InvalidInput(f"the patience is {patience!r}; give seconds greater than 0")
+    whole("inputs", inputs, least=4)
+    whole("record", record)
+    whole("seed", seed)
+    number("the patience", patience, "seconds", above=0.0)
     path = Path(folder)
     manifest = Manifest.read(path)
     layout = lay_out(manifest, buffers=buffers, cores=cores)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from partition.errors import InvalidInput
+from partition.extras import require
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.readers.measured import with_times
@@ -39,10 +39,9 @@ def _from_networkx(digraph: object, **options: Any) -> Graph:
 
 def _from_torch(program: Any, **options: Any) -> Graph:
     """Convert a program of ``torch.export``; see :func:`partition.readers.torch.reader.from_torch`."""
-    try:
-        from partition.readers.torch.reader import from_torch
-    except ImportError as error:
-        raise InvalidInput("reading PyTorch programs needs torch; pip install 'mcm-partition[torch]'") from error
+    require("reading PyTorch programs", "torch")
+    from partition.readers.torch.reader import from_torch
+
     return from_torch(program, **options)
 
 

@@ -1,4 +1,4 @@
-"""The figures of the page as matplotlib axes, for notebooks and papers (``pip install 'mcm-partition[plot]'``)."""
+"""The figures of the page as matplotlib axes, for notebooks and papers (they need matplotlib)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.errors import InvalidInput
+from partition.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,10 +80,9 @@ def convergence(result: Result, ax: Axes | None = None) -> Axes:
 def _axes(ax: Axes | None) -> Axes:
     if ax is not None:
         return ax
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError:
-        raise InvalidInput("pictures need matplotlib; pip install 'mcm-partition[plot]'") from None
+    require("drawing pictures", "plot")
+    from matplotlib import pyplot as plt
+
     return plt.subplots(layout="constrained")[1]
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from partition.arguments import whole
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
+from partition.extras import require
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -47,14 +49,13 @@ def simulate(
     InvalidInput : simpy is not installed, or a number does not make sense.
     InvalidAssignment : a tensor cannot be routed.
     """
-    try:
-        import simpy
-    except ImportError as error:
-        raise InvalidInput("simulating needs simpy; pip install 'mcm-partition[simulate]'") from error
-    if isinstance(inputs, bool) or not isinstance(inputs, int) or inputs < 4:
-        raise InvalidInput(f"inputs is {inputs!r}; give a whole number from 4")
-    if not (buffers == math.inf or (buffers == int(buffers) and buffers >= 1)):
-        raise InvalidInput(f"buffers is {buffers!r}; give a whole number from 1, or inf")
+    require("simulating", "simulate")
+    import simpy
+
+    whole("inputs", inputs, least=4)
+    whole("record", record)
+    if buffers != math.inf:
+        whole("buffers", int(buffers) if isinstance(buffers, float) and buffers.is_integer() else buffers, least=1)
     return _Package(simpy, graph, hardware, placement, inputs, buffers, record).run()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
+from partition.arguments import whole
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.problem.hardware_files import load_hardware
 from partition.readers.load import load_model
@@ -58,8 +59,8 @@ def bench(
     InvalidInput : a model or package cannot be read, or a limit makes no sense; before anything is solved.
     """
     validate_limits(time_limit, 0.0)
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise InvalidInput(f"jobs is {jobs!r}; give a whole number from 1 up")
+    whole("jobs", jobs, least=1)
+    whole("seed", seed)
     if not models or not packages:
         raise InvalidInput("there is nothing to run: name at least one model and one package")
     for name in models:

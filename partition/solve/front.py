@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from milp.confirm import confirmed, solver_name
+from partition.arguments import number
 from partition.errors import InvalidAssignment, InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -143,9 +144,9 @@ def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result
 def validate_limits(time_limit: float | None, gap: float, work_limit: float | None = None) -> None:
     """Raise InvalidInput unless there is some time or work and the gap is from [0, 1)."""
     for limit, what, unit in ((time_limit, "time", "seconds"), (work_limit, "work", "units")):
-        if limit is not None and (not isinstance(limit, int | float) or not limit > 0):
-            raise InvalidInput(f"the {what} limit is {limit!r}; give a number of {unit} greater than 0")
-    if not isinstance(gap, int | float) or not (math.isfinite(gap) and 0 <= gap < 1):
+        if limit is not None and limit != math.inf:
+            number(f"the {what} limit", limit, unit, above=0.0)
+    if number("the gap", gap) >= 1.0:
         raise InvalidInput(f"the gap is {gap!r}; give a number from 0 up to, but not including, 1")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from partition.errors import InvalidInput
+from partition.arguments import number, whole
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -30,6 +30,7 @@ class Question:
 
     def check(self) -> None:
         """Raise InvalidInput for what could not be asked."""
+        whole("seed", self.seed)
         _ = self.period_limit
         adviser(self.policy, self.seed)
 
@@ -52,7 +53,4 @@ class Question:
 def _period_limit(throughput: float | None) -> float:
     if throughput is None:
         return math.inf
-    number = isinstance(throughput, int | float) and not isinstance(throughput, bool)
-    if not number or not (math.isfinite(throughput) and throughput > 0):
-        raise InvalidInput(f"the throughput is {throughput!r}; give a number of inputs per time unit greater than 0")
-    return 1.0 / throughput
+    return 1.0 / number("the throughput", throughput, "inputs per time unit", above=0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.arguments import whole
 from partition.errors import InvalidInput
 
 MOST_DRAWN = 2**28
@@ -36,7 +37,7 @@ def random_inputs(session: Any, dims: Mapping[str, int], seed: int) -> dict[str,
     ------
     InvalidInput : no values can be drawn for an input: strings, sequences, an extent without a value, too many.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole("seed", seed))
     feeds: dict[str, Any] = {}
     for value in session.get_inputs():
         told = _element(value.type)

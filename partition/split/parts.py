@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
+from partition.extras import require
 from partition.problem.placement import Placement
 from partition.results.result import Result
 from partition.split.flows import Flows
@@ -51,12 +52,9 @@ def split_model(
         circle.
     InvalidModelFile : the model cannot be read or cut, or onnx is not installed.
     """
-    try:
-        from partition.split.source import open_whole
-    except ImportError as error:
-        raise InvalidModelFile(
-            "splitting ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"
-        ) from error
+    require("splitting ONNX models", "onnx")
+    from partition.split.source import open_whole
+
     target = Path(folder)
     _check_free(target, force)
     whole = open_whole(model, dims)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partition.errors import InvalidInput, InvalidModelFile
+from partition.extras import require
 from partition.readers.onnx.walk import reads
 from partition.split.inputs import checked_inputs, random_inputs
 
@@ -38,10 +39,9 @@ def open_session(model: Path | bytes, optimised: bool = False, profile: str | No
     InvalidInput : onnxruntime is not installed.
     InvalidModelFile : it cannot load the model; its reason names the operator.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise InvalidInput("running models needs onnxruntime; pip install 'mcm-partition[run]'") from error
+    require("running models", "run")
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -56,11 +56,14 @@ def test_fine_tuning_starts_from_a_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("compare", "resnet50", "--hw", "ring4", "--samples", 0), "0 samples"),
+        (("compare", "resnet50", "--hw", "ring4", "--samples", 0), "samples is 0; give a whole number from 1"),
         (("compare", "resnet50", "--hw", "ring4", "--methods", "magic"), "unknown method 'magic'"),
         (("compare", "resnet50", "--hw", "ring4", "--policy", "/none.npz"), "there is no policy file"),
         (("compare", "nothing", "--hw", "ring4"), "nothing"),
-        (("train", "resnet50", "--hw", "ring4", "--iterations", 0, "-o", "/tmp/x.npz"), "0 iterations"),
+        (
+            ("train", "resnet50", "--hw", "ring4", "--iterations", 0, "-o", "/tmp/x.npz"),
+            "iterations is 0",
+        ),
         (("train", "no-such-model", "--hw", "ring4", "-o", "/tmp/x.npz"), "no model left"),
         (("train", "resnet50", "--hw", "ring4", "--start", "/none.npz", "-o", "/tmp/x.npz"), "there is no policy file"),
         (("solve", "resnet50", "--hw", "ring4", "--policy", "/none.npz"), "there is no policy file"),

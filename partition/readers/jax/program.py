@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from partition.errors import InvalidInput, InvalidModelFile
+from partition.extras import require
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
@@ -40,10 +41,9 @@ def from_jax(
         step whose results cannot be told apart.
     InvalidInput : ``weights`` names an argument that is not there, or jax is not installed.
     """
-    try:
-        import jax
-    except ImportError as error:
-        raise InvalidInput("reading JAX functions needs jax; pip install 'mcm-partition[jax]'") from error
+    require("reading JAX functions", "jax")
+    import jax
+
     held = {weights} if isinstance(weights, int) else set(weights)
     if not held <= set(range(len(args))):
         raise InvalidInput(f"weights names argument {max(held)}, but there are {len(args)} arguments, counted from 0")

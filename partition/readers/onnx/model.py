@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partition.errors import DoubtfulModel, InvalidInput, InvalidModelFile
+from partition.extras import require
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.text import printable
@@ -42,15 +43,12 @@ def read_onnx(
     -----
     DoubtfulModel : shapes that the file declares contradict those of its inputs, which are believed.
     """
-    try:
-        from partition.readers.onnx import dims as onnx_dims
-        from partition.readers.onnx import file as onnx_file
-        from partition.readers.onnx import nodes as onnx_nodes
-        from partition.readers.onnx import shapes as onnx_shapes
-    except ImportError as error:
-        raise InvalidModelFile(
-            "reading ONNX models needs the onnx package; install it with pip install 'mcm-partition[onnx]'"
-        ) from error
+    require("reading ONNX models", "onnx")
+    from partition.readers.onnx import dims as onnx_dims
+    from partition.readers.onnx import file as onnx_file
+    from partition.readers.onnx import nodes as onnx_nodes
+    from partition.readers.onnx import shapes as onnx_shapes
+
     try:
         model = onnx_file.open_model(source)
         onnx_dims.bind_dimensions(model.graph, dims or {})

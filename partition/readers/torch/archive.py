@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import InvalidModelFile
+from partition.extras import require
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -27,10 +28,9 @@ def load_program(path: Path) -> ExportedProgram:
     InvalidModelFile : the file holds something else (said what), or this version of torch cannot load it.
     """
     _refuse_other_archives(path)
-    try:
-        import torch
-    except ImportError as error:
-        raise InvalidInput(f"reading {str(path)!r} needs torch; pip install 'mcm-partition[torch]'") from error
+    require(f"reading {str(path)!r}", "torch")
+    import torch
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its serializer

@@ -1,0 +1,182 @@
+"""What a newcomer tries in the first hour: odd numbers, files in the way, libraries that are missing."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from instances import long_skip
+
+from partition import InvalidInput, load_hardware, partition
+from partition.arguments import number, whole
+from partition.commands.main import main
+from partition.extras import EXTRAS, require
+
+ROOT = Path(__file__).parent.parent
+
+
+def refused(*words: object) -> str:
+    """The sentence with which a command ends that cannot be obeyed."""
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 2, (done.output, done.exception)
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.lower().startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    return errors[0]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "small.json"
+    long_skip(5).to_json(str(path))
+    return str(path)
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+SOLVE = ("solve", "{model}", "--hw", "ring3")
+TRAIN = ("train", "{model}", "--hw", "ring3", "-o", "{folder}/p.npz", "--iterations", "1")
+COMPARE = ("compare", "{model}", "--hw", "ring3", "--time-limit", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((*SOLVE, "--seed", "-1"), "seed is -1"),
+        ((*SOLVE, "--time-limit", "-1"), "the time limit is -1.0"),
+        ((*SOLVE, "--time-limit", "nan"), "the time limit is nan"),
+        ((*SOLVE, "--work-limit", "0"), "the work limit is 0.0"),
+        ((*SOLVE, "--gap", "1"), "the gap is 1.0"),
+        ((*SOLVE, "--workers", "0"), "workers is 0"),
+        ((*SOLVE, "--throughput", "-5"), "the throughput is -5.0"),
+        (("bound", "{model}", "--hw", "ring3", "--seed", "-1"), "seed is -1"),
+        (("bench", "{model}", "--hw", "ring3", "--seed", "-1"), "seed is -1"),
+        (("bench", "{model}", "--hw", "ring3", "--jobs", "0"), "jobs is 0"),
+        ((*TRAIN, "--rollouts", "0"), "rollouts is 0"),
+        ((*TRAIN, "--graphs", "0"), "graphs is 0"),
+        ((*TRAIN, "--every", "0"), "every is 0"),
+        ((*TRAIN, "--rounds", "-2"), "rounds is -2"),
+        ((*TRAIN, "--rate", "-1"), "rate is -1.0"),
+        ((*TRAIN, "--rate", "inf"), "rate is inf"),
+        ((*TRAIN, "--seed", "-1"), "seed is -1"),
+        ((*TRAIN, "--jobs", "0"), "jobs is 0"),
+        ((*COMPARE, "--jobs", "0"), "jobs is 0"),
+        ((*COMPARE, "--seeds", "0"), "the number of seeds is 0"),
+        ((*COMPARE, "--samples", "-3"), "samples is -3"),
+        (("compare", "{model}", "--hw", "ring3", "--time-limit", "-1"), "the time limit is -1.0"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(words: tuple[str, ...], told: str, model: str, tmp_path: Path) -> None:
+    assert told in refused(*(word.format(model=model, folder=tmp_path) for word in words))
+
+
+@pytest.mark.parametrize("option", ["--record", "--inputs", "--buffers"])
+def test_a_simulation_refuses_negative_numbers(option: str, model: str, tmp_path: Path) -> None:
+    pytest.importorskip("simpy")
+    answer = str(tmp_path / "answer.json")
+    assert CliRunner().invoke(main, ["solve", model, "--hw", "ring3", "-q", "-o", answer]).exit_code == 0
+    trace = str(tmp_path / "trace.json")
+    words = ("simulate", model, answer, "--hw", "ring3", "--trace", trace, option, -1)
+    assert f"{option[2:]} is -1" in refused(*words)
+
+
+@pytest.mark.parametrize(
+    "given", [{"seed": -1}, {"seed": 1.5}, {"seed": True}, {"seed": "1"}, {"gap": True}, {"time_limit": "60"}]
+)
+def test_the_library_refuses_the_same_numbers(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=rf"{next(iter(given)).replace('_', ' ')} is .*; give a"):
+        partition(long_skip(5), load_hardware("ring3"), **given)
+
+
+def test_the_validators_say_name_value_and_range() -> None:
+    assert whole("jobs", 3, least=1) == 3 and number("rate", 0.5, above=0.0) == 0.5
+    with pytest.raises(InvalidInput, match="jobs is 9; give a whole number from 1 to 8"):
+        whole("jobs", 9, least=1, most=8)
+    with pytest.raises(InvalidInput, match="rate is inf; give a number of seconds greater than 0"):
+        number("rate", math.inf, "seconds", above=0.0)
+
+
+# --- files in the way ---------------------------------------------------------------------------------------------
+
+
+def test_an_output_that_is_an_input_is_refused_and_stays_as_it_was(model: str, tmp_path: Path) -> None:
+    before = Path(model).read_bytes()
+    link = tmp_path / "link.json"
+    link.symlink_to(model)
+    hard = tmp_path / "hard.json"
+    hard.hardlink_to(model)
+    for name in (model, link, hard, tmp_path / "." / "small.json"):
+        for option in ("-o", "--report"):
+            assert "would be lost" in refused(*(*SOLVE[:1], model, *SOLVE[2:]), option, name)
+    assert Path(model).read_bytes() == before
+
+
+def test_two_outputs_that_are_one_file_are_refused(model: str, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    told = refused("solve", model, "--hw", "ring3", "-o", both, "--report", both)
+    assert "--output" in told and "--report" in told and not both.exists()
+    assert CliRunner().invoke(
+        main, ["solve", model, "--hw", "ring3", "-q", "-o", "/dev/null", "--report", "/dev/null"]
+    ).exit_code == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--warm-start", "--times", "--policy"])
+def test_no_file_that_solve_reads_is_overwritten(option: str, model: str, tmp_path: Path) -> None:
+    read = tmp_path / "read"
+    read.write_text("{}")
+    assert f"{option} '{read}'" in refused("solve", model, "--hw", "ring3", option, read, "-o", read)
+    assert read.read_text() == "{}"
+
+
+def test_the_package_is_not_overwritten_by_the_answer(model: str, tmp_path: Path) -> None:
+    package = tmp_path / "package.toml"
+    package.write_text(CliRunner().invoke(main, ["hardware", "ring3"]).stdout)
+    for hw in (package, f"{package}:transfers=serial"):
+        assert "--hw" in refused("solve", model, "--hw", hw, "-o", package)
+    assert tomllib.loads(package.read_text())
+
+
+def test_other_commands_keep_their_inputs_too(model: str, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.json"
+    answer.write_text("{}")
+    lp = tmp_path / "model.lp"
+    shutil.copy(model, lp)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    inside = parts / "model.json"
+    shutil.copy(model, inside)
+    for words in (
+        ("simulate", model, answer, "--hw", "ring3", "--trace", answer),
+        ("export", lp, "--hw", "ring3", "-o", lp),
+        ("train", model, "--hw", "ring3", "-o", model),
+        ("train", model, "--hw", "ring3", "-o", tmp_path / "p.npz", "--checkpoint", tmp_path / "p.npz"),
+        ("compare", model, "--hw", "ring3", "-o", model),
+        ("split", inside, answer, "-o", parts, "--force"),
+    ):
+        assert "would be lost" in refused(*words)
+    assert answer.read_text() == "{}" and inside.read_bytes() == Path(model).read_bytes() == lp.read_bytes()
+
+
+# --- libraries that are missing -----------------------------------------------------------------------------------
+
+
+def test_the_line_that_installs_names_what_every_index_has() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, requirements in EXTRAS.items():
+        assert set(requirements) == set(declared[extra])
+
+
+def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("simpy", "matplotlib"):
+        monkeypatch.setitem(sys.modules, library, None)
+    told = refused("simulate", "resnet50", "answer.json", "--hw", "ring4", "--plot", "gantt.png")
+    assert "simpy and matplotlib" in told and told.endswith("pip install 'simpy>=4.1' 'matplotlib>=3.8'")
+    with pytest.raises(InvalidInput, match=r"reading needs simpy; run: pip install 'simpy>=4\.1'"):
+        require("reading", "simulate")
+    require("reading")
