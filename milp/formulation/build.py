@@ -89,10 +89,7 @@ def build(
     InvalidInput
         The instance has features that there are no rows for.
     """
-    refused = instance.features - SCOPE.covers
-    if refused:
-        names = ", ".join(sorted(feature.value for feature in refused))
-        raise InvalidInput(f"the model has no rows for {names}; take a package with topology crossbar, say")
+    _refuse_what_has_no_rows(instance)
     if choices is None:
         choices = Choices.for_goals(instance, {goal, *(caps or {})})
     model = Model(instance.graph.name)
@@ -114,3 +111,10 @@ def build(
         chip_graph.no_skipping(model, cols)
     objective(model, cols, goal, caps or {}, tau, crossings, busy)
     return model
+
+
+def _refuse_what_has_no_rows(instance: Instance) -> None:
+    refused = instance.features - SCOPE.covers
+    if refused:
+        names = ", ".join(sorted(feature.value for feature in refused))
+        raise InvalidInput(f"the model has no rows for {names}; take a package with topology crossbar, say")
