@@ -74,10 +74,12 @@ def checkout(commit: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
 
 
-def in_commit(tree: Path, script: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """A script of this directory at work on the library of another."""
+def in_commit(tree: Path, script: Path, *arguments: str, silent: bool = False) -> subprocess.Popen[bytes]:
+    """A script at work on the library of a directory."""
     path = os.pathsep.join([str(tree), str(tree / "tests"), str(ROOT / "tests"), str(ROOT / "benchmarks")])
-    return subprocess.Popen([sys.executable, str(script), *arguments], cwd=tree, env={**os.environ, "PYTHONPATH": path})
+    environment = {**os.environ, "PYTHONPATH": path}
+    output = subprocess.DEVNULL if silent else None
+    return subprocess.Popen([sys.executable, str(script), *arguments], cwd=tree, env=environment, stdout=output)
 
 
 # --- the models ---------------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ def process(old: str, new: str, pairs: int, arguments: tuple[str, ...]) -> None:
         for _ in range(pairs):
             for name, tree in (("old", one), ("new", two)):
                 begun = time.perf_counter()
-                child = in_commit(tree, tree / "cli.py", *arguments, "--quiet")
+                child = in_commit(tree, tree / "cli.py", *arguments, "--quiet", silent=True)
                 _, status, usage = os.wait4(child.pid, 0)
                 child.returncode = status
                 if status:
