@@ -1,8 +1,4 @@
-"""How long it takes until HiGHS can begin with a model, so that none is built that leaves no time to be solved.
-
-Writing a model and its matrix takes 1e-7 to 3e-7 seconds a nonzero (benchmarks/building.py). HiGHS takes longer to load
-and presolve it, 1e-6 (``WORK_PER_NONZERO``). The estimates below count both.
-"""
+"""How long it takes until HiGHS can begin with a model, so that none is built that leaves no time to be solved."""
 
 from __future__ import annotations
 
@@ -12,23 +8,47 @@ from milp.windows.windows import Windows
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
-SECONDS = 1.2e-5, 4e-5
-"""Seconds per binary of a model, with links alone (about 10 nonzeros) and with receives (30)."""
+SECONDS = 1.5e-6
+"""Seconds per nonzero: 1e-7 to 3e-7 to write the model and its matrix (benchmarks/building.py), the rest for HiGHS to
+load and presolve it (``WORK_PER_NONZERO``)."""
 
-SECONDS_OF_TRIANGLE = 6e-6
-"""Seconds per row of the triangle rule (5 nonzeros)."""
+CROSSING_ROW, TRIANGLE_ROW = 5, 6
+"""Nonzeros of a row for a tensor that may go round a ring, and of one of the triangle rule."""
 
-SHARE = 0.4
-"""Largest share of the time left that may pass until HiGHS can begin."""
+SHARE = 0.2
+"""Largest share of the time left that may pass until HiGHS can begin, which heeds no limit before that."""
 
 
 def leaves_time(instance: Instance, windows: Windows, stop: Stop, *, triangle: bool) -> bool:
     """Whether the model over these windows, with or without the triangle rule, can be built and still be solved."""
-    heavy = triangle or instance.hardware.serial or not instance.hardware.links
-    seconds = windows.free * SECONDS[int(heavy)]
+    return SECONDS * nonzeros(instance, windows, triangle=triangle) <= SHARE * stop.remaining
+
+
+def nonzeros(instance: Instance, windows: Windows, *, triangle: bool) -> float:
+    """About as many nonzeros as the model has, within a factor of two where it is large.
+
+    Every ``y`` stands in rows of its own and in a load. Where producer and reader of a tensor can be apart, there are
+    rows of edges and of ends, and where receives matter, a row for every chip of either.
+    """
+    if not instance.tensors:
+        return 4.0 * windows.free
+    hardware = instance.hardware
+    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+    source, reader = instance.source[tensor], instance.readers
+    apart = np.maximum(windows.hi[source] - windows.lo[reader], 0).sum()
+    found = 4.0 * windows.free + 4.0 * float(apart)
+    if triangle or hardware.serial or not hardware.links or not instance.forward_only:
+        width = np.maximum(windows.hi - windows.lo + 1, 0)
+        moves = (width[source] > 1) | (width[reader] > 1) | (windows.lo[source] != windows.lo[reader])
+        found += 6.0 * float((width[source] + width[reader])[moves].sum())
+        if not instance.forward_only:
+            starts = instance.reader_ptr[:-1]
+            last, first = (each[reader] for each in (windows.hi, windows.lo))
+            chips = np.maximum.reduceat(last, starts) - np.minimum.reduceat(first, starts) + 1
+            found += CROSSING_ROW * hardware.links * float(chips[np.logical_or.reduceat(moves, starts)].sum())
     if triangle:
-        seconds += SECONDS_OF_TRIANGLE * triangle_rows(instance, windows)
-    return seconds <= SHARE * stop.remaining
+        found += TRIANGLE_ROW * triangle_rows(instance, windows)
+    return found
 
 
 def triangle_rows(instance: Instance, windows: Windows) -> float:
