@@ -32,11 +32,17 @@ from milp.ideals.forced_relays import forced_relays
 from milp.ideals.leaving_out import transfers
 from milp.ideals.program import best_chain
 from milp.ideals.stretches import Stretches
+from milp.search.downsets.layers import Pass
+from milp.search.downsets.line import Line
+from milp.search.downsets.phase import applies, tasks_of
+from milp.search.downsets.prices import prices
+from milp.search.downsets.threshold import Threshold
 from milp.search.goals import pursue
 from milp.search.period import _trivial_bound
 from milp.search.stage_positions import arrange
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
+from milp.state.attainable import grid_of
 from milp.windows.tightening import Tightening
 from milp.windows.windows import WindowRules, Windows
 from partition import Graph, Hardware, InvalidInput, Placement, RefutedBound, partition
@@ -399,6 +405,44 @@ def ask_stages(case: Case, truth: Truth) -> int:
     return 1
 
 
+def ask_downsets(case: Case, truth: Truth) -> int:
+    """Neither end of the line calls the loads of the placement impossible, in its order of kinds or in any."""
+    inst, homes = truth.instance, truth.homes
+    if not applies(inst):
+        return 0
+    grid = grid_of(case.graph, truth.hardware)
+    tasks, tick = tasks_of(inst, grid)
+    kind = inst.hardware.kind_array()
+    load = int(truth.period * NEXT / tick)
+    if (homes >= 0).all():
+        loads = np.zeros(inst.chips, np.int64)
+        np.add.at(loads, homes, tasks.ticks[kind[homes], np.arange(tasks.count)])
+        load = int(loads.max())
+    if not load:
+        return 0
+    ordered = tasks.without_symmetry()
+    asked = 0
+    for (end, kinds), free in itertools.product(((ordered, kind), (ordered.reversed(), kind[::-1])), (False, True)):
+        line = Line(kinds, free)
+        chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
+        for width in (1, 1_000):
+            verdict = Pass(Threshold(end, line, load, chosen)).decide(width, Stop())
+            assert verdict.possible is not False, f"down-sets say impossible, free={free}"
+            asked += 1
+    return asked
+
+
+def ask_values(case: Case, truth: Truth) -> int:
+    """No bound below the period is rounded up past it."""
+    grid = grid_of(case.graph, truth.hardware)
+    if grid is None or not truth.period:
+        return 0
+    for share in (1 - 1e-9, 1 - 1e-5, 0.99, 0.6):
+        at_most(grid.up(truth.period * share), truth.period, 1e-12, f"rounded up from {share}")
+    assert grid.below(truth.period) < truth.period
+    return 1
+
+
 PER_TRUTH: dict[str, Callable[[Case, Truth], int]] = {
     "trivial bounds": ask_trivial,
     "feasibility": ask_feasibility,
@@ -413,6 +457,8 @@ PER_TRUTH: dict[str, Callable[[Case, Truth], int]] = {
     "frontiers": ask_frontiers,
     "capacity": ask_capacity,
     "crowds": ask_crowds,
+    "down-sets": ask_downsets,
+    "values that can occur": ask_values,
     "formulation": ask_formulation,
     "thresholds": ask_thresholds,
     "memory cuts": ask_memory_cuts,

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from partition.arrays import FloatArray, IntArray
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
@@ -27,6 +28,21 @@ SUMS_WORK = 2 * 10**9
 
 EXACT = 4e-16
 """Relative rounding error of a decimal figure in floating point, twice over."""
+
+
+SCOPE = Scope(
+    engine="values that can occur",
+    claims="no period lies between a bound and what it is rounded up to",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING TRIANGLE "
+        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS "
+        "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={**PERIOD_ALONE},
+)
+"""Every load is a sum of times of operations, each once, and of transfer times, each once (twice where a chip's
+transfers add to its compute: received, and sent on)."""
 
 
 @dataclass(frozen=True, eq=False)

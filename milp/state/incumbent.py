@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
-from milp.state.attainable import grid_of
+from milp.state.attainable import SCOPE, grid_of
 from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
@@ -56,7 +56,7 @@ class Incumbent:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.hardware = hardware or instance.hardware
         self.model = CostModel(instance.graph, self.hardware)
-        self.grid = grid_of(instance.graph, self.hardware)
+        self.grid = grid_of(instance.graph, self.hardware) if SCOPE.admits(instance.features) else None
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.cost: Cost | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from milp.search.downsets.layers import Pass, Verdict
 from milp.search.downsets.line import Line
+from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
 from partition.arrays import IntArray
@@ -47,10 +48,11 @@ class LineSearch:
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
+        chosen = None if self.line.alike else prices(self.tasks.ticks[: len(self.line.total)], self.line.total)
         forwards = self.tasks.without_symmetry()
         self._ends = [
-            _End(forwards, self.line, backwards=False),
-            _End(forwards.reversed(), self.line.reversed(), backwards=True),
+            _End(forwards, self.line, chosen, backwards=False),
+            _End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
         ]
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
@@ -117,7 +119,8 @@ class _End:
 
     tasks: Tasks
     line: Line
+    prices: IntArray | None
     backwards: bool
 
     def decide(self, load: int, width: int, stop: Stop) -> Verdict:
-        return Pass(Threshold(self.tasks, self.line, load)).decide(width, stop)
+        return Pass(Threshold(self.tasks, self.line, load, self.prices)).decide(width, stop)

@@ -22,16 +22,19 @@ class Line:
     Attributes
     ----------
     kind : (Q,) the open kind of each mode known so far.
+    total : (K,) stations of each kind.
     left : (Q, K) stations of each kind that are still closed.
     position : (Q,) stations opened before this one.
+    alike : whether all stations are of one kind.
     ordered : whether the number of a mode is its position, so that a smaller one is as good as a larger one.
     """
 
     def __init__(self, kinds: IntArray, free: bool) -> None:
         self.stations, self._kinds, self._free = len(kinds), np.asarray(kinds), free
-        self.ordered = not free or len(np.unique(kinds)) == 1
+        self.alike = len(np.unique(kinds)) == 1
+        self.ordered = not free or self.alike
         count = int(kinds.max()) + 1
-        total = np.bincount(kinds, minlength=count)
+        self.total = total = np.bincount(kinds, minlength=count)
         self._known: dict[tuple[int, ...], int] = {}
         self._next: list[IntArray] = []
         if self.ordered:

@@ -17,9 +17,6 @@ TABLE_LIMIT = 1 << 20
 CANNOT = np.int64(1) << np.int64(43)
 """What a task needs in any measure that no kind left can run; more than all stations give."""
 
-SCALE = 1 << 10
-"""Multipliers of kinds are whole numbers up to this."""
-
 
 class DualFeasible:
     """Measures of a line of equal stations: dual feasible functions of the times.
@@ -78,21 +75,21 @@ def _functions(time: IntArray, stations: int, period: int) -> IntArray | None:
 
 
 class Weighted:
-    """Measures of a line of different stations: times, weighted by a multiplier for each kind.
+    """Measures of a line of different stations: times, weighted by a price for each kind.
 
-    With multipliers ``w``, the undone tasks need at least ``sum_j min_k w_k t_kj`` over the kinds that are open or
+    With prices ``w``, the undone tasks need at least ``sum_j min_k w_k t_kj`` over the kinds that are open or
     still closed, and the stations give ``w_k`` times their room.
 
     Parameters
     ----------
-    multipliers : (P, K) whole numbers, zero or more.
+    prices : (P, K) whole numbers, zero or more.
     """
 
     changes = True
 
-    def __init__(self, tasks: Tasks, line: Line, period: int, multipliers: IntArray) -> None:
-        self.tasks, self.line, self.period, self.multipliers = tasks, line, period, multipliers
-        self._need = np.zeros((0, len(multipliers), tasks.count), np.int64)
+    def __init__(self, tasks: Tasks, line: Line, period: int, prices: IntArray) -> None:
+        self.tasks, self.line, self.period, self.prices = tasks, line, period, prices
+        self._need = np.zeros((0, len(prices), tasks.count), np.int64)
 
     def _known(self) -> IntArray:
         """(Q, P, N) what each task needs in each mode known by now."""
@@ -103,7 +100,7 @@ class Weighted:
                 usable = line.left[mode] > 0
                 usable[line.kind[mode]] = True
                 times = np.minimum(self.tasks.ticks[: len(usable)][usable], NEVER >> 12)
-                fresh.append(np.minimum((self.multipliers[:, usable, None] * times[None]).min(axis=1), CANNOT))
+                fresh.append(np.minimum((self.prices[:, usable, None] * times[None]).min(axis=1), CANNOT))
             self._need = np.concatenate([self._need, np.stack(fresh)])
         return self._need
 
@@ -114,7 +111,7 @@ class Weighted:
     def total(self, modes: IntArray, undone: np.ndarray) -> IntArray:
         """(S, P) what the undone tasks, (S, N) bool, need; more than there can be where no kind can run one."""
         table = self._known()
-        found = np.zeros((len(modes), len(self.multipliers)), np.int64)
+        found = np.zeros((len(modes), len(self.prices)), np.int64)
         for mode in np.unique(modes).tolist():
             rows = modes == mode
             found[rows] = undone[rows].astype(np.float64) @ table[mode].T.astype(np.float64)
@@ -123,5 +120,5 @@ class Weighted:
     def room(self, modes: IntArray, room: IntArray) -> IntArray:
         """(S, P) what the open stations, with so much room, and those behind them can give."""
         line = self.line
-        behind = line.left[modes] @ self.multipliers.T * self.period
-        return np.asarray(behind + self.multipliers[:, line.kind[modes]].T * room[:, None])
+        behind = line.left[modes] @ self.prices.T * self.period
+        return np.asarray(behind + self.prices[:, line.kind[modes]].T * room[:, None])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from milp.search.downsets.engine import LineSearch
@@ -12,8 +10,8 @@ from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.state.attainable import Grid
 from milp.state.incumbent import Incumbent
 from partition.arrays import IntArray, sums
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
 from partition.stopping import Stop
 
 NODES_LIMIT = 1_000
@@ -31,32 +29,25 @@ SHARE = 0.6
 SAFE = 1e-12
 """Relative rounding error of a node's time in units of the instance, many times over."""
 
-KNOWN = {
-    Rules: {"acyclic", "no_skipping", "triangle", "memory", "replication", "relays", "dynamic_memory"},
-    Interconnect: {
-        "topology", "link_bandwidth", "link_latency_s", "transfers", "link_energy_j_per_byte", "rows", "columns",
-    },
-    Hardware: {"name", "kinds", "kind_of_chip", "interconnect", "rules", "time_unit", "kind_order", "positions"},
-    ChipKind: {
-        "name", "peak_flops", "sram_bytes", "sram_bandwidth", "op_overhead_s", "flop_energy_j",
-        "sram_energy_j_per_byte", "unsupported", "free_transfers",
-    },
-}  # fmt: skip
-"""All that a package can be made of when this was written; of a package with more, nothing is concluded."""
+SCOPE = Scope(
+    engine="down-sets",
+    claims="the line of chips, each with the times of its nodes alone, has no placement below a period",
+    covers=ABSORBED
+    | named(
+        "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING TRIANGLE "
+        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS "
+        "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+    ),
+    refuses={**PERIOD_ALONE},
+)
+"""The line keeps the order of the chips along ``Instance.edges``, the time of every node on the kind of its chip, and
+the kinds that cannot run it. It ignores transfers, links, memory, replicas, relays and the rules about the chip graph:
+all of these only add to loads, or exclude placements."""
 
 
-def covers(instance: Instance) -> bool:
-    """Whether what is impossible for the line is impossible for the instance.
-
-    The line keeps the order of the chips along ``instance.edges``, the time of every node on the kind of its chip, and
-    the kinds that cannot run it. It ignores transfers, links, replicas, relays, memory and the rules about the chip
-    graph: all of these only add to loads, or exclude placements. The positions of stages do not matter to it, and
-    colocation is contracted. The order of the kinds is the one given.
-    """
-    known = all({f.name for f in fields(kind)} == names for kind, names in KNOWN.items())
-    link = instance.hardware.interconnect
-    named = link.topology in {"chain", "ring", "bichain", "biring", "mesh", "crossbar", "memory"}
-    return known and named and link.transfers in {"overlapped", "serial"} and instance.nodes <= NODES_LIMIT
+def applies(instance: Instance) -> bool:
+    """Whether what is impossible for the line is impossible for the instance, and the line not too long."""
+    return SCOPE.admits(instance.features) and instance.nodes <= NODES_LIMIT
 
 
 def free_transfers(instance: Instance) -> bool:
@@ -67,7 +58,7 @@ def free_transfers(instance: Instance) -> bool:
 
 def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
-    if not (covers(instance) and free_transfers(instance)):
+    if not (applies(instance) and free_transfers(instance)):
         return
     incumbent.enter("down-sets")
     stop.charge(CLOSURE_WORK * instance.nodes**3)

@@ -17,21 +17,21 @@ class Threshold:
     ----------
     tasks, line : what is to be placed, and where.
     period : largest load of a station, in ticks, at least 1.
-    multipliers : (P, K) of the measures where stations differ, see :class:`Weighted`.
+    prices : (P, K) of the kinds, where stations differ; see :class:`Weighted`.
+
+    Attributes
+    ----------
     tails : (N,) ticks of work that must come after each task, at least; see :func:`tails`.
     """
 
-    def __init__(self, tasks: Tasks, line: Line, period: int, multipliers: IntArray | None = None) -> None:
+    def __init__(self, tasks: Tasks, line: Line, period: int, prices: IntArray | None = None) -> None:
         self.tasks, self.line, self.period = tasks, line, period
-        alike = line.ordered and len(np.unique(line.kind)) == 1
         self.measures: DualFeasible | Weighted
-        if alike:
+        if line.alike:
             self.measures = DualFeasible(tasks, line, period)
         else:
-            kinds = line.left.shape[1]
-            self.measures = Weighted(
-                tasks, line, period, np.ones((1, kinds), np.int64) if multipliers is None else multipliers
-            )
+            chosen = np.ones((1, len(line.total)), np.int64) if prices is None else prices
+            self.measures = Weighted(tasks, line, period, chosen)
         self._sorted = np.sort(tasks.ticks, axis=1)
         self._fitting = np.stack([_prefixes(np.argsort(row, kind="stable")) for row in tasks.ticks])
         self.tails = tails(tasks, period)
