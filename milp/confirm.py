@@ -88,6 +88,9 @@ def confirmed(graph: Graph, hardware: Hardware, result: Result, *, within: float
     solver, begun = solver_name(), stop.seconds
     bound = result.bound if result.placement is not None else within
     packages = orders(hardware)
+    if not packages:
+        said = Confirmation("unsettled", solver, None, "no order", 0.0, "the kinds can stand in too many orders")
+        return replace(result, confirmation=said)
     answers = []
     for i, package in enumerate(packages):
         part = stop.limited(stop.remaining / (len(packages) - i))

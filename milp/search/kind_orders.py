@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from milp.ideals.program import best_chain
+from milp.search.any_order import any_order
+from milp.search.downsets.engine import LineSearch
+from milp.search.downsets.phase import free_transfers
 from milp.search.period import EXACTNESS, complete_chain, search, slice_orders
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
-from partition.errors import InvalidHardware
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
@@ -36,7 +38,16 @@ SCOPE = Scope(
 
 
 ORDER_LIMIT = 300
-"""Most different orders of the kinds."""
+"""Most different orders of the kinds that are searched one by one."""
+
+ANY_ORDER_SHARE = 0.7
+"""Share of the time for the search of all orders by down-sets, where it is all there is or transfers are free."""
+
+BEST_ORDERS = 3
+"""Of more orders than can be listed, those that are searched one by one: the best found."""
+
+ONE_BY_ONE_SHARE = 0.6
+"""Share of the time left for these."""
 
 FIRST_PASS = 0.5
 """Share of the time for the first pass over all orders."""
@@ -49,12 +60,15 @@ class Outcome:
     Attributes
     ----------
     incumbents : one for each order. impossible : those proved to have no valid placement.
-    floor : a bound for all orders at once, in the hardware's time unit.
+    floor : a bound for all orders at once, in the hardware's time unit; infinite if no order has a valid placement.
+    listed : whether every order that matters is among them; otherwise those that a placement was found for, and the
+        given one.
     """
 
     incumbents: list[Incumbent]
     impossible: set[int] = field(default_factory=set)
     floor: float = 0.0
+    listed: bool = True
 
     @property
     def possible(self) -> list[Incumbent]:
@@ -64,7 +78,33 @@ class Outcome:
     @property
     def feasible(self) -> bool:
         """False if no order has a valid placement."""
-        return bool(self.possible)
+        return self.floor < float("inf") and (bool(self.possible) or not self.listed)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to find or to prove in any order."""
+        _share(self.incumbents)
+        if not self.feasible:
+            return True
+        if self.listed:
+            return all(incumbent.closed for incumbent in self.possible)
+        best = self.incumbent
+        if best.limit is not None and self.bound > best.limit:
+            return True
+        if best.limit_open or not best.known:
+            return False
+        return best.enough or best.period - self.bound <= best.gap_wanted * best.period
+
+    def raise_floor(self, period: float) -> None:
+        """No order has a shorter period than this, in the hardware's time unit; infinite if none has any."""
+        if period < float("inf"):
+            grid = self.incumbents[0].grid
+            safe = period * (1 - EXACTNESS)
+            period = safe if grid is None else grid.up(safe)
+        self.floor = max(self.floor, period)
+        if self.floor < float("inf"):
+            for incumbent in self.incumbents:
+                incumbent.prove(self.floor / incumbent.instance.unit, exact=True)
 
     @property
     def incumbent(self) -> Incumbent:
@@ -74,25 +114,17 @@ class Outcome:
     @property
     def bound(self) -> float:
         """Proved for all orders, in the hardware's time unit."""
-        least = min((inc.bound for inc in self.possible), default=float("inf"))
+        least = min((inc.bound for inc in self.possible), default=float("inf")) if self.listed else 0.0
         return min(max(self.floor, least), self.incumbent.period)
 
 
 def orders(hardware: Hardware) -> list[Hardware]:
-    """The package with its kinds in every order that matters, the given one first.
-
-    Raises
-    ------
-    InvalidHardware : there are more than ``ORDER_LIMIT``.
-    """
+    """The package with its kinds in every order that matters, the given one first; none if there are too many."""
     if hardware.kind_order == "fixed" or hardware.identical_chips:
         return [hardware]
     found = list(itertools.islice(_permutations(hardware.kind_of_chip), ORDER_LIMIT + 1))
     if len(found) > ORDER_LIMIT:
-        raise InvalidHardware(
-            f"the chips of {hardware.name!r} can stand in more than {ORDER_LIMIT} different orders; "
-            'give kind_order = "fixed" and the order of your package'
-        )
+        return []
     found.sort(key=lambda kinds: kinds != hardware.kind_of_chip)
     return [replace(hardware, kind_of_chip=kinds) for kinds in found]
 
@@ -130,20 +162,70 @@ def search_orders(
     watch : given the outcome before the search begins, to look at it from another thread.
     """
     packages = orders(hardware)
-    incumbents = [Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.elapsed, report, hw) for hw in packages]
-    for incumbent in incumbents:
+    listed = bool(packages)
+
+    def start(hw: Hardware) -> Incumbent:
+        incumbent = Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.elapsed, report, hw)
         incumbent.limit, incumbent.enough = limit, enough
-    outcome = Outcome(incumbents)
+        return incumbent
+
+    outcome = Outcome([start(hw) for hw in packages or [hardware]], listed=listed)
     if watch is not None:
         watch(outcome)
-    if len(packages) > 1:
+    together = None
+    if len(packages) != 1:
         with stop.surviving(lambda: "the search of all orders at once"):
-            outcome.floor = _all_orders_at_once(incumbents, stop, seed)
+            together = _by_downsets(outcome, start, stop)
+            if listed and not (outcome.settled or stop()):
+                outcome.raise_floor(_all_orders_at_once(outcome.incumbents, stop, seed))
+    if not outcome.settled:
+        part = stop if listed else stop.limited(ONE_BY_ONE_SHARE * stop.remaining)
+        _one_by_one(outcome, starts, part, seed, advice)
+    if together is not None and not (listed or outcome.settled):
+        with stop.surviving(lambda: "the search of all orders at once"):
+            together.cap(outcome.incumbent.period)
+            together.run(stop, lambda: outcome.settled)
+    _share(outcome.incumbents)
+    return outcome
+
+
+def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop: Stop) -> LineSearch | None:
+    """Search all orders at once by down-sets, where transfers are free or the orders too many for anything else."""
+    first = outcome.incumbents[0]
+    if outcome.listed and not free_transfers(first.instance):
+        return None
+    known = {incumbent.hardware.kind_of_chip: incumbent for incumbent in outcome.incumbents}
+
+    def of_kinds(kinds: tuple[int, ...]) -> Incumbent:
+        if kinds not in known:
+            known[kinds] = start(replace(first.hardware, kind_of_chip=kinds))
+            outcome.incumbents.append(known[kinds])
+        known[kinds].enter("down-sets of any order")
+        _share(outcome.incumbents)
+        return known[kinds]
+
+    search = any_order(first, of_kinds, outcome.raise_floor, stop)
+    if search is not None:
+        search.run(stop.limited(ANY_ORDER_SHARE * stop.remaining), lambda: outcome.settled)
+    return search
+
+
+def _one_by_one(
+    outcome: Outcome,
+    starts: list[Placement],
+    stop: Stop,
+    seed: int,
+    advice: Callable[[Instance], Advice] | None,
+) -> None:
+    """Search the orders that are known, each against the best period of all, twice."""
     ended: set[int] = set()  # orders whose limit lies too near to their best period to tell more
+    incumbents = outcome.incumbents
     for final in (False, True):
         waiting = [i for i, inc in enumerate(incumbents) if not (inc.closed and inc.known)]
         settled = outcome.impossible | ended
         waiting = sorted((i for i in waiting if i not in settled), key=lambda i: incumbents[i].period)
+        if not outcome.listed:
+            waiting = waiting[:BEST_ORDERS]
         for place, i in enumerate(waiting):
             incumbent = incumbents[i]
             with stop.surviving(lambda incumbent=incumbent: incumbent.phase):  # type: ignore[misc]
@@ -151,15 +233,13 @@ def search_orders(
                 incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True)
                 if incumbent.closed or stop():
                     continue
-                left = stop.remaining * (1.0 if final or len(packages) == 1 else FIRST_PASS)
+                left = stop.remaining * (1.0 if final or len(waiting) == 1 else FIRST_PASS)
                 part = stop.limited(left / (len(waiting) - place))
                 guide = None if advice is None else advice(incumbent.instance)
                 if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
                     outcome.impossible.add(i)
                 elif incumbent.limit_open and not part():
                     ended.add(i)
-    _share(incumbents)
-    return outcome
 
 
 def _share(incumbents: list[Incumbent]) -> None:

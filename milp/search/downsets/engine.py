@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,9 @@ from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
 from partition.arrays import IntArray
 from partition.stopping import Stop
+
+SAFE = 1e-12
+"""Relative rounding error of a time, many times over."""
 
 FIRST_WIDTH = 100
 """Down-sets in a layer at first."""
@@ -36,6 +40,8 @@ class LineSearch:
     high : a load, in ticks, known to be possible for the line.
     found : told of every better solution: (N,) station of each task, and (m,) kind of each station, -1 if empty.
     proved : told of every new ``low``.
+    width : down-sets in a layer at most, by now.
+    tick : what a tick is in the unit of those who ask.
     """
 
     tasks: Tasks
@@ -44,6 +50,8 @@ class LineSearch:
     high: int
     found: Callable[[IntArray, IntArray], None]
     proved: Callable[[int], None]
+    width: int = FIRST_WIDTH
+    tick: float = 1.0
     _ends: list[_End] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,13 +65,17 @@ class LineSearch:
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
-        width = FIRST_WIDTH
         while not self._over(stop, closed):
-            self._raise_low(width, stop, closed)
-            self._lower_high(width, stop, closed)
-            if width * self.tasks.words >= MOST_CELLS:
+            self._raise_low(self.width, stop, closed)
+            self._lower_high(self.width, stop, closed)
+            if self._over(stop, closed) or self.width * self.tasks.words >= MOST_CELLS:
                 return
-            width *= WIDER
+            self.width *= WIDER
+
+    def cap(self, period: float) -> None:
+        """A period, in the unit of those who ask, has been reached elsewhere."""
+        if period < math.inf:
+            self.high = max(self.low, min(self.high, int(period / self.tick * (1 + SAFE))))
 
     def _over(self, stop: Stop, closed: Callable[[], bool]) -> bool:
         return self.low >= self.high or closed() or stop()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
-from milp.search.downsets.engine import LineSearch
+from milp.search.downsets.engine import SAFE, LineSearch
 from milp.search.downsets.line import Line
 from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.state.attainable import Grid
@@ -25,9 +28,6 @@ RESOLUTION = 2.0**32
 
 SHARE = 0.6
 """Largest share of the time left for this phase."""
-
-SAFE = 1e-12
-"""Relative rounding error of a node's time in units of the instance, many times over."""
 
 SCOPE = Scope(
     engine="down-sets",
@@ -61,23 +61,49 @@ def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     if not (applies(instance) and free_transfers(instance)):
         return
     incumbent.enter("down-sets")
-    stop.charge(CLOSURE_WORK * instance.nodes**3)
-    tasks, tick = tasks_of(instance, incumbent.grid)
-    if (tasks.least >= NEVER).any():
-        return
-    line = Line(instance.hardware.kind_array(), free=False)
 
     def found(station: IntArray, kind: IntArray) -> None:
         incumbent.offer(instance.lift(station, [], []))
 
-    def proved(load: int) -> None:
-        incumbent.prove(load * tick / instance.unit, exact=True)
+    def proved(period: float) -> None:
+        incumbent.prove(period / instance.unit, exact=True)
 
-    low = max(-(-int(tasks.least.sum()) // line.stations), int(tasks.least.max()))
-    high = max(int(incumbent.upper * instance.unit / tick * (1 + SAFE)), low)
-    proved(low)
-    part = stop.limited(SHARE * stop.remaining)
-    LineSearch(tasks, line, low, high, found, proved).run(part, lambda: incumbent.closed)
+    line = Line(instance.hardware.kind_array(), free=False)
+    search = line_search(instance, line, incumbent.grid, incumbent.best, found, proved, stop)
+    search.run(stop.limited(SHARE * stop.remaining), lambda: incumbent.closed)
+
+
+def line_search(
+    instance: Instance,
+    line: Line,
+    grid: Grid | None,
+    best: float,
+    found: Callable[[IntArray, IntArray], None],
+    proved: Callable[[float], None],
+    stop: Stop,
+) -> LineSearch:
+    """The search for the least period of a line of chips, which it has not begun.
+
+    Parameters
+    ----------
+    best : the least period known, in the hardware's time unit; infinite if there is none.
+    found : told of the stations of the nodes and the kinds of the stations, see :class:`LineSearch`.
+    proved : told of bounds, in the hardware's time unit; infinity if some node can run nowhere.
+    """
+    stop.charge(CLOSURE_WORK * instance.nodes**3)
+    tasks, tick = tasks_of(instance, grid)
+    low = max(-(-int(np.minimum(tasks.least, NEVER >> 20).sum()) // line.stations), int(tasks.least.max()))
+    most = int(np.where(tasks.ticks < NEVER, tasks.ticks, 0).max(axis=0).sum()) + 1  # all of it on one chip
+    if low >= NEVER:
+        proved(math.inf)
+        low = most
+    else:
+        proved(low * tick)
+    search = LineSearch(
+        tasks, line, low, most, found, lambda load: proved(load * tick if load < most else math.inf), tick=tick
+    )
+    search.cap(best)
+    return search
 
 
 def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
