@@ -39,14 +39,19 @@ from instances import (
     random_tight_instance,
     random_training_instance,
 )
+from searching import solve_by, without
 
-import milp.search.period
+from milp.state.names import Doing
 from partition import Graph, Hardware, RefutedBound, partition
+from partition.scoring.goals import parse_goals
 
 TRIALS = 20_000
 """Partial placements beyond which an instance is too large for brute force."""
 
 GAP = 1e-4
+
+MILP_ALONE = without(Doing.SEEDS, Doing.FEW_IDEALS, Doing.IDEALS)
+"""The search without seeds and ideals."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Campaign:
     adversarial: bool
     goals: bool
     confirm: bool
+    milp_only: bool = False
 
     def draw(self, seed: int) -> tuple[Graph, Hardware, str, float | None]:
         """Graph, hardware, objective, required throughput."""
@@ -85,9 +91,13 @@ class Campaign:
             return None
         if throughput is not None and best:
             throughput /= best
-        result = partition(
-            graph, hardware, time_limit=60, objective=objective, throughput=throughput, confirm=self.confirm
-        )
+        if self.milp_only:
+            goals = tuple(parse_goals(objective, graph, hardware))
+            result = solve_by(MILP_ALONE, graph, hardware, time_limit=60, goals=goals, throughput=throughput)
+        else:
+            result = partition(
+                graph, hardware, time_limit=60, objective=objective, throughput=throughput, confirm=self.confirm
+            )
         answer = json.loads(result.to_json())
         checked.judge(graph, hardware, result, throughput=throughput)
         checked.agree(answer, best, throughput=throughput)
@@ -146,10 +156,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Compare and count."""
-    if milp_only:
-        milp.search.period._ideals = lambda *_, **__: None
-        milp.search.period.slice_orders = lambda *_, **__: None
-    campaign = Campaign(unit, adversarial, goals, confirm)
+    campaign = Campaign(unit, adversarial, goals, confirm, milp_only)
     counts: collections.Counter[str] = collections.Counter()
     skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed
     for seed in range(first_seed, first_seed + instances):

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from milp.formulation.build import build
-from milp.formulation.linear import ImpossibleRow
 from milp.search.kind_orders import orders
-from milp.solver.matrix import MatrixModel, compile_model
-from milp.solver.reading import placement_of
+from milp.solver.ask import rounds, write
+from milp.solver.matrix import MatrixModel
 from milp.state.incumbent import Incumbent
+from milp.tolerances import ROUNDING
 from milp.windows.windows import WindowRules, Windows
 from partition.arrays import FloatArray
 from partition.errors import RefutedBound
@@ -49,9 +48,6 @@ LARGEST = 2.0**62
 
 WHOLE_MODEL = 20_000
 """Most binaries for which all placements are looked at, without windows."""
-
-CONTRADICTION = 1e-9
-"""Relative amount by which a placement must be better than a bound to refute it."""
 
 POLL_SECONDS = 0.05
 
@@ -128,21 +124,20 @@ def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -
         if windows.empty:
             return _Answer(True, whole=False)
     incumbent = Incumbent(instance, 0.0, lambda: stop.seconds, None, package)
-    learned = -1
-    while learned < len(incumbent.cuts) and not stop():
-        learned = len(incumbent.cuts)
-        try:
-            model = compile_model(build(instance, windows, upper=threshold, cuts=incumbent.cuts.known))
-        except ImpossibleRow:
+    for _ in rounds(incumbent.cuts):
+        if stop():
+            break
+        written = write(instance, windows, upper=threshold, cuts=incumbent.cuts.known)
+        if written is None:
             return _Answer(True, whole=whole)
-        status, x = _satisfy(model, stop, seed)
+        status, x = _satisfy(written.model, stop, seed)
         if status == "infeasible":
             return _Answer(True, whole=whole)
         if x is None:
             return _Answer(False, reason="time was up", whole=whole)
-        incumbent.offer(placement_of(instance, windows, model, x))
+        incumbent.offer(written.placement(x))
         if incumbent.placement is not None:
-            if incumbent.period < bound * (1 - CONTRADICTION):
+            if incumbent.period < bound * (1 - ROUNDING):
                 return _Answer(False, placement=incumbent.placement, whole=whole)
             return _Answer(False, reason="the relaxation it was given has a placement, the problem not that one")
     return _Answer(False, reason="time was up" if stop() else "what it found breaks rules it cannot see", whole=whole)

@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.build import build
 from milp.formulation.choices import Choices
-from milp.formulation.linear import ImpossibleRow
-from milp.solver.highs import solve
-from milp.solver.matrix import MatrixModel, compile_model
-from milp.solver.reading import placement_of
+from milp.solver.ask import write
+from milp.solver.matrix import MatrixModel
 from milp.windows.windows import WindowRules
 from partition.arrays import FloatArray
 from partition.instance.instance import Instance
@@ -48,13 +45,13 @@ class NearestPlacement:
         # Gaps are not closed afterwards, which would move nodes; relays leave homes where they are.
         choices = replace(Choices.lossless(inst), no_skipping=inst.hardware.rules.no_skipping)
         upper = self.threshold if np.isfinite(self.threshold) else None
-        try:
-            model = compile_model(build(inst, windows, choices=choices, upper=upper), stop)
-        except ImpossibleRow:
+        written = write(inst, windows, stop=stop, choices=choices, upper=upper)
+        if written is None:
             return None
-        cost = np.where(model.family == "y", _cost_of_y(model, probabilities), 0.0)
-        outcome = solve(replace(model, cost=cost), time_limit=stop.remaining, stop=stop, seed=self.seed)
-        return None if outcome.x is None else placement_of(inst, windows, model, outcome.x)
+        model = written.model
+        likely = replace(model, cost=np.where(model.family == "y", _cost_of_y(model, probabilities), 0.0))
+        outcome = written.solve(part=likely, seconds=stop.remaining, stop=stop, seed=self.seed)
+        return None if outcome.x is None else written.placement(outcome.x)
 
 
 def _cost_of_y(model: MatrixModel, probabilities: FloatArray) -> FloatArray:

@@ -18,8 +18,9 @@ from exhaustive import brute_force
 from instances import answer_of, random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 from oracle import certify
 
-import milp.search.bisection
-import milp.search.period
+import milp.search.dynamic_programs
+import milp.search.first_placements
+import milp.solver.ask
 import milp.solver.highs
 import milp.state.incumbent
 from partition import Graph, Hardware, NoSolutionInTime, Progress, SearchFault, partition, stopping
@@ -139,10 +140,9 @@ HIGHS_FAULTS = (
 )  # fmt: skip
 
 DEEP = (
-    (milp.search.period, "slice_order"), (milp.search.period, "best_chain"),
-    (milp.search.period, "compile_model"), (milp.search.period, "build"),
-    (milp.search.bisection, "compile_model"), (milp.search.bisection, "build"),
-    (milp.search.period, "propagate"), (milp.state.incumbent, "check"),
+    (milp.search.first_placements, "slice_order"), (milp.search.dynamic_programs, "best_chain"),
+    (milp.solver.ask, "compile_model"), (milp.solver.ask, "build"),
+    (milp.search.dynamic_programs, "propagate"), (milp.state.incumbent, "check"),
     (milp.state.incumbent.CostModel, "evaluate_placement"),
 )  # fmt: skip
 """Functions that take much memory or are called everywhere."""

@@ -17,12 +17,14 @@ from checked import as_given
 from faults import KINDS, Countdown, InjectedError, clock_that_jumps, survives
 from instances import answer_of, chain_of, package
 from oracle import certify
+from searching import solve_by
 
-import milp.search.bisection
 import milp.search.period
 import milp.solver.highs
+from milp import budget
 from milp.formulation.linear import Linear
 from milp.formulation.model import Model
+from milp.search.first_placements import ANY_PLACEMENT
 from milp.solver.matrix import compile_model
 from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
 from partition.scoring.cost import Cost, CostModel
@@ -32,9 +34,10 @@ PHASES = (
     "work",
     "seeds",
     "separations",
-    "ideals",
+    "few ideals",
     "blocks",
     "milp",
+    "ideals",
     "stretches",
     "frontiers",
     "thresholds",
@@ -45,10 +48,9 @@ PHASES = (
 @pytest.fixture
 def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every phase is over soon, and none closes the gap."""
-    for module in (milp.search.period, milp.search.bisection):
-        monkeypatch.setattr(module, "FIRST_SLICE", 0.1)
-    for share in ("STRETCH_SHARE", "FRONTIER_SHARE"):
-        monkeypatch.setattr(milp.search.period, share, 0.01)
+    monkeypatch.setattr(budget, "FIRST_SLICE", 0.1)
+    for share in ("STRETCHES", "FRONTIERS"):
+        monkeypatch.setattr(budget, share, 0.01)
 
 
 def solve_hard(
@@ -95,7 +97,7 @@ def test_the_time_limit_may_pass_in_any_phase(phase: str) -> None:
 
 
 @pytest.mark.usefixtures("quick_slices")
-@pytest.mark.parametrize("phase", ["seeds", "ideals", "milp", "thresholds"])
+@pytest.mark.parametrize("phase", ["seeds", "few ideals", "ideals", "milp", "thresholds"])
 def test_memory_that_runs_out_ends_the_phase_alone(phase: str) -> None:
     def exhaust() -> None:
         raise MemoryError
@@ -175,7 +177,7 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
 
     monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
-    result = partition(graph, hardware, time_limit=2)
+    result = partition(graph, hardware, work_limit=2)
     certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and result.bound > 0 and any("HiGHS" in fault for fault in result.faults)
     assert "troubled" in str(result)
@@ -185,10 +187,8 @@ def test_no_answer_names_the_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     import highspy
 
     monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
-    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search.period, "_sample_any", lambda *_: None)
     with pytest.raises(NoSolutionInTime, match="a run of HiGHS failed"):
-        partition(chain_of([1, 1]), package(2), time_limit=0.5)
+        solve_by((ANY_PLACEMENT,), chain_of([1, 1]), package(2), time_limit=0.5)
 
 
 def cli(*arguments: str, **options: object) -> subprocess.Popen[str]:
@@ -278,9 +278,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_search(tmp_path:
 
 def test_an_error_of_the_library_has_its_exit_code_and_the_answer_is_printed() -> None:
     code = (
-        "import sys, cli, milp.search.period as s\n"
-        "def fail(*_): raise RuntimeError('mine')\n"
-        "s._ideals = fail; sys.argv[0] = 'cli.py'; cli.run()"
+        "import sys, cli, milp.search.dynamic_programs as s\n"
+        "def fail(*_, **__): raise RuntimeError('mine')\n"
+        "s.best_chain = fail; sys.argv[0] = 'cli.py'; cli.run()"
     )
     arguments = ["solve", "unet", "--hw", "ring8", "--json", "--quiet"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)

@@ -16,8 +16,9 @@ from truth import PER_CASE, PER_TRUTH, Tally, examine
 
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.best_path import Pairs, best_path
-from milp.search.period import _find_any
+from milp.search.first_placements import ANY_PLACEMENT
 from milp.state.incumbent import Incumbent
+from milp.state.run import Run
 from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Rules, partition
 from partition.instance.instance import contract
 from partition.instance.orders import diverse_orders
@@ -131,5 +132,5 @@ def test_a_first_placement_is_found_where_transfers_are_beyond_all_proportion_to
     hardware = package(3, topology="crossbar", bandwidth=1e-6, sram=4.0, acyclic=False)
     instance = contract(graph, hardware)
     incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-    assert _find_any(instance, incumbent, Stop(20))
-    assert incumbent.known
+    ANY_PLACEMENT.work(Run.begin(instance, incumbent, Stop(20)))
+    assert incumbent.known and not incumbent.impossible

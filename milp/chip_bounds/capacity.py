@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milp.formulation.build import build
 from milp.formulation.building_time import leaves_time
 from milp.formulation.choices import Choices
-from milp.formulation.linear import ImpossibleRow
+from milp.solver.ask import write
 from milp.solver.highs import solve
-from milp.solver.matrix import COVERED, MatrixModel, compile_model
-from milp.state.incumbent import BOUND_SAFETY
+from milp.solver.matrix import COVERED, MatrixModel
+from milp.tolerances import BOUND_SAFETY
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
@@ -165,10 +164,10 @@ class BlockCapacity:
             bare = Choices(no_skipping=False, triangle=False)
             if not leaves_time(inst, whole, stop, triangle=bare.triangle):
                 return None
-            try:
-                model = compile_model(build(inst, whole, choices=bare, upper=threshold, limited=(1,)), stop)
-            except ImpossibleRow:
+            written = write(inst, whole, stop=stop, choices=bare, upper=threshold, limited=(1,))
+            if written is None:
                 return None
+            model = written.model
             y = model.family == "y"
             cost = np.zeros(model.columns)
             sign = np.where(model.chip[y] == 1, -1.0, 1.0)

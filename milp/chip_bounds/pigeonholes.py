@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milp.chip_bounds.capacity import BlockCapacity, alone
+from milp.tolerances import ROUNDING, SAME_LOAD
 from partition.arrays import BoolArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -30,12 +31,6 @@ SCOPE = Scope(
 
 MOST_IN_CROWD = 100
 """Nodes on one chip up to which crowds are looked at; of more, the even share of the work is as good a bound."""
-
-ROUNDING = 1e-9
-"""Relative difference of two sums of times that are the same."""
-
-SAME = 2e-6
-"""Relative difference of two loads that HiGHS takes for the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +114,7 @@ class Shares:
 
         None where no further question can help.
         """
-        hopeful = self.found > bound * (1 + SAME)
+        hopeful = self.found > bound * (1 + SAME_LOAD)
         above = self.least > bound
         dear = self.dear(bound)
         if int((hopeful | above).sum()) < dear:

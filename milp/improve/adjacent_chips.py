@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.formulation.build import build
-from milp.formulation.linear import ImpossibleRow
-from milp.formulation.memory_cuts import MemoryCuts
+from milp import budget
 from milp.improve.restriction import restrict
-from milp.solver.highs import solve
-from milp.solver.matrix import compile_model
+from milp.solver.ask import write
 from milp.solver.reading import choices_of
-from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
+from milp.state.run import Run
+from milp.tolerances import NEIGHBOURHOOD_GAIN, ROUNDING
 from partition.arrays import FloatArray
 from partition.heuristics.completion import prune
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.rules import check
-from partition.stopping import Stop
-
-STEP_LIMIT = 3.0
-"""Seconds for one neighbourhood."""
-
-PROGRESS = 1e-6
-"""Least relative decrease of the heaviest chip in a neighbourhood that counts."""
 
 
-def improve(
-    instance: Instance, incumbent: Incumbent, stop: Stop, rng: np.random.Generator, *, seconds: float, seed: int
-) -> None:
+def improve(run: Run, *, seconds: float) -> None:
     """Walk from the best placement, each step lowering the heaviest load of 2-4 adjacent chips around a bottleneck.
 
     Steps that do not lower the period are kept too: they spread the load until the bottleneck can move.
     Ends when no neighbourhood of the bottlenecks helps, or after ``seconds``.
     """
+    instance, incumbent, stop = run.instance, run.incumbent, run.stop
     if incumbent.placement is None or instance.chips < 2:
         return
-    incumbent.enter("neighbourhoods")
+    incumbent.enter(Doing.NEIGHBOURHOODS)
     current = incumbent.placement
     until = stop.seconds + seconds
     tried: set[tuple[int, int]] = set()
     while not (stop() or incumbent.closed or stop.seconds > until):
         load = _loads(instance, current)
-        choice = _around_a_bottleneck(load, instance.chips, tried, rng)
+        choice = _around_a_bottleneck(load, instance.chips, tried, run.rng)
         if choice is None:
             return
         first, last = choice
-        better = _resolve(instance, incumbent.cuts, current, load, first, last, stop, seed)
+        better = _resolve(run, current, load, first, last)
         if better is None:
             tried.add(choice)
             continue
@@ -73,7 +64,7 @@ def _around_a_bottleneck(
     load: FloatArray, chips: int, tried: set[tuple[int, int]], rng: np.random.Generator
 ) -> tuple[int, int] | None:
     """A range of adjacent chips that contains one of the heaviest, narrow ones first; None when all were tried."""
-    heaviest = np.flatnonzero(load >= load.max() * (1 - 1e-9))
+    heaviest = np.flatnonzero(load >= load.max() * (1 - ROUNDING))
     for width in range(2, min(4, chips) + 1):
         ranges = {
             (a, a + width - 1)
@@ -86,31 +77,23 @@ def _around_a_bottleneck(
     return None
 
 
-def _resolve(
-    instance: Instance,
-    cuts: MemoryCuts,
-    current: Placement,
-    load: FloatArray,
-    first: int,
-    last: int,
-    stop: Stop,
-    seed: int,
-) -> Placement | None:
+def _resolve(run: Run, current: Placement, load: FloatArray, first: int, last: int) -> Placement | None:
     """The best placement of what runs on chips ``first..last``, if it lowers their heaviest load."""
+    instance, stop = run.instance, run.stop
     chip = instance.chip_of_nodes(current)
     part = restrict(instance, chip, first, last)
     heaviest = float(load[first : last + 1].max())
-    try:
-        upper, limited = heaviest * (1 - PROGRESS), range(first, last + 1)
-        model = compile_model(build(part.instance, part.windows, upper=upper, limited=limited, cuts=cuts.known), stop)
-    except ImpossibleRow:
+    upper, limited = heaviest * (1 - NEIGHBOURHOOD_GAIN), range(first, last + 1)
+    cuts = run.incumbent.cuts.known
+    written = write(part.instance, part.windows, stop=stop, upper=upper, limited=limited, cuts=cuts)
+    if written is None:
         return None
-    outcome = solve(model, time_limit=min(STEP_LIMIT, stop.remaining), stop=stop, seed=seed)
+    outcome = written.solve(seconds=min(budget.ADJACENT_CHIPS, stop.remaining), stop=stop, seed=run.seed)
     if outcome.x is None:
         return None
-    homes, replicas, relays = choices_of(part.windows, model, model.full(outcome.x))
+    homes, replicas, relays = choices_of(part.windows, written.model, outcome.x)
     replicas = [(int(part.node[v]), c) for v, c in replicas]
     moved = prune(instance.graph, instance.hardware, instance.lift(part.homes(chip, homes), replicas, relays))
     after = _loads(instance, moved)
-    lower = after[first : last + 1].max() < heaviest * (1 - PROGRESS / 2)
-    return moved if lower and after.max() <= load.max() * (1 + 1e-9) else None
+    lower = after[first : last + 1].max() < heaviest * (1 - NEIGHBOURHOOD_GAIN / 2)
+    return moved if lower and after.max() <= load.max() * (1 + ROUNDING) else None

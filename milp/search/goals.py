@@ -12,18 +12,15 @@ from typing import cast
 
 import numpy as np
 
-from milp.formulation.build import build
+from milp import budget
 from milp.formulation.choices import Goal, goal_unit
-from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
-from milp.search.bisection import affordable
 from milp.search.period import search
-from milp.solver.highs import solve
-from milp.solver.matrix import compile_model
-from milp.solver.reading import placement_of
-from milp.state.incumbent import BOUND_SAFETY, Incumbent
+from milp.solver.ask import affordable, write
+from milp.state.incumbent import Incumbent
+from milp.state.run import Run
+from milp.tolerances import BOUND_SAFETY, MARGIN, ROUNDING
 from milp.windows.windows import WindowRules, Windows, propagate
-from partition.arrays import FloatArray
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.instance.instance import Instance, contract
@@ -51,20 +48,8 @@ SCOPE = Scope(
 )
 
 
-ROUNDING = 1e-9
-"""Relative allowance when a placement is held against a limit that another placement set."""
-
-PROGRESS = 1e-5
-"""Least relative improvement that a model is asked for: as MARGIN in milp/search/bisection.py."""
-
 WIDTH = 3
 """Adjacent chips solved again together."""
-
-STEP_SECONDS = 3.0
-"""For one neighbourhood."""
-
-WALK_SHARE = 0.4
-"""Largest share of the time for neighbourhoods; the rest is for the whole model and its bound."""
 
 
 class GoalSearch:
@@ -108,7 +93,7 @@ class GoalSearch:
 
     def run(self, gap: float) -> None:
         """Neighbourhoods, then the whole model; until the gap is closed or time is up."""
-        walk = self.stop.limited(WALK_SHARE * self.stop.remaining)
+        walk = self.stop.limited(budget.WALK * self.stop.remaining)
         windows = WindowRules(self.instance).windows(
             float("inf") if self.period_limit is None else self.period_limit * (1 + ROUNDING)
         )
@@ -118,9 +103,9 @@ class GoalSearch:
             if not affordable(self.instance, windows, walk):
                 self._walk(windows, gap, walk)
             if affordable(self.instance, windows, self.stop) and not self.stop():
-                learned, better = -1, True
-                while (better or learned < len(self.cuts)) and not (self._closed(gap) or self.stop()):
-                    learned = len(self.cuts)
+                learnt, better = -1, True
+                while (better or learnt < len(self.cuts)) and not (self._closed(gap) or self.stop()):
+                    learnt = len(self.cuts)
                     better = self._solve(windows, self.stop.remaining, prove=True)  # a smaller model, finer figures
                 self._walk(windows, gap, walk)
         elif not open_choices:
@@ -161,46 +146,39 @@ class GoalSearch:
                 hi = np.where(inside, np.minimum(first + WIDTH - 1, windows.hi), chip)
                 around = propagate(self.instance, Windows(lo, hi))
                 if not around.empty and around.free and affordable(self.instance, around, stop):
-                    helped |= self._solve(around, min(STEP_SECONDS, stop.remaining), prove=False)
+                    helped |= self._solve(around, min(budget.ADJACENT_CHIPS, stop.remaining), prove=False)
 
     def _solve(self, windows: Windows, seconds: float, *, prove: bool) -> bool:
         """Solve the model over some windows; whether the placement got better. ``prove``: the windows lose nothing."""
         before = self.value
-        cap = self.value / self.unit * (1 - PROGRESS)
-        try:
-            model = compile_model(
-                build(
-                    self.instance,
-                    windows,
-                    upper=None if self.period_limit is None else self.period_limit * (1 + ROUNDING),
-                    goal=self.goal,
-                    caps={**self.caps, self.goal: cap},
-                    cuts=self.cuts.known,
-                ),
-                self.stop,
-            )
-        except ImpossibleRow:
+        cap = self.value / self.unit * (1 - MARGIN)
+        written = write(
+            self.instance,
+            windows,
+            stop=self.stop,
+            upper=None if self.period_limit is None else self.period_limit * (1 + ROUNDING),
+            goal=self.goal,
+            caps={**self.caps, self.goal: cap},
+            cuts=self.cuts.known,
+        )
+        if written is None:
             if prove:
                 self._prove(cap)
             return False
-
-        def found(x: FloatArray) -> None:
-            self._offer(placement_of(self.instance, windows, model, model.full(x)))
 
         def proved(bound: float) -> None:
             if np.isfinite(bound):
                 self._prove(min(bound, cap), within=cap)
 
-        outcome = solve(
-            model,
-            time_limit=seconds,
+        outcome = written.solve(
+            seconds=seconds,
             stop=self.stop,
             seed=self.seed,
-            on_incumbent=found,
+            offer=self._offer,
             on_bound=proved if prove else None,
         )
         if outcome.x is not None:
-            found(outcome.x)
+            self._offer(written.placement(outcome.x))
         if prove and outcome.status == "infeasible":
             self._prove(cap)
         elif prove:
@@ -311,7 +289,7 @@ def fewest_chips(
         part = stop.limited(stop.remaining / 2)
         feasible = True
         with stop.surviving(lambda: "the search for fewest chips"):
-            feasible = search(incumbent.instance, incumbent, starts=[], stop=part, seed=seed)
+            feasible = search(Run.begin(few, incumbent, part, seed=seed))
         if incumbent.placement is not None and incumbent.period <= incumbent.limit:
             placement, high = incumbent.placement, middle
         elif not feasible or incumbent.bound > incumbent.limit:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from milp import budget
 from milp.ideals.program import best_chain
 from milp.search.any_order import any_order
 from milp.search.downsets.engine import LineSearch
 from milp.search.downsets.phase import free_transfers
-from milp.search.period import EXACTNESS, complete_chain, search, slice_orders
+from milp.search.dynamic_programs import complete_chain
+from milp.search.first_placements import slice_orders
+from milp.search.period import PHASES, search
 from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
+from milp.tolerances import EXACTNESS
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
@@ -40,17 +46,8 @@ SCOPE = Scope(
 ORDER_LIMIT = 300
 """Most different orders of the kinds that are searched one by one."""
 
-ANY_ORDER_SHARE = 0.7
-"""Share of the time for the search of all orders by down-sets, where it is all there is or transfers are free."""
-
 BEST_ORDERS = 3
 """Of more orders than can be listed, those that are searched one by one: the best found."""
-
-ONE_BY_ONE_SHARE = 0.6
-"""Share of the time left for these."""
-
-FIRST_PASS = 0.5
-"""Share of the time for the first pass over all orders."""
 
 
 @dataclass(eq=False)
@@ -153,6 +150,7 @@ def search_orders(
     limit: float | None = None,
     enough: bool = False,
     watch: Callable[[Outcome], None] | None = None,
+    phases: Sequence[Phase] = PHASES,
 ) -> Outcome:
     """Search every order of the chips' kinds until all are closed or time is up; no fault loses what is known.
 
@@ -160,6 +158,7 @@ def search_orders(
     ----------
     limit : the largest period that counts; None if all do. enough : any within it will do, instead of the best.
     watch : given the outcome before the search begins, to look at it from another thread.
+    phases : of the search of each order.
     """
     packages = orders(hardware)
     listed = bool(packages)
@@ -179,8 +178,8 @@ def search_orders(
             if listed and not (outcome.settled or stop()):
                 outcome.raise_floor(_all_orders_at_once(outcome.incumbents, stop, seed))
     if not outcome.settled:
-        part = stop if listed else stop.limited(ONE_BY_ONE_SHARE * stop.remaining)
-        _one_by_one(outcome, starts, part, seed, advice)
+        part = stop if listed else stop.limited(budget.ONE_BY_ONE * stop.remaining)
+        _one_by_one(outcome, starts, part, seed, advice, phases)
     if together is not None and not (listed or outcome.settled):
         with stop.surviving(lambda: "the search of all orders at once"):
             together.cap(outcome.incumbent.period)
@@ -200,13 +199,13 @@ def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop:
         if kinds not in known:
             known[kinds] = start(replace(first.hardware, kind_of_chip=kinds))
             outcome.incumbents.append(known[kinds])
-        known[kinds].enter("down-sets of any order")
+        known[kinds].enter(Doing.ANY_ORDER)
         _share(outcome.incumbents)
         return known[kinds]
 
     search = any_order(first, of_kinds, outcome.raise_floor, stop)
     if search is not None:
-        search.run(stop.limited(ANY_ORDER_SHARE * stop.remaining), lambda: outcome.settled)
+        search.run(stop.limited(budget.ANY_ORDER * stop.remaining), lambda: outcome.settled)
     return search
 
 
@@ -216,6 +215,7 @@ def _one_by_one(
     stop: Stop,
     seed: int,
     advice: Callable[[Instance], Advice] | None,
+    phases: Sequence[Phase],
 ) -> None:
     """Search the orders that are known, each against the best period of all, twice."""
     ended: set[int] = set()  # orders whose limit lies too near to their best period to tell more
@@ -233,10 +233,11 @@ def _one_by_one(
                 incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True)
                 if incumbent.closed or stop():
                     continue
-                left = stop.remaining * (1.0 if final or len(waiting) == 1 else FIRST_PASS)
+                left = stop.remaining * (1.0 if final or len(waiting) == 1 else budget.FIRST_PASS)
                 part = stop.limited(left / (len(waiting) - place))
                 guide = None if advice is None else advice(incumbent.instance)
-                if not search(incumbent.instance, incumbent, starts=starts, stop=part, seed=seed, advice=guide):
+                run = Run.begin(incumbent.instance, incumbent, part, seed=seed, advice=guide)
+                if not search(run, starts=starts, phases=phases):
                     outcome.impossible.add(i)
                 elif incumbent.limit_open and not part():
                     ended.add(i)
@@ -251,11 +252,11 @@ def _share(incumbents: list[Incumbent]) -> None:
 
 def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> float:
     """Seeds for every order, and the exact program over ideals with the kinds used so far as its state."""
-    import numpy as np
-
-    for incumbent in incumbents:
+    runs = [Run.begin(incumbent.instance, incumbent, stop, seed=seed) for incumbent in incumbents]
+    for run in runs:
         _share(incumbents)
-        slice_orders(incumbent.instance, incumbent, stop, np.random.default_rng(seed), orders=2)
+        run.incumbent.enter(Doing.SEEDS)
+        slice_orders(run, orders=2)
     _share(incumbents)
     first = incumbents[0]
     if not first.known or stop():
@@ -265,7 +266,7 @@ def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> f
     if chain is None:
         return 0.0
     if chain.chip is not None:
-        for incumbent in incumbents:
-            if incumbent.instance.hardware.kind_of_chip == chain.kind_of_chip:
-                complete_chain(incumbent.instance, incumbent, chain.chip, stop)
+        for run in runs:
+            if run.instance.hardware.kind_of_chip == chain.kind_of_chip:
+                complete_chain(run, chain.chip)
     return min(chain.period, threshold) * (1 - EXACTNESS) * first.instance.unit

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
 from milp.state.attainable import SCOPE, grid_of
+from milp.state.names import Doing
+from milp.tolerances import BOUND_SAFETY, RESOLUTION, ROUNDING
 from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
@@ -16,15 +18,6 @@ from partition.problem.placement import Placement
 from partition.results.progress import Progress
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.rules import check
-
-BOUND_SAFETY = 2e-6
-"""Relative margin taken off a bound that rests on HiGHS, twice its feasibility tolerance."""
-
-ROUNDING = 1e-9
-"""Relative difference between a bound and a period that is no contradiction."""
-
-RESOLUTION = 2e-5
-"""Least gap that thresholds may aim at; see MARGIN in milp/search/bisection.py. Asking for less asks for this."""
 
 
 class Incumbent:
@@ -43,6 +36,7 @@ class Incumbent:
     cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
+    impossible : whether it is proved that there is no valid placement at all.
     """
 
     def __init__(
@@ -65,7 +59,8 @@ class Incumbent:
         self.enough = False
         self.bound = 0.0
         self._proved = [0.0]
-        self.phase = "start"
+        self.impossible = False
+        self.phase: str = Doing.START.value
         self.history: list[Progress] = []
         self._seconds, self._report = seconds, report
         self._lock = threading.Lock()
@@ -117,13 +112,13 @@ class Incumbent:
 
         Where a limit is open, that is a little above it, unless the best period is too close for HiGHS to tell apart.
         """
-        if self.limit is None or not self.limit_open:
-            target = self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
+        if self.limit is not None and self.limit_open:
+            above = self.limit / self.instance.unit * (1 + 2 * BOUND_SAFETY)
+            return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
+        target = self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
         if self.grid is None or not self.known:
             return target
         return min(target, self.grid.below(self.best) / self.instance.unit + 2 * BOUND_SAFETY * self.upper)
-        above = self.limit / self.instance.unit * (1 + 2 * BOUND_SAFETY)
-        return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
 
     def offer(self, placement: Placement) -> bool:
         """Complete, check and score a placement; True if it is the best so far.
@@ -177,7 +172,7 @@ class Incumbent:
 
         ``within`` is the largest period of the model behind it: HiGHS's tolerances are relative to that.
         """
-        margin = 1e-9 * bound if exact else BOUND_SAFETY * max(bound, within)
+        margin = ROUNDING * bound if exact else BOUND_SAFETY * max(bound, within)
         safe = (bound - margin) * self.instance.unit
         if safe > self.bound and self.grid is not None:
             safe = self.grid.up(safe)
@@ -187,9 +182,13 @@ class Incumbent:
                 self._proved.append(self.bound)
             self._record()
 
-    def enter(self, phase: str) -> None:
+    def exclude_all(self) -> None:
+        """No valid placement exists; whoever says so has proved it."""
+        self.impossible = True
+
+    def enter(self, phase: Doing) -> None:
         """Name what happens next."""
-        self.phase = phase
+        self.phase = phase.value
         self._record(keep=False)
 
     def _record(self, *, keep: bool = True) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from milp import budget
 from milp.windows.separation import Separation
 from milp.windows.windows import WindowRules
 from partition.instance.instance import Instance
@@ -11,9 +12,6 @@ from partition.stopping import Stop
 
 NEAR = 1.02
 """An instance tightened for a threshold serves those down to this much smaller."""
-
-SHARE = 0.05
-"""Largest share of the time left for finding inseparable neighbours once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Tightening:
         near = min((t for t in self.known if t.threshold >= threshold), key=lambda t: t.threshold)
         if self.separation is None or near.threshold <= NEAR * threshold:
             return near
-        instance = self.separation.tightened(threshold, self.stop, seconds=SHARE * self.stop.remaining)
+        instance = self.separation.tightened(threshold, self.stop, seconds=budget.TIGHTENING * self.stop.remaining)
         same = instance.nodes == near.instance.nodes
         kept = near.instance if same else instance
         tight = Tight(threshold, kept, near.rules if same else WindowRules(kept))

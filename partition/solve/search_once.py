@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from milp.search.goals import pursue
 from milp.search.kind_orders import Outcome, search_orders
+from milp.search.period import PHASES
 from milp.search.stage_positions import arrange
 from milp.state.incumbent import Incumbent
+from milp.state.run import Phase
 from partition.errors import NoSolutionInTime, SearchFault
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
@@ -41,6 +43,7 @@ def answer(
     *,
     report: Callable[[Progress], None] | None = None,
     watch: Callable[[Outcome], None] | None = None,
+    phases: Sequence[Phase] = PHASES,
 ) -> Result:
     """The search itself, in this process and thread.
 
@@ -50,18 +53,19 @@ def answer(
     ----------
     report : called with each better period or bound.
     watch : see :func:`milp.search.kind_orders.search_orders`.
+    phases : of the search for the least period.
 
     Raises
     ------
     NoSolutionInTime, KeyboardInterrupt, MemoryError : there is no answer, because of the limit, Ctrl-C, or memory; the
         first also where nothing fits only because chips hold what is computed from constants.
     """
-    result = _search(question, stop, report=report, watch=watch)
+    result = _search(question, stop, phases, report=report, watch=watch)
     graph = question.graph
     if result.status != "infeasible" or graph.least is None:
         return result
     try:
-        lightest = _search(replace(question, graph=graph.lightest, start=None), stop)
+        lightest = _search(replace(question, graph=graph.lightest, start=None), stop, phases)
     except NoSolutionInTime:
         lightest = None
     if lightest is not None and lightest.status == "infeasible":
@@ -75,6 +79,7 @@ def answer(
 def _search(
     question: Question,
     stop: Stop,
+    phases: Sequence[Phase],
     *,
     report: Callable[[Progress], None] | None = None,
     watch: Callable[[Outcome], None] | None = None,
@@ -97,6 +102,7 @@ def _search(
         limit=None if first and question.throughput is None else question.allowed,
         enough=not first,
         watch=watch,
+        phases=phases,
     )
     incumbent = outcome.incumbent
     proof = _excluded(question, outcome)

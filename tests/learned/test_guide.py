@@ -18,9 +18,10 @@ from learned.training.calibration import calibrated, said_and_right, with_calibr
 from learned.training.ppo import Settings
 from learned.training.runs import Task
 from milp.improve.doubtful_nodes import doubtful, release_by_doubt
-from milp.search.period import search, slice_orders
+from milp.search.first_placements import slice_orders
+from milp.search.period import search
 from milp.state.incumbent import Incumbent
-from milp.windows.windows import WindowRules
+from milp.state.run import Run
 from partition import InvalidInput, Placement, partition
 from partition.instance.instance import Instance, contract
 from partition.models import build
@@ -72,7 +73,7 @@ def test_bad_advice_changes_no_proof() -> None:
     for advice in (None, _Liar(instance)):
         stop = Stop(20.0)
         incumbent = Incumbent(instance, 1e-3, lambda stop=stop: stop.seconds, None)
-        assert search(instance, incumbent, starts=[], stop=stop, seed=0, advice=advice)
+        assert search(Run.begin(instance, incumbent, stop, advice=advice))
         assert incumbent.placement is not None
         assert check(graph, hardware, incumbent.placement) == []
         results.append((incumbent.bound, incumbent.period))
@@ -85,10 +86,11 @@ def test_fixings_only_ever_improve_the_incumbent_and_leave_the_bound_alone() -> 
     instance = contract(build("gnmt:seq=4,layers=2"), package(6, bandwidth=1e10, sram=2e9))
     stop = Stop(30.0)
     incumbent = Incumbent(instance, 1e-4, lambda: stop.seconds, None)
-    slice_orders(instance, incumbent, stop, np.random.default_rng(0), orders=1)
+    run = Run.begin(instance, incumbent, stop)
+    slice_orders(run, orders=1)
     period, bound = incumbent.period, incumbent.bound
     advice = PolicyGuide(untrained(instance), instance)
-    release_by_doubt(instance, incumbent, advice, WindowRules(instance), stop, seconds=5.0, seed=0)
+    release_by_doubt(run, advice, seconds=5.0)
     assert incumbent.period <= period
     assert incumbent.bound == bound
 

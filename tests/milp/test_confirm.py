@@ -20,11 +20,11 @@ from instances import chain_of, diamond, package, random_instance, random_mixed_
 from milp.confirm import _satisfy, confirmed, loosened_rows
 from milp.formulation.build import build
 from milp.solver.matrix import MatrixModel, compile_model
-from milp.state.incumbent import Incumbent
+from milp.state.run import Run
 from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition
 from partition.commands.main import main
-from partition.instance.instance import Instance, contract
+from partition.instance.instance import contract
 from partition.stopping import Stop
 
 
@@ -89,10 +89,10 @@ def test_a_search_that_proves_too_much_does_not_get_away_with_it(monkeypatch: py
     best, _ = brute_force(as_given(graph, hardware))
     assert best is not None
 
-    def boast(instance: Instance, incumbent: Incumbent, *_: object, **__: object) -> bool:
-        incumbent.offer(Placement(np.zeros(instance.graph.n, dtype=np.int64)))
-        incumbent.prove(0.5 * incumbent.lower + 0.4 * incumbent.upper)
-        incumbent.prove(incumbent.upper)
+    def boast(run: Run, **_: object) -> bool:
+        run.incumbent.offer(Placement(np.zeros(run.instance.graph.n, dtype=np.int64)))
+        run.incumbent.prove(0.5 * run.incumbent.lower + 0.4 * run.incumbent.upper)
+        run.incumbent.prove(run.incumbent.upper)
         return True
 
     monkeypatch.setattr("milp.search.kind_orders.search", boast)

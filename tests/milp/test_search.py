@@ -14,12 +14,17 @@ from checked import as_given
 from exhaustive import brute_force
 from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, package, random_instance
 from oracle import certify
+from searching import solve_by
 
-import milp.search.bisection
-import milp.search.period
-from milp.chip_bounds.pigeonholes import Shares
-from milp.search.period import complete_chain, slice_orders
+from milp.improve.adjacent_chips import improve
+from milp.search.bisection import BISECTION
+from milp.search.dynamic_programs import STRETCHES, complete_chain
+from milp.search.first_placements import SAMPLED, SEEDS, slice_orders
+from milp.search.heavy_blocks import CrowdQuestions
+from milp.search.period import PHASES
 from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
+from milp.state.run import Phase, Run, always
 from partition import (
     GraphBuilder,
     InvalidInput,
@@ -71,23 +76,17 @@ def test_bert_large_is_proved_optimal(spec: str) -> None:
     assert result.status == "optimal" and result.gap <= 1e-4
 
 
-def test_thresholds_alone_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.search.bisection.Thresholds, "minimise", lambda *_: None)
+def test_thresholds_alone_reach_the_same_optimum() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
-    result = partition(graph, hardware, time_limit=60)
-    monkeypatch.undo()
+    result = solve_by((SEEDS, BISECTION), graph, hardware, time_limit=60)
     assert result.status == "optimal"
     assert result.period == pytest.approx(partition(graph, hardware).period, rel=1e-4)
 
 
-def test_neighbourhoods_alone_improve_a_poor_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
-    monkeypatch.setattr(milp.search.bisection, "affordable", lambda *_: False)
-    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
-    graph, hardware = chain_of([1.0] * 12), package(4)
-    start = dict(zip(graph.names, [0] * 9 + [1, 2, 3], strict=True))
-    result = partition(graph, hardware, time_limit=8, warm_start=start)
+def test_neighbourhoods_alone_improve_a_poor_start() -> None:
+    neighbourhoods = Phase(Doing.NEIGHBOURHOODS, always, lambda run: improve(run, seconds=8.0))
+    start = Placement(np.array([0] * 9 + [1, 2, 3]))
+    result = solve_by((neighbourhoods,), chain_of([1.0] * 12), package(4), start=start)
     assert result.period == pytest.approx(3.0)
 
 
@@ -194,12 +193,9 @@ def test_a_warm_start_of_another_graph_is_refused() -> None:
         partition(diamond(), package(2), warm_start=Placement(np.array([0, 0])))
 
 
-def test_no_answer_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search.period, "_sample_any", lambda *_: None)
-    monkeypatch.setattr(milp.search.period, "_find_any", lambda *_: True)
+def test_no_answer_in_time_says_so() -> None:
     with pytest.raises(NoSolutionInTime, match="allow more time"):
-        partition(chain_of([1, 1]), package(2), time_limit=0.5)
+        solve_by((), chain_of([1, 1]), package(2), time_limit=0.5)
 
 
 def test_an_empty_chip_may_not_relay_where_no_chip_is_skipped() -> None:
@@ -231,11 +227,9 @@ def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
     assert partition(graph, hardware).period == pytest.approx(best)
 
 
-def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milp.search.period, "slice_orders", lambda *_: None)
-    monkeypatch.setattr(milp.search.period, "_find_any", lambda *_: pytest.fail("a sample would have done"))
+def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("ring4:relays=off")
-    result = partition(graph, hardware, time_limit=30)
+    result = solve_by((SAMPLED,), graph, hardware)
     assert result.placement is not None
     assert check(graph, hardware, result.placement) == []
     certify(as_given(graph, hardware), answer_of(result))
@@ -258,7 +252,7 @@ def test_chips_that_are_of_no_use_do_no_harm(transfers: str) -> None:
     for chips in (2, 8, 40):
         instance = contract(graph, package(chips, transfers=transfers))
         incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-        slice_orders(instance, incumbent, Stop(10), np.random.default_rng(0))
+        slice_orders(Run.begin(instance, incumbent, Stop(10)))
         assert incumbent.period == (21.0 if transfers == "serial" else 20.0)
 
 
@@ -276,10 +270,10 @@ def test_a_stretch_proves_what_all_ideals_are_too_many_for() -> None:
     graph = load_model("randwire:stages=2,nodes=24").graph
     instance = contract(graph, load_hardware(f"ring16:{ACYCLIC}"))
     incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-    stop = Stop(60)
-    slice_orders(instance, incumbent, stop, np.random.default_rng(0))
+    run = Run.begin(instance, incumbent, Stop(60))
+    slice_orders(run)
     before = incumbent.bound
-    milp.search.period._stretches(instance, incumbent, stop)
+    STRETCHES.work(run)
     assert incumbent.bound > 1.5 * max(before, instance.unit)
 
 
@@ -296,24 +290,31 @@ def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
     light = int(instance.node_of[graph.index["light"]])
     chip = np.array([0, 0, 0, 1])
     chip[light] = -1
-    complete_chain(instance, incumbent, chip, Stop(10))
+    complete_chain(Run.begin(instance, incumbent, Stop(10)), chip)
     assert incumbent.placement is not None
     assert incumbent.placement.assignment.tolist() == [0, 0, 0, 1]
 
 
-def test_a_crowd_alone_can_close_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pigeonhole_set_alone_can_close_the_gap() -> None:
     """Five equal operations side by side on two chips: three of them on one, which sends and receives for each."""
-    monkeypatch.setattr(milp.search.period, "_ideals", lambda *_: None)
-    for phase in ("blocks", "minimise", "_windows_alone"):
-        monkeypatch.setattr(milp.search.bisection.Thresholds, phase, lambda *_, **__: None)
     b = GraphBuilder("crowd")
     b.operation("in", "Op", outputs={"x": 0.5}, flops=0, bytes_accessed=0)
     for i in range(5):
         b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
     b.operation("out", "Op", inputs=[f"t{i}" for i in range(5)], flops=0, bytes_accessed=0)
-    asked = []
-    ask = Shares.ask
-    monkeypatch.setattr(Shares, "ask", lambda shares, node, *a, **k: asked.append(node) or ask(shares, node, *a, **k))
+    questions = Phase(Doing.BLOCKS, always, lambda run: CrowdQuestions(run).ask(10.0))
     hardware = package(2, transfers="serial", replication=False)
-    result = partition(b.build(), hardware, time_limit=10)
-    assert asked and result.status == "optimal" and result.period > 9.0
+    result = solve_by((SEEDS, questions), b.build(), hardware)
+    assert result.status == "optimal" and result.period > 9.0
+    assert result.proofs[-1].phase == Doing.BLOCKS
+
+
+def test_the_phases_can_be_read_and_their_names_differ() -> None:
+    names = [phase.name for phase in PHASES]
+    assert len(set(names)) == len(names)
+    assert [phase.first for phase in PHASES] == sorted((phase.first for phase in PHASES), reverse=True)
+
+
+def test_bounds_are_told_under_the_names_of_the_phases() -> None:
+    result = partition(load_model("resnet50").graph, load_hardware("ring8:transfers=serial"), time_limit=60)
+    assert {proof.phase for proof in result.proofs} <= set(Doing)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from milp import budget
 from milp.search.downsets.engine import SAFE, LineSearch
 from milp.search.downsets.line import Line
 from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.state.attainable import Grid
 from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
 from partition.arrays import IntArray, sums
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
@@ -25,9 +28,6 @@ CLOSURE_WORK = 1e-9
 
 RESOLUTION = 2.0**32
 """Ticks of all stations together where times have no common unit; they are rounded down to ticks."""
-
-SHARE = 0.6
-"""Largest share of the time left for this phase."""
 
 SCOPE = Scope(
     engine="down-sets",
@@ -58,9 +58,6 @@ def free_transfers(instance: Instance) -> bool:
 
 def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
-    if not (applies(instance) and free_transfers(instance)):
-        return
-    incumbent.enter("down-sets")
 
     def found(station: IntArray, kind: IntArray) -> None:
         incumbent.offer(instance.lift(station, [], []))
@@ -70,7 +67,7 @@ def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
 
     line = Line(instance.hardware.kind_array(), free=False)
     search = line_search(instance, line, incumbent.grid, incumbent.best, found, proved, stop)
-    search.run(stop.limited(SHARE * stop.remaining), lambda: incumbent.closed)
+    search.run(stop.limited(budget.DOWN_SETS * stop.remaining), lambda: incumbent.closed)
 
 
 def line_search(
@@ -124,3 +121,14 @@ def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
     down = np.minimum(instance.time[present] * per_unit * (1 - SAFE), RESOLUTION)
     ticks[present] = np.where(able, down.astype(np.int64), NEVER)
     return Tasks(ticks, before), instance.unit / per_unit
+
+
+def _applies(run: Run) -> bool:
+    return applies(run.instance) and free_transfers(run.instance)
+
+
+def _work(run: Run) -> None:
+    fill_stations(run.instance, run.incumbent, run.stop)
+
+
+DOWN_SETS = Phase(Doing.DOWN_SETS, _applies, _work)

@@ -1,0 +1,136 @@
+"""The exact dynamic programs as phases: over all ideals, over those of stretches, and over frontiers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milp import budget
+from milp.formulation.choices import Choices
+from milp.frontiers.program import Frontiers, narrow_frontiers
+from milp.ideals.program import IDEAL_LIMIT, Chain, Ideals, best_chain
+from milp.ideals.stretches import Stretches
+from milp.search.first_placements import longest_worth, slice_one
+from milp.solver.ask import affordable, ask
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
+from milp.tolerances import EXACTNESS, SPLIT, STRETCH_PRECISION
+from milp.windows.windows import Windows, propagate
+from partition.arrays import IntArray
+from partition.instance.instance import Instance
+from partition.instance.orders import diverse_orders, order_by
+
+FEW = 4_000
+"""Ideals so few that the exact program over them comes first."""
+
+NEAR = 20
+"""A gap of so many times the one asked for is closed in one step."""
+
+
+def _below_the_best(run: Run) -> float:
+    """The threshold for nothing strictly better, not just nothing much better."""
+    return run.incumbent.upper * (1 - EXACTNESS)
+
+
+def _ideals_apply(run: Run) -> bool:
+    return Ideals.applies(run.best_instance())
+
+
+def _over_ideals(run: Run, limit: int) -> None:
+    """The program over ideals: a bound always, and its blocks completed with what it left out."""
+    instance = run.best_instance()
+    threshold = _below_the_best(run)
+    chain = best_chain(instance, threshold, stop=run.stop, ideal_limit=limit)
+    if chain is None:
+        return
+    run.incumbent.prove(min(chain.period, threshold), exact=True)
+    if chain.chip is not None:
+        complete_chain(run, chain.chip, instance, seconds=run.share(budget.COMPLETION))
+
+
+def over_stretches(run: Run) -> None:
+    """Where all ideals are too many: those of the stretches of the graph, below one period after the other."""
+    instance, incumbent = run.best_instance(), run.incumbent
+    part = run.stop.limited(run.share(budget.STRETCHES))
+    high = _below_the_best(run)
+    if high - incumbent.lower <= STRETCH_PRECISION * high:
+        return
+    stretches = Stretches(instance, high, incumbent.lower)
+    best: Chain | None = None
+    while stretches.found and high - incumbent.lower > STRETCH_PRECISION * high and not (incumbent.closed or part()):
+        limit = budget.STRETCH_ATTEMPT * part.remaining
+        top = incumbent.lower + budget.STRETCH_STEP * (high - incumbent.lower)
+        threshold = stretches.promising(incumbent.lower, top, limit, part)
+        if threshold is None:
+            break
+        verdict = stretches.ask(threshold, part.limited(limit))
+        incumbent.prove(verdict.bound, exact=True)
+        if verdict.bound < threshold:
+            high, best = threshold, verdict.chain or best
+            if verdict.finest:
+                break
+    if best is not None and best.chip is not None and not incumbent.closed:
+        complete_chain(run, np.where(stretches.found[0].nodes, best.chip, -1), instance)
+
+
+def _frontiers_decide(run: Run) -> bool:
+    """The triangle rule must be a matter of the chip graph alone."""
+    instance = run.best_instance()
+    return Choices.lossless(instance).triangle and Frontiers.applies(instance)
+
+
+def _over_frontiers(run: Run) -> None:
+    """Bisect with the exact program over frontiers."""
+    instance, incumbent = run.best_instance(), run.incumbent
+    part = run.stop.limited(run.share(budget.FRONTIERS))
+    for program in narrow_frontiers(instance, diverse_orders(instance, run.rng)):
+        high = _below_the_best(run)
+        while high > incumbent.lower and not (incumbent.closed or part()):
+            near = high - incumbent.lower < NEAR * incumbent.gap_wanted * high
+            threshold = high if near else incumbent.lower + SPLIT * (high - incumbent.lower)
+            verdict = program.decide(threshold, stop=part)
+            if verdict.possible is None:
+                break
+            if not verdict.possible:
+                incumbent.prove(threshold, exact=True)
+                continue
+            assert verdict.chip is not None
+            complete_chain(run, verdict.chip, instance)
+            high = min(threshold, incumbent.upper) * (1 - EXACTNESS)
+        else:
+            if program.complete:
+                return
+
+
+def complete_chain(run: Run, chip: IntArray, instance: Instance | None = None, *, seconds: float | None = None) -> None:
+    """Place the nodes that a chain leaves out: everything sliced anew along the chain, then they alone solved for.
+
+    Parameters
+    ----------
+    run : Run
+    chip : (N,) int
+        Chips of the nodes of the chain; -1 for those left out.
+    instance : Instance
+        Whose nodes these are: the run's own, or one with more nodes contracted.
+    seconds : float
+        For the nodes left out; :data:`milp.budget.FIRST_SLICE` by default.
+    """
+    instance, incumbent = instance or run.instance, run.incumbent
+    whole = Windows(np.where(chip < 0, 0, chip), np.where(chip < 0, instance.chips - 1, chip))
+    windows = propagate(instance, whole)
+    if windows.free == 0 and not (windows.empty or instance.replicable.any()):
+        incumbent.offer(instance.lift(windows.lo, [], []))
+        return
+    # As early as the chain allows; where it leaves a choice, as in the best placement.
+    home = instance.chip_of_nodes(incumbent.placement) if incumbent.placement is not None else windows.lo
+    order = order_by(instance, windows.lo * instance.chips + home)
+    slice_one(run, instance, order, longest_worth(run, instance))
+    if windows.empty or incumbent.closed or not affordable(instance, windows, run.stop):
+        return
+    limit = budget.FIRST_SLICE if seconds is None else seconds
+    ask(run, windows, instance=instance, upper=incumbent.upper, seconds=limit)
+
+
+FEW_IDEALS = Phase(Doing.FEW_IDEALS, _ideals_apply, lambda run: _over_ideals(run, FEW))
+IDEALS = Phase(Doing.IDEALS, _ideals_apply, lambda run: _over_ideals(run, IDEAL_LIMIT))
+STRETCHES = Phase(Doing.STRETCHES, lambda run: Stretches.applies(run.best_instance()), over_stretches)
+FRONTIERS = Phase(Doing.FRONTIERS, _frontiers_decide, _over_frontiers)

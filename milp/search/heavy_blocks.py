@@ -1,0 +1,102 @@
+"""Bounds from single chips: the cheapest block around heavy nodes, and what pigeonhole sets cost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milp import budget
+from milp.chip_bounds.capacity import BlockCapacity, alone
+from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
+from milp.tolerances import MARGIN, REPEATED_GAIN
+
+PATIENCE = 8
+"""Nodes in a row that do not raise the bound before the phase ends."""
+
+CROWD_FROM = 0.8
+"""Share of the bound from which the work of a pigeonhole set is worth asking what it costs with its transfers."""
+
+CROWD_PATIENCE = 2
+"""Questions in a row that were not settled before the set is asked about as a whole."""
+
+
+def block_capacity(run: Run) -> BlockCapacity | None:
+    """What tells about single blocks, where every chip is such a block; shared through :meth:`Run.kept`."""
+    return BlockCapacity(run.instance) if BlockCapacity.applies(run.instance) else None
+
+
+def _applies(run: Run) -> bool:
+    return run.kept(block_capacity) is not None
+
+
+def _blocks(run: Run) -> None:
+    """The cheapest valid block around the heaviest nodes, one after the other, while that raises the bound."""
+    incumbent, capacity = run.incumbent, run.kept(block_capacity)
+    assert capacity is not None
+    until = run.stop.seconds + run.share(budget.BLOCKS)
+    cost, fruitless = alone(run.instance), 0
+    for node in np.argsort(-cost, kind="stable").tolist():
+        if cost[node] <= incumbent.lower or fruitless >= PATIENCE:
+            break
+        if run.stop() or incumbent.closed or run.stop.seconds > until:
+            break
+        before = incumbent.lower
+        upper = incumbent.upper * (1 - MARGIN)
+        limit = min(budget.FIRST_SLICE, until - run.stop.seconds)
+        found = capacity.cheapest(node, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
+        incumbent.prove(min(found.bound, upper), within=upper)
+        fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
+
+
+class CrowdQuestions:
+    """What heavy nodes cost in blocks as crowded as some must be; asked again whenever there is time.
+
+    One by one tells more; together it is one question, where single ones are too hard.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.capacity = run, run.kept(block_capacity)
+        crowd = heaviest_crowd(run.instance) if self.capacity is not None else None
+        self.shares = Shares(run.instance, crowd) if crowd is not None else None
+        self.too_hard = 0  # questions about single nodes in a row that were not settled
+
+    def ask(self, seconds: float) -> None:
+        """Raise the bound by such questions, for so many seconds."""
+        incumbent, stop = self.run.incumbent, self.run.stop
+        if self.shares is None or self.shares.crowd.work < CROWD_FROM * incumbent.lower:
+            return
+        until = stop.seconds + seconds
+        asked = np.zeros(self.run.instance.nodes, dtype=bool)
+        while not (incumbent.closed or stop()) and stop.seconds < until:
+            upper, left = incumbent.upper * (1 - MARGIN), until - stop.seconds
+            if self.too_hard >= CROWD_PATIENCE:
+                self._ask_together(self.shares, upper, left)
+                return
+            more = self.shares.next(max(self.shares.bound(), incumbent.lower), asked)
+            if more is None:
+                if not asked.any():
+                    self.shares = None
+                return
+            node, missing = more
+            asked[node] = True
+            limit = max(budget.CROWD_QUESTION, left / missing)
+            self._ask_one(self.shares, node, upper, limit)
+
+    def _ask_one(self, shares: Shares, node: int, upper: float, limit: float) -> None:
+        assert self.capacity is not None
+        run = self.run
+        settled = shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
+        self.too_hard = 0 if settled else self.too_hard + 1
+        run.incumbent.prove(min(shares.bound(), upper), within=shares.within)
+
+    def _ask_together(self, shares: Shares, upper: float, limit: float) -> None:
+        assert self.capacity is not None
+        run = self.run
+        settled = shares.ask_together(self.capacity, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
+        run.incumbent.prove(min(shares.bound(), upper), within=shares.within)
+        if settled:
+            self.shares = None
+
+
+BLOCKS = Phase(Doing.BLOCKS, _applies, _blocks)

@@ -1,0 +1,41 @@
+"""Separations: neighbours that must share a chip within a threshold disprove it, or make slicing better."""
+
+from __future__ import annotations
+
+from milp.search.first_placements import slice_orders
+from milp.state.bisect import bisect
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
+from milp.tolerances import SEPARATION_PRECISION, SPLIT
+
+GUESSES = (0.75, 0.5, 0.25, 0.1)
+"""Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
+
+
+def _applies(run: Run) -> bool:
+    return run.tightening.separation is not None
+
+
+def _separations(run: Run) -> None:
+    """Disprove thresholds by what they imply alone, and slice orders that keep inseparable neighbours together."""
+    incumbent, tightening = run.incumbent, run.tightening
+    low = incumbent.lower
+    if tightening.at(low * (1 + SEPARATION_PRECISION)).instance is tightening.original:
+        return  # larger thresholds separate more
+
+    def disproved(threshold: float) -> bool:
+        if not tightening.at(threshold).rules.windows(threshold).empty:
+            return False
+        incumbent.prove(threshold, exact=True)
+        return True
+
+    bisect(low, incumbent.upper, disproved, precision=SEPARATION_PRECISION, split=SPLIT, stop=run.stop)
+    for share in GUESSES:
+        guess = tightening.at(incumbent.lower + share * (incumbent.upper - incumbent.lower)).instance
+        if guess.nodes < tightening.original.nodes and not (incumbent.closed or run.stop()):
+            incumbent.enter(Doing.SEEDS)
+            slice_orders(run, guess)
+            incumbent.enter(Doing.SEPARATIONS)
+
+
+SEPARATIONS = Phase(Doing.SEPARATIONS, _applies, _separations)

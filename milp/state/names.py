@@ -1,0 +1,30 @@
+"""What a search says it is doing: the names that progress, ``bound`` and reports show."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Doing(StrEnum):
+    """The phases and what stands around them, in their order."""
+
+    START = "start"
+    WORK = "work"
+    STATIC_MEMORY = "static memory"
+    ANY_ORDER = "down-sets of any order"
+    SEEDS = "seeds"
+    SAMPLES = "samples"
+    FEASIBILITY = "feasibility"
+    DOWN_SETS = "down-sets"
+    SEPARATIONS = "separations"
+    FEW_IDEALS = "few ideals"
+    BLOCKS = "blocks"
+    MILP = "milp"
+    IDEALS = "ideals"
+    TABU = "tabu"
+    STRETCHES = "stretches"
+    FRONTIERS = "frontiers"
+    ADVICE = "advice"
+    THRESHOLDS = "thresholds"
+    NEIGHBOURHOODS = "neighbourhoods"
+    FIXINGS = "fixings"
