@@ -64,7 +64,7 @@ _HOME = {
     "partition.problem.placement": ("Placement",),
     "partition.readers.load": ("load_model",),
     "partition.results.progress": ("Progress",),
-    "partition.report": ("Result",),
+    "partition.solve": ("Result",),
     "partition.scoring.cost": ("Cost", "CostModel", "evaluate", "evaluate_placement"),
     "partition.scoring.rules": ("Violation", "check", "valid"),
     "partition.solve.front": ("partition",),

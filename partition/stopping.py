@@ -10,9 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 
 from partition.errors import InvalidInput
+from partition.text import shown
 
 POLL = 1e-4
 """Work of whatever lies between two questions whether to stop; larger pieces are charged by themselves."""
+
+
+LOOK = 0.05
+"""Seconds between two looks whether the search is over, while waiting for an event."""
 
 
 class _Shared:
@@ -171,3 +176,34 @@ def interruptible(stop: Stop) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def ended_by(event: threading.Event | None, stop: Stop) -> Iterator[None]:
+    """Within, setting the event sets the flag of ``stop``; the event itself is only read.
+
+    Raises
+    ------
+    InvalidInput : it is no event.
+    """
+    if event is None:
+        yield
+        return
+    if not (hasattr(event, "wait") and hasattr(event, "is_set")):
+        raise InvalidInput(f"stop is {shown(event)}; give a threading.Event")
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            if event.wait(LOOK):
+                stop.flag.set()
+                return
+
+    if event.is_set():
+        stop.flag.set()
+    watcher = threading.Thread(target=look, daemon=True, name="stop")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()

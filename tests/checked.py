@@ -19,6 +19,7 @@ from oracle import certify
 import partition as library
 import partition.solve.front
 from partition.problem.hardware_files import to_toml
+from partition.solve.given import opened
 
 RESOLUTION = 2e-5
 """The least gap that counts as asked for (README of ``partition``)."""
@@ -49,8 +50,9 @@ def _checked(solve: Callable[..., Any], trials: int) -> Callable[..., Any]:
         given.apply_defaults()
         asked = given.arguments
         # Where operations are in parts, the answer is one of the graph with parts (tests/partition/test_shards.py).
-        graph = asked["graph"] if result.shards is None else result.graph
-        judge(graph, asked["hw"], result, gap=asked["gap"], throughput=asked["throughput"], trials=trials)
+        graph, package = opened(asked["graph"], asked["hw"])
+        graph = graph if result.shards is None else result.graph
+        judge(graph, package, result, gap=asked["gap"], throughput=asked["throughput"], trials=trials)
         answers += 1
         return result
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import sys
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from instances import long_skip
 
-from partition import InvalidInput, load_hardware, partition
+from partition import InvalidInput, Progress, Result, load_hardware, load_model, partition
 from partition.arguments import number, whole
 from partition.commands.main import main
 from partition.extras import EXTRAS, require
@@ -180,3 +182,136 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(InvalidInput, match=r"reading needs simpy; run: pip install 'simpy>=4\.1'"):
         require("reading", "simulate")
     require("reading")
+
+
+# --- the library, called as one tries first -----------------------------------------------------------------------
+
+
+def test_models_and_packages_may_be_given_by_name_path_or_source(model: str, tmp_path: Path) -> None:
+    package = tmp_path / "package.toml"
+    package.write_text(CliRunner().invoke(main, ["hardware", "ring3"]).stdout)
+    wanted = partition(long_skip(5), load_hardware("ring3")).period
+    for given in (model, Path(model), load_model(model)):
+        for hw in ("ring3", package, str(package)):
+            assert partition(given, hw).period == wanted
+    sample = ROOT / "tests" / "data" / "device-placement"
+    brings = load_model(str(next(sample.glob("*.json"))))
+    assert partition(brings, time_limit=20).hardware.name == brings.hardware.name  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("given", "hw"), [(3, "ring3"), (None, "ring3"), ("resnet50", 4), ("resnet50", None)])
+def test_what_is_no_model_or_package_is_refused_in_a_sentence(given: Any, hw: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is no (model|package); give"):
+        partition(given, hw)
+
+
+def test_an_earlier_result_is_a_start(model: str) -> None:
+    first = partition(model, "ring3")
+    again = partition(model, "ring3", warm_start=first)
+    assert again.period == first.period
+    other = long_skip(6)
+    with pytest.raises(InvalidInput, match="'v5'"):
+        partition(other, "ring3", warm_start=first)
+    with pytest.raises(InvalidInput, match="is no start"):
+        partition(model, "ring3", warm_start=7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asked", [{}, {"objective": "chips,energy"}, {"objective": "period,traffic"}])
+def test_a_result_is_read_back_as_it_was(asked: dict[str, Any], model: str, tmp_path: Path) -> None:
+    graph, hw = long_skip(5), load_hardware("ring3")
+    result, path = partition(graph, hw, **asked), tmp_path / "answer.json"
+    result.to_json(path)
+    for given in (path, str(path), json.loads(path.read_text())):
+        back = Result.from_json(given, graph, hw)
+        assert back.to_dict() == result.to_dict()
+        assert back.to_table() == result.to_table()
+
+
+def test_an_infeasible_result_is_read_back(tmp_path: Path) -> None:
+    graph, hw = load_model("resnet50").graph, load_hardware("ring2:sram_bytes=1e5")
+    result = partition(graph, hw)
+    assert result.status == "infeasible"
+    back = Result.from_json(json.loads(result.to_json()), graph, hw)
+    assert back.reason == result.reason and back.placement is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"period": 1.0}, {"bound": 1e9}, {"status": "best"}, {"hardware": "ring4"}, {"seconds": None}, {"goals": [3]}],
+)
+def test_an_answer_that_was_tampered_with_is_not_read(change: dict[str, Any]) -> None:
+    graph, hw = long_skip(5), load_hardware("ring3")
+    answer = json.loads(partition(graph, hw).to_json()) | change
+    with pytest.raises(InvalidInput):
+        Result.from_json(answer, graph, hw)
+
+
+def test_what_is_shown_of_objects_is_short(model: str) -> None:
+    result = partition(model, "ring3")
+    for thing in (result, result.hardware, result.placement, result.cost, result.history[-1], result.graph):
+        assert len(repr(thing)) < 300 and "array" not in repr(thing)
+    pytest.importorskip("simpy")
+    from partition.simulate import simulate
+
+    assert result.placement is not None
+    assert len(repr(simulate(result.graph, result.hardware, result.placement, inputs=8, record=8))) < 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_callers_callback_is_the_callers(workers: int, recwarn: pytest.WarningsRecorder) -> None:
+    class Mine(Exception):
+        pass
+
+    def broken(_: Progress) -> None:
+        raise Mine
+
+    with pytest.raises(Mine):
+        partition("resnet50", "ring4", on_progress=broken, workers=workers, time_limit=60)
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+    with pytest.raises(InvalidInput, match="on_progress is 3; give a function"):
+        partition("resnet50", "ring4", on_progress=3)  # type: ignore[arg-type]
+
+
+def test_the_callback_ends_the_search_by_returning_true() -> None:
+    told: list[Progress] = []
+
+    def enough(progress: Progress) -> bool:
+        told.append(progress)
+        return progress.period is not None
+
+    result = partition("gnmt", "ring16", on_progress=enough, time_limit=600)
+    assert result.interrupted and result.status == "feasible" and told[-1].period is not None
+
+
+def test_an_event_ends_the_search_from_another_thread() -> None:
+    stop = threading.Event()
+
+    def first_answer(progress: Progress) -> None:
+        if progress.period is not None:
+            stop.set()
+
+    result = partition("gnmt", "ring16", on_progress=first_answer, stop=stop, time_limit=600)
+    assert result.interrupted and result.placement is not None
+    with pytest.raises(InvalidInput, match=r"stop is 1; give a threading\.Event"):
+        partition("gnmt", "ring16", stop=1)  # type: ignore[arg-type]
+
+
+def test_searches_side_by_side_report_their_progress() -> None:
+    told: list[Progress] = []
+    partition("randwire", "ring16", workers=2, time_limit=3, on_progress=told.append)
+    assert told and all(p.phase == "workers" and p.seconds > 0 for p in told)
+    bounds = [p.bound for p in told]
+    assert bounds == sorted(bounds)
+
+
+def test_gap_and_status_speak_of_the_same_goals(model: str) -> None:
+    answer = json.loads(run_json("solve", model, "--hw", "ring3", "--objective", "chips,energy"))
+    assert list(answer).index("goals") == list(answer).index("status") + 1
+    assert answer["gap"] == max(goal["gap"] for goal in answer["goals"])
+    assert (answer["status"] == "optimal") == (answer["gap"] <= 1e-4)
+
+
+def run_json(*words: str) -> str:
+    done = CliRunner().invoke(main, [*words, "--json", "-q"])
+    assert done.exit_code == 0, done.output
+    return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from partition.commands.exits import say
-from partition.errors import InvalidAssignment, InvalidInput
+from partition.errors import InvalidInput
 
 if TYPE_CHECKING:
     from partition.problem.graph import Graph
@@ -162,20 +162,7 @@ def read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
 
 def read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
     """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
-    from partition.problem.placement import Placement
     from partition.readers.json_fields import parse_file
+    from partition.results.saved import placement_of
 
-    data = parse_file(Path(path))
-    placement = Placement.from_answer(graph, data, chips=hardware.chips)
-    names = [kind.name for kind in hardware.kinds]
-    kinds, positions = data.get("kinds"), data.get("positions")
-    try:
-        if kinds:
-            if len(kinds) != hardware.chips:
-                raise ValueError("another number of chips")
-            hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in kinds))
-        if positions:
-            hardware = replace(hardware, positions=tuple(positions))
-    except (TypeError, ValueError) as error:
-        raise InvalidAssignment(f"{path!r} is an answer for another package than {hardware.name!r}") from error
-    return placement, hardware
+    return placement_of(parse_file(Path(path)), graph, hardware)

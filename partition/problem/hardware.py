@@ -191,6 +191,10 @@ class Hardware:
     kind_order: str = "fixed"
     positions: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(kind.name for kind in self.kinds)
+        return f"<Hardware {self.name}: {self.chips} chips of {kinds}, {self.interconnect.topology}>"
+
     def __post_init__(self) -> None:
         self._check_places()
         if self.kind_order not in KIND_ORDERS:

@@ -35,6 +35,11 @@ class Placement:
     replicas: IntArray = field(default_factory=_no_pairs)
     relays: IntArray = field(default_factory=_no_pairs)
 
+    def __repr__(self) -> str:
+        chips = len(np.unique(self.assignment))
+        more = f"{len(self.replicas)} replicas, {len(self.relays)} relays"
+        return f"<Placement of {len(self.assignment)} operations on {chips} chips, {more}>"
+
     def __post_init__(self) -> None:
         assignment = np.array(self.assignment, dtype=np.int64)
         assignment.setflags(write=False)

@@ -22,3 +22,7 @@ class Progress:
     period: float | None
     bound: float
     gap: float | None
+
+    def __repr__(self) -> str:
+        known = "none yet" if self.period is None else f"{self.period:.6g}"
+        return f"<Progress {self.seconds:.2f} s {self.phase}: period {known}, bound {self.bound:.6g}>"

@@ -54,7 +54,7 @@ class Result:
     graph, hardware : the question; where the order of the chips' kinds was free, the hardware has the order chosen.
     placement : the best placement found; None if infeasible.
     status : ``optimal`` (gap reached), ``feasible`` (time was up first) or ``infeasible`` (proved).
-    period, bound : in the hardware's time unit; infinite if infeasible.
+    period, bound : in the hardware's time unit, whatever the goals; infinite if infeasible.
     seconds : of the call. seed : of every random choice.
     history : each better period or bound, in order.
     cost : cost of the placement, a batch of one.
@@ -85,6 +85,9 @@ class Result:
     faults: tuple[str, ...] = ()
     shards: Shards | None = None
 
+    from_json: ClassVar[Callable[..., Result]]
+    # What to_json wrote, see partition.results.saved, which binds it.
+
     to_html: ClassVar[Callable[..., str]]
     # A page about the result, see partition.report, which binds it.
 
@@ -97,9 +100,14 @@ class Result:
 
     @property
     def gap(self) -> float:
-        """(period - bound) / period, NaN if infeasible."""
+        """What the status speaks of: the largest gap of the goals, (period - bound) / period of the period alone.
+
+        NaN if infeasible.
+        """
         if self.placement is None:
             return math.nan
+        if [r.goal for r in self.goals] not in ([], ["period"]):
+            return max(r.gap for r in self.goals)
         return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
 
     @cached_property
@@ -174,6 +182,7 @@ class Result:
             "operations": self.graph.n,
             "chips": self.hardware.chips,
             "status": self.status,
+            "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "period": _finite(self.period),
             "bound": _finite(self.bound),
             "gap": _finite(self.gap),
@@ -181,7 +190,6 @@ class Result:
             "seconds": self.seconds,
             "work": self.work,
             "seed": self.seed,
-            "goals": [{"goal": r.goal, "value": r.value, "bound": _finite(r.bound), "gap": r.gap} for r in self.goals],
             "kinds": [self.hardware.kinds[k].name for k in self.hardware.kind_of_chip],
             "positions": list(self.hardware.stage_positions) if self.hardware.routed else [],
             "assignment": self.assignment,
@@ -276,6 +284,9 @@ class Result:
         )
 
     __str__ = verdict
+
+    def __repr__(self) -> str:
+        return f"<Result {self.verdict()}>"
 
     def _goals_in_words(self) -> str:
         words = []

@@ -49,6 +49,9 @@ class Cost:
     energy: FloatArray
     traffic: FloatArray
 
+    def __repr__(self) -> str:
+        return f"<Cost of {len(self.period)} placements on {self.load.shape[1]} chips>"
+
     @property
     def throughput(self) -> FloatArray:
         """(B,) inputs per second."""

@@ -48,6 +48,12 @@ class Simulation:
     time_unit: str
     spans: tuple[Span, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<Simulation of {self.inputs} inputs: period {self.period:.6g} {self.time_unit}, {100 * self.error:+.2f}% "
+            f"from the prediction, {len(self.spans)} spans>"
+        )
+
     @property
     def error(self) -> float:
         """(simulated - predicted) / predicted period."""

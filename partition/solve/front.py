@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from milp.confirm import confirmed, solver_name
 from partition.arguments import number
-from partition.errors import InvalidAssignment, InvalidInput
-from partition.problem.graph import Graph
-from partition.problem.hardware import Hardware
-from partition.problem.placement import Placement
+from partition.errors import InvalidInput
 from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import parse_goals
-from partition.scoring.rules import check
+from partition.solve.given import Listener, Model, Package, Start, opened, start_from
 from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.solve.shards import answer_with_shards
-from partition.stopping import Stop, interruptible
+from partition.stopping import Stop, ended_by, interruptible
 
 CONFIRM_SHARE = 0.25
 """Share of the time kept for the second solver where its opinion is asked for."""
@@ -30,14 +28,14 @@ TIME_LIMIT = 60.0
 
 
 def partition(
-    graph: Graph,
-    hw: Hardware,
+    graph: Model,
+    hw: Package = None,
     *,
     time_limit: float | None = None,
     work_limit: float | None = None,
     gap: float = 1e-4,
     seed: int = 0,
-    warm_start: Placement | Mapping[str, int] | None = None,
+    warm_start: Start = None,
     policy: str = "none",
     objective: str | Sequence[str] = "period",
     throughput: float | None = None,
@@ -45,7 +43,8 @@ def partition(
     confirm: bool = False,
     shard: str | Mapping[str, int] = "none",
     strict: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    stop: threading.Event | None = None,
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
 
@@ -55,8 +54,9 @@ def partition(
 
     Parameters
     ----------
-    graph : the model.
-    hw : the package and its rules.
+    graph : the model: a graph, what :func:`load_model` returns, the name of a built-in model, or a path.
+    hw : the package and its rules: a Hardware, the name of a preset (``"ring36"``), or the path of a TOML file. None:
+        the package that the model brings.
     time_limit : seconds, more than zero; the best answer and bound so far are returned when it is over. 60 by default,
         none where work is limited.
     work_limit : units of work, each about a second of one core: ends the search after the same steps on every run, so
@@ -64,14 +64,14 @@ def partition(
     gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal; below 2e-5, the
         resolution of proofs by a floating-point solver, it counts as 2e-5.
     seed : of every random choice.
-    warm_start : a placement, or operation name -> chip, to start from; ignored if it breaks a rule.
+    warm_start : a placement, an earlier result, or operation name -> chip, to start from; ignored if it breaks a rule.
     policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
         free where the quick ways fail (docs/learned.md). It never enters a bound.
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.
     workers : searches side by side, each in a process of its own (:mod:`partition.solve.portfolio`); the best answer
-        and the best bound win. Progress is not reported then.
+        and the best bound win.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
     shard : ``"none"``, ``"auto"``, or operation -> number of parts: operations computed in parts on several chips
@@ -80,7 +80,8 @@ def partition(
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     on_progress : called with each better period or bound and at the start of each phase, possibly from
-        another thread.
+        another thread. Returning True ends the search with the answer so far; an exception ends it and is raised here.
+    stop : set this event, from any thread, to end the search with the answer so far.
 
     Returns
     -------
@@ -93,39 +94,43 @@ def partition(
     KeyboardInterrupt, MemoryError : the same, because of Ctrl-C or for want of memory.
     """
     validate_limits(time_limit, gap, work_limit)
-    guesses = find_guesses(graph, hw) if strict else None
+    model, hw = opened(graph, hw)
+    guesses = find_guesses(model, hw) if strict else None
     if guesses is not None:
         raise InvalidInput(
             f"strict: {guesses.sentence()}; describe the model without what is guessed, or allow guesses"
         )
     if time_limit is None:
         time_limit = TIME_LIMIT if work_limit is None else math.inf
-    stop = Stop(time_limit, work_limit=work_limit)
+    clock = Stop(time_limit, work_limit=work_limit)
+    listener = None if on_progress is None else Listener(on_progress, clock)
     question = Question(
-        graph=graph,
+        graph=model,
         hardware=hw,
-        start=_start(graph, hw, warm_start),
+        start=start_from(model, hw, warm_start),
         policy=policy,
-        goals=tuple(parse_goals(objective, graph, hw)),
+        goals=tuple(parse_goals(objective, model, hw)),
         throughput=throughput,
         gap=gap,
         seed=seed,
     )
     question.check()
     judge = _second_opinion(confirm, question.goals)
-    first = stop.limited((1 - CONFIRM_SHARE) * stop.time_limit) if confirm else stop
-    with interruptible(stop):
+    first = clock.limited((1 - CONFIRM_SHARE) * clock.time_limit) if confirm else clock
+    with interruptible(clock), ended_by(stop, clock):
         if shard != "none":
-            result = answer_with_shards(question, shard, first, partial(answer, report=on_progress))
+            result = answer_with_shards(question, shard, first, partial(answer, report=listener))
         elif workers != 1:
             from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
 
-            result = solve_side_by_side(question, workers=workers, stop=first)
+            result = solve_side_by_side(question, workers=workers, stop=first, report=listener)
         else:
-            result = answer(question, first, report=on_progress)
+            result = answer(question, first, report=listener)
+        if listener is not None and listener.raised is not None:
+            raise listener.raised
         if judge is None:
             return result
-        return judge(result.graph, hw, result, within=question.period_limit, stop=stop, seed=seed)
+        return judge(result.graph, hw, result, within=question.period_limit, stop=clock, seed=seed)
 
 
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:
@@ -148,16 +153,3 @@ def validate_limits(time_limit: float | None, gap: float, work_limit: float | No
             number(f"the {what} limit", limit, unit, above=0.0)
     if number("the gap", gap) >= 1.0:
         raise InvalidInput(f"the gap is {gap!r}; give a number from 0 up to, but not including, 1")
-
-
-def _start(graph: Graph, hw: Hardware, warm_start: Placement | Mapping[str, int] | None) -> Placement | None:
-    """The warm start as a placement, or None if there is none or it breaks a rule."""
-    if warm_start is None:
-        return None
-    if isinstance(warm_start, Mapping):
-        warm_start = Placement.from_names(graph, warm_start, chips=hw.chips)
-    if len(warm_start.assignment) != graph.n:
-        raise InvalidAssignment(
-            f"the warm start places {len(warm_start.assignment)} operations, but graph {graph.name!r} has {graph.n}"
-        )
-    return None if check(graph, hw, warm_start) else warm_start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import threading
@@ -82,6 +83,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
     incumbent = outcome.incumbent
     placement, hardware = incumbent.placement, incumbent.hardware
     return {
+        "period": None if placement is None else incumbent.period,
         "bound": outcome.bound,
         "kind_of_chip": list(hardware.kind_of_chip),
         "positions": list(hardware.positions),
@@ -89,6 +91,16 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "replicas": [] if placement is None else placement.replicas.tolist(),
         "relays": [] if placement is None else placement.relays.tolist(),
     }
+
+
+def best_known(folder: Path) -> tuple[float, float]:
+    """Least period, infinite while there is none, and largest bound in the journals of a folder."""
+    entries = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):  # replaced or removed at this moment
+            entries.append(json.loads(path.read_text()))
+    periods = [entry["period"] for entry in entries if entry["period"] is not None]
+    return min(periods, default=math.inf), max((entry["bound"] for entry in entries), default=0.0)
 
 
 def read_journals(paths: list[Path], question: Question, stop: Stop) -> list[Result]:

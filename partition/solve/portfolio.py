@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -26,10 +26,12 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
-from partition.errors import InvalidInput, NoSolutionInTime
+from partition.arguments import whole
+from partition.errors import NoSolutionInTime
+from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
-from partition.solve.journal import END, Journal, read_journals
+from partition.solve.journal import END, INTERVAL, Journal, best_known, read_journals
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible
@@ -43,7 +45,9 @@ Found: TypeAlias = "tuple[int, Result | None, BaseException | None]"
 """A member's number, its answer if there is one, and what went wrong if something did."""
 
 
-def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Result:
+def solve_side_by_side(
+    question: Question, *, workers: int, stop: Stop, report: Callable[[Progress], None] | None = None
+) -> Result:
     """Run ``workers`` members and join their answers; member ``i`` has seed ``seed + i``, every other one a policy.
 
     Ends with the first member whose answer is optimal or infeasible: in time, or by number where work is limited, so
@@ -55,10 +59,9 @@ def solve_side_by_side(question: Question, *, workers: int, stop: Stop) -> Resul
     InvalidInput : ``workers`` is no whole number from 1 up.
     NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
-        raise InvalidInput(f"workers is {workers!r}; give a whole number from 1 to {MOST_WORKERS}")
+    whole("workers", workers, least=1, most=MOST_WORKERS)
     other = "pretrained" if question.policy == "none" else question.policy
-    with tempfile.TemporaryDirectory(prefix="mcm-partition-") as folder, _ended_by(stop.flag, Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="mcm-partition-") as folder, _watched(stop, Path(folder), report):
         limits = stop.until_deadline, stop.time_limit if stop.by_work else None
         tasks = [
             delayed(_member)(replace(question, seed=question.seed + i, policy=advised), limits, folder, i, os.getpid())
@@ -106,18 +109,26 @@ def _answers(tasks: list[object], workers: int, *, in_order: bool) -> Iterator[F
 
 
 @contextlib.contextmanager
-def _ended_by(flag: threading.Event, folder: Path) -> Iterator[None]:
-    """Within, members are told to end when the flag is set."""
+def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None) -> Iterator[None]:
+    """Within, members are told to end when the flag is set, and what the best of them know is reported."""
     over = threading.Event()
 
-    def tell() -> None:
-        while not over.is_set():
-            if flag.wait(0.1):
+    def watch() -> None:
+        last: tuple[float, float] = (math.inf, 0.0)
+        while not over.wait(INTERVAL):
+            if stop.flag.is_set():
                 with contextlib.suppress(OSError):
                     (folder / END).touch()
                 return
+            known = best_known(folder)
+            if report is not None and known != last:
+                last = known
+                period, bound = known
+                gap = max(0.0, period - bound) / period if 0 < period < math.inf else None
+                found = period if period < math.inf else None
+                report(Progress(stop.elapsed, "workers", found, min(bound, period), gap))
 
-    thread = threading.Thread(target=tell, daemon=True, name="members")
+    thread = threading.Thread(target=watch, daemon=True, name="members")
     thread.start()
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 from onnx import NodeProto, OperatorSetIdProto, TensorProto, TypeProto, helper, numpy_helper
 
-from partition.errors import InvalidModelFile
+from partition.extras import require
 from partition.readers.onnx.walk import subgraphs
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -44,13 +44,9 @@ def runtime_types(
     ------
     InvalidModelFile : onnxruntime is not installed.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise InvalidModelFile(
-            f"operator {node.op_type!r} of {node.domain or 'ai.onnx'!r} has a schema in onnxruntime only; "
-            "install it with pip install 'mcm-partition[run]'"
-        ) from error
+    require(f"operator {node.op_type!r} of {node.domain or 'ai.onnx'!r}, which has its schema there,", "run")
+    import onnxruntime as ort
+
     read = list(dict.fromkeys(name for name in node.input if name))
     if subgraphs(node) or any(name not in types for name in read):
         return {}
