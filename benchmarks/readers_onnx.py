@@ -130,15 +130,17 @@ def row(label: str, path: Path, dims: Mapping[str, int]) -> tuple[tuple[object, 
         return (label, f"refused: {error}", *[""] * (len(HEAD) - 2)), True
     guesses, default = find_guesses(graph, load_hardware("ring4")), default_share(graph)
     feeds = inputs_of(path, dims)
-    shapes = run_shapes(path, graph, feeds)
-    wrong = [name for name, found in shapes.items() if name in _sizes(graph) and found[1] != _sizes(graph)[name]]
+    shapes = run_shapes(path, feeds)
+    sizes = _sizes(graph)
+    made = [name for name in shapes if name in sizes]
+    wrong = [name for name in made if shapes[name][1] != sizes[name]]
     unsaid = [name for name in wrong if graph.names[_maker(graph)[name]] not in graph.guessed]
     ours, counted = products(path, graph, {name: shape for name, (shape, _) in shapes.items()})
     cuts, equal = split_and_verify(path, graph, dims, feeds)
     close = counted == 0 or abs(ours - counted) <= 0.02 * counted
     right = not unsaid and close and equal and default <= DEFAULT_SHARE
     return (
-        label, graph.n, len(shapes), f"{len(shapes) - len(wrong)}" + (f", unsaid: {unsaid[:3]}" if unsaid else ""),
+        label, graph.n, len(made), f"{len(made) - len(wrong)}" + (f", unsaid: {unsaid[:3]}" if unsaid else ""),
         len(graph.guessed), f"{100 * guesses.share:.2f}%" if guesses else "0%", f"{100 * default:.3f}%",
         f"{ours / 1e9:.4f}", f"{100 * (ours / counted - 1):+.2f}%" if counted else "-", cuts, "yes" if right else "no",
     ), right  # fmt: skip
@@ -170,13 +172,12 @@ def _maker(graph: Graph) -> dict[str, int]:
     return dict(zip(graph.tensor_names, graph.producer.tolist(), strict=True))
 
 
-def run_shapes(path: Path, graph: Graph, feeds: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], int]]:
-    """Shape and bytes of every tensor of the graph that an operation makes, as a run shows them."""
+def run_shapes(path: Path, feeds: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Shape and bytes of every tensor that a node makes, constants included, as a run shows them."""
     from partition.readers.onnx.file import inlined
 
     model = inlined(onnx.load(str(path)), str(path))
-    made = {tensor for node in model.graph.node for tensor in node.output}
-    wanted = [name for name in graph.tensor_names if name in made]
+    wanted = [tensor for node in model.graph.node for tensor in node.output if tensor]
     whole = with_outputs(model, wanted)
     session = open_session(whole)
     found = run_session(session, wanted, feeds, whole)

@@ -26,6 +26,7 @@ from partition.commands.options import (
 @work_limit_option
 @click.option("--gap", default=1e-4, show_default=True, help="Relative gap at which to stop.")
 @seed_option
+@click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
 @source_options
 @one_sentence_errors
 def bound(
@@ -35,6 +36,7 @@ def bound(
     work_limit: float | None,
     gap: float,
     seed: int,
+    strict: bool,
     origin: Origin,
 ) -> None:
     """Prove how short a period of MODEL on HW can be, and say which method proved what.
@@ -49,12 +51,12 @@ def bound(
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
-    result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, gap=gap, seed=seed)
+    result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, gap=gap, seed=seed, strict=strict)
     if result.status == "infeasible":
         fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
     if as_json:
         data = result.to_dict()
-        keys = ("model", "hardware", "bound", "period", "gap", "seconds", "time_unit", "proofs")
+        keys = ("model", "hardware", "bound", "period", "gap", "seconds", "time_unit", "guesses", "proofs")
         click.echo(json.dumps({key: data[key] for key in keys}))
         return
     for proof in result.proofs:

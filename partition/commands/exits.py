@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from partition.commands.outputs import check_outputs
-from partition.errors import Infeasible, InvalidInput, NoSolutionInTime, PartitionError
+from partition.errors import DoubtfulModel, Infeasible, InvalidInput, NoSolutionInTime, PartitionError
 from partition.text import printable
 
 EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_TROUBLE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -25,7 +26,7 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             check_outputs(click.get_current_context())
-            with _terminated_like_interrupted():
+            with _terminated_like_interrupted(), _doubts_in_a_line():
                 command(*args, **kwargs)
         except InvalidInput as error:
             fail(error, EXIT_BAD_INPUT)
@@ -55,6 +56,23 @@ def fail(error: object, code: int) -> None:
 def say(line: str, *, err: bool = False) -> None:
     """One line for people: names in it come from files, and a terminal must not obey them."""
     click.echo(printable(line), err=err)
+
+
+@contextlib.contextmanager
+def _doubts_in_a_line() -> Iterator[None]:
+    """Within, what a model file contradicts itself in is one line on stderr."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, DoubtfulModel):
+            say(f"warning: {message}", err=True)
+        else:
+            usual(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", DoubtfulModel)
+        warnings.showwarning = show
+        yield
 
 
 @contextlib.contextmanager

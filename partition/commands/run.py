@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -67,9 +66,10 @@ def run(
     from partition.pipeline import run as stream
     from partition.pipeline import to_perfetto
     from partition.results.display import Display
+    from partition.split import load_inputs
     from partition.text import printable
 
-    given = [_read_values(values)] if values else []
+    given = [load_inputs(values)] if values else []
     with contextlib.ExitStack() as stack:
         display = None if quiet else stack.enter_context(Display())
 
@@ -93,18 +93,3 @@ def run(
     if trace:
         to_perfetto(found, trace)
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(map(printable, found.to_table().splitlines())))
-
-
-def _read_values(path: str) -> dict[str, Any]:
-    import numpy as np
-
-    from partition.errors import InvalidInput
-    from partition.text import shown
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, EOFError) as error:
-        raise InvalidInput(
-            f"cannot read {shown(path, 300)} as NPZ: {getattr(error, 'strerror', None) or error}"
-        ) from error

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 )
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
 @click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
+@click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
 @click.option("--report", type=OutputFile(), help="Also write a self-contained HTML page about the result.")
@@ -73,6 +74,7 @@ def solve(
     objective: str,
     workers: int,
     confirm: bool,
+    strict: bool,
     throughput: float | None,
     output: str | None,
     report: str | None,
@@ -109,6 +111,7 @@ def solve(
             throughput=throughput,
             workers=workers,
             confirm=confirm,
+            strict=strict,
             on_progress=display,
         )
     told = _command_line(click.get_current_context()) if report else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from partition.commands.outputs import OutputFolder
 @answer_argument
 @click.option("--output", "-o", "folder", type=OutputFolder(), required=True, help="New or empty folder for the parts.")
 @click.option("--verify", is_flag=True, help="Run the parts and the whole with onnxruntime and compare all outputs.")
+@click.option("--inputs", type=click.Path(), metavar="NPZ", help="Values of the model's inputs, by name; else drawn.")
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+@click.option("--seeds", default=1, show_default=True, help="Draw inputs this often, and compare each time.")
 @click.option("--optimised", is_flag=True, help="Let onnxruntime fuse operators when it verifies.")
 @click.option("--force", is_flag=True, help="Replace the folder if it is there.")
 @json_option
@@ -29,7 +32,9 @@ def split(
     answer: str,
     folder: str,
     verify: bool,
+    inputs: str | None,
     seed: int,
+    seeds: int,
     optimised: bool,
     force: bool,
     as_json: bool,
@@ -45,12 +50,18 @@ def split(
       mcm-partition split model.onnx result.json -o parts --verify
     """
     from partition.readers.json_fields import parse_file
-    from partition.split import split_model, verify_parts
+    from partition.split import load_inputs, split_model, verify_parts
 
-    manifest = split_model(model, parse_file(Path(answer)), folder, dims=dims, force=force)
-    compared = verify_parts(model, folder, seed=seed, optimised=optimised) if verify else []
+    values = load_inputs(inputs) if inputs is not None else None
+    manifest = split_model(model, parse_file(Path(answer)), folder, dims=dims, inputs=values, force=force)
+    compared = []
+    if verify:
+        compared = verify_parts(model, folder, seed=seed, seeds=seeds, inputs=values, optimised=optimised)
     if as_json:
-        rows = [{**vars(c), "equal": c.equal} for c in compared]
+        rows = [
+            {**vars(c), "difference": c.difference if math.isfinite(c.difference) else None, "equal": c.equal}
+            for c in compared
+        ]
         click.echo(json.dumps({"parts": [part.file for part in manifest.parts], "compared": rows}))
     else:
         for part in manifest.parts:
@@ -60,6 +71,12 @@ def split(
                 f"{len(part.inputs)} inputs, {len(part.outputs)} outputs, sends {moved / 2**20:.2f} MB"
             )
         for row in compared:
-            how = "bit for bit" if row.identical else f"largest relative difference {row.difference:.2g}"
-            say(f"output {row.output}: {'equal' if row.equal else 'DIFFERENT'}, {how}")
+            say(row.sentence())
+    constant = [f"{row.output!r} ({row.constant})" for row in compared if row.constant]
+    if constant:
+        say(
+            f"warning: {', '.join(constant)} did not vary, so that being equal proves little; give other values with "
+            "--inputs, or draw more with --seeds",
+            err=True,
+        )
     sys.exit(0 if all(row.equal for row in compared) else EXIT_RULE_BROKEN)

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from partition import DoubtfulModel, Graph, InvalidInput, InvalidModelFile, load_hardware, partition
+from partition.commands.main import main
 from partition.readers.onnx.model import read_onnx
 
 F, I64, B, S = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING
@@ -324,6 +326,17 @@ def test_strict_refuses_guesses_and_nothing_else() -> None:
     known = read_onnx(model([node("Relu", "x", "y")], [vi("x", F, [4])], [vi("y", F, [4])]))
     result = partition(known, load_hardware("ring2"), work_limit=5, strict=True)
     assert result.guesses is None and "guessed" not in result.verdict()
+
+
+def test_the_command_refuses_guesses_if_strict_and_tells_of_contradictions(tmp_path: Path) -> None:
+    for name, built in (("doubtful", doubtful()), ("stale", stale(4))):
+        onnx.save(built, str(tmp_path / f"{name}.onnx"))
+    strict = ["solve", "--hw", "ring2", "-q", "--strict"]
+    refused = CliRunner().invoke(main, [*strict, str(tmp_path / "doubtful.onnx")])
+    assert refused.exit_code == 2 and "strict: 3 of 5 operations" in refused.output
+    told = CliRunner().invoke(main, [*strict, str(tmp_path / "stale.onnx")])
+    assert told.exit_code == 0, told.output
+    assert "warning: model file" in told.output and "tensor 'c': declared 1x8x32x32" in told.output
 
 
 # --- first errors

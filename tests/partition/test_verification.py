@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from partition import Graph, InvalidInput, InvalidModelFile, Placement
+from partition.commands.main import main
 from partition.split import load_inputs, split_model, verify_parts
 from partition.split.comparing import difference, one_value
 from partition.split.running import open_session, run_session
@@ -230,3 +232,16 @@ def test_parts_keep_what_runtimes_read_of_a_model(tmp_path: Path) -> None:
     for part in map(onnx.load, sorted(map(str, (tmp_path / "parts").glob("*.onnx")))):
         assert {p.key: p.value for p in part.metadata_props} == {"names": "cat,dog", "stride": "32"}
         assert (part.producer_name, part.doc_string) == ("trainer", "about")
+
+
+def test_the_command_takes_values_and_names_outputs_that_do_not_vary(tmp_path: Path) -> None:
+    nodes, inputs, outputs = SIZES
+    path, _ = split(tmp_path, nodes, inputs, outputs)
+    (tmp_path / "answer.json").write_text('{"x": 0, "shape": 0, "a": 0, "e": 1, "y": 1}')
+    np.savez(tmp_path / "v.npz", x=np.ones((4, 12), np.float32), shape=np.array([2, 4, 12]))
+    given = ["split", str(path), str(tmp_path / "answer.json"), "-o", str(tmp_path / "out"), "--verify"]
+    done = CliRunner().invoke(main, [*given, "--inputs", str(tmp_path / "v.npz")])
+    assert done.exit_code == 0, done.output
+    assert "output y: equal, bit for bit" in done.output
+    missing = CliRunner().invoke(main, [*given, "--force", "--inputs", str(tmp_path / "none.npz")])
+    assert missing.exit_code == 2 and "there is no file" in missing.output
