@@ -88,7 +88,20 @@ _hw = click.option(
 _format = click.option(
     "--format",
     "format_",
-    type=click.Choice(["builtin", "onnx", "json", "device-placement"]),
+    type=click.Choice(
+        [
+            "builtin",
+            "onnx",
+            "torch",
+            "json",
+            "device-placement",
+            "minos",
+            "line-balancing",
+            "pipedream",
+            "dot",
+            "hmetis",
+        ]
+    ),
     help="Format of MODEL; by default guessed from its content.",
 )
 _max_cpus = click.option(

@@ -1,9 +1,9 @@
-"""A model from whatever names it: a built-in name, an ONNX or PyTorch file, or one of two kinds of JSON."""
+"""A model from whatever names it: a built-in name, an ONNX or PyTorch file, JSON of three kinds, or a text format."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,25 @@ from typing import Any
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.readers.dagp_dot import looks_like_a_digraph, read_dagp_dot
+from partition.readers.hmetis import looks_like_a_hypergraph, read_hmetis
 from partition.readers.json_fields import parse_file
+from partition.readers.line_balancing import looks_like_a_line, read_line_balancing
+from partition.readers.minos import from_minos, looks_like_minos
 from partition.readers.native_json import from_dict
+from partition.readers.pipedream import looks_like_a_profile, read_pipedream
 from partition.readers.torch.archive import PICKLE, ZIP
 from partition.text import shown
 
-FORMATS = ("builtin", "onnx", "torch", "json", "device-placement")
+TEXTS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Graph]]] = {
+    "line-balancing": (looks_like_a_line, read_line_balancing),
+    "pipedream": (looks_like_a_profile, read_pipedream),
+    "dot": (looks_like_a_digraph, read_dagp_dot),
+    "hmetis": (looks_like_a_hypergraph, read_hmetis),
+}
+"""Formats of plain text: how a file of each begins, and its reader."""
+
+FORMATS = ("builtin", "onnx", "torch", "json", "device-placement", "minos", *TEXTS)
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,17 @@ def load_model(
         from partition.readers.torch.archive import load_program
 
         return Source(_of_program(load_program(path), path.stem), None, format)
+    if format in TEXTS:
+        try:
+            return Source(TEXTS[format][1](path), None, format)
+        except InvalidModelFile as error:
+            raise InvalidModelFile(f"{format} file {shown(str(path), 300)}: {error}") from error
     data = parse_file(path) if data is None else data
+    if format == "minos":
+        try:
+            return Source(from_minos(data, name=path.stem), None, format)
+        except InvalidModelFile as error:
+            raise InvalidModelFile(f"MINOS file {shown(str(path), 300)}: {error}") from error
     if format == "json":
         return Source(from_dict(data, default_name=path.stem), None, format)
     from partition.readers.device_placement import from_device_placement
@@ -119,6 +142,20 @@ def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
     if start.startswith((ZIP, PICKLE)):
         return "torch", None
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
-        return "onnx", None
+        text = _text_format(start)
+        return (text, None) if text is not None else ("onnx", None)
     data = parse_file(Path(spec))
+    if looks_like_minos(data) and "operations" not in data:
+        return "minos", data
     return ("device-placement" if "nodes" in data and "operations" not in data else "json"), data
+
+
+def _text_format(start: bytes) -> str | None:
+    """The format of plain text that a file of this beginning has, or None."""
+    try:
+        text = start.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 4:  # not just a character cut in two
+            return None
+        text = start[: error.start].decode("utf-8-sig")
+    return next((name for name, (looks, _) in TEXTS.items() if looks(text)), None)
