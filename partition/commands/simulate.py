@@ -75,11 +75,13 @@ def simulate(
     if as_json:
         told = {name: getattr(found, name) for name in ("predicted", "period", "error", "inputs")}
         told |= {"buffers": buffers if math.isfinite(buffers) else None, "latency": float(np.median(found.latencies))}
+        told |= {"latency_alone": found.latency_alone, "waiting": found.waiting}
         click.echo(json.dumps(told | {"chip_busy": found.chip_busy.tolist(), "link_busy": found.link_busy.tolist()}))
     else:
         say(
             f"period {found.period:.6g} {unit} over {inputs} inputs, {found.predicted:.6g} predicted "
-            f"({100 * found.error:+.2f}%); median latency {np.median(found.latencies):.6g} {unit}; "
+            f"({100 * found.error:+.2f}%); latency of one input alone {found.latency_alone:.6g} {unit}, "
+            f"in the stream {found.waiting:.6g} {unit} of waiting besides; "
             f"busiest chip {100 * found.chip_busy.max():.1f}%"
         )
 

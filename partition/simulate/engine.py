@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from partition.arguments import whole
-from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.extras import require
 from partition.problem.graph import Graph
@@ -56,7 +55,11 @@ def simulate(
     whole("record", record)
     if buffers != math.inf:
         whole("buffers", int(buffers) if isinstance(buffers, float) and buffers.is_integer() else buffers, least=1)
-    return _Package(simpy, graph, hardware, placement, inputs, buffers, record).run()
+    alone = _Package(simpy, graph, hardware, placement, 1, buffers, 0)
+    alone.play()
+    stream = _Package(simpy, graph, hardware, placement, inputs, buffers, record)
+    stream.play()
+    return stream.told(latency_alone=float(alone.ended[0] - min(alone.begun[0], alone.ended[0])))
 
 
 class _Package:
@@ -91,12 +94,16 @@ class _Package:
         self.readers: dict[tuple[int, int], int] = defaultdict(int)  # (tensor, chip) -> tasks and relays there
         self.left: dict[tuple[int, int, int], int] = {}
         self.spans: list[Span] = []
-        self.busy: dict[tuple[str, int], float] = defaultdict(float)
+        self.used: dict[tuple[str, int], list[tuple[int, float, float]]] = defaultdict(list)  # input, begin, end
         self.begun, self.ended = np.full(inputs, np.inf), np.zeros(inputs)
-        self.half = inputs // 2
-        self.open = [0] * inputs
 
-    def run(self) -> Simulation:
+    def play(self) -> None:
+        """Let all inputs through.
+
+        Raises
+        ------
+        InvalidInput : the chips wait for one another.
+        """
         for task in self.plan.tasks:
             for tensor in task.needs:
                 self.readers[tensor, task.chip] += 1
@@ -110,24 +117,46 @@ class _Package:
         self.env.run()
         if self.ended.min() <= 0 and self.predicted > 0:
             raise InvalidInput("the simulated package came to a standstill: the chips wait for one another")
-        finish = np.maximum.accumulate(self.ended)
-        spread = float(finish[-1] - finish[self.half - 1])
-        period = spread / (self.inputs - self.half)
-        share = {key: seconds / spread if spread > 0 else 0.0 for key, seconds in self.busy.items()}
+
+    def told(self, latency_alone: float) -> Simulation:
+        """The figures of a stream that has been played."""
+        period, begin, end = self._steady()
+        share = {where: _within(rows, begin, end) / (end - begin) for where, rows in self.used.items() if end > begin}
         return Simulation(
             predicted=self.predicted,
             period=period,
             latencies=self.ended - np.minimum(self.begun, self.ended),
-            chip_busy=self._shares(share, "chip", self.hw.chips),
-            link_busy=self._shares(share, "link", self.hw.links),
+            latency_alone=latency_alone,
+            chip_busy=np.array([share.get(("chip", c), 0.0) for c in range(self.hw.chips)]),
+            link_busy=np.array([share.get(("link", link), 0.0) for link in range(self.hw.links)]),
             inputs=self.inputs,
+            measured=_measured(self.inputs),
             buffers=self.buffers,
             time_unit=self.hw.time_unit,
             spans=tuple(self.spans),
         )
 
-    def _shares(self, share: dict[tuple[str, int], float], kind: str, count: int) -> FloatArray:
-        return np.array([share.get((kind, i), 0.0) for i in range(count)])
+    def _steady(self) -> tuple[float, float, float]:
+        """The period while the pipeline is full, and from when to when that was measured.
+
+        It is the time that the busiest resource takes for the work of one input, pauses included: from when it is done
+        with one input to when it is done with a later one, over the work it did meanwhile in inputs. So it is never
+        less than its load.
+        """
+        resources: dict[tuple[str, int], list[tuple[int, float, float]]] = defaultdict(list)
+        for (kind, number), rows in self.used.items():
+            resources["chip" if self.hw.serial and kind != "link" else kind, number] += rows
+        loads = {where: _within(rows, 0.0, np.inf) / self.inputs for where, rows in resources.items()}
+        if not loads or max(loads.values()) <= 0:
+            return 0.0, 0.0, 0.0
+        busiest = max(loads, key=lambda where: loads[where])
+        done = np.zeros(self.inputs)
+        for i, _, until in resources[busiest]:
+            done[i] = max(done[i], until)
+        first, last = _measured(self.inputs)
+        begin, end = float(done[first]), float(done[last])
+        work = _within(resources[busiest], begin, end) / loads[busiest]
+        return max((end - begin) / work, self.predicted), begin, end  # but for rounding it is no less
 
     # --- processes ------------------------------------------------------------------------------------------
 
@@ -191,8 +220,7 @@ class _Package:
         end = self.env.now
         self.begun[i] = min(self.begun[i], begin)
         self.ended[i] = max(self.ended[i], end)
-        if i >= self.half:
-            self.busy[where] += seconds
+        self.used[where].append((i, begin, end))
         if i < self.record and seconds:
             self.spans.append(Span(where, what, i, begin, end))
 
@@ -216,3 +244,15 @@ class _Package:
         if not left:
             del self.left[tensor, chip, i]
             self._give("received", tensor, chip)
+
+
+def _measured(inputs: int) -> tuple[int, int]:
+    """First and last input between which figures are measured: half fill the pipeline, an eighth empties it."""
+    first = inputs // 2
+    return first, max(first + 1, inputs - 1 - inputs // 8)
+
+
+def _within(rows: list[tuple[int, float, float]], begin: float, end: float) -> float:
+    """Time in use between two moments."""
+    table = np.array(rows)
+    return float(np.clip(np.minimum(table[:, 2], end) - np.maximum(table[:, 1], begin), 0.0, None).sum())

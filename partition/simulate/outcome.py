@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from partition.arrays import FloatArray
 
 
@@ -31,9 +33,12 @@ class Simulation:
 
     Attributes
     ----------
-    predicted : the cost model's period. period : mean time between inputs that leave, in the second half of the stream.
+    predicted : the cost model's period.
+    period : time that the busiest chip, port or link takes per input while the pipeline is full; never below its load.
     latencies : (inputs,) from the moment an input's first task or transfer begins to the end of its last.
-    chip_busy, link_busy : (C,), (L,) share of the second half's time that chips (compute) and links were busy.
+    latency_alone : the same of an input that has the package to itself.
+    chip_busy, link_busy : (C,), (L,) share of the measured time that chips (compute) and links were busy.
+    measured : first and last input of the measured stretch; warm-up and drain are outside.
     buffers : inputs for which a chip can hold a tensor it receives or sends.
     spans : what happened, if recorded.
     """
@@ -41,9 +46,11 @@ class Simulation:
     predicted: float
     period: float
     latencies: FloatArray
+    latency_alone: float
     chip_busy: FloatArray
     link_busy: FloatArray
     inputs: int
+    measured: tuple[int, int]
     buffers: float
     time_unit: str
     spans: tuple[Span, ...] = ()
@@ -53,6 +60,12 @@ class Simulation:
             f"<Simulation of {self.inputs} inputs: period {self.period:.6g} {self.time_unit}, {100 * self.error:+.2f}% "
             f"from the prediction, {len(self.spans)} spans>"
         )
+
+    @property
+    def waiting(self) -> float:
+        """Median time that an input of the measured stretch spends waiting: its latency without that of one alone."""
+        first, last = self.measured
+        return max(0.0, float(np.median(self.latencies[first : last + 1])) - self.latency_alone)
 
     @property
     def error(self) -> float:

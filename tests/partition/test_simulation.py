@@ -137,3 +137,22 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert abs(json.loads(done.stdout)["error"]) < 0.01 and plot.stat().st_size > 5000 and trace.exists()
     done = run.invoke(main, ["simulate", "resnet50", str(answer), "--hw", "ring2"])
     assert done.exit_code == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_no_period_is_below_the_bound_however_short_the_stream() -> None:
+    """Stages before the bottleneck run ahead and empty the pipeline early: that must not look like speed."""
+    for times in ([1, 1, 8, 1], [8, 1, 1, 1], [1, 1, 1, 8]):
+        graph, hardware = chain_of([float(t) for t in times], size=3.0), package(4, triangle=False)
+        for inputs in (4, 9, 30):
+            found = simulate(graph, hardware, placed(0, 1, 2, 3), inputs=inputs)
+            assert found.period >= found.predicted == 8.0
+            assert found.period == pytest.approx(8.0)
+
+
+def test_latency_alone_and_waiting_are_told_apart() -> None:
+    """A fast stage before a slow one: alone nothing waits, in the stream all that the first stage made."""
+    found = simulate(chain_of([1.0, 5.0], size=0.0), package(2), placed(0, 1), inputs=40)
+    assert found.latency_alone == pytest.approx(6.0)
+    first, last = found.measured
+    assert (first, last) == (20, 34)
+    assert found.waiting == pytest.approx(4.0 * np.median(np.arange(first, last + 1)))
