@@ -95,7 +95,7 @@ def split_torch(
     """
     graph = Graph.from_torch(program)
     placement = _placement(graph, answer)
-    functional = _as_read(program, graph)
+    functional = _as_read(program)
     cut = _Cut(functional, Flows.of(graph, placement))
     stages = TorchStages(
         stages=tuple(cut.stage(chip) for chip in cut.flows.order),
@@ -174,20 +174,21 @@ def _placement(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -> 
     return placement
 
 
-def _as_read(program: ExportedProgram, graph: Graph) -> ExportedProgram:
-    """The program whose nodes the graph's tensors are named after: as given, or without writes in place."""
-    functional = program.run_decompositions({})
-    signature = functional.graph_signature
-    changed = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+def _as_read(program: ExportedProgram) -> ExportedProgram:
+    """The program that the reader saw, without writes in place; refused if it leaves anything changed behind."""
+    from partition.readers.torch.program import functional
+    from partition.readers.torch.signature import is_joint, new_values
+
+    found = functional(program)
+    if is_joint(found):
+        raise InvalidModelFile("the program is a forward and a backward pass in one; split the forward pass")
+    changed = [target for _, target in new_values(found)]
+    changed += found.graph_signature.user_inputs_to_mutate.values()
     if changed:
         raise InvalidModelFile(
             f"the program writes to {changed[0]!r}, which stages do not pass on; export the module in eval mode"
         )
-    for found in (functional, program):
-        names = {node.name for node in found.graph.nodes}
-        if all(tensor.split(".")[0] in names for tensor in graph.tensor_names):
-            return found
-    raise InvalidModelFile(f"the operations of {graph.name!r} cannot be found again in the program; export it again")
+    return found
 
 
 class _Cut:
@@ -197,11 +198,10 @@ class _Cut:
         self.program, self.flows = program, flows
         self.nodes = list(program.graph.nodes)
         self.tensor = {name: t for t, name in enumerate(flows.graph.tensor_names)}
-        signature = program.graph_signature
-        stored = {**program.constants, **program.state_dict}
-        held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-        held |= getattr(signature, "inputs_to_lifted_tensor_constants", {})
-        self.weights: dict[str, tuple[str, Any]] = {name: (target, stored[target]) for name, target in held.items()}
+        from partition.readers.torch.signature import held
+
+        signature, stored = program.graph_signature, {**program.constants, **program.state_dict}
+        self.weights: dict[str, tuple[str, Any]] = {n: (target, stored[target]) for n, target in held(program).items()}
         self.user_inputs = [
             spec.arg.name if getattr(spec.arg, "name", None) in self.tensor else None
             for spec in signature.input_specs
