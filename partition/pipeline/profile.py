@@ -52,7 +52,7 @@ class Profile:
     kernels : medians of all kernels together, in elapsed time.
     run : median CPU time of a whole run without the profiler.
     overhead : seconds that a node costs besides its kernel: (run - kernels) / nodes.
-    disturbed : something else ran on the core all the time, so that kernels are lower quartiles.
+    disturbed : something else ran on the core all the time, so that kernels are the least of all runs.
     nodes : that onnxruntime executes: fewer than operations where it fuses, more where it computes constants.
     runs : measured ones.
     fused : operations that share a kernel with others, whose time is split as the roofline would.
@@ -86,7 +86,7 @@ class Profile:
             f"{self.graph.name}: {1e3 * self.run:.3f} ms a run (median of {self.runs}, CPU time), "
             f"{1e3 * self.kernels:.3f} ms of it in {self.nodes} kernels, {1e6 * self.overhead:.2f} us beside each"
             f"{fused}; spread {100 * relative:.1f}%"
-            + (" (other work ran on the core: kernels are lower quartiles)" if self.disturbed else "")
+            + (" (other work ran on the core: kernels are the least of all runs)" if self.disturbed else "")
         )
 
 
@@ -104,8 +104,8 @@ def profile(
 
     Runs with the profiler, for the kernels, and runs without, for the whole, take turns. Kernels are told in elapsed
     time; so of the former only those count in which nothing else ran on the core. Where there are fewer than five of
-    those, all count, and lower quartiles take the place of medians. Kernels that still sum to more than the CPU time
-    of the whole are scaled to it.
+    those, the least time of all runs takes the place of the median: long kernels are hardly ever left alone. Kernels
+    that still sum to more than the CPU time of the whole are scaled to it.
 
     An operation costs its kernel and an equal share of what a run takes beyond its kernels. A kernel that computes
     several operations (``optimised``) is split among them as the roofline of the reference CPU would. One that computes
@@ -136,7 +136,7 @@ def profile(
         nodes = _nodes(executed)
     low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
     if disturbed:
-        median = low
+        median = samples.min(axis=1)
     run, told = float(np.median(whole_runs)), float(median.sum())
     if overhead is None and median.sum() > run:  # kernels are told in elapsed time: something else ran meanwhile
         median, low, high = (x * run / median.sum() for x in (median, low, high))
