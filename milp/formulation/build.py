@@ -56,7 +56,6 @@ def build(
     windows: Windows,
     *,
     choices: Choices | None = None,
-    lower: float = 0.0,
     upper: float | None = None,
     limited: Sequence[int] | None = None,
     goal: Goal = "period",
@@ -71,8 +70,8 @@ def build(
         Chips each node may use; they must hold for every placement that matters.
     choices : Choices
         Rows to write; :meth:`Choices.for_goals` by default.
-    lower, upper : float
-        Bounds of ``T`` in units of the instance.
+    upper : float
+        Largest ``T`` in units of the instance; any by default.
     limited : chips
         Those whose load, memory and links (into and out of them) are limited; all by default.
     goal : Goal
@@ -93,7 +92,7 @@ def build(
     if choices is None:
         choices = Choices.for_goals(instance, {goal, *(caps or {})})
     model = Model(instance.graph.name)
-    cols = Columns(model, instance, windows, choices, {goal, *(caps or {})}, (lower, upper))
+    cols = Columns(model, instance, windows, choices, {goal, *(caps or {})}, upper)
     # What exceeds the largest period cannot happen within it: how far it does is of no interest, and spoils rows.
     most = BEYOND * upper if upper and goal == "period" and not caps else np.inf
     tau, time = np.minimum(instance.tau, most), np.minimum(instance.time, most)

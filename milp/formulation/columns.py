@@ -99,8 +99,14 @@ class Columns:
         Whether a tensor can leave its producer's chip at all.
     relay_start, relay_stop : (M,) int
         Chips ``relay_start <= c < relay_stop`` may relay each tensor.
+    received, may_relay : (M,) bool
+        Whether a tensor has receives, and relays.
     loads_transfers : bool
         Whether receiving and sending takes time or room on a chip.
+    homes, replicas, r, s, R, K, z, g : Table
+        Where ``y``, ``p`` and the other variables of two indices are.
+    period, busy : Variables
+        ``T``, and whether a chip that may relay is anybody's home.
     """
 
     def __init__(
@@ -110,7 +116,7 @@ class Columns:
         windows: Windows,
         choices: Choices,
         goals: Collection[Goal],
-        bounds: tuple[float, float | None],
+        upper: float | None,
     ) -> None:
         if windows.empty:
             raise ImpossibleRow
@@ -131,12 +137,11 @@ class Columns:
         self.may_relay = self.received & instance.relayable & choices.triangle
         self.relay_start = np.where(self.may_relay, home + 1, 0)
         self.relay_stop = np.where(self.may_relay, np.maximum(self.last_reader, home + 1), 0)
-        self._declare(model, bounds)
+        self._declare(model, np.inf if upper is None else upper)
 
-    def _declare(self, model: Model, bounds: tuple[float, float | None]) -> None:
+    def _declare(self, model: Model, upper: float) -> None:
         """All variables but those of the chip graph, of shared weights and of other goals, which follow from rows."""
-        lower, upper = bounds
-        self.period = model.add("T", lower=lower, upper=np.inf if upper is None else upper)
+        self.period = model.add("T", upper=upper)
         self.homes = Table.declared(model, "y", self.lo, self.hi, integral=True)
         replicable = self.inst.replicable
         stop = np.where(replicable, self.reach + 1, 0)

@@ -35,7 +35,7 @@ def test_expressions_are_worth_what_the_placement_says(seed: int) -> None:
     lo = rng.integers(0, instance.chips, instance.nodes)
     hi = rng.integers(lo, instance.chips)
     model = Model()
-    cols = Columns(model, instance, Windows(lo, hi), Choices.complete(instance), {"period"}, (0.0, None))
+    cols = Columns(model, instance, Windows(lo, hi), Choices.complete(instance), {"period"}, None)
     home = rng.integers(lo, hi + 1)
     x = np.zeros(model.columns)
     v, c = cols.homes.pairs
@@ -65,7 +65,7 @@ def test_the_columns_of_a_table_are_those_of_its_variables_in_their_order(seed: 
     instance = draw_question(seed, contract).instance
     whole = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
     model = Model()
-    cols = Columns(model, instance, whole, Choices.complete(instance), {"latency"}, (0.0, None))
+    cols = Columns(model, instance, whole, Choices.complete(instance), {"latency"}, None)
     for table in (cols.homes, cols.replicas, cols.r, cols.s, cols.R, cols.K, cols.z, cols.g):
         np.testing.assert_array_equal(table.columns(*table.pairs), table.variables.columns)
         present = np.zeros((len(table.start), instance.chips), dtype=bool)
@@ -78,4 +78,4 @@ def test_a_node_without_a_chip_fits_no_windows() -> None:
     instance = draw_question(0, contract).instance
     lo = np.full(instance.nodes, instance.chips)
     with pytest.raises(ImpossibleRow):
-        Columns(Model(), instance, Windows(lo, lo - 1), Choices.complete(instance), {"period"}, (0.0, None))
+        Columns(Model(), instance, Windows(lo, lo - 1), Choices.complete(instance), {"period"}, None)

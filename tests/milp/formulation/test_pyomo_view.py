@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,8 @@ from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows, propagate
 from partition import InvalidInput
 from partition.instance.instance import contract
+
+ROOT = Path(__file__).parents[3]
 
 BLOCKS, SEEDS = 4, 30
 
@@ -74,6 +79,16 @@ def test_pyomo_compiles_the_view_to_the_same_matrix(block: int) -> None:
         families |= {family.name for family in model.rows if len(family)}
     assert compared > SEEDS // 3
     assert families >= {"monotone", "acyclic", "receive", "send", "link", "chip_load", "direct", "triangle"}
+
+
+def test_a_solve_does_not_load_pyomo() -> None:
+    code = (
+        "import sys; from partition import load_hardware, load_model, partition;"
+        "hardware = load_hardware('ring4:transfers=serial');"
+        "print(partition(load_model('resnet50').graph, hardware, work_limit=0.5).status, 'pyomo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == "False"
 
 
 def test_variables_and_rows_carry_the_names_of_the_formulation() -> None:
