@@ -35,6 +35,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.confirmation import Confirmation
+from partition.results.progress import proofs_of, unrefuted
 from partition.results.result import Result
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.goals import Reached
@@ -206,8 +207,9 @@ def _refuted(result: Result, package: Hardware, placement: Placement, solver: st
     """The better placement instead, and the best bound on the way that it does not refute."""
     cost = evaluate_placement(result.graph, package, placement)
     period = float(cost.period[0])
-    history = tuple(entry for entry in result.history if entry.bound <= period)
-    bound = max((entry.bound for entry in history), default=0.0)
+    left = unrefuted(proofs_of(result.history), period)
+    bound = left[-1].bound if left else 0.0
+    history = tuple(entry for entry in result.history if entry.bound <= bound)
     claim = "that there is no valid placement" if result.placement is None else f"the bound {result.bound:.9g}"
     reason = f"a valid placement has a period of {period:.9g}, which refutes {claim}; withdrawn to {bound:.9g}"
     warnings.warn(f"{reason}; please report this model and package", RefutedBound, stacklevel=4)

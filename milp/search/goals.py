@@ -6,6 +6,7 @@ are lexicographic: what an earlier goal reached becomes a row of the next model.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -21,6 +22,7 @@ from milp.state.incumbent import Incumbent
 from milp.state.run import Run
 from milp.tolerances import BOUND_SAFETY, MARGIN, ROUNDING
 from milp.windows.windows import WindowRules, Windows, propagate
+from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.instance.instance import Instance, contract
@@ -192,6 +194,19 @@ class GoalSearch:
         safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
         self.bound = max(self.bound, min(safe, self.value))
 
+    def _heed(self, value: float) -> None:
+        """Withdraw a bound that a valid placement of this value refutes: all of them come from one model."""
+        if value >= self.bound * (1 - ROUNDING):
+            return
+        refuted, simple = self.bound, self._trivial_bound()
+        self.bound = simple if simple <= value * (1 + ROUNDING) else 0.0
+        warnings.warn(
+            f"a valid placement of {self.goal} {value:.9g} refutes the bound {refuted:.9g}, which is withdrawn to "
+            f"{self.bound:.9g}; please report this model and package",
+            RefutedBound,
+            stacklevel=3,
+        )
+
     def _offer(self, placement: Placement) -> None:
         if self.hw.identical_chips and self.hw.rules.no_skipping:
             placement = close_gaps(placement, self.hw.chips)
@@ -203,6 +218,7 @@ class GoalSearch:
             return
         broken = check(self.graph, self.hw, placement)
         if not broken:
+            self._heed(value)
             self.placement, self.value = placement, value
         elif all(violation.rule in LEARNT for violation in broken):
             self.cuts.learn(placement)

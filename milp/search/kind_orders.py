@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from milp.state.advice import Advice
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import EXACTNESS
+from milp.tolerances import EXACTNESS, ROUNDING
+from partition.errors import RefutedBound
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
@@ -108,9 +110,23 @@ class Outcome:
         """Of the order with the least period (of any order if there is no placement)."""
         return min(self.possible or self.incumbents, key=lambda inc: inc.period)
 
+    def heed(self) -> None:
+        """Withdraw a bound for all orders that a placement refutes."""
+        period = self.incumbent.period
+        if period >= self.floor * (1 - ROUNDING):
+            return
+        refuted, self.floor = self.floor, 0.0
+        warnings.warn(
+            f"a valid placement of period {period:.9g} refutes the bound {refuted:.9g} over all orders of the kinds, "
+            "which is withdrawn; please report this model and package",
+            RefutedBound,
+            stacklevel=3,
+        )
+
     @property
     def bound(self) -> float:
-        """Proved for all orders, in the hardware's time unit."""
+        """Proved for all orders, in the hardware's time unit; without what a placement has refuted."""
+        self.heed()
         least = min((inc.bound for inc in self.possible), default=float("inf")) if self.listed else 0.0
         return min(max(self.floor, least), self.incumbent.period)
 
@@ -230,6 +246,8 @@ def _one_by_one(
             incumbent = incumbents[i]
             with stop.surviving(lambda incumbent=incumbent: incumbent.phase):  # type: ignore[misc]
                 _share(incumbents)
+                outcome.heed()
+                incumbent.phase = "all orders"  # the step that proved it
                 incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True)
                 if incumbent.closed or stop():
                     continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
 from milp.state.attainable import SCOPE, grid_of
@@ -15,7 +16,7 @@ from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.results.progress import Progress
+from partition.results.progress import Progress, Proof, unrefuted
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.rules import check
 
@@ -58,7 +59,7 @@ class Incumbent:
         self.limit: float | None = None
         self.enough = False
         self.bound = 0.0
-        self._proved = [0.0]
+        self._proved: list[Proof] = []
         self.impossible = False
         self.phase: str = Doing.START.value
         self.history: list[Progress] = []
@@ -139,24 +140,27 @@ class Incumbent:
                 self.cuts.learn(placement)
             return False
         with self._lock:
-            if period < self.bound * (1 - ROUNDING):
-                self._withdraw(period)
+            self.heed(period)
             self.placement, self.period, self.cost = placement, period, cost
             self.bound = min(self.bound, period)
         self._record()
         return True
 
-    def _withdraw(self, period: float) -> None:
-        """A checked placement is better than what was proved: back to the best bound that it does not refute."""
-        self._proved = [bound for bound in self._proved if bound <= period]
-        self.history = [entry for entry in self.history if entry.bound <= period]
+    def heed(self, period: float) -> bool:
+        """Withdraw what a valid placement of this period refutes, if anything, with all that the same steps proved."""
+        if period >= self.bound * (1 - ROUNDING):
+            return False
+        self._proved = unrefuted(self._proved, period)
+        bound = self._proved[-1].bound if self._proved else 0.0
         warnings.warn(
             f"a valid placement of period {period:.9g} refutes the bound {self.bound:.9g}, which is withdrawn to "
-            f"{self._proved[-1]:.9g}; please report this model and package",
+            f"{bound:.9g}; please report this model and package",
             RefutedBound,
             stacklevel=3,
         )
-        self.bound = self._proved[-1]
+        self.history = [_lowered(entry, bound) for entry in self.history]
+        self.bound = bound
+        return True
 
     def move_stages(self, hardware: Hardware) -> None:
         """Score the placement on the package with its stages in other places, if that is better."""
@@ -165,6 +169,7 @@ class Incumbent:
         cost = model.evaluate_placement(self.placement)
         period = float(cost.period[0])
         if period <= self.period:
+            self.heed(period)
             self.hardware, self.model, self.period, self.cost = hardware, model, period, cost
 
     def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
@@ -179,7 +184,7 @@ class Incumbent:
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)
-                self._proved.append(self.bound)
+                self._proved.append(Proof(self.bound, self.phase.removeprefix("few ")))
             self._record()
 
     def exclude_all(self) -> None:
@@ -203,3 +208,11 @@ class Incumbent:
             self.history.append(entry)
         if self._report is not None:
             self._report(entry)
+
+
+def _lowered(entry: Progress, bound: float) -> Progress:
+    """An entry of the history without what was withdrawn."""
+    if entry.bound <= bound:
+        return entry
+    gap = None if entry.period is None else (entry.period - bound) / entry.period if entry.period > 0 else 0.0
+    return replace(entry, bound=bound, gap=gap)

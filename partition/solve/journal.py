@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from milp.tolerances import ROUNDING
 from milp.search.kind_orders import Outcome
 from partition.errors import PartitionError
 from partition.files import write_atomically
@@ -106,7 +107,10 @@ def best_known(folder: Path) -> tuple[float, float]:
 def read_journals(paths: list[Path], question: Question, stop: Stop) -> list[Result]:
     """The answers in those journals that are there, each with the best bound in any of them; checked like any other."""
     entries = [json.loads(path.read_text()) for path in paths if path.exists()]
-    bound = max((entry["bound"] for entry in entries), default=0.0)
+    found = [_result(question, entry, 0.0, stop) for entry in entries if entry["assignment"] is not None]
+    best = min((result.period for result in found if result is not None), default=math.inf)
+    honest = [entry["bound"] for entry in entries if entry["bound"] <= best * (1 + ROUNDING)]
+    bound = max(honest, default=0.0)  # of what no placement refutes
     found = [_result(question, entry, bound, stop) for entry in entries if entry["assignment"] is not None]
     return [result for result in found if result is not None]
 

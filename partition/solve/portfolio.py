@@ -26,8 +26,9 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
+from milp.tolerances import ROUNDING
 from partition.arguments import whole
-from partition.errors import NoSolutionInTime
+from partition.errors import NoSolutionInTime, RefutedBound
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
@@ -170,13 +171,27 @@ def _worst(failures: list[BaseException], stop: Stop) -> BaseException:
 
 
 def _joined(answers: list[Result]) -> Result:
-    """The best answer with the best bound of each goal (later goals only count where the earlier ones agree)."""
-    settled = [answer for answer in answers if answer.status != "feasible"]
+    """The best answer with the best bound of each goal (later goals only count where the earlier ones agree).
+
+    A member whose proof the placement of another refutes is believed in nothing that it claims.
+    """
+    placed = [answer for answer in answers if answer.placement is not None]
+    if not placed:
+        return answers[0]
+    best = min(placed, key=lambda answer: (*(r.value for r in answer.goals), *[math.inf] * (8 - len(answer.goals))))
+    first = best.goals[0]
+    honest = [answer for answer in placed if answer.goals[0].bound <= first.value * (1 + ROUNDING)]
+    if len(honest) < len(answers):
+        warnings.warn(
+            f"a worker's valid placement of {first.goal} {first.value:.9g} refutes what another proved, which is "
+            "withdrawn; please report this model and package",
+            RefutedBound,
+            stacklevel=3,
+        )
+    settled = [answer for answer in honest if answer.status != "feasible"]
     if settled:
         return settled[0]
-    best = min(answers, key=lambda answer: (*(r.value for r in answer.goals), *[math.inf] * (8 - len(answer.goals))))
-    first = best.goals[0]
-    bound = min(first.value, max(answer.goals[0].bound for answer in answers))
+    bound = min(first.value, max(answer.goals[0].bound for answer in honest))
     goals = (Reached(first.goal, first.value, bound), *best.goals[1:])
     on_period = first.goal == "period"
     return replace(best, goals=goals, bound=bound if on_period else best.bound)

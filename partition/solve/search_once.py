@@ -168,6 +168,8 @@ def _later_goals(question: Question, outcome: Outcome, stop: Stop) -> _Answered:
                 seed=question.seed,
             )
             cost = incumbent.model.evaluate_placement(placement)
+            if incumbent.heed(float(cost.period[0])) and first:
+                reached = [reached_by(placement, cost, "period", outcome.bound), *reached[1:]]
     return _Answered(placement, cost, reached or [reached_by(placement, cost, goals[0])])
 
 

@@ -175,7 +175,10 @@ def test_a_bound_that_a_placement_refutes_is_withdrawn_with_a_warning() -> None:
     incumbent = Incumbent(contract(graph, hardware), 1e-4, lambda: 0.0, None)
     incumbent.offer(Placement(np.array([0, 0, 0, 1])))
     unit = incumbent.instance.unit
+    incumbent.enter("work")
     incumbent.prove(5.0 / unit, exact=True)
+    incumbent.enter("thresholds")
+    incumbent.prove(5.5 / unit)  # true, but from where the false one comes from
     incumbent.prove(11.9999 / unit)
     with pytest.warns(RefutedBound, match="refutes the bound 11.99"):
         incumbent.offer(Placement(np.array([0, 0, 1, 1])))
