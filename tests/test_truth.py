@@ -14,12 +14,13 @@ from oracle import check_description
 from questions import CHOICES, draw
 from truth import PER_CASE, PER_TRUTH, Tally, examine
 
+from milp.formulation.memory_cuts import MemoryCuts
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.best_path import Pairs, best_path
 from milp.search.first_placements import ANY_PLACEMENT
 from milp.state.incumbent import Incumbent
 from milp.state.run import Run
-from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Rules, partition
+from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Placement, Rules, check, partition
 from partition.instance.instance import contract
 from partition.instance.orders import diverse_orders
 from partition.results.description import describe
@@ -134,3 +135,23 @@ def test_a_first_placement_is_found_where_transfers_are_beyond_all_proportion_to
     incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
     ANY_PLACEMENT.work(Run.begin(instance, incumbent, Stop(20)))
     assert incumbent.known and not incumbent.impossible
+
+
+def test_no_memory_is_cut_off_that_a_replica_elsewhere_could_spare() -> None:
+    """A chip too full with a constant in its transfer buffers is not too full where the reader has one of its own.
+
+    The proof failed, and the cut was made all the same.
+    """
+    b = GraphBuilder("constant")
+    b.operation("constant", "Constant", outputs={"k": 3e3})
+    b.operation("v0", "Op", outputs={"t": 0.1}, flops=2, weights=3e3, bytes_accessed=0)
+    b.operation("v1", "Op", inputs=["t", "k"], outputs={"u": 0.1}, flops=2, weights=2e3, bytes_accessed=0)
+    b.operation("v2", "Op", inputs=["u", "k"], flops=2, weights=1e3, bytes_accessed=0)
+    graph = b.build()
+    hardware = package(2, topology="crossbar", sram=8.5e3).with_rules(dynamic_memory=True)
+    alone = Placement(np.array([0, 0, 0, 1]))
+    copied = Placement(np.array([0, 0, 0, 1]), np.array([[0, 1]]))
+    assert check(graph, hardware, alone) and not check(graph, hardware, copied)
+    assert not MemoryCuts(graph, hardware).learn(alone)
+    result = partition(graph, hardware)
+    assert (result.status, result.period) == ("optimal", brute_force(as_given(graph, hardware))[0])

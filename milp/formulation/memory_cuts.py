@@ -120,8 +120,8 @@ class _Shrink:
         neighbours = self.model.neighbours(self.operations) - set(self.operations)
         on, off = self.operations, sorted(neighbours)
         relays = [] if self._impossible(on, off, []) else sorted(self.all_relays)
-        if relays and not self._impossible(on, off, relays):
-            return None
+        if not self._impossible(on, off, relays):
+            return None  # a replica elsewhere could spare what is sent, say
         off = _shortened(off, lambda kept: self._impossible(on, kept, relays))
         on = _shortened(on, lambda kept: self._impossible(kept, off, relays))
         off = _shortened(off, lambda kept: self._impossible(on, kept, relays))
