@@ -48,6 +48,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "tensors": ("one", "one", "several", "unread"),
     "profiled": ("none", "none", "none", "some", "some", "cannot"),
     "traffic": ("none", "none", "default", "given"),
+    "computed": ("none", "none", "none", "some"),
     "shared": ("none", "none", "used", "unused", "used"),
     "groups": ("none", "none", "some", "cyclic"),
     "backward": ("none", "none", "none", "last", "any"),
@@ -207,6 +208,10 @@ def _graph(rng: np.random.Generator, features: dict[str, Any], n: int) -> dict[s
     graph: dict[str, Any] = {"operations": operations, "tensors": tensors}
     if features["shared"] != "none":
         graph["shared_weights"] = _shared(rng, features["shared"], [row["name"] for row in operations])
+    if features["computed"] == "some":
+        graph["least_shared_weights"] = []
+        for row in operations:
+            row["least_weights"] = row.get("weights", 0.0) / 2
     if features["order"] == "any":
         for rows in graph.values():
             rng.shuffle(rows)

@@ -52,8 +52,14 @@ def test_no_engine_of_plain_arithmetic_calls_the_truth_impossible() -> None:
 
 
 def test_no_engine_with_a_solver_behind_it_calls_the_truth_impossible() -> None:
-    tally = asked({"capacity", "crowds", "formulation", "thresholds", "stages", *PER_CASE}, range(500, 515))
-    assert min(tally.asked.values()) > 0
+    engines = {"capacity", "crowds", "formulation", "thresholds", "stages", *PER_CASE}
+    tallies = (
+        asked(engines, range(500, 510)),
+        asked({"kind orders"}, range(600, 608), kinds="two", kind_order="free", sram="unlimited"),
+        asked({"stages"}, range(700, 708), topology="biring", kinds="one", sram="unlimited"),
+    )
+    asked_of = {name: sum(tally.asked.get(name, 0) for tally in tallies) for name in engines}
+    assert min(asked_of.values()) > 0, asked_of
 
 
 def test_the_generator_lets_any_two_features_meet() -> None:

@@ -45,6 +45,7 @@ class Feature(Enum):
     FREE_TRANSFERS = "kinds with free transfers"
     SHARED_WEIGHTS = "weights that several operations share"
     UNUSED_WEIGHTS = "weights that no operation uses"
+    COMPUTED_WEIGHTS = "weights that are computed from others"
     GROUPS = "colocation groups"
     FORCED_CYCLES = "groups whose paths make cycles"
     FREE_EDGES = "edges of the backward pass that constrain nothing"
@@ -64,11 +65,13 @@ GOALS = (Feature.TRAFFIC, Feature.ENERGY, Feature.LATENCY, Feature.CHIPS)
 ABSORBED = frozenset(
     {
         Feature.POSITIONS, Feature.UNUSED_WEIGHTS, Feature.GROUPS, Feature.FORCED_CYCLES, Feature.SEVERAL_TENSORS,
-        Feature.UNREAD_TENSORS, Feature.PROFILED_TIMES, Feature.INSTANT_LINKS, Feature.THROUGHPUT,
+        Feature.UNREAD_TENSORS, Feature.PROFILED_TIMES, Feature.COMPUTED_WEIGHTS, Feature.INSTANT_LINKS,
+        Feature.THROUGHPUT,
     }
 )  # fmt: skip
 """What the contraction turns into nodes, times and rows like any others, before an engine sees it; a required
-throughput is one more threshold, and bounds over routes are over all positions."""
+throughput is one more threshold, bounds over routes are over all positions, and where chips could hold what weights are
+computed from, "nothing fits" is claimed of the least weights alone."""
 
 PERIOD_ALONE: Mapping[Feature, str] = dict.fromkeys(GOALS, "it speaks of the period alone")
 """What engines refuse that bound the period."""
@@ -140,7 +143,7 @@ FIELDS: Mapping[str, tuple[Feature, ...]] = {
     "Graph.shared_users": (Feature.SHARED_WEIGHTS,), "Graph.group": (Feature.GROUPS, Feature.FORCED_CYCLES),
     "Graph.backward": (Feature.FREE_EDGES,),
     "Graph.profiled_times": (Feature.PROFILED_TIMES, Feature.UNSUPPORTED),
-    "Graph.unknown_operators": (),
+    "Graph.unknown_operators": (), "Graph.least": (Feature.COMPUTED_WEIGHTS,), "Graph.guessed": (),
 }  # fmt: skip
 """Every field that a user can set -> the features it can bring; none for names and plain figures."""
 
@@ -186,6 +189,7 @@ def _presence(instance: Instance) -> dict[Feature, bool]:
         Feature.FREE_TRANSFERS: not bool(hw.transfers_charged.all()),
         Feature.SHARED_WEIGHTS: bool((users > 0).any()),
         Feature.UNUSED_WEIGHTS: bool((users == 0).any()),
+        Feature.COMPUTED_WEIGHTS: graph.least is not None,
         Feature.GROUPS: bool(inside.any()),
         Feature.FORCED_CYCLES: cycles,
         Feature.FREE_EDGES: not bool(instance.reader_constrains.all()),
