@@ -31,6 +31,7 @@ class Progress:
         known = "none yet" if self.period is None else f"{self.period:.6g}"
         return f"<Progress {self.seconds:.2f} s {self.phase}: period {known}, bound {self.bound:.6g}>"
 
+
 @dataclass(frozen=True)
 class Proof:
     """A bound, in the hardware's time unit, and the step of the search that proved it."""

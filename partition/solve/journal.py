@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from milp.tolerances import ROUNDING
 from milp.search.kind_orders import Outcome
+from milp.tolerances import ROUNDING
 from partition.errors import PartitionError
 from partition.files import write_atomically
 from partition.problem.placement import Placement

@@ -17,6 +17,7 @@ from milp.ideals.program import best_chain
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
 from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
 from milp.windows.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition
 from partition.instance.instance import contract
@@ -175,9 +176,9 @@ def test_a_bound_that_a_placement_refutes_is_withdrawn_with_a_warning() -> None:
     incumbent = Incumbent(contract(graph, hardware), 1e-4, lambda: 0.0, None)
     incumbent.offer(Placement(np.array([0, 0, 0, 1])))
     unit = incumbent.instance.unit
-    incumbent.enter("work")
+    incumbent.enter(Doing.WORK)
     incumbent.prove(5.0 / unit, exact=True)
-    incumbent.enter("thresholds")
+    incumbent.enter(Doing.THRESHOLDS)
     incumbent.prove(5.5 / unit)  # true, but from where the false one comes from
     incumbent.prove(11.9999 / unit)
     with pytest.warns(RefutedBound, match="refutes the bound 11.99"):
