@@ -18,11 +18,13 @@ from partition.readers.torch.reader import ProgramReader
 class Staged:
     """A program, the graph that was read from it, and the operation of each call."""
 
-    def __init__(self, program: Any) -> None:
+    def __init__(self, program: Any, kept: bool = True) -> None:
         reader = ProgramReader(functional(program), "staged")
         self.graph: Graph = reader.graph()
         self.program, self.operation = reader.program, reader.operations
-        self.kept = {k: _copied(v) for k, v in (dict(self.program.state_dict) | dict(self.program.constants)).items()}
+        state = dict(self.program.state_dict) | dict(self.program.constants)
+        self.kept = {k: _copied(v) for k, v in state.items()} if kept else {}
+        self.sizes: dict[str, float] = {}  # tensor -> bytes, of the last run
         names, graph = self.graph.names, self.graph
         self.producers: dict[str, set[str]] = {name: set() for name in names}
         for u, w in zip(graph.edge_source.tolist(), graph.consumers.tolist(), strict=True):
@@ -45,9 +47,17 @@ class Staged:
                 for node in operations:
                     if chip_of[self._own(node)] == chip:
                         values[node] = self._call(node, values, self.producers[self._own(node)] | {self._own(node)})
+                        self._measure(node.name, values[node])
             everything = set(self.graph.names)
             results = next(node for node in self.program.graph.nodes if node.op == "output").args[0]
             return [self._value(r, values, everything) if hasattr(r, "op") else r for r in results]
+
+    def _measure(self, name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            self.sizes[name] = value.numel() * value.element_size()
+        elif isinstance(value, tuple | list):
+            for i, part in enumerate(value):
+                self._measure(f"{name}.{i}", part)
 
     def _own(self, node: Any) -> str | None:
         """The operation that the call is, unless its result is a constant."""
