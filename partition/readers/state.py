@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from partition.problem.builder import GraphBuilder
+from partition.problem.constants import fold_constants
 
 
 @dataclass
@@ -21,32 +22,33 @@ class KeptState:
     written : weights with a new value, or a gradient, among the results.
     made : operation -> the weights whose new value or gradient it makes.
     backward : operations of the backward pass.
+    varying : operations that give another result every time, whatever they read: random numbers, effects.
     """
 
     written: set[str] = field(default_factory=set)
     made: dict[str, set[str]] = field(default_factory=dict)
     backward: set[str] = field(default_factory=set)
+    varying: set[str] = field(default_factory=set)
 
     def settle(self, builder: GraphBuilder) -> None:
-        """Flag the backward pass, hold what the forward pass leaves for it, keep state on one chip.
+        """Flag the backward pass, keep state on one chip, compute constants once, hold what is read again.
 
         Whoever reads a written weight shares a chip with whoever makes its new value, since there is one copy of it.
         A weight whose new value follows from itself and from constants alone (a step counter) is exempt: every chip
         can keep its own. A tensor of the forward pass that a backward operation reads is a weight of that operation,
         ``stash:TENSOR``, as in :func:`partition.models.training.training_graph`.
         """
-        self._stash(builder)
+        for row in builder.rows:
+            row.backward = row.name in self.backward
         self._colocate(builder)
-
-    def varying(self, builder: GraphBuilder) -> list[str]:
-        """Operations that read a written weight: no constants, whatever else they read."""
-        return [row.name for row in builder.rows if not self.written.isdisjoint(row.weights)]
+        state = [row.name for row in builder.rows if not self.written.isdisjoint(row.weights)]
+        fold_constants(builder, varying={*self.varying, *state})
+        self._stash(builder)
 
     def _stash(self, builder: GraphBuilder) -> None:
-        forward = {t: size for row in builder.rows if row.name not in self.backward for t, size in row.outputs.items()}
+        forward = {t: size for row in builder.rows if not row.backward for t, size in row.outputs.items()}
         for row in builder.rows:
-            if row.name in self.backward:
-                row.backward = True
+            if row.backward:
                 row.weights.update({f"stash:{t}": forward[t] for t in row.inputs if forward.get(t)})
 
     def _colocate(self, builder: GraphBuilder) -> None:

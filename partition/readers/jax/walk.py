@@ -121,6 +121,8 @@ class JaxprReader:
         )
         if transposed:
             self.transposed.add(name)
+        if equation.effects:
+            self.state.varying.add(name)
         return [Tensor(tensor) for tensor in tensors]
 
     def _add(

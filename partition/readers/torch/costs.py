@@ -99,9 +99,9 @@ def _table(call: Call) -> OperatorCost | None:
 
 
 def _pointwise(call: Call) -> OperatorCost | None:
-    """1 FLOP per element, for whatever PyTorch says works element by element, or reduces."""
+    """1 FLOP per element, for whatever PyTorch says works element by element, draws numbers, or reduces."""
     tags = getattr(call.target, "tags", ())
-    if torch.Tag.pointwise in tags:
+    if torch.Tag.pointwise in tags or torch.Tag.nondeterministic_seeded in tags:
         return OperatorCost(float(call.writes[0].numel()), call.traffic, True)
     if getattr(torch.Tag, "reduction", None) in tags:
         return OperatorCost(float(call.reads[0].numel()), call.traffic, True)

@@ -51,7 +51,6 @@ class ProgramReader:
         self.weight: dict[str, tuple[str, float]] = {}  # node -> the weight it is
         self.tensor: dict[str, list[str | None]] = {}  # node -> tensors of the graph, by position
         self.several: set[str] = set()  # nodes whose results are taken apart by getitem
-        self.drawn: list[str] = []  # operations that draw random numbers
         self.module: dict[str, str] = {}  # node that is a weight or follows from one -> the module that it belongs to
 
     def graph(self) -> Graph:
@@ -107,8 +106,9 @@ class ProgramReader:
         cost = self._cost(node, call)
         weights = dict(self.weight[u.name] for u in read if u.name in self.weight)
         inputs = [t for u in read if u.name not in self.weight for t in self.tensor.get(u.name, ()) if t]
-        if torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ()):
-            self.drawn.append(name)
+        drawn = torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ())
+        if drawn or kind_of(node.target) == "with_effects":
+            self.state.varying.add(name)
         self.builder.operation(
             name,
             call.kind,
