@@ -116,7 +116,7 @@ def test_all_parameters_are_weights(name: str) -> None:
     used = sum(p.numel() * p.element_size() for p in module.parameters())
     buffers = sum(b.numel() * b.element_size() for b in module.buffers())
     held = graph.weights.sum() + graph.shared_bytes.sum()
-    assert used <= held <= used + buffers
+    assert used <= held <= 1.01 * (used + buffers)  # and what is computed from constants: masks, first states
 
 
 def test_tied_weights_are_shared_and_names_carry_their_module() -> None:
@@ -278,7 +278,8 @@ def test_flops_agree_with_xlas_own_count(name: str) -> None:
     graph = Graph.from_jax(function, *args, weights=0)
     assert graph.flops.sum() == pytest.approx(xla_count(function, *args), rel=0.02)
     bytes_of_weights = sum(4 * np.prod(leaf.shape) for leaf in jax.tree_util.tree_leaves(args[0]))
-    assert graph.weights.sum() + graph.shared_bytes.sum() == bytes_of_weights
+    computed = graph.weights.sum() + graph.shared_bytes.sum() - bytes_of_weights
+    assert 0 <= computed <= 0.01 * bytes_of_weights
     assert graph.unknown_operators == ()
 
 

@@ -121,3 +121,36 @@ def test_control_flow_inside_a_region_is_refused() -> None:
 
     with pytest.raises(InvalidModelFile, match=r"torch\.cond"):
         Graph.from_torch(torch.export.export(Inside(), (torch.zeros(3),)))
+
+
+def test_what_depends_on_constants_alone_is_computed_once() -> None:
+    """A rotary table, a cast weight, a stacked parameter: no operations, and weights of whoever reads them."""
+
+    class Rotary(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.stacked = nn.Parameter(torch.zeros(2, 8, 8))
+
+        def forward(self, x: Any) -> Any:
+            angles = torch.arange(4.0)[:, None] / 10 ** torch.arange(8.0)
+            half = (x * angles.cos()).bfloat16()
+            return half @ self.stacked[0].bfloat16() + half @ self.stacked[1].bfloat16()
+
+    graph = Graph.from_torch(torch.export.export(Rotary(), (torch.zeros(4, 8),)))
+    assert graph.op_types == ("Input", "mul", "_to_copy", "matmul", "matmul", "add")
+    assert graph.weights.tolist() == [0, 4 * 8 * 4, 0, 8 * 8 * 2, 8 * 8 * 2, 0]
+    assert graph.unknown_operators == ()
+
+
+def test_random_numbers_and_what_follows_from_state_are_computed_every_time() -> None:
+    class Counts(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.zeros(8))
+
+        def forward(self, x: Any) -> Any:
+            self.steps.add_(1)
+            return x + torch.cos(self.steps) + torch.rand(8)
+
+    kinds = Graph.from_torch(torch.export.export(Counts(), (torch.zeros(8),))).op_types
+    assert {"cos", "rand"} <= set(kinds)

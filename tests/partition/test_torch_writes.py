@@ -170,9 +170,7 @@ def test_a_placed_program_run_in_stages_computes_what_the_whole_does(name: str) 
     """Every operation sees the results of its producers in the graph alone, chip after chip."""
     program, args = program_of(name)
     staged = stages.Staged(program)
-    rng = np.random.default_rng(3)
-    for step in (0.05, 0.4):
-        stages.assert_same(staged, staged.chips_at_random(rng, step), program, args)
+    stages.assert_same(staged, staged.chips_at_random(np.random.default_rng(3), 0.2), program, args)
 
 
 @pytest.mark.parametrize("name", ["slices", "cache", "scattered"])
