@@ -98,7 +98,7 @@ def _counted(name: str, module: Any, args: Any, kwargs: Any) -> tuple[float, str
 def _guessed_share(graph: Graph) -> float:
     """Share of the time of operations whose kind is costed by default."""
     seconds = load_hardware("ring4").times(graph)[0]
-    guessed = np.isin(np.array(graph.op_types), graph.unknown_operators)
+    guessed = np.isin(np.array(graph.names), graph.guessed)
     return float(seconds[guessed].sum() / seconds.sum())
 
 
