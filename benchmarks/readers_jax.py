@@ -197,7 +197,8 @@ def rows(only: str) -> Iterator[tuple[tuple[Any, ...], bool]]:
         right = float(counted["flops"] + counted.get("transcendentals", 0.0))
         together = _together(graph) if graph.backward.any() else "-"
         good = abs(graph.flops.sum() / right - 1) < 0.02 and not graph.unknown_operators and together in ("all", "-")
-        yield (name, graph.n, f"{seconds:.1f}", "-" if graph.backward.any() else f"{held / size:.4f}", f"{graph.flops.sum() / 1e9:.4g}",
+        kept = "-" if graph.backward.any() else f"{held / size:.4f}"
+        yield (name, graph.n, f"{seconds:.1f}", kept, f"{graph.flops.sum() / 1e9:.4g}",
                f"{graph.flops.sum() / right - 1:+.2%}", ", ".join(graph.unknown_operators) or "none",
                int(graph.backward.sum()), together, "yes" if good else "no"), good  # fmt: skip
 
