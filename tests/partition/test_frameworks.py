@@ -279,7 +279,7 @@ def test_flops_agree_with_xlas_own_count(name: str) -> None:
     assert graph.flops.sum() == pytest.approx(xla_count(function, *args), rel=0.02)
     bytes_of_weights = sum(4 * np.prod(leaf.shape) for leaf in jax.tree_util.tree_leaves(args[0]))
     computed = graph.weights.sum() + graph.shared_bytes.sum() - bytes_of_weights
-    assert 0 <= computed <= 0.01 * bytes_of_weights
+    assert 0 <= computed <= 0.1 * bytes_of_weights  # masks
     assert graph.unknown_operators == ()
 
 
