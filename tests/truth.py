@@ -20,6 +20,7 @@ from exhaustive import brute_force
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
 
+import milp.ideals.chains
 import milp.ideals.program
 import milp.ideals.stretches
 from milp.chip_bounds.capacity import BlockCapacity
@@ -247,7 +248,10 @@ def ask_levels(case: Case, truth: Truth) -> int:
     """Ideals on several levels, with more left out than in earnest."""
     rng = np.random.default_rng(case.seed)
     limits = sorted(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.1, 0.3, 0.6, 1.0], 3, replace=False))
-    with patched(milp.ideals.program, TINY=(limits[0],), COARSE=tuple(limits[1:]), FEW=2, COARSER=1, WINDOW=1):
+    with (
+        patched(milp.ideals.program, TINY=(limits[0],), COARSE=tuple(limits[1:]), FEW=2, COARSER=1),
+        patched(milp.ideals.chains, WINDOW=1),
+    ):
         return _chain(truth, truth.instance)
 
 

@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.tolerances import RING_PRECISION, ROUNDING
 from partition.arrays import FloatArray
 from partition.problem.hardware import Hardware
 
 Used = tuple[int, ...]
 """Chips of each kind."""
-
-PRECISION = 1e-6
-"""Relative precision to which the threshold is found where what goes round a ring decides."""
-
-SLACK = 1e-9
-"""Relative rounding allowance of a sum over blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +58,9 @@ def best_path(hw: Hardware, pairs: Pairs, ideals: int, threshold: float) -> Path
         return Path(fastest.value, *fastest.path())
     low, high, best = fastest.value, threshold, None
     tried = low
-    while best is None or high - low > PRECISION * high:
+    while best is None or high - low > RING_PRECISION * high:
         layers = _within(hw, pairs, tried, ideals)
-        if layers.value * (1 - SLACK) <= tried:
+        if layers.value * (1 - ROUNDING) <= tried:
             high, best = tried, layers
         elif tried == high:
             return None

@@ -5,20 +5,14 @@ Only nodes in which the ideals of a window differ are tabulated; all others lie 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from milp.ideals.enumeration import CHUNK, Kept, bits, member
-from milp.ideals.forced_relays import ForcedRelays, forced_relays
-from milp.ideals.leaving_out import transfers
+from milp.ideals.block_data import BlockData
+from milp.ideals.forced_relays import ForcedRelays
+from milp.ideals.window import Window
+from milp.tolerances import DIFFERENCE, ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
-from partition.instance.instance import Instance
 
 TABLE_LIMIT = 80_000_000
 """Most entries (ideals x (nodes + tensors)) worth tabulating at once."""
@@ -26,223 +20,12 @@ TABLE_LIMIT = 80_000_000
 PACKED_WORDS = 8
 """Most words of tensors that tell at once which blocks are not worth a closer look."""
 
-ROUNDING = 1e-12
-"""Rounding of a difference of sums, relative to the largest of them."""
-
 ENTRIES = 300_000
 """Most entries (blocks x tensors) worked on at a time."""
 
 
 class TableTooLarge(Exception):
     """A window of ideals differs in too many nodes."""
-
-
-class BlockData:
-    """What all windows share: which tensors, replicable nodes and nodes left out concern which kept nodes.
-
-    Pairs are (row, node): readers of tensors, users of shared weights, readers of replicable nodes, kept neighbours of
-    nodes left out.
-    """
-
-    def __init__(self, inst: Instance, kept: Kept) -> None:
-        self.inst, self.kept, self.hw = inst, kept, inst.hardware
-        self._tensors()
-        self._replicable()
-        self._left_out()
-        row = np.repeat(np.arange(len(inst.shared_bytes)), np.diff(inst.shared_ptr))
-        plain = kept.node[inst.shared_nodes]
-        self.users = row[plain], inst.shared_nodes[plain]
-        self.limited = self.hw.rules.memory and bool(np.isfinite(self.hw.sram_bytes).any())
-        # Where tensors also go back, round a ring, what a link carries depends on all blocks.
-        self.links = inst.links_carry_cuts
-        self.round_ring = self.hw.links > 0 and not inst.forward_only and self.hw.interconnect.topology == "ring"
-
-    def _tensors(self) -> None:
-        self.moved = moved = transfers(self.inst, self.kept.node)
-        self.tau, self.source, self.both_ways = moved.tau, moved.source, moved.both_ways
-        self.readers = moved.row, moved.reader
-        self.degree = np.bincount(moved.row, minlength=len(moved.tau)).astype(np.int16)
-
-    @cached_property
-    def forced(self) -> ForcedRelays | None:
-        """What blocks must relay; found once blocks are scored."""
-        return forced_relays(self.inst, self.kept.nodes, self.moved)
-
-    def _replicable(self) -> None:
-        """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
-        inst = self.inst
-        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-        wanted = inst.replicable[inst.source[tensor]]
-        pairs = np.stack([inst.source[tensor], inst.readers, tensor])[:, wanted]
-        cost: dict[int, float] = {}
-        for v in np.flatnonzero(inst.replicable).tolist():  # nodes are numbered topologically
-            needs = max((cost[int(u)] for u in pairs[0][pairs[1] == v]), default=0.0)
-            received = inst.tau[pairs[2][pairs[0] == v]].min(initial=np.inf)
-            cost[v] = min(float(received), float(inst.fastest[v]) + needs)
-        plain = self.kept.node[pairs[1]]
-        nodes, row = np.unique(pairs[0][plain], return_inverse=True)
-        self.presence_cost = np.array([cost[int(v)] for v in nodes])
-        self.presence_readers = row, pairs[1][plain]
-
-    def _left_out(self) -> None:
-        """Nodes left out (not replicable) that lie between kept ones, those between the same ones as one."""
-        inst, kept = self.inst, self.kept
-        rows = np.flatnonzero(~kept.node & ~inst.replicable).tolist()
-        between = [(kept.producers[v], kept.consumers[v]) for v in rows]
-        number = {pair: i for i, pair in enumerate(dict.fromkeys(pair for pair in between if all(pair)))}
-        self.left_out_time = np.zeros((len(inst.time), len(number)))
-        for v, pair in zip(rows, between, strict=True):
-            if pair in number:
-                self.left_out_time[:, number[pair]] += inst.time[:, v]
-        before = [(i, u) for (producers, _), i in number.items() for u in bits(producers)]
-        after = [(i, w) for (_, consumers), i in number.items() for w in bits(consumers)]
-        first, second = (np.array(p, dtype=np.int64).reshape(-1, 2).T for p in (before, after))
-        self.before, self.after = (first[0], kept.nodes[first[1]]), (second[0], kept.nodes[second[1]])
-        self.wanted = np.bincount(first[0], minlength=len(number))
-
-    def sums(self, words: NDArray[np.uint64], time: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Of each ideal the least work of all chips up to its end, of all behind it, and what crosses between them.
-
-        A node left out is on the side of its kept descendants inside, or of its kept ancestors outside. Tensors that
-        may go back are not counted.
-
-        Parameters
-        ----------
-        words : (I, words) the ideals as bits, fastest where similar ones are neighbours. time : (N,) least times.
-
-        Returns
-        -------
-        (I,), (I,) and (I,) in units of the instance.
-        """
-        inst, kept = self.inst, self.kept
-        others = [v for v in np.flatnonzero(~kept.node & ~inst.replicable).tolist() if time[v] > 0]
-        inside = _patterns([kept.consumers[v] for v in others], time[others], kept)
-        outside = _patterns([kept.producers[v] for v in others], time[others], kept)
-        forward = np.where(self.both_ways, 0.0, self.tau)
-        parts = []
-        for begin in range(0, len(words), CHUNK):
-            window = Window(kept, words[begin : begin + CHUNK])
-            never = kept.node & ~window.common & ~window.active
-            active = time[window.nodes]
-            before = time[window.common].sum() + window.sums(active) + inside.sums(window, lambda held, _: held > 0)
-            behind = time[never].sum() + (1 - window.member) @ active
-            behind = behind + outside.sums(window, lambda held, size: held < size)
-            touched = self.touched(window)
-            rows = np.flatnonzero(touched)
-            live = self.made(window, rows) & (window.counts(self.readers, rows, len(self.tau)) < self.degree[rows])
-            cut = live @ forward[rows] + forward[self.passing(window, touched)].sum()
-            parts.append(np.stack([before, behind, cut]))
-        before, behind, cut = np.concatenate(parts, axis=1)
-        return before, behind, cut
-
-    def touched(self, window: Window) -> BoolArray:
-        """(R,) tensors with a producer or a reader in which the ideals of a window differ."""
-        tensors, readers = self.readers
-        touched = window.active[self.source]
-        touched[tensors[window.active[readers]]] = True
-        return np.asarray(touched)
-
-    def passing(self, window: Window, touched: BoolArray) -> BoolArray:
-        """(R,) of the other tensors, those made in all ideals of a window and wanted behind all of them."""
-        held = window.held_by_all(self.readers, len(self.tau))
-        return np.asarray(window.common[self.source] & (held < self.degree) & ~touched)
-
-    def made(self, window: Window, rows: IntArray) -> BoolArray:
-        """(I, rows) whether each ideal holds the producer of each of these tensors."""
-        return np.asarray(window.counts((np.arange(len(self.source)), self.source), rows, len(self.tau)) > 0)
-
-
-class Window:
-    """Ideals of which most hold the same nodes: those that all hold, and a column for each node in which they differ.
-
-    Attributes
-    ----------
-    common, active : (N,) bool, the nodes that all ideals hold, and those that only some hold.
-    nodes : the active ones, a column each.
-    """
-
-    def __init__(self, kept: Kept, words: NDArray[np.uint64]) -> None:
-        self.words = words
-        common, some = np.bitwise_and.reduce(words, axis=0), np.bitwise_or.reduce(words, axis=0)
-        self.varying = np.flatnonzero(common != some)
-        self.inside = member((some & ~common)[None])[0] > 0
-        self.nodes = kept.nodes[self.inside[: len(kept.nodes)]]
-        self.active = np.zeros(len(kept.node), dtype=bool)
-        self.active[self.nodes] = True
-        self.common = np.zeros(len(kept.node), dtype=bool)
-        self.common[kept.nodes[member(common[None])[0][: len(kept.nodes)] > 0]] = True
-        self.column = np.full(len(kept.node), -1)
-        self.column[self.nodes] = np.arange(len(self.nodes))
-
-    @cached_property
-    def member(self) -> NDArray[np.uint8]:
-        """(I, nodes) 0 or 1, whether each ideal holds each active node."""
-        return member(self.words[:, self.varying])[:, self.inside.reshape(-1, 64)[self.varying].reshape(-1)]
-
-    def sums(self, amounts: FloatArray) -> FloatArray:
-        """(I, ...) sum of ``amounts`` (nodes, ...) over the active nodes of each ideal."""
-        step = CHUNK
-        parts = [self.member[b : b + step].astype(np.float64) @ amounts for b in range(0, len(self.member), step)]
-        return np.concatenate(parts)
-
-    def counts(
-        self, pairs: tuple[IntArray, IntArray], rows: IntArray, count: int, dtype: type = np.int16
-    ) -> NDArray[Any]:
-        """(I, rows) how many of the nodes paired with each of ``rows`` (of ``count``) an ideal holds."""
-        number = np.full(count, -1)
-        number[rows] = np.arange(len(rows))
-        row, node = pairs
-        row, node = number[row[number[row] >= 0]], node[number[row] >= 0]
-        base: NDArray[Any] = self.held_by_all((row, node), len(rows)).astype(dtype)
-        here = self.active[node]
-        matrix = sp.csr_array(
-            (np.ones(int(here.sum()), np.float32), (self.column[node[here]], row[here])),
-            shape=(self.member.shape[1], len(rows)),
-        )
-        step = CHUNK
-        parts = [self.member[b : b + step].astype(np.float32) @ matrix for b in range(0, len(self.member), step)]
-        return np.asarray(np.concatenate(parts).astype(dtype) + base)
-
-    def held_by_all(self, pairs: tuple[IntArray, IntArray], count: int) -> IntArray:
-        """(count,) how many of the nodes paired with each row all ideals hold."""
-        row, node = pairs
-        return np.bincount(row[self.common[node]], minlength=count)
-
-    def active_rows(self, pairs: tuple[IntArray, IntArray]) -> IntArray:
-        """The rows that are paired with an active node."""
-        return np.unique(pairs[0][self.active[pairs[1]]])
-
-
-@dataclass(frozen=True, eq=False)
-class _Patterns:
-    """Distinct sets of kept nodes, none of them empty.
-
-    Attributes
-    ----------
-    pairs : (P,) and (P,) set and node. size, amount : of each set, its nodes and an amount.
-    """
-
-    pairs: tuple[IntArray, IntArray]
-    size: IntArray
-    amount: FloatArray
-
-    def sums(self, window: Window, counts: Callable[[IntArray, IntArray], BoolArray]) -> FloatArray:
-        """(I,) the amounts of the sets that count, by how many of its nodes each ideal holds and its size."""
-        rows = window.active_rows(self.pairs)
-        fixed = counts(window.held_by_all(self.pairs, len(self.size)), self.size)
-        fixed[rows] = False
-        held = window.counts(self.pairs, rows, len(self.size), np.int64)
-        return np.asarray(self.amount[fixed].sum() + counts(held, self.size[rows]) @ self.amount[rows])
-
-
-def _patterns(masks: list[int], amounts: FloatArray, kept: Kept) -> _Patterns:
-    """The sets that positions in ``kept`` as bits stand for, and the sum of the amounts that share each."""
-    number = {mask: i for i, mask in enumerate(dict.fromkeys(mask for mask in masks if mask))}
-    pairs = [(i, place) for mask, i in number.items() for place in bits(mask)]
-    row, place = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    some = [i for i, mask in enumerate(masks) if mask]
-    amount = np.bincount([number[masks[i]] for i in some], weights=amounts[some], minlength=len(number))
-    return _Patterns((row, kept.nodes[place]), np.bincount(row, minlength=len(number)), amount.astype(np.float64))
 
 
 class Blocks:
@@ -272,7 +55,7 @@ class Blocks:
         self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
         self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
         self._between()
-        self.rounding = ROUNDING * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
+        self.rounding = DIFFERENCE * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
 
     def _active_rows(self, pairs: tuple[IntArray, IntArray], count: int) -> tuple[IntArray, NDArray[np.int16]]:
         """Rows paired with an active node, and their counts."""
@@ -429,7 +212,7 @@ class Blocks:
         held = self.private[end] - self.private[begin]
         if len(self.weights):
             held = held + (self.shared_users[end] > self.shared_users[begin]) @ self.inst.shared_bytes[self.weights]
-        return np.asarray(held * (1 - 1e-9) - ROUNDING * float(self.private.max()))
+        return np.asarray(held * (1 - ROUNDING) - DIFFERENCE * float(self.private.max()))
 
 
 def _as_bits(which: BoolArray) -> NDArray[np.uint64]:

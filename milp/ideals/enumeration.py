@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.ideals.leaving_out import Transfers
+from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
@@ -29,9 +30,6 @@ CHUNK = 2048
 
 SETTLE = 32
 """Nodes after which ideals that can grow no more are put aside."""
-
-CUT_SLACK = 1e-9
-"""Relative rounding allowance of a cut summed up tensor by tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +159,7 @@ class _Growth:
 
     def _drop(self) -> None:
         assert self.crossing is not None
-        fits = self.cut[: self.size] <= self.crossing.most * (1 + CUT_SLACK)
+        fits = self.cut[: self.size] <= self.crossing.most * (1 + ROUNDING)
         if not fits.all():
             self._keep(fits)
 

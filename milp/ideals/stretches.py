@@ -19,8 +19,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milp.ideals.chains import Chain, Chains
 from milp.ideals.leaving_out import segments
-from milp.ideals.program import ALIVE_LIMIT, Chain, Chains, Elsewhere, Ideals
+from milp.ideals.levels import Elsewhere
+from milp.ideals.program import ALIVE_LIMIT, Ideals
+from milp.tolerances import ROUNDING, WIDER
 from partition.arrays import BoolArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -65,12 +68,6 @@ POWER = 1.5
 
 RATE, OVERHEAD = 2e-6, 1.0
 """Seconds for a unit of effort, before any was measured, and besides."""
-
-WIDER = 1 + 1e-6
-"""By how much ideals may be wider than there is room for, beyond rounding."""
-
-SLACK = 1e-9
-"""Relative rounding allowance of sums over stretches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +196,7 @@ class Stretches:
     def _room(self, i: int, threshold: float) -> float:
         """What chips have to give to a stretch."""
         others = sum(used for j, used in enumerate(self.usage) if j != i)
-        return self.instance.chips * threshold * (1 + SLACK) - self.rest - others
+        return self.instance.chips * threshold * (1 + ROUNDING) - self.rest - others
 
     def _elsewhere(self, i: int) -> list[Elsewhere]:
         """What all stretches but one take."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from milp.tolerances import LOWERED, ROUNDING
 from milp.windows.windows import WindowRules
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
@@ -39,9 +40,6 @@ PATIENCE = 300
 WORK_PER_NODE = 1e-7
 """Units of work (stopping.py) for each node of a candidate."""
 
-PROGRESS = 1e-9
-"""Least relative gain that counts."""
-
 
 @dataclass
 class _Walk:
@@ -60,7 +58,7 @@ class Tabu:
         self.instance, self.rng = instance, rng
         self.model = CostModel(instance.graph, hardware)
         self.above = rules.ancestors()  # [v, u]: u is v or an ancestor
-        self.room = hardware.sram_bytes * (1 + 1e-9) if hardware.rules.memory else None
+        self.room = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
         self.able = instance.supported[hardware.kind_array()]  # (C, N)
 
     @staticmethod
@@ -98,7 +96,7 @@ class Tabu:
             highest = loads.max(axis=1)
             score = highest * np.sum((loads / highest[:, None]) ** norm, axis=1) ** (1 / norm)
             banned = (moved & (step < banned_until[:, target].T)).any(axis=1)
-            score[banned & (highest >= walk.best * (1 - PROGRESS))] = np.inf
+            score[banned & (highest >= walk.best * (1 - LOWERED))] = np.inf
             score[self._overfull(candidates)] = np.inf
             chosen = int(score.argmin())
             if not np.isfinite(score[chosen]):
@@ -106,7 +104,7 @@ class Tabu:
             nodes = np.flatnonzero(moved[chosen])
             banned_until[nodes, chip[nodes]] = step + TENURE + int(self.rng.integers(TENURE))
             chip, load = candidates[chosen], loads[chosen]
-            if highest[chosen] < walk.best * (1 - PROGRESS):
+            if highest[chosen] < walk.best * (1 - LOWERED):
                 walk.best, walk.chip, since = float(highest[chosen]), chip, 0
                 walk.done = better(chip)
 

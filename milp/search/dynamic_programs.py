@@ -7,7 +7,8 @@ import numpy as np
 from milp import budget
 from milp.formulation.choices import Choices
 from milp.frontiers.program import Frontiers, narrow_frontiers
-from milp.ideals.program import IDEAL_LIMIT, Chain, Ideals, best_chain
+from milp.ideals.chains import Chain
+from milp.ideals.program import IDEAL_LIMIT, Ideals, best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.first_placements import longest_worth, slice_one
 from milp.solver.ask import affordable, ask

@@ -14,6 +14,7 @@ import numpy as np
 from milp.formulation.model import Model
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
+from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -24,9 +25,6 @@ from partition.stopping import Stop
 
 EXACT_CHIPS = 9
 """Most chips for which the exact model is built."""
-
-ENOUGH = 1e-9
-"""Relative distance from the heaviest chip at which the links are no bottleneck."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +61,10 @@ def arrange(graph: Graph, hardware: Hardware, placement: Placement, *, stop: Sto
     cost = model.evaluate_placement(placement)
     heaviest = float(cost.load.max())
     demand = _demand(graph, hardware, model, placement)
-    if demand is None or float(cost.link.max(initial=0.0)) <= heaviest * (1 + ENOUGH):
+    if demand is None or float(cost.link.max(initial=0.0)) <= heaviest * (1 + ROUNDING):
         return hardware
     positions = _swaps(demand, np.array(hardware.stage_positions), heaviest, stop)
-    if hardware.chips <= EXACT_CHIPS and demand.link_loads(positions).max() > heaviest * (1 + ENOUGH) and not stop():
+    if hardware.chips <= EXACT_CHIPS and demand.link_loads(positions).max() > heaviest * (1 + ROUNDING) and not stop():
         positions = _exactly(demand, positions, heaviest, stop)
     return replace(hardware, positions=tuple(positions.tolist()))
 
@@ -105,7 +103,7 @@ def _swaps(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> I
 
     best = score(positions)
     improved = True
-    while improved and best[0] > enough * (1 + ENOUGH):
+    while improved and best[0] > enough * (1 + ROUNDING):
         improved = False
         for a in range(len(positions)):
             for b in range(a):

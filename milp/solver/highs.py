@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 
 from milp.solver.matrix import MatrixModel
+from milp.tolerances import DROPPED
 from partition.arrays import FloatArray
 from partition.errors import SolverError
 from partition.stopping import Stop
@@ -29,9 +30,6 @@ stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
 
 LAST_WAIT = 3.0
 """Seconds that a program waits at its end for runs left behind."""
-
-DROPPED = 1e-9
-"""Coefficients that HiGHS takes for zero (its option ``small_matrix_value``)."""
 
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
@@ -80,7 +78,6 @@ def solve(
     minimise: bool = True,
     seed: int = 0,
     node_limit: int | None = None,
-    solution_limit: int | None = None,
     threads: int = 1,
 ) -> Outcome:
     """Solve in a worker thread, so that the caller can be interrupted while HiGHS runs.
@@ -94,7 +91,6 @@ def solve(
     on_incumbent, on_bound : called from the worker thread with each better solution and with bounds. What they raise
         ends the run and is raised here.
     minimise : False asks for any feasible solution.
-    solution_limit : stop after this many improving solutions.
     threads : of HiGHS; other than 1 only in a process of its own (its scheduler is set up once).
 
     Raises
@@ -116,7 +112,6 @@ def solve(
         threads=threads,
         random_seed=seed,
         mip_max_nodes=node_limit,
-        mip_max_improving_sols=solution_limit,
         presolve="off" if model.A.nnz <= PRESOLVE_FROM else "choose",
     )
     if stop.by_work:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance, contract
@@ -52,9 +53,6 @@ ORDERS = 4
 
 WORK_PER_ARC = 1e-6
 """Units of work (stopping.py) of a flow."""
-
-SLACK = 1e-9
-"""Relative rounding allowance when a cut is compared with the threshold."""
 
 
 class Separation:
@@ -95,7 +93,7 @@ class Separation:
 
     def _inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
         """(E,) whether each edge is proved not to cross between chips; False where time was up."""
-        limit = threshold * (1 + SLACK)
+        limit = threshold * (1 + ROUNDING)
         settled = self._crossed_by_prefixes(limit)
         found = np.zeros(len(self.edges), dtype=bool)
         scale, network = self._network(limit)

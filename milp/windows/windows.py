@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
@@ -31,9 +32,6 @@ SCOPE = Scope(
     },
 )
 
-
-SLACK = 1e-9
-"""Relative rounding allowance of the sums of times compared here (far above their true rounding error)."""
 
 PACKED_LIMIT = 40_000
 """Nodes up to which reachability is kept (packed, N^2 / 8 bytes); beyond it, windows stay wide open."""
@@ -58,10 +56,6 @@ class Windows:
     def free(self) -> int:
         """Number of binaries a formulation over these windows has."""
         return int(np.maximum(self.hi - self.lo, 0).sum())
-
-    def within(self, other: Windows) -> Windows:
-        """The intersection with another set of windows."""
-        return Windows(np.maximum(self.lo, other.lo), np.minimum(self.hi, other.hi))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +130,7 @@ class WindowRules:
         chips = inst.chips
         if not SCOPE.admits(inst.features):
             return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
-        work = min(threshold, block_work if block_work is not None else threshold) * (1 + SLACK)
+        work = min(threshold, block_work if block_work is not None else threshold) * (1 + ROUNDING)
         windows = self._able(work)
         prices = self._prices if np.isfinite(work) else []
         if windows.empty or any(p.work.sum() > work * p.before[-1] for p in prices):
@@ -194,8 +188,8 @@ class WindowRules:
         late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
         before = self._over_ancestors(time[:, None] - early) + early.sum(axis=0)
         after = self._over_descendants(time[:, None] - late) + late.sum(axis=0)
-        overfull_before = before > work * price.before * (1 + SLACK) + SLACK * (price.before == 0)
-        overfull_after = after > work * price.after * (1 + SLACK) + SLACK * (price.after == 0)
+        overfull_before = before > work * price.before * (1 + ROUNDING) + ROUNDING * (price.before == 0)
+        overfull_after = after > work * price.after * (1 + ROUNDING) + ROUNDING * (price.after == 0)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
         hi = np.minimum(windows.hi, chips - 1 - overfull_after.sum(axis=1))
         return propagate(inst, Windows(lo, hi))

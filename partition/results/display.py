@@ -10,9 +10,6 @@ from typing import Any, TextIO
 from partition.results.progress import Progress
 from partition.text import printable
 
-LINE_INTERVAL = 1.0
-"""Least seconds between two lines that differ in nothing but the time."""
-
 
 class Display:
     """A live line where stderr is a terminal and ``rich`` is there, plain lines otherwise; a context manager."""

@@ -9,9 +9,11 @@ from exhaustive import brute_force
 from instances import long_skip, package, random_instance, random_training_instance
 from numpy.typing import NDArray
 
-import milp.ideals.blocks
-import milp.ideals.program
-from milp.ideals.blocks import BlockData, Blocks
+import milp.ideals.block_data
+import milp.ideals.chains
+import milp.ideals.window
+from milp.ideals.block_data import BlockData
+from milp.ideals.blocks import Blocks
 from milp.ideals.enumeration import Kept, member
 from milp.ideals.leaving_out import kept_nodes
 from milp.ideals.program import best_chain
@@ -220,7 +222,7 @@ def test_a_node_left_out_may_carry_a_tensor_around_a_block(relays: bool) -> None
 @pytest.mark.parametrize("window", [1, 1024])
 def test_what_flows_back_is_beyond_the_rule(topology: str, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found by a sceptic: in a line, where all is comparable, tensors that pass over a whole window were forced."""
-    monkeypatch.setattr(milp.ideals.program, "WINDOW", window)
+    monkeypatch.setattr(milp.ideals.chains, "WINDOW", window)
     n, chips = 24, 12
     b = GraphBuilder("line")
     for i in range(n):
@@ -246,7 +248,9 @@ def test_sums_of_ideals_are_those_of_their_nodes_in_whatever_order(monkeypatch: 
         words = kept.enumerate(5_000, Stop())
         assert words is not None
         words = words[rng.permutation(len(words))]
-        monkeypatch.setattr(milp.ideals.blocks, "CHUNK", int(rng.integers(1, 9)))
+        chunk = int(rng.integers(1, 9))
+        for module in (milp.ideals.block_data, milp.ideals.window):
+            monkeypatch.setattr(module, "CHUNK", chunk)
         data = BlockData(instance, kept)
         before, behind, cut = data.sums(words, instance.fastest)
         for i, word in enumerate(member(words)[:, : len(kept.nodes)]):

@@ -17,6 +17,7 @@ from instances import (
     random_training_instance,
 )
 
+import milp.ideals.chains
 import milp.ideals.program
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Crowd, Shares, heaviest_crowd
@@ -306,9 +307,9 @@ def test_small_windows_score_the_same_blocks_as_one_large_one(transfers: str, mo
         instance = contract(graph, hardware)
         for tiny in (0.0, 0.3):
             monkeypatch.setattr(milp.ideals.program, "TINY", (tiny,))
-            monkeypatch.setattr(milp.ideals.program, "WINDOW", 100_000)
+            monkeypatch.setattr(milp.ideals.chains, "WINDOW", 100_000)
             whole = best_chain(instance, 2.5)
-            monkeypatch.setattr(milp.ideals.program, "WINDOW", 1)
+            monkeypatch.setattr(milp.ideals.chains, "WINDOW", 1)
             parts = best_chain(instance, 2.5)
             assert (whole is None) == (parts is None)
             if whole is not None and parts is not None:

@@ -9,7 +9,7 @@ import pytest
 from instances import random_instance, random_training_instance
 
 import milp.ideals.enumeration
-from milp.ideals.blocks import BlockData
+from milp.ideals.block_data import BlockData
 from milp.ideals.enumeration import Crossing, Kept
 from milp.ideals.leaving_out import kept_nodes, transfers
 from partition.instance.instance import Instance, contract

@@ -76,15 +76,6 @@ def test_chips_that_do_not_pay_for_transfers_are_not_charged_for_them(topology):
         assert program.decide(best / instance.unit * (1 + 1e-6)).possible
 
 
-def test_a_beam_never_disproves():
-    instance = contract(_dense_block(6), package(8, triangle=True, relays=False, bandwidth=1e9))
-    program = next(iter(narrow_frontiers(instance, diverse_orders(instance, np.random.default_rng(0)))))
-    assert program.decide(0.5, beam=1).possible is not False or program.decide(0.5).possible is False
-    for threshold in (1.0, 1.2, 1.5, 2.0):
-        if program.decide(threshold).possible:
-            assert program.decide(threshold, beam=2).possible is not False
-
-
 @pytest.mark.parametrize("layers", [5, 12])
 def test_a_dense_block_is_proved_optimal_under_the_exact_triangle_rule(layers):
     result = partition(_dense_block(layers), package(12, triangle=True, relays=False, bandwidth=1e9), time_limit=60)
