@@ -7,7 +7,7 @@ target is cut until its parts do not), then from the wall of the best answer so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
-from partition.shards.rewrite import MOST_PARTS, Sharded, entering_bytes, followers, shard, shardable
+from partition.shards.rewrite import MOST_PARTS, Sharded, cut_positions, entering_bytes, followers, shard, shardable
 
 TARGETS = 14
 """Targets between the period without parts and what no plan can beat."""
@@ -49,9 +49,22 @@ class Plans:
     least: IntArray
 
     @staticmethod
-    def of(graph: Graph, hardware: Hardware) -> Plans:
-        """Look at every operation of a graph on a package."""
+    def of(graph: Graph, hardware: Hardware, among: Collection[str] | None = None) -> Plans:
+        """Look at every operation of a graph on a package.
+
+        Parameters
+        ----------
+        among : operations that may be cut; all that can be, if None.
+
+        Raises
+        ------
+        InvalidInput : one of them does not exist or cannot be cut.
+        """
         able = shardable(graph)
+        if among is not None:
+            chosen = np.zeros(graph.n, dtype=bool)
+            chosen[list(cut_positions(graph, dict.fromkeys(among, 2)))] = True
+            able = chosen
         least = np.ones(graph.n, dtype=np.int64)
         smallest = float(hardware.sram_bytes.min())
         if hardware.rules.memory and 0 < smallest < np.inf:

@@ -90,7 +90,7 @@ def shard(graph: Graph, parts: Mapping[str, int]) -> Sharded:
     ------
     InvalidInput : no such operation, one that cannot be computed in parts, or a number of parts that makes no sense.
     """
-    wanted = _validated(graph, parts)
+    wanted = cut_positions(graph, parts)
     if not wanted:
         return Sharded(graph, {}, {})
     follows = followers(graph, wanted)
@@ -107,8 +107,8 @@ def shard(graph: Graph, parts: Mapping[str, int]) -> Sharded:
     )
 
 
-def _validated(graph: Graph, parts: Mapping[str, int]) -> dict[int, int]:
-    """Operation -> parts, for those of two or more."""
+def cut_positions(graph: Graph, parts: Mapping[str, int]) -> dict[int, int]:
+    """Position of an operation -> parts, for those of two or more; raises InvalidInput as :func:`shard`."""
     able = shardable(graph)
     wanted = {}
     for name, k in parts.items():

@@ -17,7 +17,7 @@ from partition.scoring.goals import parse_goals
 from partition.solve.given import Listener, Model, Package, Start, opened, start_from
 from partition.solve.question import Question
 from partition.solve.search_once import answer
-from partition.solve.shards import answer_with_shards
+from partition.solve.shards import Wanted, answer_with_shards
 from partition.stopping import Stop, ended_by, interruptible
 
 CONFIRM_SHARE = 0.25
@@ -41,7 +41,7 @@ def partition(
     throughput: float | None = None,
     workers: int = 1,
     confirm: bool = False,
-    shard: str | Mapping[str, int] = "none",
+    shard: Wanted = "none",
     strict: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
     stop: threading.Event | None = None,
@@ -74,7 +74,7 @@ def partition(
         and the best bound win.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
-    shard : ``"none"``, ``"auto"``, or operation -> number of parts: operations computed in parts on several chips
+    shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: computed on several chips
         (docs/shards.md). ``Result.graph`` is then the graph with parts, ``Result.shards`` says what was cut and what
         holds without. Automatic: as long as it makes the period shorter.
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it

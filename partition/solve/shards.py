@@ -7,7 +7,7 @@ parts is always among those compared, so parts never make an answer worse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from partition.errors import InvalidInput, NoSolutionInTime
@@ -30,6 +30,9 @@ COMPARING_SHARE = 0.75
 WORTH = 1e-3
 """Relative improvement of the period from which a plan counts as better."""
 
+Wanted = str | Collection[str] | Mapping[str, int]
+"""What the caller wants in parts."""
+
 Search = Callable[[Question, Stop], Result]
 """One search in this process, :func:`partition.solve.search_once.answer`."""
 
@@ -42,12 +45,12 @@ class _Tried:
     result: Result
 
 
-def answer_with_shards(question: Question, wanted: str | Mapping[str, int], stop: Stop, search: Search) -> Result:
+def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: Search) -> Result:
     """Answer a question with operations in parts.
 
     Parameters
     ----------
-    wanted : ``"auto"``, or operation -> number of parts.
+    wanted : ``"auto"``; the operations among which to choose; or operation -> number of parts.
 
     Raises
     ------
@@ -56,11 +59,12 @@ def answer_with_shards(question: Question, wanted: str | Mapping[str, int], stop
     """
     if not question.on_period:
         raise InvalidInput("shard: parts are chosen for the period; make it the first goal, or leave shard out")
-    plans = Plans.of(question.graph, question.hardware)
+    if isinstance(wanted, str) and wanted != "auto":
+        raise InvalidInput(f"shard is {wanted!r}; give 'auto', 'none', names, or operation -> number of parts")
+    among = None if isinstance(wanted, str | Mapping) else list(wanted)
+    plans = Plans.of(question.graph, question.hardware, among)
     if isinstance(wanted, Mapping):
         return _told(search(_asked(question, plans.sharded(wanted)), stop), plans.sharded(wanted), None, plans, stop)
-    if wanted != "auto":
-        raise InvalidInput(f"shard is {wanted!r}; give 'auto', 'none', or operation -> number of parts")
     whole = _attempt(question, stop.limited(FIRST_SHARE * stop.remaining), search)
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut

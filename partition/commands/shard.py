@@ -1,0 +1,83 @@
+"""The command ``shard``: an ONNX model with operations in parts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
+from partition.commands.options import Origin, load, model_argument, quiet_option, source_options, time_limit_option
+from partition.errors import InvalidInput
+from partition.files import check_writable
+
+
+def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """``NAME=K`` options as a map."""
+    parts = {}
+    for value in values:
+        name, equals, count = value.rpartition("=")
+        if not equals or not name or not count.isdigit() or int(count) < 1:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4")
+        parts[name] = int(count)
+    return parts
+
+
+@click.command()
+@model_argument
+@click.option("--output", "-o", required=True, type=click.Path(), help="The ONNX file to write.")
+@click.option(
+    "--part", "parts", multiple=True, callback=parse_parts, metavar="NAME=K",
+    help="Cut this operation in K parts; repeatable. By default as many of as many as pay on --hw.",
+)
+@click.option("--verify", is_flag=True, help="Run both models with onnxruntime and compare all outputs.")
+@quiet_option
+@time_limit_option
+@source_options
+@one_sentence_errors
+def shard(
+    model: str, output: str, parts: dict[str, int], verify: bool, quiet: bool, time_limit: float | None, origin: Origin
+) -> None:  # fmt: skip
+    """Write the ONNX file MODEL with operations in parts: an ordinary ONNX model that computes the same.
+
+    Exit codes: 0 done, 1 the parts do not compute what the model does, 2 bad input.
+
+    \b
+    Example:
+      mcm-partition shard model.onnx --hw ring8 -o parts.onnx
+      mcm-partition solve parts.onnx --hw ring8 -o result.json
+    """
+    from partition.shards.onnx_files import save, verify_same
+    from partition.shards.onnx_model import can_cut, shard_onnx
+
+    check_writable(output)
+    if Path(output).resolve() == Path(model).resolve():
+        raise InvalidInput(f"{output!r} is the model itself; write the model with parts to another file")
+    chosen = parts or _that_pay(model, list(can_cut(model, dims=origin.dims)), time_limit, origin, quiet)
+    save(shard_onnx(model, chosen, dims=origin.dims), output)
+    say(f"{output}: " + (", ".join(f"{name} in {k}" for name, k in chosen.items()) or "no parts pay; the model as it is"))
+    compared = verify_same(model, output, dims=origin.dims) if verify else []
+    for row in compared:
+        say(row.sentence())
+    if not all(row.equal for row in compared):
+        sys.exit(EXIT_RULE_BROKEN)
+
+
+def _that_pay(
+    model: str, among: list[str], time_limit: float | None, origin: Origin, quiet: bool
+) -> dict[str, int]:
+    """The parts that make the period of the model on the package shorter."""
+    from partition.results.display import Display
+    from partition.shards import shardable
+    from partition.solve.front import partition
+
+    if origin.hw is None:
+        raise InvalidInput("name the package that the parts are for (--hw ring8), or the parts (--part conv1=4)")
+    graph, hardware = load(model, origin)
+    able = shardable(graph)
+    among = [name for name in among if able[graph.index[name]]]
+    with Display(unit=hardware.time_unit, quiet=quiet) as display:
+        result = partition(graph, hardware, time_limit=time_limit, shard=among, on_progress=display)
+    say(str(result), err=True)
+    return dict(result.shards.parts) if result.shards is not None else {}
