@@ -30,7 +30,7 @@ def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
     from partition.scoring.cost import evaluate_placement
 
     graph, hardware = load(model, origin)
-    placement = read_placement(assignment, graph, hardware)
+    graph, placement = read_placement(assignment, graph, hardware)
     violations = rules.check(graph, hardware, placement)
     period = float(evaluate_placement(graph, hardware, placement).period[0])
     if as_json:

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "check:check",
     "simulate": "simulate:simulate",
     "split": "split:split",
+    "shard": "shard:shard",
     "run": "run:run",
     "profile": "profile:profile",
     "calibrate": "calibrate:calibrate",

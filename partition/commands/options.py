@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -165,17 +165,54 @@ def load(model: str, origin: Origin) -> tuple[Graph, Hardware]:
     return graph, hardware
 
 
-def read_placement(path: str, graph: Graph, hardware: Hardware) -> Placement:
-    """A placement from the JSON of a solve, or from a bare map of names to chips."""
+def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """``NAME=K`` options as a map."""
+    parts = {}
+    for value in values:
+        name, equals, count = value.rpartition("=")
+        if not equals or not name or not count.isdigit() or int(count) < 1:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4")
+        parts[name] = int(count)
+    return parts
+
+
+def parse_shards(values: tuple[str, ...]) -> str | dict[str, int]:
+    """What ``--shard`` asks for: nothing, automatic parts, or operations and their parts."""
+    if values in ((), ("none",)):
+        return "none"
+    if values == ("auto",):
+        return "auto"
+    if any(value in ("auto", "none") for value in values):
+        raise InvalidInput("--shard is auto, none, or NAME=K for each operation; these do not go together")
+    return parse_parts(click.get_current_context(), click.Option(["--shard"]), values)
+
+
+def with_parts(graph: Graph, answer: Mapping[str, Any]) -> Graph:
+    """The graph that an answer is about: with operations in parts, where the answer has some."""
+    shards = answer.get("shards")
+    parts = shards.get("parts") if isinstance(shards, Mapping) else None
+    if not isinstance(parts, Mapping) or not parts:
+        return graph
+    from partition.shards import shard
+
+    return shard(graph, parts).graph
+
+
+def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement]:
+    """A placement from the JSON of a solve, or from a bare map of names to chips, and the graph that it is of."""
     from partition.problem.placement import Placement
     from partition.readers.json_fields import parse_file
 
-    return Placement.from_answer(graph, parse_file(Path(path)), chips=hardware.chips)
+    data = parse_file(Path(path))
+    graph = with_parts(graph, data)
+    return graph, Placement.from_answer(graph, data, chips=hardware.chips)
 
 
-def read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Placement, Hardware]:
-    """The placement of an answer, and the package as the answer has it: order of the kinds, places of the stages."""
+def read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement, Hardware]:
+    """The placement of an answer with its graph, and the package as the answer has it: kinds, places of the stages."""
     from partition.readers.json_fields import parse_file
     from partition.results.saved import placement_of
 
-    return placement_of(parse_file(Path(path)), graph, hardware)
+    data = parse_file(Path(path))
+    graph = with_parts(graph, data)
+    return graph, *placement_of(data, graph, hardware)

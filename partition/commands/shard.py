@@ -8,27 +8,28 @@ from pathlib import Path
 import click
 
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
-from partition.commands.options import Origin, load, model_argument, quiet_option, source_options, time_limit_option
+from partition.commands.options import (
+    Origin,
+    load,
+    model_argument,
+    parse_parts,
+    quiet_option,
+    source_options,
+    time_limit_option,
+)
 from partition.errors import InvalidInput
 from partition.files import check_writable
-
-
-def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    """``NAME=K`` options as a map."""
-    parts = {}
-    for value in values:
-        name, equals, count = value.rpartition("=")
-        if not equals or not name or not count.isdigit() or int(count) < 1:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4")
-        parts[name] = int(count)
-    return parts
 
 
 @click.command()
 @model_argument
 @click.option("--output", "-o", required=True, type=click.Path(), help="The ONNX file to write.")
 @click.option(
-    "--part", "parts", multiple=True, callback=parse_parts, metavar="NAME=K",
+    "--part",
+    "parts",
+    multiple=True,
+    callback=parse_parts,
+    metavar="NAME=K",
     help="Cut this operation in K parts; repeatable. By default as many of as many as pay on --hw.",
 )
 @click.option("--verify", is_flag=True, help="Run both models with onnxruntime and compare all outputs.")
@@ -56,7 +57,10 @@ def shard(
         raise InvalidInput(f"{output!r} is the model itself; write the model with parts to another file")
     chosen = parts or _that_pay(model, list(can_cut(model, dims=origin.dims)), time_limit, origin, quiet)
     save(shard_onnx(model, chosen, dims=origin.dims), output)
-    say(f"{output}: " + (", ".join(f"{name} in {k}" for name, k in chosen.items()) or "no parts pay; the model as it is"))
+    say(
+        f"{output}: "
+        + (", ".join(f"{name} in {k}" for name, k in chosen.items()) or "no parts pay; the model as it is")
+    )
     compared = verify_same(model, output, dims=origin.dims) if verify else []
     for row in compared:
         say(row.sentence())
@@ -64,9 +68,7 @@ def shard(
         sys.exit(EXIT_RULE_BROKEN)
 
 
-def _that_pay(
-    model: str, among: list[str], time_limit: float | None, origin: Origin, quiet: bool
-) -> dict[str, int]:
+def _that_pay(model: str, among: list[str], time_limit: float | None, origin: Origin, quiet: bool) -> dict[str, int]:
     """The parts that make the period of the model on the package shorter."""
     from partition.results.display import Display
     from partition.shards import shardable

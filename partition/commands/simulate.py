@@ -62,7 +62,7 @@ def simulate(
 
     require("simulating" + (" and drawing" if plot else ""), "simulate", *["plot"] * bool(plot))
     graph, hardware = load(model, origin)
-    placement, hardware = read_answer(answer, graph, hardware)
+    graph, placement, hardware = read_answer(answer, graph, hardware)
     drawn = record if trace or plot else 0
     found = play(graph, hardware, placement, inputs=inputs, buffers=buffers, record=drawn)
     if trace:

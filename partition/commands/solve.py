@@ -18,6 +18,7 @@ from partition.commands.options import (
     json_option,
     load,
     model_argument,
+    parse_shards,
     quiet_option,
     read_placement,
     seed_option,
@@ -54,6 +55,10 @@ if TYPE_CHECKING:
     help="period, chips, traffic, energy or latency; several with commas, best first: period,traffic.",
 )
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
+@click.option(
+    "--shard", "shards", multiple=True, metavar="auto|NAME=K",
+    help="Operations in parts on several chips: auto for as many as pay, or NAME=K, repeatable (docs/shards.md).",
+)  # fmt: skip
 @click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
 @click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
@@ -73,6 +78,7 @@ def solve(
     policy: str,
     objective: str,
     workers: int,
+    shards: tuple[str, ...],
     confirm: bool,
     strict: bool,
     throughput: float | None,
@@ -96,7 +102,7 @@ def solve(
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
-    start = read_placement(warm_start, graph, hardware) if warm_start else None
+    start = read_placement(warm_start, graph, hardware)[1] if warm_start else None
     with _faults() as faults, Display(unit=hardware.time_unit, quiet=quiet) as display:
         result = partition(
             graph,
@@ -111,6 +117,7 @@ def solve(
             throughput=throughput,
             workers=workers,
             confirm=confirm,
+            shard=parse_shards(shards),
             strict=strict,
             on_progress=display,
         )

@@ -17,8 +17,11 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.shards.rewrite import MOST_PARTS, Sharded, cut_positions, entering_bytes, followers, shard, shardable
 
-TARGETS = 14
-"""Targets between the period without parts and what no plan can beat."""
+TARGETS = 20
+"""Targets between the period without parts and the finest."""
+
+FINEST = 0.25
+"""The last target, as a share of what no plan can beat: small parts fill chips more evenly than large ones."""
 
 BELOW = 0.999
 """Share of a target that a part may take, so that an operation that takes just the target is cut."""
@@ -94,12 +97,12 @@ class Plans:
         return self._named(count)
 
     def targets(self, period: float) -> Iterator[float]:
-        """Targets from the period without parts (or the longest operation, if it is infinite) down to the floor."""
+        """Targets from the period without parts (or the longest operation, if it is infinite) down to the finest."""
         floor = self.floor
         high = period if np.isfinite(period) else max(float(self.whole.max()), floor)
         if not 0 < floor < high:
             return
-        yield from np.geomspace(high, floor, TARGETS).tolist()
+        yield from np.geomspace(high, FINEST * floor, TARGETS).tolist()
 
     @property
     def floor(self) -> float:

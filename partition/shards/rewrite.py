@@ -167,7 +167,7 @@ def _rewritten(graph: Graph, count: IntArray, follows: Mapping[int, int]) -> Gra
     for s in range(len(graph.shared_names)):
         for v in graph.shared_users[graph.shared_ptr[s] : graph.shared_ptr[s + 1]].tolist():
             shared[v].append(s)
-    unknown = set(graph.unknown_operators)
+    unknown, guessed = set(graph.unknown_operators), set(graph.guessed)
     last = _last_in_parts(graph, count, follows, outputs)
     for v in range(graph.n):
         k = int(count[v])
@@ -190,7 +190,8 @@ def _rewritten(graph: Graph, count: IntArray, follows: Mapping[int, int]) -> Gra
                 group=f"group {graph.group[v]}" if graph.group[v] >= 0 else None,
                 backward=bool(graph.backward[v]),
                 times=_times(graph.profiled_times, v, k),
-                unknown=graph.op_types[v] in unknown,
+                unknown=graph.op_types[v] in unknown and graph.names[v] in guessed,
+                guessed=graph.names[v] in guessed,
             )
         if last[v]:
             t = outputs[v][0]

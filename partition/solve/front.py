@@ -74,9 +74,9 @@ def partition(
         and the best bound win.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
-    shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: computed on several chips
-        (docs/shards.md). ``Result.graph`` is then the graph with parts, ``Result.shards`` says what was cut and what
-        holds without. Automatic: as long as it makes the period shorter.
+    shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: operations computed in
+        parts on several chips (docs/shards.md). ``Result.graph`` is then the graph with parts; ``Result.shards``
+        says what was cut and what holds without. Automatic: as long as it makes the period shorter.
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     on_progress : called with each better period or bound and at the start of each phase, possibly from

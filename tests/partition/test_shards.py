@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from instances import chain_of, package
 
 from partition import GraphBuilder, InvalidInput, load_hardware, load_model, partition
+from partition.commands.main import main
 from partition.problem.graph import Graph
 from partition.shards import shard, shardable
 from partition.shards.plans import Plans
@@ -109,6 +111,17 @@ def test_no_plan_is_below_the_floor() -> None:
 def test_a_goal_other_than_the_period_has_no_parts() -> None:
     with pytest.raises(InvalidInput, match="first goal"):
         partition(chain_of([1, 2]), package(2), shard="auto", objective="traffic")
+
+
+def test_the_command_line_solves_checks_and_simulates_with_parts(tmp_path: Path) -> None:
+    answer = str(tmp_path / "answer.json")
+    told = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring36", "--shard", "auto", "-q", "-o", answer])
+    assert told.exit_code == 0 and "no partition without parts is below" in " ".join(told.stdout.split())
+    for command in ("check", "simulate"):
+        done = CliRunner().invoke(main, [command, "unet", answer, "--hw", "ring36"])
+        assert done.exit_code == 0, done.output
+    told = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring36", "--shard", "nobody=2"])
+    assert told.exit_code == 2 and "no operation 'nobody'" in told.stderr
 
 
 # --- ONNX ----------------------------------------------------------------------------------------------------------
@@ -221,3 +234,16 @@ def test_convolutions_in_groups_and_computed_weights_are_refused_in_a_sentence(t
     with pytest.raises(InvalidInput, match=r"computed, not stored|no operation"):
         shard_onnx(path, {"computed": 2})
     assert can_cut(path) == {}
+
+
+def test_the_command_writes_a_model_with_the_parts_that_pay(tmp_path: Path) -> None:
+    path, _, name = convolutions(tmp_path / "m.onnx")
+    slow = tmp_path / "slow.toml"
+    slow.write_text(CliRunner().invoke(main, ["hardware", "ring4:link_bandwidth=1e12,op_overhead_s=0"]).stdout)
+    written = tmp_path / "parts.onnx"
+    told = CliRunner().invoke(main, ["shard", str(path), "--hw", str(slow), "-o", str(written), "--verify", "-q"])
+    assert told.exit_code == 0 and written.exists() and "output y: equal" in told.stdout, told.output
+    told = CliRunner().invoke(main, ["shard", str(path), "--part", f"{name}=3", "-o", str(written), "--verify"])
+    assert told.exit_code == 0 and f"{name} in 3" in told.stdout and "output y: equal" in told.stdout
+    assert CliRunner().invoke(main, ["shard", str(path), "--part", "conv=2", "-o", str(path)]).exit_code == 2
+    assert CliRunner().invoke(main, ["shard", str(path), "-o", str(written)]).exit_code == 2
