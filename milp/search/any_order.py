@@ -32,7 +32,7 @@ def any_order(
     proved : told of bounds for every order, in the hardware's time unit.
     """
     instance = first.instance
-    if not applies(instance):
+    if not (applies(instance) and Line.countable(instance.hardware.kind_array())):
         return None
 
     def found(station: IntArray, kind: IntArray) -> None:

@@ -25,8 +25,8 @@ FIRST_WIDTH = 100
 WIDER = 4
 """Factor from one width to the next."""
 
-MOST_CELLS = 1 << 24
-"""Largest width, times words of a set."""
+MOST_CELLS = 1 << 20
+"""Largest width, times words of a set, times the stations that may be opened next."""
 
 
 @dataclass(eq=False)
@@ -65,10 +65,11 @@ class LineSearch:
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
+        cells = self.tasks.words * len(self.line.first)
         while not self._over(stop, closed):
             self._raise_low(self.width, stop, closed)
             self._lower_high(self.width, stop, closed)
-            if self._over(stop, closed) or self.width * self.tasks.words >= MOST_CELLS:
+            if self._over(stop, closed) or self.width * cells >= MOST_CELLS:
                 return
             self.width *= WIDER
 

@@ -140,7 +140,7 @@ class Pass:
         parent, task = np.nonzero(unpacked(fitting)[:, : tasks.count])
         stop.charge(LAYER_WORK + WORK * len(parent))
         mode = states.mode[parent]
-        load = states.load[parent] + tasks.ticks[threshold.line.kind[mode], task]
+        load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
         need = states.need[parent] - threshold.measures.need(mode, task)
         room = threshold.measures.room(mode, threshold.period - load)
         kept = np.flatnonzero((need <= room).all(axis=1))
@@ -200,7 +200,7 @@ class Pass:
         if not full.any():
             return states
         row, mode, task = children.parent, children.mode, children.task
-        before = children.load - tasks.ticks[threshold.line.kind[mode], task]
+        before = children.load - tasks.ticks[threshold.line.kind(mode), task]
         might = parents.eligible[row] & tasks.better[task]
         some = np.flatnonzero((might != 0).any(axis=1))
         fits = threshold.fitting(mode[some], before[some])
@@ -258,9 +258,10 @@ class Pass:
         station = np.zeros(self.threshold.tasks.count, np.int64)
         kind = np.full(line.stations, -1)
         for parent, task, placed in reversed(trail):
-            mode = int(placed[row])
-            station[task[row]] = line.position[mode]
-            kind[line.position[mode]] = line.kind[mode]
+            mode = placed[row : row + 1]
+            position = int(line.position(mode)[0])
+            station[task[row]] = position
+            kind[position] = line.kind(mode)[0]
             row = int(parent[row])
         return Verdict(True, station, kind)
 

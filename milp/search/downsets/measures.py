@@ -6,13 +6,16 @@ import numpy as np
 
 from milp.search.downsets.line import Line
 from milp.search.downsets.tasks import NEVER, Tasks
-from partition.arrays import IntArray
+from partition.arrays import BoolArray, IntArray
 
 DUAL_FEASIBLE = 5
 """Most dual feasible functions beside the plain time."""
 
 TABLE_LIMIT = 1 << 20
 """Largest period in ticks for which dual feasible functions are tabulated."""
+
+PORTION = 4_096
+"""States whose needs are added up at a time."""
 
 CANNOT = np.int64(1) << np.int64(43)
 """What a task needs in any measure that no kind left can run; more than all stations give."""
@@ -32,7 +35,7 @@ class DualFeasible:
 
     def __init__(self, tasks: Tasks, line: Line, period: int) -> None:
         self.line, self.period = line, period
-        time = tasks.ticks[int(line.kind[0])]
+        time = tasks.ticks[int(line.kind(line.first)[0])]
         self.table = _functions(time, line.stations, period)
         measured = time[None, :] if self.table is None else self.table[:, np.minimum(time, period)]
         self._need = np.asarray(measured)
@@ -41,13 +44,13 @@ class DualFeasible:
         """(S, P) what one task needs in each state."""
         return np.asarray(self._need.T[tasks])
 
-    def total(self, modes: IntArray, undone: np.ndarray) -> IntArray:
+    def total(self, modes: IntArray, undone: BoolArray) -> IntArray:
         """(S, P) what the undone tasks, (S, N) bool, need."""
         return np.asarray(undone.astype(np.float64) @ self._need.T.astype(np.float64)).astype(np.int64)
 
     def room(self, modes: IntArray, room: IntArray) -> IntArray:
         """(S, P) what the open stations, with so much room, and those behind them can give."""
-        behind = (self.line.stations - 1 - self.line.position[modes])[:, None]
+        behind = (self.line.stations - 1 - self.line.position(modes))[:, None]
         if self.table is None:
             return np.asarray(behind * self.period + room[:, None])
         return np.asarray(behind * self.table[:, self.period] + self.table[:, room].T)
@@ -88,37 +91,36 @@ class Weighted:
     changes = True
 
     def __init__(self, tasks: Tasks, line: Line, period: int, prices: IntArray) -> None:
-        self.tasks, self.line, self.period, self.prices = tasks, line, period, prices
-        self._need = np.zeros((0, len(prices), tasks.count), np.int64)
+        self.line, self.period, self.prices = line, period, prices
+        ticks = np.minimum(tasks.ticks[: len(line.total)], NEVER >> 12)
+        self._priced = np.minimum(prices[:, :, None] * ticks[None], CANNOT)  # (P, K, N)
 
-    def _known(self) -> IntArray:
-        """(Q, P, N) what each task needs in each mode known by now."""
-        line, known = self.line, len(self._need)
-        if known < len(line.kind):
-            fresh = []
-            for mode in range(known, len(line.kind)):
-                usable = line.left[mode] > 0
-                usable[line.kind[mode]] = True
-                times = np.minimum(self.tasks.ticks[: len(usable)][usable], NEVER >> 12)
-                fresh.append(np.minimum((self.prices[:, usable, None] * times[None]).min(axis=1), CANNOT))
-            self._need = np.concatenate([self._need, np.stack(fresh)])
-        return self._need
+    def _table(self, modes: IntArray) -> IntArray:
+        """(Q, P, N) what each task needs in each mode: the least price among the kinds open or still closed."""
+        usable = self.line.left(modes) > 0
+        usable[np.arange(len(modes)), self.line.kind(modes)] = True
+        found = np.full((len(modes), len(self.prices), self._priced.shape[2]), CANNOT)
+        for kind in range(usable.shape[1]):
+            rows = usable[:, kind]
+            found[rows] = np.minimum(found[rows], self._priced[:, kind])
+        return found
 
     def need(self, modes: IntArray, tasks: IntArray) -> IntArray:
         """(S, P) what one task needs in each state."""
-        return np.asarray(self._known()[modes, :, tasks])
+        distinct, row = np.unique(modes, return_inverse=True)
+        return np.asarray(self._table(distinct)[row, :, tasks])
 
-    def total(self, modes: IntArray, undone: np.ndarray) -> IntArray:
+    def total(self, modes: IntArray, undone: BoolArray) -> IntArray:
         """(S, P) what the undone tasks, (S, N) bool, need; more than there can be where no kind can run one."""
-        table = self._known()
+        distinct, row = np.unique(modes, return_inverse=True)
+        table = self._table(distinct)
         found = np.zeros((len(modes), len(self.prices)), np.int64)
-        for mode in np.unique(modes).tolist():
-            rows = modes == mode
-            found[rows] = undone[rows].astype(np.float64) @ table[mode].T.astype(np.float64)
+        for begin in range(0, len(modes), PORTION):
+            part = slice(begin, begin + PORTION)
+            found[part] = np.einsum("spn,sn->sp", table[row[part]], undone[part])
         return found
 
     def room(self, modes: IntArray, room: IntArray) -> IntArray:
         """(S, P) what the open stations, with so much room, and those behind them can give."""
-        line = self.line
-        behind = line.left[modes] @ self.prices.T * self.period
-        return np.asarray(behind + self.prices[:, line.kind[modes]].T * room[:, None])
+        behind = self.line.left(modes) @ self.prices.T * self.period
+        return np.asarray(behind + self.prices[:, self.line.kind(modes)].T * room[:, None])

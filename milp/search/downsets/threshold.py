@@ -41,7 +41,7 @@ class Threshold:
 
     def fitting(self, modes: IntArray, loads: IntArray) -> Words:
         """(S, W) tasks short enough for the room that each open station has left."""
-        kind, room = self.line.kind[modes], self.period - loads
+        kind, room = self.line.kind(modes), self.period - loads
         found = np.zeros((len(modes), self.tasks.words), np.uint64)
         for k in np.unique(kind).tolist():
             rows = kind == k
@@ -50,7 +50,7 @@ class Threshold:
 
     def late(self, modes: IntArray, loads: IntArray) -> Words:
         """(S, W) tasks that can no longer begin, since too much must come after them."""
-        clock = self.line.position[modes] * self.period + loads
+        clock = self.line.position(modes) * self.period + loads
         return np.asarray(self._late[np.searchsorted(self._latest, clock, side="left")])
 
 
