@@ -177,6 +177,24 @@ def test_a_loop_that_only_its_condition_ends_counts_once_and_is_guessed(trips: i
     assert graph.guessed == ("loop", "relu")
 
 
+@pytest.mark.parametrize("limit", [3, 40])
+def test_a_while_loop_over_an_extent_runs_that_often(limit: int) -> None:
+    """As converters of Keras write a recurrent layer: no trip count, a counter against the length of the input."""
+    nodes = [node("MatMul", "s w", "s_out"), node("Add", "t one", "t_out"), node("Less", "t_out steps", "go_on")]
+    ends = [vi("it", I64, []), vi("go", B, []), vi("t", I64, []), vi("s", F, [1, 8])]
+    body = helper.make_graph(
+        [*nodes, node("Identity", "s_out", "seen")], "body", ends,
+        [vi("go_on", B, []), vi("t_out", I64, []), vi("s_out", F, [1, 8]), vi("seen", F, [1, 8])],
+    )  # fmt: skip
+    outer = [node("Shape", "x", "shape"), node("Gather", "shape axis", "steps"), node("Less", "zero steps", "yes")]
+    loop = node("Loop", "- yes zero state", "t_end s_end all", body=body, name="loop")
+    weights = [const("axis", 1), const("one", 1), const("zero", 0), weight("state", 1, 8), weight("w", 8, 8)]
+    built = model([*outer, loop, node("Relu", "all", "y")], [vi("x", F, [1, limit])], [vi("y", F, None)], weights)
+    graph = read_onnx(built)
+    assert flops(graph, "loop") == limit * (2 * 64 + 1 + 1)
+    assert (size(graph, "all"), graph.guessed) == (limit * 8 * 4, ())
+
+
 def test_a_scan_stacks_its_results_along_the_axis_it_names() -> None:
     ends = [[vi(name, F, [4, 2]) for name in names] for names in ("sv", "no")]
     body = helper.make_graph([node("Add", "s v", "n"), node("Identity", "n", "o")], "b", *ends)
@@ -291,9 +309,9 @@ def test_operators_of_sklearn_have_shapes_and_costs() -> None:
     assert graph.guessed == ()
 
 
-def test_without_onnxruntime_its_operators_are_refused_naming_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_its_operators_are_refused_naming_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(InvalidModelFile, match=r"'Gelu' of 'com.microsoft' .*mcm-partition\[run\]"):
+    with pytest.raises(InvalidInput, match=r"'Gelu' of 'com.microsoft'.* needs onnxruntime; run: pip install"):
         read_onnx(model([node("Gelu", "x", "y", domain=MS)], [vi("x", F, [4])], [vi("y", F, [4])]))
     assert read_onnx(model([node("Relu", "x", "y")], [vi("x", F, [4])], [vi("y", F, [4])])).n == 2
 

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, helper
 
 from partition.problem.operators import OperatorCost, TensorSpec
+from partition.readers.onnx.trips import followed_trips
 from partition.readers.onnx.types import Shaped, common, extents_of, sliced, stacked, static_spec
 from partition.readers.onnx.walk import subgraphs
 
@@ -187,6 +188,11 @@ class _Loop(_Repeated):
         if len(body.input) > 1 and begun is not None:
             reader.scope.add_value(body.input[1].name, np.array(begun))
 
+    def _followed(self) -> int | None:
+        """The iterations of a loop without a trip count, found by following its condition."""
+        scope = self.outer.scope
+        return followed_trips(self.node, self.bodies[0], scope.certain_value, scope.opsets, scope.ir_version)
+
     def _condition(self) -> bool | None:
         if len(self.node.input) < 2 or not self.node.input[1]:
             return True
@@ -201,7 +207,8 @@ class _Loop(_Repeated):
         if self._condition() is False:
             self.trips = 0
         elif count is None or count.size != 1:
-            self.trips, self.open_trips = 1, True
+            followed = None if self.node.input and self.node.input[0] else self._followed()
+            self.trips, self.open_trips = (1, True) if followed is None else (followed, False)
         else:
             self.trips = max(0, int(count.reshape(-1)[0]))
             self.open_trips = not endless

@@ -59,6 +59,8 @@ def follow(
             return Elements(tuple(tensors))
         case "SplitToSequence":
             return _split(node, tensors[0], value)
+        case "ZipMap" if tensors[0].spec is not None:  # a number and a key for each
+            return Elements(None, tensors[0].spec.bytes + 8.0 * tensors[0].spec.size)
         case "SequenceInsert" if first is not None and len(tensors) > 1:
             total = None if first.bytes is None or tensors[1].spec is None else first.bytes + tensors[1].spec.bytes
             parts = first.parts

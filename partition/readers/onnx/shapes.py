@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    TensorProto,
+    TypeProto,
+    defs,
+    helper,
+    numpy_helper,
+)
 
 from partition.errors import InvalidModelFile
 from partition.problem.operators import FLOPS, TensorSpec
@@ -121,6 +131,16 @@ class Scope:
         if schema is None:
             return node.op_type in FLOPS
         return not getattr(schema, "non_deterministic", draws)  # since onnx 1.19
+
+    @property
+    def opsets(self) -> list[OperatorSetIdProto]:
+        """The operator sets that the model imports."""
+        return self._inference.opsets
+
+    @property
+    def ir_version(self) -> int:
+        """The version of the format of the model."""
+        return self._inference.ir_version
 
     def schema(self, node: NodeProto) -> defs.OpSchema | None:
         """The onnx package's schema of the node's operator."""
