@@ -58,7 +58,7 @@ NEXT = 1 + 1e-8
 """How much longer than the placement's the period is that engines of plain arithmetic are asked about."""
 
 SOLVED = 1 + 1e-5
-"""The same for engines behind which HiGHS stands (MARGIN in milp/thresholds.py)."""
+"""The same for engines behind which HiGHS stands (MARGIN in milp/tolerances.py)."""
 
 SAFE = 1 + 2e-6
 """What HiGHS's tolerance is taken off a bound for (BOUND_SAFETY)."""
