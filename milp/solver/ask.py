@@ -169,6 +169,19 @@ def _kept(_: Run) -> _Kept:
     return _Kept()
 
 
+def _model_of(
+    run: Run, windows: Windows, instance: Instance, upper: float | None, period: float | None, lossless: bool
+) -> tuple[Written, MatrixModel] | None:
+    """The model of a question and the part of it that is solved; None if a row cannot hold. See :func:`ask`."""
+    limit = upper if period is None else period
+    if not lossless or limit is None:
+        written = write(instance, windows, stop=run.stop, upper=limit, cuts=run.incumbent.cuts.known)
+        return None if written is None else (written, written.model)
+    written = run.kept(_kept).covering(run, limit, instance, windows)
+    part = None if written is None else written.model.narrowed(windows, period=period, upper=upper)
+    return None if written is None or part is None else (written, part)
+
+
 def ask(
     run: Run,
     windows: Windows,
@@ -185,23 +198,14 @@ def ask(
 
     Parameters
     ----------
-    run : Run
-    windows : Windows
-        Chips of each node.
-    instance : Instance
-        What the windows are of: the run's own, or one tightened for the threshold.
-    upper : float, optional
-        Largest period of interest, in units of the instance.
-    period : float, optional
-        Asks for any placement within this period, instead of the best below ``upper``.
-    minimise : bool
-        False asks for any placement.
-    lossless : bool
-        Whether every placement that matters is within the windows. The model is kept for smaller thresholds.
-    eager : bool
-        Offer placements while HiGHS runs, and prove its bounds at once if that is ``lossless``.
-    seconds : float
-        On the clock of the search.
+    windows : of the nodes of ``instance``.
+    instance : the run's own by default, or one tightened for the threshold.
+    upper : largest period of interest, in units of the instance.
+    period : asks for any placement within this period, instead of the best below ``upper``.
+    minimise : False asks for any placement.
+    lossless : whether every placement that matters is within the windows; the model then serves smaller thresholds.
+    eager : offer placements while HiGHS runs, and prove its bounds at once if that is ``lossless``.
+    seconds : on the clock of the search.
 
     Returns
     -------
@@ -211,16 +215,10 @@ def ask(
     incumbent, instance = run.incumbent, instance or run.instance
     if windows.empty:
         return Answer("windows")
-    limit = upper if period is None else period
-    if lossless and limit is not None:
-        written = run.kept(_kept).covering(run, limit, instance, windows)
-    else:
-        written = write(instance, windows, stop=run.stop, upper=limit, cuts=incumbent.cuts.known)
-    part = written.model if written is not None else None
-    if part is not None and lossless and limit is not None:
-        part = part.narrowed(windows, period=period, upper=upper)
-    if written is None or part is None:
+    chosen = _model_of(run, windows, instance, upper, period, lossless)
+    if chosen is None:
         return Answer("rows")
+    written, part = chosen
 
     def prove(bound: float) -> None:
         if np.isfinite(bound) and upper is not None:

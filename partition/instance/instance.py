@@ -44,8 +44,7 @@ class Instance:
     source, tau, relayable : (M,) node that produces, transfer time and whether it may be relayed, per tensor.
     reader_ptr, readers : CSR, the nodes other than the source that read each tensor.
     reader_constrains : for each reader, whether its edge is bound by the acyclic and triangle rules.
-    tensor_of : (M,) one graph tensor each row stands for; ``members`` maps all of them.
-    members : (m,) graph tensor -> row, or -1 where no other node reads it.
+    members : (m,) graph tensor -> the row that stands for it, or -1 where no other node reads it.
     edges : (E, 2) unique pairs (source node, reader node) that must not go back in the order of the chips.
     shared_bytes, shared_ptr, shared_nodes : CSR of the weights that several nodes use.
     legal : the package that decides what may be replicated, where ``hardware`` is only a part of it.
