@@ -37,6 +37,7 @@ from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
 from milp.search.downsets.phase import applies, tasks_of
 from milp.search.downsets.prices import prices
+from milp.search.downsets.tasks import NEVER
 from milp.search.downsets.threshold import Threshold
 from milp.search.goals import pursue
 from milp.search.period import _trivial_bound
@@ -417,7 +418,7 @@ def ask_downsets(case: Case, truth: Truth) -> int:
     grid = grid_of(case.graph, truth.hardware)
     tasks, tick = tasks_of(inst, grid)
     kind = inst.hardware.kind_array()
-    load = int(truth.period * NEXT / tick)
+    load = int(min(truth.period * NEXT / tick, float(np.where(tasks.ticks < NEVER, tasks.ticks, 0).sum())))
     if (homes >= 0).all():
         loads = np.zeros(inst.chips, np.int64)
         np.add.at(loads, homes, tasks.ticks[kind[homes], np.arange(tasks.count)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -75,8 +74,9 @@ class LineSearch:
 
     def cap(self, period: float) -> None:
         """A period, in the unit of those who ask, has been reached elsewhere."""
-        if period < math.inf:
-            self.high = max(self.low, min(self.high, int(period / self.tick * (1 + SAFE))))
+        ticks = period / self.tick * (1 + SAFE)
+        if ticks < self.high:
+            self.high = max(self.low, int(ticks))
 
     def _over(self, stop: Stop, closed: Callable[[], bool]) -> bool:
         return self.low >= self.high or closed() or stop()

@@ -117,7 +117,9 @@ def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
         if whole.sum(axis=1).max() < RESOLUTION:
             ticks[present] = np.where(able, whole.astype(np.int64), NEVER)
             return Tasks(ticks, before), float(grid.unit)
-    per_unit = RESOLUTION / (2 * instance.chips * max(1.0, float(instance.fastest.max())))
+    per_unit = RESOLUTION / (
+        2 * instance.chips * max(1.0, float(np.where(np.isfinite(instance.fastest), instance.fastest, 0.0).max()))
+    )
     down = np.minimum(instance.time[present] * per_unit * (1 - SAFE), RESOLUTION)
     ticks[present] = np.where(able, down.astype(np.int64), NEVER)
     return Tasks(ticks, before), instance.unit / per_unit
