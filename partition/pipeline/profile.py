@@ -69,6 +69,11 @@ class Profile:
     runs: int
     fused: int
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether kernels sum to over 5% more than the CPU time of a run: some were never left alone."""
+        return self.kernels > 1.05 * self.run
+
     def to_csv(self) -> str:
         """What ``--times`` reads: operation, seconds, spread."""
         text = io.StringIO(newline="")
@@ -87,6 +92,7 @@ class Profile:
             f"{1e3 * self.kernels:.3f} ms of it in {self.nodes} kernels, {1e6 * self.overhead:.2f} us beside each"
             f"{fused}; spread {100 * relative:.1f}%"
             + (" (other work ran on the core: kernels are the least of all runs)" if self.disturbed else "")
+            + ("; kernels sum to more than a run: more --seconds tells them apart" if self.unsettled else "")
         )
 
 

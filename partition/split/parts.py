@@ -58,7 +58,7 @@ def split_model(
     target = Path(folder)
     _check_free(target, force)
     whole = open_whole(model, dims)
-    placement = _placement(whole.graph, answer)
+    placement = placement_of(whole.graph, answer)
     cut = _Cut(whole, placement)
     parts = tuple(cut.part(chip) for chip in cut.order)
     whole.learn_types({port.tensor for part in parts for port in (*part.inputs, *part.outputs)}, inputs)
@@ -91,7 +91,8 @@ def _prediction(answer: Result | Placement | Mapping[str, Any]) -> Prediction | 
         return None
 
 
-def _placement(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> Placement:
+def placement_of(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> Placement:
+    """The placement that an answer gives of this very graph; InvalidAssignment if it is for another one."""
     if isinstance(answer, Result):
         if answer.graph.fingerprint != graph.fingerprint:
             raise InvalidAssignment(_OTHER.format(graph.name))

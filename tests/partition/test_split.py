@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from partition import Graph, InvalidAssignment, InvalidInput, InvalidModelFile, Placement, load_hardware, partition
 from partition.commands.main import main
-from partition.split import Manifest, split_model, verify_parts
+from partition.split import Manifest, annotate_model, split_model, verify_parts
 from partition.split.parts import LARGE
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
@@ -287,3 +287,23 @@ def test_the_command_line_solves_splits_and_verifies(small: Path, tmp_path: Path
     assert again.exit_code == 2 and "not empty" in again.stderr
     other = run.invoke(main, ["split", str(small), str(answer), "-o", str(tmp_path / "p2"), "--dim", "n=4"])
     assert other.exit_code == 2 and "fingerprint" in other.stderr and len(other.stderr.splitlines()) == 1
+
+
+def test_a_model_carries_the_stages_of_an_answer(small: Path, tmp_path: Path) -> None:
+    """ONNX's own annotations: every node that is an operation says its stage, and the model stays valid and equal."""
+    graph = Graph.from_onnx(str(small), dims=DIMS)
+    homes = random_placement(graph, 3, np.random.default_rng(3)).assignment
+    target = tmp_path / "annotated.onnx"
+    count = annotate_model(small, Placement(homes), target, dims=DIMS)
+    model = onnx.load(str(target))
+    onnx.checker.check_model(str(target))
+    assert model.configuration[0].num_devices == homes.max() + 1 and model.ir_version >= 11
+    stages = {
+        node.name: node.device_configurations[0].pipeline_stage
+        for node in model.graph.node
+        if node.device_configurations
+    }
+    assert count == len(stages) and stages == {name: homes[graph.index[name]] for name in stages}
+    assert {"first", "relu", "second", "halve", "if", "join", "skip", "sum"} <= set(stages)
+    with pytest.raises(InvalidInput, match="replicates operations or relays tensors"):
+        annotate_model(small, Placement(homes, np.array([[1, int(homes[1]) + 1]])), target, dims=DIMS)
