@@ -36,8 +36,15 @@ ENGINES = [*PER_TRUTH, *PER_CASE]
 @click.option("--seed", type=int, help="One question alone, printed.")
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
 @click.option("--trials", default=TRIALS, show_default=True, help="Partial placements of brute force at most.")
+@click.option("--until-wrong", is_flag=True, help="Stop at the first wrong answer.")
 def main(
-    questions: int, engines: tuple[str, ...], first_seed: int, seed: int | None, seconds: float, trials: int
+    questions: int,
+    engines: tuple[str, ...],
+    first_seed: int,
+    seed: int | None,
+    seconds: float,
+    trials: int,
+    until_wrong: bool,
 ) -> None:
     """Ask and count."""
     left = set(engines or ENGINES)
@@ -52,6 +59,8 @@ def main(
         examine(number, tally, left, trials=trials)
         for name, at, what in tally.wrong[told:]:
             print(f"{name}: seed {at}: {what[:300]}", flush=True)
+        if until_wrong and tally.wrong:
+            break
         left = {name for name in left if tally.asked.get(name, 0) < questions}
         number += 1
     for name in engines or ENGINES:

@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import click
 import numpy as np
+import truth as engines
 from oracle import Problem, broken_rules, certify, cost_of
 from plain_model import ask, modelled
 from questions import Question, draw
@@ -117,4 +118,5 @@ def main(instances: int, first_seed: int, seconds: float, limit: float) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("error", RefutedBound)
+    engines.LIMIT = 1.0
     main()

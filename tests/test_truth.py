@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from checked import as_given
+from engine_mutants import MUTANTS, Mutant
 from exhaustive import brute_force
 from instances import package
 from oracle import check_description
@@ -161,3 +163,10 @@ def test_no_memory_is_cut_off_that_a_replica_elsewhere_could_spare() -> None:
     assert not MemoryCuts(graph, hardware).learn(alone)
     result = partition(graph, hardware)
     assert (result.status, result.period) == ("optimal", brute_force(as_given(graph, hardware))[0])
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.instead[:40])
+def test_mutants_of_engines_are_of_lines_that_are_there(mutant: Mutant) -> None:
+    """``benchmarks/mutate_engines.py`` puts them into a copy."""
+    text = (Path(__file__).parent.parent / mutant.path).read_text(encoding="utf-8")
+    assert text.count(mutant.line) == 1 and mutant.engine in PER_TRUTH

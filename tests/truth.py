@@ -64,6 +64,9 @@ SOLVED = 1 + 1e-5
 SAFE = 1 + 2e-6
 """What HiGHS's tolerance is taken off a bound for (BOUND_SAFETY)."""
 
+LIMIT = float("inf")
+"""Seconds for one question, after which an engine of plain arithmetic does not know."""
+
 TRIALS = 20_000
 """Partial placements beyond which a question is too large for brute force."""
 
@@ -212,7 +215,7 @@ def _inside(windows: Windows, truth: Truth, homes: IntArray | None = None) -> No
 
 def ask_separations(case: Case, truth: Truth) -> int:
     """Neighbours said to share a chip do, and windows over what is left hold the placement."""
-    tight = Tightening(truth.instance, Stop())
+    tight = Tightening(truth.instance, Stop(LIMIT))
     if tight.separation is None:
         return 0
     threshold = truth.threshold * NEXT
@@ -232,7 +235,7 @@ def ask_ideals(case: Case, truth: Truth) -> int:
 
 
 def _chain(truth: Truth, instance: Instance) -> int:
-    chain = best_chain(instance, truth.threshold * NEXT + 1e-300)
+    chain = best_chain(instance, truth.threshold * NEXT + 1e-300, stop=Stop(LIMIT))
     if chain is None:
         return 0
     at_most(chain.period, truth.threshold * NEXT, 1e-8, "chain")
@@ -241,7 +244,7 @@ def _chain(truth: Truth, instance: Instance) -> int:
 
 def ask_tight_ideals(case: Case, truth: Truth) -> int:
     """The same with inseparable neighbours joined."""
-    tight = Tightening(truth.instance, Stop())
+    tight = Tightening(truth.instance, Stop(LIMIT))
     return 0 if tight.separation is None else _chain(truth, tight.at(truth.threshold * NEXT).instance)
 
 
@@ -285,7 +288,7 @@ def ask_stretches(case: Case, truth: Truth) -> int:
             return 0
         factors = (NEXT, 1.3)
         for factor in factors:
-            bound = stretches.ask(truth.threshold * factor, Stop()).bound
+            bound = stretches.ask(truth.threshold * factor, Stop(LIMIT)).bound
             at_most(bound, truth.threshold, 1e-7, f"stretches at {factor}")
     return len(factors)
 
@@ -298,7 +301,9 @@ def ask_frontiers(case: Case, truth: Truth) -> int:
     asked = 0
     with patched_tiny(case):
         for program in narrow_frontiers(inst, diverse_orders(inst, np.random.default_rng(case.seed))):
-            assert program.decide(truth.threshold * NEXT).possible is not False, "frontiers say impossible"
+            assert program.decide(truth.threshold * NEXT, stop=Stop(LIMIT)).possible is not False, (
+                "frontiers say impossible"
+            )
             asked += 1
     return asked
 
@@ -353,7 +358,7 @@ def ask_formulation(case: Case, truth: Truth) -> int:
 
 def ask_thresholds(case: Case, truth: Truth) -> int:
     """The model over the windows of the threshold has a solution."""
-    tight = Tightening(truth.instance, Stop()).at(truth.threshold * SOLVED)
+    tight = Tightening(truth.instance, Stop(LIMIT)).at(truth.threshold * SOLVED)
     windows = tight.rules.windows(truth.threshold * SOLVED)
     assert not windows.empty, "windows empty"
     return _rows_hold(tight.instance, windows, truth.threshold * SOLVED)
@@ -431,7 +436,7 @@ def ask_downsets(case: Case, truth: Truth) -> int:
         line = Line(kinds, free)
         chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
         for width in (1, 1_000):
-            verdict = Pass(Threshold(end, line, load, chosen)).decide(width, Stop())
+            verdict = Pass(Threshold(end, line, load, chosen)).decide(width, Stop(LIMIT))
             assert verdict.possible is not False, f"down-sets say impossible, free={free}"
             asked += 1
     return asked
