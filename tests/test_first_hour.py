@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
 import shutil
 import sys
 import threading
@@ -15,10 +17,15 @@ import pytest
 from click.testing import CliRunner
 from instances import long_skip
 
+from learned.policy.pretrained import load_policy
+from milp.state.names import Doing
 from partition import InvalidInput, Progress, Result, load_hardware, load_model, partition
 from partition.arguments import number, whole
 from partition.commands.main import main
 from partition.extras import EXTRAS, require
+from partition.results.amounts import bytes_text, gap_text, time_text
+from partition.results.display import WORDS, Display
+from partition.solve.bench import BenchRow
 
 ROOT = Path(__file__).parent.parent
 
@@ -315,3 +322,83 @@ def run_json(*words: str) -> str:
     done = CliRunner().invoke(main, [*words, "--json", "-q"])
     assert done.exit_code == 0, done.output
     return done.stdout
+
+
+# --- what runs long -----------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_a_bench_and_keeps_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(model: str, package: str, limit: float, seed: int) -> BenchRow:
+        return BenchRow(model, package, 5, 4, "feasible", 2e-3, 1e-3, 1.0, 0.1, "s", model == "resnet50")
+
+    monkeypatch.setattr("partition.solve.bench._solve", interrupted)
+    done = CliRunner().invoke(main, ["bench", "unet", "resnet50", "gnmt", "--hw", "ring4"])
+    assert done.exit_code == 130
+    assert "unet" in done.stdout and "resnet50" in done.stdout and "gnmt" not in done.stdout
+    assert "0 of 3 done; now unet on ring4" in done.stderr
+    assert "error: interrupted; 1 of 3 were not solved" in done.stderr
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from learned.training import runs
+
+    step = runs._iterate
+
+    def two_steps(plan: Any, run: Any, on_retry: Any) -> None:
+        if run.iteration == 2:
+            raise KeyboardInterrupt
+        step(plan, run, on_retry)
+
+    monkeypatch.setattr(runs, "_iterate", two_steps)
+    policy = tmp_path / "p.npz"
+    words = ["train", "resnet50", "--hw", "ring4", "--iterations", "50", "--rollouts", "4", "--rounds", "1"]
+    done = CliRunner().invoke(main, [*words, "-o", str(policy)])
+    assert done.exit_code == 130 and "interrupted after 2 of 50 iterations" in done.stderr
+    assert load_policy(str(policy)) is not None
+
+
+def test_a_comparison_says_how_far_it_is() -> None:
+    words = ["compare", "resnet50", "--hw", "ring4", "--samples", "4", "--seeds", "2", "--methods", "random,slicing"]
+    done = CliRunner().invoke(main, [*words, "--time-limit", "0"])
+    assert done.exit_code == 0 and "4 of 4 done: slicing, seed 1" in done.stderr
+
+
+# --- the terminal -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hw", ["ring36", "ring4", "mesh4x4"])
+def test_the_verdict_is_last_and_rows_fit_80_columns(hw: str) -> None:
+    result = partition("resnet50", hw, objective="chips,energy" if hw == "ring36" else "period", work_limit=3)
+    lines = result.to_table().splitlines()
+    assert lines[-1] == result.verdict()
+    rows = [line for line in lines[: lines.index("")] if not line.startswith("<-")]
+    assert all(len(line) <= 80 for line in rows)
+    assert rows[-1].split()[0].split("-")[-1] == str(result.hardware.chips - 1)
+    if hw == "ring36":
+        assert rows[-1].split()[-1] == "idle" and len(rows) < 10
+
+
+def test_amounts_have_one_style() -> None:
+    assert [time_text(x) for x in (1.5, 615.8895e-6, 0.99999999e-3, 12.3e-9, 0.0)] == [
+        "1.5000 s", "615.89 us", "1.0000 ms", "12.300 ns", "0"
+    ]  # fmt: skip
+    assert [bytes_text(x) for x in (80.3e6, 1500, 12, 0)] == ["80.300 MB", "1.5000 kB", "12 B", "0 B"]
+    assert [gap_text(x) for x in (2e-9, 0.0, 1.2e-5, 0.034)] == ["< 0.0001%", "0%", "0.0012%", "3.4%"]
+    assert time_text(17.78993, "profile units") == "17.79"
+
+
+def test_every_phase_is_said_in_words_of_a_user() -> None:
+    assert set(WORDS) >= {str(phase) for phase in Doing}
+    assert not set(WORDS.values()) & {str(phase) for phase in Doing}
+
+
+def test_the_clock_ticks_between_events_and_shows_its_limit() -> None:
+    stream = io.StringIO()
+    with Display(stream, limit=60.0) as display:
+        display(Progress(0.0, "milp", 2e-3, 1e-3, 0.5))
+        first = display._ticking()
+        display._begun -= 5.0
+        assert float(display._ticking().split("/")[0]) >= float(first.split("/")[0]) + 4.9
+    shown = r" +\d+\.\d/60 s  is a shorter one possible\? +period 2\.0000 ms  bound 1\.0000 ms  gap 50%"
+    assert re.match(shown, stream.getvalue())

@@ -195,9 +195,14 @@ def compare(
     runs = [(method, seed) for method in chosen for seed in seeds]
     if on_run is not None:
         on_run(f"{len(runs)} runs of {samples} samples")
-    curves = Parallel(n_jobs=jobs)(
+    curves: list[Curve] = []
+    for curve in Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_run)(graph, hardware, method, policy, settings, samples, seed) for method, seed in runs
-    )
+    ):
+        if on_run is not None:
+            method, seed = runs[len(curves)]
+            on_run(f"{len(curves) + 1} of {len(runs)} done: {method}, seed {seed}, {curve.seconds[-1]:.1f} s")
+        curves.append(curve)
     by_method = {m: tuple(c for (n, _), c in zip(runs, curves, strict=True) if n == m) for m in chosen}
     return Comparison(
         name=f"{graph.name} on {hardware.name}",

@@ -129,6 +129,7 @@ class Run:
     best_score: float = -1.0
     elites: dict[str, State] = field(default_factory=dict)
     curve: list[Progress] = field(default_factory=list)
+    interrupted: bool = False
 
 
 def train(
@@ -141,13 +142,21 @@ def train(
 ) -> Run:
     """Train over the tasks of a plan, from ``start`` or from scratch; goes on from ``checkpoint`` where that exists.
 
+    Ctrl-C ends it with what was learned up to then: ``Run.interrupted``. The checkpoint stays that of the last time.
+
     Raises
     ------
     InvalidInput : the checkpoint is of another plan, or cannot be read.
     """
     run = _begin(plan, start, checkpoint)
     while run.iteration < plan.iterations:
-        _iterate(plan, run, on_retry)
+        try:
+            _iterate(plan, run, on_retry)
+        except KeyboardInterrupt:
+            if not run.curve:
+                raise
+            run.interrupted = True
+            return run
         due = run.iteration % plan.every == 0 or run.iteration == plan.iterations
         if due:
             _validate(plan, run)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partition.commands.exits import one_sentence_errors
-from partition.commands.options import json_option, seed_option
+from partition.commands.exits import EXIT_INTERRUPTED, fail, one_sentence_errors
+from partition.commands.options import json_option, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from partition.solve.bench import BenchRow
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--jobs", default=1, show_default=True, help="Solves side by side, a process each.")
 @json_option
+@quiet_option
 @one_sentence_errors
 def bench(
-    names: tuple[str, ...], packages: tuple[str, ...], time_limit: float, seed: int, jobs: int, as_json: bool
+    names: tuple[str, ...],
+    packages: tuple[str, ...],
+    time_limit: float,
+    seed: int,
+    jobs: int,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Solve every MODEL on every package and print a table.
 
@@ -34,22 +41,42 @@ def bench(
     Examples:
       mcm-partition bench bert-large resnet50 unet --hw ring16 --hw ring36 --time-limit 20 --jobs 2
     """
+    from partition.results.display import Display
     from partition.solve.bench import bench as solve_all
     from partition.solve.bench import geometric_mean_quality
 
+    asked = [f"{model} on {package}" for model in names for package in packages]
     rows: list[BenchRow] = []
-    line = "{:<28} {:<28} {:>7} {:>10} {:>12} {:>12} {:>8} {:>8}"
-    for row in solve_all(names, packages, time_limit=time_limit, seed=seed, jobs=jobs):
-        if not (as_json or rows):
-            click.echo(line.format("model", "package", "ops", "status", "period", "bound", "gap", "s"))
-        rows.append(row)
-        if not as_json:
-            gap = "-" if row.quality is None else f"{100 * (1 - row.quality):.3f}%"
-            period, bound = ("-" if x is None else f"{x:.6g}" for x in (row.period, row.bound))
-            seconds = f"{row.seconds:.1f}"
-            click.echo(line.format(row.model, row.hardware, row.operations, row.status, period, bound, gap, seconds))
+    with Display(limit=f" (at most {time_limit:g} s each)", quiet=quiet) as display:
+
+        def tell() -> None:
+            if len(rows) < len(asked):
+                display.show(f"{len(rows)} of {len(asked)} done; now {asked[len(rows)]}", key=len(rows))
+
+        tell()
+        for row in solve_all(names, packages, time_limit=time_limit, seed=seed, jobs=jobs):
+            if not (as_json or rows):
+                click.echo(LINE.format("model", "package", "ops", "status", "period", "bound", "gap", "s"))
+            rows.append(row)
+            if not as_json:
+                click.echo(_line(row))
+            tell()
     mean = geometric_mean_quality(rows)
     if as_json:
         click.echo(json.dumps({"rows": [asdict(row) for row in rows], "geometric_mean_quality": mean}))
     elif mean is not None:
         click.echo(f"geometric mean of bound / period: {mean:.4f}")
+    if rows[-1].interrupted:
+        fail(f"interrupted; {len(asked) - len(rows)} of {len(asked)} were not solved", EXIT_INTERRUPTED)
+
+
+LINE = "{:<20} {:<12} {:>5} {:<8} {:>9} {:>9} {:>5} {:>5}"
+"""A row of the table, in 80 columns where names are not long."""
+
+
+def _line(row: BenchRow) -> str:
+    from partition.results.amounts import time_text
+
+    gap = "-" if row.quality is None else f"{100 * (1 - row.quality):.1f}%"
+    period, bound = ("-" if x is None else time_text(x, row.time_unit) for x in (row.period, row.bound))
+    return LINE.format(row.model, row.hardware, row.operations, row.status, period, bound, gap, f"{row.seconds:.1f}")

@@ -47,6 +47,7 @@ def bound(
     Example:
       mcm-partition bound randwire --hw ring16
     """
+    from partition.results.amounts import time_text
     from partition.solve.front import partition, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
@@ -60,5 +61,5 @@ def bound(
         click.echo(json.dumps({key: data[key] for key in keys}))
         return
     for proof in result.proofs:
-        say(f"{proof.phase:<14} {proof.bound:.9g} {hardware.time_unit} after {proof.seconds:.2f} s")
+        say(f"{proof.phase:<14} {time_text(proof.bound, hardware.time_unit):>10} after {proof.seconds:.2f} s")
     click.echo(result.verdict())

@@ -26,6 +26,7 @@ def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
     Example:
       mcm-partition check bert-large result.json --hw ring36
     """
+    from partition.results.amounts import time_text
     from partition.scoring import rules
     from partition.scoring.cost import evaluate_placement
 
@@ -41,5 +42,5 @@ def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
         for violation in violations:
             say(f"{violation.rule}: {violation.message}")
         verdict = "valid" if not violations else f"{len(violations)} violations"
-        say(f"{verdict}; period {period:.6g} {hardware.time_unit}")
+        say(f"{verdict}; period {time_text(period, hardware.time_unit)}")
     sys.exit(EXIT_RULE_BROKEN if violations else 0)

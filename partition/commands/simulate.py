@@ -71,6 +71,8 @@ def simulate(
         _save_figure(lambda: gantt(found), plot)
     import numpy as np
 
+    from partition.results.amounts import time_text
+
     unit = hardware.time_unit
     if as_json:
         told = {name: getattr(found, name) for name in ("predicted", "period", "error", "inputs")}
@@ -78,10 +80,10 @@ def simulate(
         told |= {"latency_alone": found.latency_alone, "waiting": found.waiting}
         click.echo(json.dumps(told | {"chip_busy": found.chip_busy.tolist(), "link_busy": found.link_busy.tolist()}))
     else:
+        times = [time_text(x, unit) for x in (found.period, found.predicted, found.latency_alone, found.waiting)]
         say(
-            f"period {found.period:.6g} {unit} over {inputs} inputs, {found.predicted:.6g} predicted "
-            f"({100 * found.error:+.2f}%); latency of one input alone {found.latency_alone:.6g} {unit}, "
-            f"in the stream {found.waiting:.6g} {unit} of waiting besides; "
+            f"period {times[0]} over {inputs} inputs, {times[1]} predicted ({100 * found.error:+.2f}%); "
+            f"latency of one input alone {times[2]}, in the stream {times[3]} of waiting besides; "
             f"busiest chip {100 * found.chip_busy.max():.1f}%"
         )
 

@@ -103,7 +103,8 @@ def solve(
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
     start = read_placement(warm_start, graph, hardware)[1] if warm_start else None
-    with _faults() as faults, Display(unit=hardware.time_unit, quiet=quiet) as display:
+    limit = _limit(time_limit, work_limit)
+    with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
         result = partition(
             graph,
             hardware,
@@ -130,6 +131,13 @@ def solve(
     deliveries.append(lambda: click.echo(result.to_json() if as_json else result.to_table()))
     troubles = _deliver(deliveries)
     _end(result, [*faults, *troubles])
+
+
+def _limit(time_limit: float | None, work_limit: float | None) -> float | None:
+    """Seconds until which the search may run."""
+    from partition.solve.front import TIME_LIMIT
+
+    return TIME_LIMIT if time_limit is None and work_limit is None else time_limit
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ def split(
       mcm-partition split model.onnx result.json -o parts --verify
     """
     from partition.readers.json_fields import parse_file
+    from partition.results.amounts import bytes_text
     from partition.split import load_inputs, split_model, verify_parts
 
     values = load_inputs(inputs) if inputs is not None else None
@@ -67,8 +68,8 @@ def split(
         for part in manifest.parts:
             moved = sum(port.bytes for port in part.outputs if port.chips)
             click.echo(
-                f"{part.file}: {part.operations} operations, {part.weight_bytes / 2**20:.1f} MB of weights, "
-                f"{len(part.inputs)} inputs, {len(part.outputs)} outputs, sends {moved / 2**20:.2f} MB"
+                f"{part.file}: {part.operations} operations, {bytes_text(part.weight_bytes)} of weights, "
+                f"{len(part.inputs)} inputs, {len(part.outputs)} outputs, sends {bytes_text(moved)}"
             )
         for row in compared:
             say(row.sentence())

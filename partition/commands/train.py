@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partition.commands.exits import one_sentence_errors, say
+from partition.commands.exits import EXIT_INTERRUPTED, fail, one_sentence_errors, say
 from partition.commands.options import quiet_option, seed_option
 from partition.commands.outputs import OutputFile
 from partition.files import write_atomically
@@ -95,6 +95,11 @@ def train(
         points = [asdict(p) for p in run.curve]
         write_atomically(curve, json.dumps({"note": note, "skipped": broken, "curve": points}) + "\n")
     log(f"wrote {output}: {note}")
+    if run.interrupted:
+        fail(
+            f"interrupted after {run.iteration} of {iterations} iterations; {output} holds what was learned",
+            EXIT_INTERRUPTED,
+        )
 
 
 class _Log:
@@ -139,7 +144,7 @@ def _finished(run: Run, plan: Plan, log: _Log) -> Policy:
     from partition.solve.front import partition
 
     policy = run.best or run.policy
-    if not plan.validation:
+    if run.interrupted or not plan.validation:
         return policy
     log("calibrating the policy's confidence on the validation tasks")
     return calibrated(

@@ -11,6 +11,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.replication import relayable, replicable
 from partition.problem.routes import find_routes
+from partition.results.amounts import bytes_text, time_text
 from partition.results.guesses import find_guesses
 from partition.text import printable
 
@@ -102,13 +103,14 @@ def summary(graph: Graph, hardware: Hardware) -> str:
     lines = [
         f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
         f"kinds      {common}",
-        f"work       {graph.flops.sum():.4g} FLOPs, {graph.bytes_accessed.sum():.4g} bytes accessed, "
-        f"{graph.weight_bytes:.4g} bytes of weights",
+        f"work       {graph.flops.sum():.4g} FLOPs, {bytes_text(float(graph.bytes_accessed.sum()))} accessed, "
+        f"{bytes_text(graph.weight_bytes)} of weights",
         f"hardware   {hardware.name}: {hardware.chips} chips, {hardware.interconnect.topology}, "
-        f"{hardware.interconnect.transfers} transfers, SRAM {capacity.min():.4g} bytes per chip",
+        f"{hardware.interconnect.transfers} transfers, SRAM {bytes_text(float(capacity.min()))} per chip",
         f"switches   {', '.join(switched) or 'none'}",
-        f"time       {fastest.sum():.6g} {unit} in all; no period is below {bound:.6g} {unit}",
-        "largest    " + ", ".join(f"{graph.names[v]} {fastest[v]:.4g} {unit}" for v in largest.tolist()),
+        f"time       {time_text(float(fastest.sum()), unit)} in all; "
+        f"no period is below {time_text(float(bound), unit)}",
+        "largest    " + ", ".join(f"{graph.names[v]} {time_text(float(fastest[v]), unit)}" for v in largest.tolist()),
         f"replicable {len(copies)} operations"
         + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),
         f"guessed    {'nothing' if guesses is None else guesses.sentence()}",

@@ -3,26 +3,71 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
+import time
 from typing import Any, TextIO
 
+from partition.results.amounts import gap_text, time_text
 from partition.results.progress import Progress
 from partition.text import printable
 
 
-class Display:
-    """A live line where stderr is a terminal and ``rich`` is there, plain lines otherwise; a context manager."""
+WORDS = {
+    "start": "looking at the question",
+    "work": "what the work alone allows",
+    "static memory": "what fits in memory",
+    "feasibility": "whether anything fits",
+    "seeds": "first placements",
+    "samples": "first placements",
+    "advice": "asking the policy",
+    "separations": "what must be apart",
+    "down-sets": "all ways to cut",
+    "down-sets of any order": "all ways to cut",
+    "ideals": "all ways to cut",
+    "few ideals": "all ways to cut",
+    "frontiers": "all ways to cut",
+    "stretches": "cutting stretch by stretch",
+    "blocks": "around heavy operations",
+    "thresholds": "is a shorter one possible?",
+    "milp": "is a shorter one possible?",
+    "tabu": "improving",
+    "neighbourhoods": "improving",
+    "fixings": "improving",
+    "workers": "side by side",
+}
+"""The phases of a search (``milp.state.names``) as a user would say them."""
 
-    def __init__(self, stream: TextIO | None = None, *, unit: str = "s", quiet: bool = False) -> None:
+
+class Display:
+    """A live line where stderr is a terminal and ``rich`` is there, plain lines otherwise; a context manager.
+
+    Parameters
+    ----------
+    unit : of periods. limit : of the search, beside the clock: seconds, or another text.
+    quiet : show nothing.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, unit: str = "s", limit: float | str | None = None, quiet: bool = False
+    ) -> None:
         self.stream = stream or sys.stderr
         self.unit = unit
+        self.limit = (
+            f"/{limit:g} s"
+            if isinstance(limit, int | float) and limit < math.inf
+            else f" s{limit if isinstance(limit, str) else ''}"
+        )
         self.quiet = quiet
         self._lock = threading.Lock()
         self._last: object = ()
         self._live: Any = None
+        self._begun = time.perf_counter()
+        self._text = "starting"
 
     def __enter__(self) -> Display:
+        self._begun = time.perf_counter()
         if self.stream.isatty() and not self.quiet:
             try:
                 from rich.console import Console
@@ -30,7 +75,10 @@ class Display:
             except ImportError:
                 return self
             self._live = Live(
-                console=Console(file=self.stream, markup=False, emoji=False), transient=True, refresh_per_second=8
+                console=Console(file=self.stream, markup=False, emoji=False),
+                get_renderable=self._ticking,
+                transient=True,
+                refresh_per_second=8,
             )
             self._live.__enter__()
         return self
@@ -45,19 +93,24 @@ class Display:
         self.show(self.line(progress), key=(progress.phase, progress.period, f"{progress.bound:.4g}"))
 
     def show(self, text: str, *, key: object) -> None:
-        """Show a line; where lines stay, only if ``key`` is another one than before."""
+        """Show a line behind the clock; where lines stay, only if ``key`` is another one than before."""
         if self.quiet:
             return
         with self._lock, contextlib.suppress(OSError):  # a stream that takes no more must not cost the answer
+            self._text = printable(text)
             if self._live is not None:
-                self._live.update(text)
+                self._live.refresh()
             elif key != self._last:
-                print(text, file=self.stream, flush=True)
+                print(self._ticking(), file=self.stream, flush=True)
             self._last = key
 
     def line(self, progress: Progress) -> str:
-        """Seconds, phase, period, bound and gap in one line."""
-        period = "none yet" if progress.period is None else f"{progress.period:.6g} {self.unit}"
-        gap = "" if progress.gap is None else f"  gap {100 * progress.gap:.3f}%"
-        bound = f"{progress.bound:.6g} {self.unit}"
-        return printable(f"{progress.seconds:7.2f} s  {progress.phase:<14}  period {period}  bound {bound}{gap}")
+        """Phase, period, bound and gap in one line."""
+        period = "none yet" if progress.period is None else time_text(progress.period, self.unit)
+        gap = "" if progress.gap is None else f"  gap {gap_text(progress.gap)}"
+        phase = WORDS.get(progress.phase, progress.phase)
+        return f"{phase:<27} period {period:<9}  bound {time_text(progress.bound, self.unit)}{gap}"
+
+    def _ticking(self) -> str:
+        """The line with the seconds until now."""
+        return f"{time.perf_counter() - self._begun:6.1f}{self.limit}  {self._text}"

@@ -12,16 +12,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from partition.arrays import FloatArray
 from partition.files import write_atomically
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.routes import find_routes
+from partition.results.amounts import gap_text, time_text
 from partition.results.confirmation import Confirmation
 from partition.results.guesses import Guesses, find_guesses
 from partition.results.progress import Progress
 from partition.results.shards import Shards
+from partition.results.table import table_of
 from partition.results.wall import Wall, wall_of
 from partition.scoring.cost import Cost
 from partition.scoring.goals import UNITS, Reached
@@ -266,9 +266,9 @@ class Result:
         if self.placement is None:
             return printable(f"{what}: infeasible, {self.reason}{guessed}{opinion}")
         proof = (
-            f"proved optimal (gap {100 * self.gap:.3g}%)"
+            f"proved optimal (gap {gap_text(self.gap)})"
             if self.status == "optimal"
-            else f"at most {100 * self.gap:.3g}% above the best possible"
+            else f"at most {gap_text(self.gap)} above the best possible"
         )
         used = len(np.unique(self.placement.assignment))
         if [r.goal for r in self.goals] not in ([], ["period"]):
@@ -293,66 +293,15 @@ class Result:
         for r in self.goals:
             unit = "" if r.goal == "chips" else f" {UNITS[r.goal]}"  # it names itself
             shown = self._time(r.value) if r.goal in ("period", "latency") else f"{r.value:.6g}{unit}"
-            words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {100 * r.gap:.3g}%)"))
+            words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {gap_text(r.gap)})"))
         return f"minimised {', then '.join(words)}"
 
     def to_table(self) -> str:
-        """The verdict, a row per chip, and what was replicated or relayed, as plain text."""
-        if self.placement is None or self.cost is None:
-            return self.verdict()
-        cost, chips = self.cost, self.hardware.chips
-        count = np.bincount(self.placement.assignment, minlength=chips)
-        link = self._links_behind()
-        largest = np.maximum(cost.load[0], link)
-        lines = [self.verdict(), ""]
-        lines.append(
-            f"{'chip':>4} {'ops':>6} {'compute':>11} {'receive':>11} {'send':>11} {'link':>11} {'load':>6} {'SRAM':>9}"
-        )
-        for c in range(chips):
-            times = (self._time(float(x[0, c])) for x in (cost.compute, cost.receive, cost.send))
-            share = largest[c] / self.period if self.period > 0 else 0.0
-            mark = "  <- bottleneck" if share > 1 - 1e-9 else ""
-            lines.append(
-                f"{c:>4} {count[c]:>6} "
-                + " ".join(f"{t:>11}" for t in (*times, self._time(float(link[c]))))
-                + f" {100 * share:>5.1f}% {cost.sram[0, c] / 2**20:>6.1f} MB{mark}"
-            )
-        copies = ", ".join(f"{name} ({len(c)})" for name, c in list(self.replicas.items())[:5])
-        lines.append("")
-        if copies:
-            lines.append(f"replicated operations (further chips): {copies}{', ...' if len(self.replicas) > 5 else ''}")
-        if self.relays:
-            tensors = dict.fromkeys(name for name, _ in self.relays)
-            shown = ", ".join(list(tensors)[:5])
-            lines.append(
-                f"relayed tensors: {len(tensors)} over {len(self.relays)} hops: {shown}"
-                + (", ..." if len(tensors) > 5 else "")
-            )
-        throughput = f"{self.throughput:.6g} inputs per {self.hardware.time_unit}"
-        lines.append(f"throughput {throughput}, latency of one input {self._time(float(cost.latency[0]))}")
-        if self.wall is not None:
-            lines.append(self.wall.sentence)
-        return "\n".join(map(printable, lines))
-
-    def _links_behind(self) -> FloatArray:
-        """(C,) the most loaded of the links that leave each stage."""
-        assert self.cost is not None
-        hw, load = self.hardware, self.cost.link[0]
-        behind = np.zeros(hw.chips)
-        if hw.routed:
-            stage = np.argsort(hw.stage_positions)
-            np.maximum.at(behind, stage[find_routes(hw).ends[:, 0]], load)
-        else:
-            behind[: len(load)] = load
-        return behind
+        """A row per chip, what was replicated or relayed, and the verdict, as plain text for 80 columns."""
+        return table_of(self)
 
     def _time(self, value: float) -> str:
-        if self.hardware.time_unit != "s":
-            return f"{value:.6g}"
-        for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-            if value >= scale:
-                return f"{value / scale:.4f} {unit}"
-        return f"{value * 1e9:.3f} ns" if value > 1e-9 * self.period else "0"
+        return time_text(value, self.hardware.time_unit, least=1e-9 * self.period if self.placement else 0.0)
 
 
 def _finite(value: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from partition.errors import InvalidInput, NoSolutionInTime
 from partition.problem.hardware_files import load_hardware
 from partition.readers.load import load_model
 from partition.solve.front import partition, validate_limits
+from partition.solve.processes import end_local_workers
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class BenchRow:
     status : ``optimal``, ``feasible``, ``infeasible``, or ``none`` where time ran out before any valid placement.
     period, bound : in the hardware's time unit; None where there is no placement.
     seconds : of the solve alone. loading_seconds : of reading the model.
+    interrupted : Ctrl-C ended the solve; no further row follows.
     """
 
     model: str
@@ -37,6 +40,8 @@ class BenchRow:
     bound: float | None
     seconds: float
     loading_seconds: float
+    time_unit: str = "s"
+    interrupted: bool = False
 
     @property
     def quality(self) -> float | None:
@@ -67,25 +72,39 @@ def bench(
         load_model(name)
     for name in packages:
         load_hardware(name)
-    tasks = (delayed(_solve)(model, package, time_limit, seed) for model in models for package in packages)
-    yield from Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    asked = [(model, package, time_limit, seed) for model in models for package in packages]
+    rows = itertools.starmap(_solve, asked) if jobs == 1 else _side_by_side(asked, jobs)
+    for row in rows:
+        yield row
+        if row.interrupted:
+            return
+
+
+def _side_by_side(asked: Sequence[tuple[str, str, float, int]], jobs: int) -> Iterator[BenchRow]:
+    """Rows in order; however that ends, no process goes on."""
+    try:
+        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(_solve)(*task) for task in asked)
+    except BaseException:
+        end_local_workers()
+        raise
 
 
 def _solve(model: str, package: str, time_limit: float, seed: int) -> BenchRow:
     begun = time.perf_counter()
     graph, hw = load_model(model).graph, load_hardware(package)
     loaded = time.perf_counter()
-    status, period, bound = "none", None, None
+    status, period, bound, interrupted = "none", None, None, False
     try:
         result = partition(graph, hw, time_limit=time_limit, seed=seed)
     except NoSolutionInTime:
         pass
     else:
-        status = result.status
+        status, interrupted = result.status, result.interrupted
         if status != "infeasible":
             period, bound = result.period, result.bound
     seconds = time.perf_counter() - loaded
-    return BenchRow(model, package, graph.n, hw.chips, status, period, bound, seconds, loaded - begun)
+    found = (graph.n, hw.chips, status, period, bound, seconds, loaded - begun, hw.time_unit, interrupted)
+    return BenchRow(model, package, *found)
 
 
 def geometric_mean_quality(rows: Sequence[BenchRow]) -> float | None:

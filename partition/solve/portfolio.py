@@ -21,10 +21,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from joblib import Parallel, delayed
-from joblib._parallel_backends import LokyBackend
-from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
-from joblib.parallel import get_active_backend
 
 from milp.tolerances import ROUNDING
 from partition.arguments import whole
@@ -33,6 +30,7 @@ from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
 from partition.solve.journal import END, INTERVAL, Journal, best_known, read_journals
+from partition.solve.processes import end_local_workers
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible
@@ -83,7 +81,7 @@ def solve_side_by_side(
         except (Exception, KeyboardInterrupt) as lost:  # of joblib or its cluster: members raise nothing
             failures.append(lost)
         finally:
-            _end_local_workers()
+            end_local_workers()
         known = read_journals([Path(folder) / f"{i}.json" for i in range(workers) if i not in answers], question, stop)
         if not (answers or known or failures or stop.forced):
             return answer(question, stop)  # alone, in what is left of the time
@@ -136,13 +134,6 @@ def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None
     finally:
         over.set()
         thread.join()
-
-
-def _end_local_workers() -> None:
-    """End joblib's own processes, in which members may go on for as long as their time limit."""
-    backend, _ = get_active_backend()
-    if isinstance(backend, LokyBackend):
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _member(question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int) -> Found:

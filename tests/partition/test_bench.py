@@ -46,4 +46,4 @@ def test_the_command_prints_a_row_for_every_pair_and_the_mean() -> None:
     assert done.exit_code == 0, done.output
     assert done.output.count("optimal") == 2 and "geometric mean" in done.output
     done = CliRunner().invoke(main, ["bench", "unet", "--hw", "ring2", "--json"])
-    assert json.loads(done.output)["rows"][0]["status"] == "optimal"
+    assert json.loads(done.stdout)["rows"][0]["status"] == "optimal"

@@ -1,0 +1,95 @@
+"""An answer as plain text for 80 columns: a row per chip, idle and equal ones folded, and the verdict last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partition.arrays import FloatArray
+from partition.problem.routes import find_routes
+from partition.results.amounts import bytes_text, time_text
+from partition.text import printable
+
+if TYPE_CHECKING:
+    from partition.results.result import Result
+
+SHOWN = 3
+"""Names of a list that are shown."""
+
+HEAD = f"{'chip':>7} {'ops':>6} {'compute':>10} {'receive':>10} {'send':>10} {'link':>10} {'load':>6} {'SRAM':>10}"
+
+
+def table_of(result: Result) -> str:
+    """Rows, what was replicated or relayed, throughput and wall; then the verdict."""
+    if result.placement is None or result.cost is None:
+        return result.verdict()
+    rows = list(_rows(result))
+    lines = [HEAD, *_folded(rows)]
+    if any("<-" in row for row in rows):
+        lines.append("<- the busiest: its load is the period")
+    lines += ["", *_notes(result)]
+    return "\n".join(map(printable, [*lines, result.verdict()]))
+
+
+def _rows(result: Result) -> Iterator[str]:
+    """For every chip what stands behind its number; empty if it does nothing."""
+    placement, cost = result.placement, result.cost
+    assert placement is not None and cost is not None
+    unit, chips = result.hardware.time_unit, result.hardware.chips
+    count, link = np.bincount(placement.assignment, minlength=chips), links_behind(result)
+    largest = np.maximum(cost.load[0], link)
+    for c in range(chips):
+        if not (count[c] or largest[c] > 0 or cost.sram[0, c]):
+            yield ""
+            continue
+        columns = (cost.compute[0, c], cost.receive[0, c], cost.send[0, c], link[c])
+        times = " ".join(f"{time_text(float(t), unit, least=1e-9 * result.period):>10}" for t in columns)
+        share = largest[c] / result.period if result.period > 0 else 0.0
+        mark = " <-" if share > 1 - 1e-9 else ""
+        yield f"{count[c]:>6} {times} {100 * share:>5.1f}% {bytes_text(float(cost.sram[0, c])):>10}{mark}"
+
+
+def _folded(rows: Sequence[str]) -> Iterator[str]:
+    """Neighbours that show the same stand in one line."""
+    at = 0
+    for row, same in groupby(rows):
+        end = at + len(list(same)) - 1
+        name = str(at) if at == end else f"{at}-{end}"
+        yield f"{name:>7} {row or 'idle'}"
+        at = end + 1
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """Lines about the answer as a whole."""
+    assert result.cost is not None
+    unit = result.hardware.time_unit
+    if result.replicas:
+        copies = [f"{name} ({len(chips)})" for name, chips in result.replicas.items()]
+        yield f"replicated operations (further chips): {_listed(copies)}"
+    if result.relays:
+        tensors = list(dict.fromkeys(name for name, _ in result.relays))
+        yield f"relayed tensors: {len(tensors)} over {len(result.relays)} hops: {_listed(tensors)}"
+    latency = time_text(float(result.cost.latency[0]), unit)
+    yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
+    if result.wall is not None:
+        yield result.wall.sentence
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def links_behind(result: Result) -> FloatArray:
+    """(C,) the most loaded of the links that leave each stage."""
+    assert result.cost is not None
+    hw, load = result.hardware, result.cost.link[0]
+    behind = np.zeros(hw.chips)
+    if hw.routed:
+        stage = np.argsort(hw.stage_positions)
+        np.maximum.at(behind, stage[find_routes(hw).ends[:, 0]], load)
+    else:
+        behind[: len(load)] = load
+    return behind
