@@ -13,7 +13,6 @@ from partition.results.amounts import gap_text, time_text
 from partition.results.progress import Progress
 from partition.text import printable
 
-
 WORDS = {
     "start": "looking at the question",
     "work": "what the work alone allows",
