@@ -23,6 +23,7 @@ import milp.search.first_placements
 import milp.solver.ask
 import milp.solver.highs
 import milp.state.incumbent
+from milp.state.incumbent import Incumbent
 from partition import Graph, Hardware, NoSolutionInTime, Progress, SearchFault, partition, stopping
 
 GENERATORS = (random_instance, random_mixed_instance, random_tight_instance, random_training_instance)
@@ -103,6 +104,23 @@ def _patched(target: Any, name: str, count: Countdown, instead: Callable[..., An
     return mock.patch.object(target, name, counted)
 
 
+@contextlib.contextmanager
+def at_every_report(strike: Strike, phase: str | None = None) -> Iterator[None]:
+    """Strike behind every report of a search, or those of one phase: inside it, not in the caller's callback.
+
+    What a callback raises is the caller's own.
+    """
+    record = Incumbent._record
+
+    def recorded(incumbent: Incumbent, **more: Any) -> None:
+        record(incumbent, **more)
+        if incumbent._report is not None and phase in (None, incumbent.phase):
+            strike()
+
+    with mock.patch.object(Incumbent, "_record", recorded):
+        yield
+
+
 def _nothing() -> None:
     pass
 
@@ -172,14 +190,13 @@ def survives(kind: str, seed: int) -> str | None:
         return None
     at = int(rng.integers(0, 8))
     seen: list[Progress] = []
-    strike: Countdown | None = None
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", SearchFault)
         if kind in REPORTED:
-            strike = Countdown(at, REPORTED[kind])
+            stack.enter_context(at_every_report(Countdown(at, REPORTED[kind])))
         elif kind == "time limit":
-            strike = stack.enter_context(clock_that_jumps(at))
+            stack.enter_context(at_every_report(stack.enter_context(clock_that_jumps(at))))
         elif kind in HIGHS_FAULTS:
             stack.enter_context(highs_fault(kind, at // 4, rng))
         else:
@@ -190,8 +207,6 @@ def survives(kind: str, seed: int) -> str | None:
 
         def report(progress: Progress) -> None:
             seen.append(progress)
-            if strike is not None:
-                strike()
 
         try:
             result = partition(graph, hardware, time_limit=20, on_progress=report)

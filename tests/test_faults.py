@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checked import as_given
-from faults import KINDS, Countdown, InjectedError, clock_that_jumps, survives
+from faults import KINDS, Countdown, InjectedError, at_every_report, clock_that_jumps, survives
 from instances import answer_of, chain_of, package
 from oracle import certify
 from searching import solve_by
@@ -26,7 +26,7 @@ from milp.formulation.linear import Linear
 from milp.formulation.model import Model
 from milp.search.first_placements import ANY_PLACEMENT
 from milp.solver.matrix import compile_model
-from partition import NoSolutionInTime, Placement, Progress, Result, SearchFault, load_hardware, load_model, partition
+from partition import NoSolutionInTime, Placement, Result, SearchFault, load_hardware, load_model, partition
 from partition.scoring.cost import Cost, CostModel
 
 ROOT = Path(__file__).parent.parent
@@ -59,14 +59,21 @@ def solve_hard(
     """Solve something that passes through all phases; ``strike`` at the first report of one of them."""
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
     seen: list[str] = []
+    struck: list[str] = []
 
-    def report(progress: Progress) -> None:
-        if progress.phase == phase and phase not in seen:
-            seen.append(progress.phase)
+    def once() -> None:
+        if not struck:
+            struck.append(phase)
             strike()  # type: ignore[operator]
-        seen.append(progress.phase)
 
-    result = partition(graph, hardware, time_limit=time_limit, work_limit=work_limit, on_progress=report)
+    with at_every_report(once, phase):
+        result = partition(
+            graph,
+            hardware,
+            time_limit=time_limit,
+            work_limit=work_limit,
+            on_progress=lambda progress: seen.append(progress.phase),
+        )
     certify(as_given(graph, hardware), answer_of(result))
     assert result.placement is not None and 0 < result.bound <= result.period
     assert phase in seen
