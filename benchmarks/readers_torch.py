@@ -89,6 +89,7 @@ def _counted(name: str, module: Any, args: Any, kwargs: Any) -> tuple[float, str
 
     if name in BY_HAND and hasattr(module, "config"):
         return BY_HAND[name](module.config, args[0].shape[1]), "hand"
+    torch.backends.mha.set_fastpath_enabled(False)
     plain = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), torch.no_grad()
     with plain[0], plain[1], plain[2], FlopCounterMode(display=False) as counter:
         module(*args, **kwargs)
