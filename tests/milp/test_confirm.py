@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import importlib.metadata
 import json
 import math
 from dataclasses import replace
@@ -144,11 +143,8 @@ def test_rows_beyond_64_bits_are_left_out_and_the_others_kept() -> None:
 
 
 def test_without_the_second_solver_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr("milp.confirm.version", missing)
-    with pytest.raises(InvalidInput, match=r"pip install 'mcm-partition\[confirm\]'"):
+    monkeypatch.setattr("partition.extras._importable", lambda library: library != "ortools")
+    with pytest.raises(InvalidInput, match=r"needs ortools; run: pip install 'ortools"):
         partition(diamond(), package(2), confirm=True)
 
 

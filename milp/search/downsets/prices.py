@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog
 
 from milp.search.downsets.tasks import NEVER
 from partition.arrays import IntArray
@@ -23,6 +22,8 @@ def prices(ticks: IntArray, stations: IntArray) -> IntArray:
     ticks : (K, N) time of each task on each kind.
     stations : (K,) stations of each kind.
     """
+    from scipy.optimize import linprog  # takes longer to import than most searches; needed where kinds differ alone
+
     kinds, count = ticks.shape
     alike = np.where(stations > 0, SCALE, 0)
     present = np.flatnonzero(stations)
