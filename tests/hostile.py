@@ -162,7 +162,7 @@ def _read_result(path: Path, rng: Rng) -> None:
     from partition.simulate import simulate
 
     graph, hardware = graph_of_answers(), load_hardware("mesh2x2" if b'"chips": 4' in path.read_bytes() else "ring3")
-    placement, hardware = read_answer(str(path), graph, hardware)
+    graph, placement, hardware = read_answer(str(path), graph, hardware)
     period = float(evaluate_placement(graph, hardware, placement).period[0])
     broken = rules.check(graph, hardware, placement)
     assert period >= 0, "period"

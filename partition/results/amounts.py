@@ -17,6 +17,8 @@ def time_text(value: float, unit: str = "s", *, least: float = 0.0) -> str:
     """
     if not value > least:
         return "0"
+    if value == math.inf:
+        return "without end"
     if unit != "s":
         return f"{value:.5g}"
     return _scaled(value, ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")))
@@ -24,6 +26,8 @@ def time_text(value: float, unit: str = "s", *, least: float = 0.0) -> str:
 
 def bytes_text(value: float) -> str:
     """Bytes as GB, MB, kB or B, powers of a thousand."""
+    if value == math.inf:
+        return "unlimited"
     return _scaled(value, ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))) if value >= 1000 else f"{value:.0f} B"
 
 

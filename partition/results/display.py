@@ -105,10 +105,11 @@ class Display:
 
     def line(self, progress: Progress) -> str:
         """Phase, period, bound and gap in one line."""
-        period = "none yet" if progress.period is None else time_text(progress.period, self.unit)
+        unit = "" if self.unit == "s" else f" {printable(self.unit)}"
+        period = "none yet" if progress.period is None else f"{time_text(progress.period, self.unit)}{unit}"
         gap = "" if progress.gap is None else f"  gap {gap_text(progress.gap)}"
         phase = WORDS.get(progress.phase, progress.phase)
-        return f"{phase:<27} period {period:<9}  bound {time_text(progress.bound, self.unit)}{gap}"
+        return f"{phase:<27} period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
 
     def _ticking(self) -> str:
         """The line with the seconds until now."""

@@ -113,12 +113,8 @@ def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None
     over = threading.Event()
 
     def watch() -> None:
-        last: tuple[float, float] = (math.inf, 0.0)
-        while not over.wait(INTERVAL):
-            if stop.flag.is_set():
-                with contextlib.suppress(OSError):
-                    (folder / END).touch()
-                return
+        last: tuple[float, float] = (-1.0, 0.0)  # so that the caller hears of the start, whatever follows
+        while True:
             known = best_known(folder)
             if report is not None and known != last:
                 last = known
@@ -126,6 +122,12 @@ def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None
                 gap = max(0.0, period - bound) / period if 0 < period < math.inf else None
                 found = period if period < math.inf else None
                 report(Progress(stop.elapsed, "workers", found, min(bound, period), gap))
+            if stop.flag.is_set():
+                with contextlib.suppress(OSError):
+                    (folder / END).touch()
+                return
+            if over.wait(INTERVAL):
+                return
 
     thread = threading.Thread(target=watch, daemon=True, name="members")
     thread.start()

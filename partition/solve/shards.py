@@ -27,6 +27,9 @@ PLAN_SHARE = 0.03
 COMPARING_SHARE = 0.75
 """Share of the time within which plans are compared; the rest is for the best one."""
 
+PATIENCE = 6
+"""Plans solved in a row that are no better, after which no more are tried."""
+
 WORTH = 1e-3
 """Relative improvement of the period from which a plan counts as better."""
 
@@ -69,7 +72,7 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
-    best = _best_plan(question, plans, first, stop.limited(COMPARING_SHARE * stop.remaining), search)
+    best = _Comparison(question, plans, first, stop.limited(COMPARING_SHARE * stop.remaining), search).find()
     if best is None:
         return whole if whole is not None else search(question, stop)
     if best.result.status != "optimal" and not stop():
@@ -78,40 +81,68 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     return _told(best.result, best.sharded, whole, plans, stop)
 
 
-def _best_plan(question: Question, plans: Plans, first: _Tried | None, stop: Stop, search: Search) -> _Tried | None:
-    """Targets first, then what is near the best so far, while that pays."""
-    best = first
-    known = {_key({})} if first is not None else set()
-    period = first.result.period if first is not None else float("inf")
-    best = _try(question, plans, plans.whole_plan(), best, known, stop, search)
-    for target in plans.targets(period):
-        best = _try(question, plans, plans.for_target(target), best, known, stop, search)
-    improved = True
-    while improved and best is not None and best.result.cost is not None and not stop():
-        improved = False
-        assert best.result.placement is not None
-        before = best
-        near = variations(plans, best.sharded, best.result.cost.load[0], best.result.placement.assignment)
-        for plan in near:
-            best = _try(question, plans, plan, best, known, stop, search)
-            if best is not before or stop():
-                improved = best is not before
+class _Comparison:
+    """The best plan so far, and the plans that were tried.
+
+    Attributes
+    ----------
+    best : None while no plan has a valid placement.
+    fruitless : plans solved in a row that were no better.
+    """
+
+    def __init__(self, question: Question, plans: Plans, first: _Tried | None, stop: Stop, search: Search) -> None:
+        self.question, self.plans, self.stop, self.search = question, plans, stop, search
+        self.best = first
+        self.known = {_key({})} if first is not None else set()
+        self.fruitless = 0
+
+    @property
+    def period(self) -> float:
+        """Of the best plan."""
+        return self.best.result.period if self.best is not None else float("inf")
+
+    @property
+    def over(self) -> bool:
+        """Whether time is up, or plans have long been no better."""
+        return self.stop() or self.fruitless >= PATIENCE
+
+    def find(self) -> _Tried | None:
+        """The best plan: targets first, then what is near the best so far, while that pays."""
+        self.consider(self.plans.whole_plan())
+        for target in self.plans.targets(self.period):
+            if self.over:
                 break
-    return best
+            self.consider(self.plans.for_target(target))
+        self.fruitless = 0
+        while not self.over and self._nearby():
+            pass
+        return self.best
 
+    def _nearby(self) -> bool:
+        """Look for a better plan near the best; whether there is one."""
+        best = self.best
+        if best is None or best.result.cost is None or best.result.placement is None:
+            return False
+        load, homes = best.result.cost.load[0], best.result.placement.assignment
+        for plan in variations(self.plans, best.sharded, load, homes):
+            if self.over:
+                return False
+            self.consider(plan)
+            if self.best is not best:
+                return True
+        return False
 
-def _try(
-    question: Question, plans: Plans, plan: dict[str, int], best: _Tried | None, known: set[object], stop: Stop,
-    search: Search,
-) -> _Tried | None:  # fmt: skip
-    """The better of the best so far and a plan, which is solved only if it is new and may be better."""
-    if _key(plan) in known or stop():
-        return best
-    known.add(_key(plan))
-    if best is not None and plans.least_period(plans.sharded(plan)) >= best.result.period * (1 - WORTH):
-        return best
-    part = stop.limited(max(PLAN_SHARE * stop.time_limit, 0.0))
-    return _better(best, _tried(question, plans, plan, part, search)) or best
+    def consider(self, plan: dict[str, int]) -> None:
+        """Solve a plan for a short while, if it is new and may be better than the best."""
+        if _key(plan) in self.known or self.stop():
+            return
+        self.known.add(_key(plan))
+        if self.plans.least_period(self.plans.sharded(plan)) >= self.period * (1 - WORTH):
+            return
+        part = self.stop.limited(PLAN_SHARE * self.stop.time_limit)
+        found = _tried(self.question, self.plans, plan, part, self.search)
+        before, self.best = self.best, _better(self.best, found)
+        self.fruitless = 0 if self.best is not before else self.fruitless + 1
 
 
 def _tried(

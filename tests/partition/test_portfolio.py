@@ -19,7 +19,7 @@ from instances import answer_of, diamond, package
 from oracle import certify
 
 from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
-from partition.solve.portfolio import _end_local_workers
+from partition.solve.processes import end_local_workers
 from partition.solve.search_once import answer
 
 
@@ -103,7 +103,7 @@ def test_what_killed_workers_knew_is_the_answer(tmp_path: Path, monkeypatch: pyt
 
 def test_workers_killed_before_they_knew_anything_leave_it_to_this_process() -> None:
     graph, hardware = load_model("unet").graph, load_hardware("ring8")
-    _end_local_workers()
+    end_local_workers()
 
     def kill_at_once() -> None:
         while not workers_alive():

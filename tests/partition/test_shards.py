@@ -76,7 +76,7 @@ def test_parts_that_are_named_are_those_of_the_answer() -> None:
 def test_parts_pay_where_one_operation_is_the_wall(model: str, least: float) -> None:
     graph, hardware = load_model(model).graph, load_hardware("ring36")
     whole = partition(graph, hardware, work_limit=10)
-    parts = partition(graph, hardware, work_limit=20, shard="auto")
+    parts = partition(graph, hardware, work_limit=8, shard="auto")
     assert whole.period / parts.period >= least
     assert parts.shards is not None and parts.shards.bound == pytest.approx(whole.bound)
     assert parts.shards.floor <= parts.period and "no partition without parts is below" in parts.verdict()
@@ -115,7 +115,7 @@ def test_a_goal_other_than_the_period_has_no_parts() -> None:
 
 def test_the_command_line_solves_checks_and_simulates_with_parts(tmp_path: Path) -> None:
     answer = str(tmp_path / "answer.json")
-    told = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring36", "--shard", "auto", "-q", "-o", answer])
+    told = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring36", "--shard", "auto", "-q", "-o", answer, "--work-limit", "8"])
     assert told.exit_code == 0 and "no partition without parts is below" in " ".join(told.stdout.split())
     for command in ("check", "simulate"):
         done = CliRunner().invoke(main, [command, "unet", answer, "--hw", "ring36"])
