@@ -115,7 +115,8 @@ def test_a_goal_other_than_the_period_has_no_parts() -> None:
 
 def test_the_command_line_solves_checks_and_simulates_with_parts(tmp_path: Path) -> None:
     answer = str(tmp_path / "answer.json")
-    told = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring36", "--shard", "auto", "-q", "-o", answer, "--work-limit", "8"])
+    asked = ["solve", "unet", "--hw", "ring36", "--shard", "auto", "-q", "-o", answer, "--work-limit", "8"]
+    told = CliRunner().invoke(main, asked)
     assert told.exit_code == 0 and "no partition without parts is below" in " ".join(told.stdout.split())
     for command in ("check", "simulate"):
         done = CliRunner().invoke(main, [command, "unet", answer, "--hw", "ring36"])
