@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TypeProto, helper, numpy_helper
 
@@ -351,5 +350,3 @@ _RULES: Mapping[str, Callable[[_Rewriter, NodeProto], _Cut | str]] = {
     "Gather": _gather,
 }
 assert set(_RULES) <= BY_CHANNEL | BY_COLUMN
-
-__all__ = ["can_cut", "onnx", "shard_onnx"]

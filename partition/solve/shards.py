@@ -67,7 +67,8 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     among = None if isinstance(wanted, str | Mapping) else list(wanted)
     plans = Plans.of(question.graph, question.hardware, among)
     if isinstance(wanted, Mapping):
-        return _told(search(_asked(question, plans.sharded(wanted)), stop), plans.sharded(wanted), None, plans, stop)
+        sharded = plans.sharded(wanted)
+        return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
     whole = _attempt(question, stop.limited(FIRST_SHARE * stop.remaining), search)
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut
