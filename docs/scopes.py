@@ -28,7 +28,7 @@ def scopes() -> list[tuple[str, Scope]]:
         root = importlib.import_module(package)
         for info in pkgutil.walk_packages(root.__path__, f"{package}."):
             scope = getattr(importlib.import_module(info.name), "SCOPE", None)
-            if isinstance(scope, Scope):
+            if isinstance(scope, Scope) and all(scope is not known for _, known in found):
                 found.append((info.name.replace(".", "/") + ".py", scope))
     return sorted(found, key=lambda pair: pair[1].engine)
 

@@ -1,0 +1,340 @@
+"""The pages about the proof: every section complete, every name and feature real, every figure of an example computed."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from milp.chip_bounds.capacity import BlockCapacity
+from milp.chip_bounds.pigeonholes import Crowd, Shares, heaviest_crowd
+from milp.frontiers.program import Frontiers
+from milp.ideals.program import Ideals, best_chain
+from milp.search.period import PHASES, search
+from milp.state.attainable import grid_of
+from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
+from milp.state.run import Run
+from milp.windows.separation import Separation
+from milp.windows.windows import WindowRules
+from partition import Graph, GraphBuilder, Hardware, load_hardware, partition
+from partition.heuristics.completion import close_gaps
+from partition.instance.features import PERIOD_ALONE, Feature, Scope
+from partition.instance.instance import Instance, contract
+from partition.problem.placement import Placement
+from partition.stopping import Stop
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Claim", "Why", "Covers", "Where", "Used by")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a page: its title, and its paragraphs by the word in bold that they begin with."""
+
+    page: str
+    title: str
+    parts: Mapping[str, str]
+
+    @property
+    def where(self) -> list[tuple[str, list[str]]]:
+        """(file, names in it) of the paragraph *Where*."""
+        found: list[tuple[str, list[str]]] = []
+        for quoted in re.findall(r"`([^`]+)`", self.parts["Where"]):
+            if quoted.endswith(".py"):
+                found.append((quoted, []))
+            else:
+                found[-1][1].append(quoted)
+        return found
+
+
+def _sections() -> list[Section]:
+    found = []
+    for path in sorted((ROOT / "docs" / "proof").glob("*.md")):
+        for text in re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
+            title, _, body = text.partition("\n")
+            pieces = re.split(r"^\*\*([A-Z][a-z ]+)\.\*\* ", body, flags=re.M)
+            parts = {name: piece.strip() for name, piece in zip(pieces[1::2], pieces[2::2], strict=True)}
+            found.append(Section(path.name, title, parts))
+    return found
+
+
+SECTIONS = _sections()
+
+
+def section(title: str) -> Section:
+    return next(each for each in SECTIONS if each.title == title)
+
+
+@pytest.mark.parametrize("each", SECTIONS, ids=lambda each: each.title)
+def test_a_section_has_all_its_parts(each: Section) -> None:
+    assert [part for part in each.parts if part != "Example"] == list(PARTS)
+
+
+def _defined(path: Path) -> set[str]:
+    """The names of a module at its top, and ``Class.member`` for its classes."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        own = _names(node)
+        names |= own
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{member}" for inner in node.body for member in _names(inner)}
+    return names
+
+
+def _names(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    names = [each for target in targets for each in getattr(target, "elts", [target])]
+    return {each.id for each in names if isinstance(each, ast.Name)}
+
+
+@pytest.mark.parametrize("each", SECTIONS, ids=lambda each: each.title)
+def test_the_code_that_a_section_names_exists(each: Section) -> None:
+    assert each.where
+    for file, names in each.where:
+        assert (ROOT / file).is_file(), file
+        assert set(names) <= _defined(ROOT / file), f"{file} has no {set(names) - _defined(ROOT / file)}"
+
+
+def _scopes() -> Iterable[Scope]:
+    spec = importlib.util.spec_from_file_location("scopes_for_the_pages", ROOT / "docs" / "scopes.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return [scope for _, scope in module.scopes()]
+
+
+@pytest.mark.parametrize("scope", _scopes(), ids=lambda scope: scope.engine)
+def test_a_section_says_what_an_engine_refuses(scope: Scope) -> None:
+    """Goals aside, which most engines refuse alike."""
+    features = {feature.value for feature in Feature}
+    told = [each.parts["Covers"] for each in SECTIONS if f"Engine *{scope.engine}*" in each.parts["Covers"]]
+    refused = {f.value for f in scope.refuses if scope.refuses[f] != PERIOD_ALONE.get(f)}
+    said = [features & set(re.findall(r"\*([^*]+)\*", text)) for text in told]
+    assert any(refused == each for each in said), f"{refused} against {said}"
+
+
+@pytest.mark.parametrize("each", SECTIONS, ids=lambda each: each.title)
+def test_a_section_names_phases_that_exist(each: Section) -> None:
+    names = {doing.value for doing in Doing}
+    for sentence in re.findall(r"[Tt]he phases? ([^.]*)\.", each.parts["Used by"]):
+        found = set(re.findall(r"\*([^*]+)\*", sentence))
+        assert found and found <= names, found - names
+
+
+def test_every_phase_that_proves_something_is_used_by_a_section() -> None:
+    told = " ".join(each.parts["Used by"] for each in SECTIONS)
+    proves_nothing = {Doing.SEEDS, Doing.SAMPLES, Doing.TABU}
+    assert {f"*{phase.name.value}*" for phase in PHASES if phase.name not in proves_nothing} <= set(
+        re.findall(r"\*[a-z -]+\*", told)
+    )
+
+
+# --- the figures of the examples --------------------------------------------------------------------------------
+
+
+def graph(times: Mapping[str, float], reads: Mapping[str, str], sizes: Mapping[str, float] | None = None) -> Graph:
+    """Operations that take ``times`` and read what each letter of ``reads`` makes; tensors take 1 s by default."""
+    b = GraphBuilder("example")
+    for name, time in times.items():
+        size = (sizes or {}).get(name, 1.0)
+        b.operation(name, "Op", inputs=[*reads.get(name, "")], outputs={name: size}, times={"edge": time})
+    return b.build()
+
+
+def package(chips: int, transfers: str = "overlapped", more: str = "") -> Hardware:
+    topology = "chain" if transfers == "overlapped" else "ring"
+    return load_hardware(f"{topology}{chips}:transfers={transfers},link_bandwidth=1,memory=off{more}")
+
+
+def trivial(instance: Instance) -> float:
+    """The bound that every search begins with, in seconds."""
+    incumbent = Incumbent(instance, 0.0, lambda: 0.0, None)
+    search(Run.begin(instance, incumbent, Stop()), phases=())
+    return round(incumbent.bound, 6)
+
+
+def counting() -> list[str]:
+    instance = contract(graph({"a": 5, "b": 4, "c": 3, "d": 3}, {}), package(3))
+    crowd = heaviest_crowd(instance)
+    assert crowd is not None
+    work = instance.fastest.sum() * instance.unit / 3
+    return [
+        f"Work divided by chips is {work:g} s, and the longest operation takes {instance.fastest.max() * instance.unit:g} s",
+        f"the two quickest take {crowd.work * instance.unit:g} s together. So the bound is {trivial(instance):g} s",
+    ]
+
+
+def capacity() -> list[str]:
+    instance = contract(graph(dict.fromkeys("abcd", 2), {"b": "a", "c": "b", "d": "c"}), package(4, "serial"))
+    most = BlockCapacity(instance).most_work(5 / instance.unit, time_limit=10, stop=Stop()) * instance.unit
+    return [f"Within 5 s a chip at an end computes {most:.0f} s", f"Hence `M(5)` is {most:.0f} s"]
+
+
+def cheapest() -> list[str]:
+    row = graph(dict.fromkeys("abc", 4), {"b": "a", "c": "b"}, dict.fromkeys("abc", 2))
+    instance = contract(row, package(3, "serial"))
+    found = BlockCapacity(instance).cheapest(1, upper=12 / instance.unit, time_limit=10, stop=Stop())
+    load = round(found.bound * instance.unit, 3)
+    assert partition(row, package(3, "serial"), work_limit=2).period == pytest.approx(load)
+    return [
+        f"4 + 2 + 2 = {load:g} s",
+        f"So the bound is {load:g} s, where the trivial bound is {trivial(instance):g} s",
+    ]
+
+
+def shares() -> list[str]:
+    instance = contract(graph(dict.fromkeys("xyz", 4), {}), package(2))
+    found = Shares(instance, Crowd(np.ones(3, dtype=bool), 2, 8 / instance.unit))
+    period = 8.5 / instance.unit
+    fit = int(np.searchsorted(found.work, period))
+    charges = found.dear(period) / 1 + (3 - found.dear(period)) / fit
+    return [
+        f"so `m` is {fit}",
+        f"1 + 1 + 1/{fit} = {charges:g}, more than 2 chips",
+        f"{found.dear(period)} dear nodes are needed",
+    ]
+
+
+def windows() -> list[str]:
+    instance = contract(graph({"a": 3, "b": 2, "c": 2, "d": 3}, {"b": "a", "c": "b", "d": "c"}), package(2))
+    rules = WindowRules(instance)
+    five = rules.windows(5 / instance.unit)
+    assert five.lo.tolist() == five.hi.tolist() == [0, 0, 1, 1]
+    assert rules.windows(4 / instance.unit).empty
+    return ["All four places are known", "so 4 s is impossible"]
+
+
+def separated() -> list[str]:
+    row = graph(dict.fromkeys("abcd", 2), {"b": "a", "c": "b", "d": "c"}, {"b": 9})
+    instance = contract(row, package(2))
+    joined = Separation(instance).tightened(7 / instance.unit, Stop(), seconds=10)
+    assert joined.node_of[1] == joined.node_of[2]
+    return [f"{instance.nodes} nodes become {joined.nodes}"]
+
+
+def ideals() -> list[str]:
+    diamond = graph({"a": 2, "b": 3, "c": 3, "d": 2}, {"b": "a", "c": "a", "d": "bc"})
+    hardware = package(2, "serial")
+    instance = contract(diamond, hardware)
+    chain = best_chain(instance, 99)
+    assert chain is not None and chain.chip is not None and chain.chip.tolist() == [0, 0, 1, 1]
+    period = chain.period * instance.unit
+    assert partition(diamond, hardware, work_limit=2).period == pytest.approx(period)
+    count = len(Ideals(instance, 99, Stop(), 1000).levels[0].words)
+    return [
+        f"There are {count} ideals",
+        f"2 + 3 + 1 + 1 = {period:g} s on either. The trivial bound is {trivial(instance):g} s, and {period:g} s is the optimum",
+    ]
+
+
+def triangle() -> Graph:
+    return graph(dict.fromkeys("abc", 2), {"b": "a", "c": "ba"})
+
+
+def forced() -> list[str]:
+    found = [best_chain(contract(triangle(), package(3, "serial", more)), 99) for more in ("", ",triangle=off")]
+    with_rule, without = (chain.period * 2 for chain in found if chain is not None)
+    return [
+        f"2 + 1 + 1 + 1 = {with_rule:g} s",
+        f"so the bound is {with_rule:g} s. Without the triangle rule it would be {without:g} s",
+    ]
+
+
+def frontiers() -> list[str]:
+    instance = contract(triangle(), package(3, "overlapped", ",relays=off"))
+    program = Frontiers(instance, np.arange(3), np.ones(3, dtype=bool))
+    assert program.decide(3.9 / instance.unit).possible is False
+    assert program.decide(4 / instance.unit).possible is True
+    return ["3.9 s is impossible, and 4 s is possible", f"The trivial bound is {trivial(instance):g} s"]
+
+
+def down_sets() -> list[str]:
+    four = graph({"a": 4, "b": 3, "c": 3, "d": 2}, {})
+    bounds = []
+    for chips in (2, 3):
+        bounds.append(trivial(contract(four, package(chips))))
+        assert partition(four, package(chips), work_limit=2).bound == pytest.approx(bounds[-1])
+    return [f"The trivial bound is {bounds[0]:g} s", f"On three chips the trivial bound is {bounds[1]:g} s"]
+
+
+def values() -> list[str]:
+    three = graph({"a": 3, "b": 5, "c": 7}, {}, {"a": 3, "b": 5, "c": 7})
+    grid = grid_of(three, package(2))
+    assert grid is not None
+    sums = sorted({round(grid.up(x - 0.5)) for x in range(1, 16)})
+    return [
+        f"a trivial bound of {float(contract(three, package(2)).fastest.sum()) * contract(three, package(2)).unit / 2:g} s",
+        f"are {', '.join(map(str, sums[:-1]))} and {sums[-1]} s",
+        f"So the bound becomes {grid.up(7.5):g} s",
+    ]
+
+
+def joined() -> list[str]:
+    b = GraphBuilder("group")
+    for name, read, group in (("a", [], "g"), ("b", ["a"], None), ("c", ["b"], "g")):
+        b.operation(name, "Op", inputs=read, outputs={name: 1.0}, times={"edge": 1.0}, group=group)
+    return [f"three operations become {contract(b.build(), package(2)).nodes} node"]
+
+
+def free_source() -> list[str]:
+    b = GraphBuilder("source")
+    b.operation("x", "Input", outputs={"x": 1.0})
+    b.operation("conv", "Op", inputs=["x"], outputs={"y": 1.0}, times={"edge": 1.0})
+    return [f"two operations become {contract(b.build(), package(2)).nodes} node"]
+
+
+def equal_tensors() -> list[str]:
+    b = GraphBuilder("pair")
+    b.operation("a", "Op", outputs={"s": 1.0, "t": 2.0}, times={"edge": 1.0})
+    b.operation("b", "Op", inputs=["s", "t"], outputs={"u": 1.0}, times={"edge": 1.0})
+    instance = contract(b.build(), package(2))
+    assert instance.tensors == 1
+    return [f"They count as one tensor of {instance.tau[0] * instance.unit:g} s"]
+
+
+def gaps() -> list[str]:
+    chips = close_gaps(Placement(np.array([0, 2, 2])), 3).assignment.tolist()
+    return ["homes on chips {}, {} and {}".format(*chips)]
+
+
+EXAMPLES: dict[str, Callable[[], list[str]]] = {
+    "The trivial bound": counting,
+    "What one chip can compute": capacity,
+    "The cheapest chip around an operation": cheapest,
+    "Pigeonholes with shares": shares,
+    "Windows": windows,
+    "Separations": separated,
+    "Chains of ideals": ideals,
+    "Forced relays": forced,
+    "Frontiers": frontiers,
+    "Down-sets": down_sets,
+    "Values that can occur": values,
+    "Groups and cycles": joined,
+    "Free sources": free_source,
+    "Equal tensors": equal_tensors,
+    "Gaps": gaps,
+}
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_the_figures_of_an_example_are_computed(title: str) -> None:
+    example = section(title).parts["Example"]
+    for phrase in EXAMPLES[title]():
+        assert phrase in example
+
+
+def test_no_example_is_left_unchecked() -> None:
+    """The one about presolve is a test of its own, which the page names."""
+    told = {each.title for each in SECTIONS if "Example" in each.parts}
+    assert told == {*EXAMPLES, "A fault of presolve"}
