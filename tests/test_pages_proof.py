@@ -1,4 +1,4 @@
-"""The pages about the proof: every section complete, every name and feature real, every figure of an example computed."""
+"""The pages about the proof: sections are complete, names and features real, figures of examples computed."""
 
 from __future__ import annotations
 
@@ -168,9 +168,9 @@ def counting() -> list[str]:
     instance = contract(graph({"a": 5, "b": 4, "c": 3, "d": 3}, {}), package(3))
     crowd = heaviest_crowd(instance)
     assert crowd is not None
-    work = instance.fastest.sum() * instance.unit / 3
+    work, longest = instance.fastest.sum() * instance.unit / 3, instance.fastest.max() * instance.unit
     return [
-        f"Work divided by chips is {work:g} s, and the longest operation takes {instance.fastest.max() * instance.unit:g} s",
+        f"Work divided by chips is {work:g} s, and the longest operation takes {longest:g} s",
         f"the two quickest take {crowd.work * instance.unit:g} s together. So the bound is {trivial(instance):g} s",
     ]
 
@@ -234,7 +234,8 @@ def ideals() -> list[str]:
     count = len(Ideals(instance, 99, Stop(), 1000).levels[0].words)
     return [
         f"There are {count} ideals",
-        f"2 + 3 + 1 + 1 = {period:g} s on either. The trivial bound is {trivial(instance):g} s, and {period:g} s is the optimum",
+        f"2 + 3 + 1 + 1 = {period:g} s on either",
+        f"The trivial bound is {trivial(instance):g} s, and {period:g} s is the optimum",
     ]
 
 
@@ -272,9 +273,10 @@ def values() -> list[str]:
     three = graph({"a": 3, "b": 5, "c": 7}, {}, {"a": 3, "b": 5, "c": 7})
     grid = grid_of(three, package(2))
     assert grid is not None
+    instance = contract(three, package(2))
     sums = sorted({round(grid.up(x - 0.5)) for x in range(1, 16)})
     return [
-        f"a trivial bound of {float(contract(three, package(2)).fastest.sum()) * contract(three, package(2)).unit / 2:g} s",
+        f"a trivial bound of {float(instance.fastest.sum()) * instance.unit / 2:g} s",
         f"are {', '.join(map(str, sums[:-1]))} and {sums[-1]} s",
         f"So the bound becomes {grid.up(7.5):g} s",
     ]
