@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
-from partition.problem.operators import TensorSpec, operator_cost
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import operator_cost
 
 ITEMSIZE = {"bfloat16": 2, "float16": 2, "float32": 4, "int8": 1}
 """Bytes of one element, by the names of number types that models accept."""

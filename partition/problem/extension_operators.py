@@ -1,20 +1,17 @@
 """What operators outside ONNX's main domain cost: ``ai.onnx.ml``, and ``com.microsoft`` of onnxruntime.
 
-The same in prose is in ``docs/onnx.md``; how to count is in :mod:`partition.problem.operators`.
+The same in prose is in ``docs/onnx.md``; how to count is in :mod:`partition.problem.operator_formulas`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from partition.problem.operators import Call
-
-Formula = Callable[["Call"], float]
+from partition.problem.operator_call import Call, Formula
 
 TREE_NODE_BYTES = 24
 """Of a node of a tree ensemble as onnxruntime holds it: threshold, feature, mode and children."""

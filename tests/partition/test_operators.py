@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition.problem.operators import OperatorCost, TensorSpec, covered_operators, operator_cost
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import OperatorCost, covered_operators, operator_cost
 
 extent = st.integers(1, 12)
 

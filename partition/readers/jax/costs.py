@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from partition.errors import InvalidModelFile
-from partition.problem.operators import OperatorCost, TensorSpec
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import OperatorCost
 
 INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, helper
 
-from partition.problem.operators import OperatorCost, TensorSpec
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import OperatorCost
 from partition.readers.onnx.trips import followed_trips
 from partition.readers.onnx.types import Shaped, common, extents_of, sliced, stacked, static_spec
 from partition.readers.onnx.walk import subgraphs

@@ -10,7 +10,7 @@ import onnx
 from onnx import GraphProto, ModelProto, SparseTensorProto, TensorProto, defs
 
 from partition.errors import InvalidModelFile
-from partition.problem.operators import TensorSpec
+from partition.problem.operator_call import TensorSpec
 from partition.readers.onnx.size import MOST_FIELDS, check_fields, check_inlined, count_fields
 from partition.readers.onnx.types import ITEMSIZE
 from partition.readers.onnx.values import KEPT_ELEMENTS

@@ -26,7 +26,8 @@ from onnx import (
 )
 
 from partition.errors import InvalidModelFile
-from partition.problem.operators import FLOPS, TensorSpec
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import FLOPS
 from partition.readers.onnx import inference, sequences
 from partition.readers.onnx.file import MOST_AXES, MOST_ELEMENTS
 from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, static_spec

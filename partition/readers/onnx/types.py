@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from onnx import TensorProto, TypeProto, helper
 
-from partition.problem.operators import TensorSpec
+from partition.problem.operator_call import TensorSpec
 
 _BITS = {
     "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "COMPLEX64": 64, "COMPLEX128": 128, "BOOL": 8,

@@ -8,7 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from partition.problem.operators import OperatorCost, TensorSpec, operator_cost
+from partition.problem.operator_call import TensorSpec
+from partition.problem.operators import OperatorCost, operator_cost
 from partition.readers.torch.calls import Call, described, is_view
 from partition.readers.torch.formulas import PRODUCTS, ROWS, pairs
 from partition.readers.torch.tables import PER_INPUT, PER_OUTPUT, SAME
