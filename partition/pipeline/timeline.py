@@ -12,7 +12,7 @@ from partition.pipeline.stage import COLUMNS
 
 if TYPE_CHECKING:
     from partition.pipeline.outcome import PipelineRun
-    from partition.pipeline.run import Plan
+    from partition.pipeline.plan import Plan
 
 Event = tuple[int, str, int, float, float]
 

@@ -76,10 +76,7 @@ FLOPS: Mapping[str, Formula] = _table(
     ("Scatter ScatterElements ScatterND TensorScatter", of.scatter),
     # one elementary function per output element
     ("Add Sub Mul Div Pow Mod And Or Xor Not Where BitShift BitwiseAnd BitwiseOr BitwiseXor", of.per_output(1)),
-    (
-        "Equal Greater GreaterOrEqual Less LessOrEqual IsInf IsNaN Cast CastLike Abs Neg Sign",
-        of.per_output(1),
-    ),
+    ("Equal Greater GreaterOrEqual Less LessOrEqual IsInf IsNaN Cast CastLike Abs Neg Sign", of.per_output(1)),
     ("Round Sqrt Reciprocal Exp Log Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh", of.per_output(1)),
     ("Relu Range RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli", of.per_output(1)),
     ("Ceil Floor CumSum CumProd BitwiseNot", of.per_output(1)),
