@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from checked import judge
 
-from learned.comparison.comparison import Comparison, compare, sample_marks
+from learned.comparison.comparison import Comparison, Trial, compare, sample_marks
 from learned.comparison.plots import save_figure
 from learned.policy.pretrained import load_policy
 from learned.training.corpus import specs
@@ -36,10 +36,8 @@ def run(model: str, hardware: str, samples: int, seeds: int, methods: tuple[str,
     graph, hw = build(model), load_hardware(hardware)
     reference = partition(graph, hw, time_limit=20.0)
     judge(graph, hw, reference)
-    return compare(
-        graph, hw, samples=samples, seeds=range(seeds), methods=methods, policy=load_policy("pretrained"),
-        reference=reference, jobs=jobs,
-    )  # fmt: skip
+    trial = Trial(samples, range(seeds), methods, jobs)
+    return compare(graph, hw, trial, policy=load_policy("pretrained"), reference=reference)
 
 
 def one(args: argparse.Namespace) -> None:

@@ -1,4 +1,7 @@
-"""The floor plan: which room may import which. docs/architecture.md draws it; this test reads the imports."""
+"""The floor plan: which room may import which, and how large a room may be.
+
+docs/architecture.md draws it; these tests read the sources.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,23 @@ OPTIONAL = (
     "partition.pipeline",
 )
 """Rooms that may be imported inside functions from elsewhere, since they stand before a heavy or optional library."""
+
+
+MODULE_LINES, FUNCTION_LINES, ARGUMENTS = 400, 60, 9
+"""The most of a module, of a function with its docstring, and of what a function is given."""
+
+FRONT_DOORS = (
+    "partition.solve.front.partition",
+    "partition.pipeline.run.run",
+    "partition.problem.builder.GraphBuilder.operation",
+)
+"""Public functions that users call by keyword. They may take more, and their docstring does not count."""
+
+COMMANDS = "partition.commands."
+"""The functions that click calls are front doors too: they are given an argument for each option."""
+
+TOO_LONG_FOR_NOW = ("partition.instance.instance.contract",)
+"""Functions that are known to be too long."""
 
 
 def modules() -> dict[str, ast.Module]:
@@ -116,3 +136,62 @@ def test_the_projects_own_modules_are_imported_at_the_top_of_a_file() -> None:
         if statement not in tree.body and not other.startswith(OPTIONAL)
     ]
     assert not inside
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of the project, methods and inner ones too, by its dotted name."""
+
+    def within(node: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inner = f"{name}.{child.name}"
+                if not isinstance(child, ast.ClassDef):
+                    yield inner, child
+                yield from within(child, inner)
+            else:
+                yield from within(child, name)
+
+    for name, tree in MODULES.items():
+        yield from within(tree, name)
+
+
+def is_front_door(name: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether users call the function by keyword, or click does."""
+    by_click = any(ast.unparse(decorator).startswith("click.command") for decorator in function.decorator_list)
+    return name in FRONT_DOORS or (name.startswith(COMMANDS) and by_click)
+
+
+def lines(function: ast.FunctionDef | ast.AsyncFunctionDef, *, with_docstring: bool) -> int:
+    """Of a function, from its ``def`` to its end."""
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None
+    without = 0 if with_docstring or not documented else (first.end_lineno or 0) - first.lineno + 1
+    return (function.end_lineno or 0) - function.lineno + 1 - without
+
+
+def test_no_module_is_too_long() -> None:
+    paths = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
+    length = {path: len(path.read_text().splitlines()) for path in paths}
+    assert not [f"{path} has {count} lines" for path, count in length.items() if count > MODULE_LINES]
+
+
+def test_no_function_is_too_long() -> None:
+    length = {name: lines(f, with_docstring=not is_front_door(name, f)) for name, f in functions()}
+    long = {name: count for name, count in length.items() if count > FUNCTION_LINES}
+    assert not [f"{name} has {count} lines" for name, count in long.items() if name not in TOO_LONG_FOR_NOW]
+
+
+def test_no_function_is_given_too_much() -> None:
+    """``self`` and ``cls`` aside."""
+    too_much = []
+    for name, function in functions():
+        given = function.args
+        names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in ("self", "cls")]
+        if len(names) > ARGUMENTS and not is_front_door(name, function):
+            too_much.append(f"{name} takes {len(names)} arguments")
+    assert not too_much
+
+
+def test_front_doors_are_where_the_list_says() -> None:
+    found = {name for name, _ in functions()}
+    assert not [name for name in (*FRONT_DOORS, *TOO_LONG_FOR_NOW) if name not in found]

@@ -163,40 +163,64 @@ def sample_marks(samples: int) -> list[int]:
     return [*marks, samples]
 
 
-def compare(
-    graph: Graph,
-    hardware: Hardware,
-    *,
-    samples: int,
-    seeds: Sequence[int] = (0,),
-    methods: Sequence[str] = METHODS,
-    policy: Policy | None = None,
-    settings: Settings | None = None,
-    reference: Result | None = None,
-    jobs: int = 1,
-    on_run: Callable[[str], None] | None = None,
-) -> Comparison:
-    """Run every method with every seed.
+@dataclass(frozen=True)
+class Trial:
+    """What is run: every method with every seed.
 
-    Parameters
+    Attributes
     ----------
     samples : of every run; methods that need fewer (greedy, slicing) are carried on flat.
+    seeds : one run of each method for each.
     methods : some of ``METHODS``; those that need a policy are left out where there is none.
-    settings : of the policy methods.
     jobs : processes; the result does not depend on it, but for seconds.
 
     Raises
     ------
     InvalidInput : no samples, no seeds, or an unknown method.
     """
-    validate_request(samples, seeds, methods, jobs)
-    chosen = [m for m in methods if policy is not None or m not in ("zero-shot", "fine-tuned")]
+
+    samples: int
+    seeds: Sequence[int] = (0,)
+    methods: Sequence[str] = METHODS
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        whole("samples", self.samples, least=1)
+        whole("the number of seeds", len(self.seeds), least=1)
+        whole("jobs", self.jobs, least=1)
+        for seed in self.seeds:
+            whole("a seed", seed)
+        for method in self.methods:
+            if method not in METHODS:
+                raise InvalidInput(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+
+
+def compare(
+    graph: Graph,
+    hardware: Hardware,
+    trial: Trial,
+    *,
+    policy: Policy | None = None,
+    settings: Settings | None = None,
+    reference: Result | None = None,
+    on_run: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Run every method with every seed.
+
+    Parameters
+    ----------
+    settings : of the policy methods.
+    reference : the solver's answer, to hold them against.
+    on_run : told in a sentence how far the runs are.
+    """
+    samples = trial.samples
+    chosen = [m for m in trial.methods if policy is not None or m not in ("zero-shot", "fine-tuned")]
     settings = settings or Settings(rounds=4)
-    runs = [(method, seed) for method in chosen for seed in seeds]
+    runs = [(method, seed) for method in chosen for seed in trial.seeds]
     if on_run is not None:
         on_run(f"{len(runs)} runs of {samples} samples")
     curves: list[Curve] = []
-    for curve in Parallel(n_jobs=jobs, return_as="generator")(
+    for curve in Parallel(n_jobs=trial.jobs, return_as="generator")(
         delayed(_run)(graph, hardware, method, policy, settings, samples, seed) for method, seed in runs
     ):
         if on_run is not None:
@@ -212,18 +236,6 @@ def compare(
         reference=reference,
         raw_valid=_raw_validity(graph, hardware, policy, chosen),
     )
-
-
-def validate_request(samples: int, seeds: Sequence[int], methods: Sequence[str], jobs: int = 1) -> None:
-    """Raise InvalidInput unless there is something to compare."""
-    whole("samples", samples, least=1)
-    whole("the number of seeds", len(seeds), least=1)
-    whole("jobs", jobs, least=1)
-    for seed in seeds:
-        whole("a seed", seed)
-    for method in methods:
-        if method not in METHODS:
-            raise InvalidInput(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
 
 
 def _run(

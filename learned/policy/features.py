@@ -192,33 +192,40 @@ def busy(cost: Cost | Loads) -> FloatArray:
 
 
 def _columns(inst: Instance) -> dict[str, FloatArray | float]:
-    N, C, hw = inst.nodes, inst.chips, inst.hardware
-    total = max(float(inst.fastest.sum()), 1e-300)
-    share = inst.fastest / total
-    precedence = Precedence(inst, np.arange(N))
-    before = precedence.sums_over(precedence.ancestors, share)
-    after = precedence.sums_over(precedence.descendants, share)
+    """The fixed features by name, one a node or one for all."""
     depth, height = _depths(inst)
     longest = max(1.0, float((depth + height).max()))
-    orders = [order for _, order in zip(range(5), diverse_orders(inst, np.random.default_rng(0)), strict=False)]
-    position = [_position(order, share) for order in orders]
-    skip = int(len(inst.shared_bytes) > 0)  # where weights are shared, their order comes first
-    phase = 2 * np.pi * C * position[0]
-
-    sent = np.bincount(inst.source, weights=inst.tau, minlength=N)
-    tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-    received = np.bincount(inst.readers, weights=inst.tau[tensor], minlength=N)
-    sram = float(hw.sram_bytes.min()) or np.inf
-    weights = inst.weights / sram
-    shared = (inst.all_weights - inst.weights) / sram
-    held = float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * sram)
-    representative = inst.representatives
-    graph = inst.graph
-    kinds = np.array([_KIND_OF.get(graph.op_types[v], "elementwise") for v in representative])
-    intensity = np.log1p(graph.flops[representative] / np.maximum(graph.bytes_accessed[representative], 1.0))
+    own = _of_nodes(inst)
     columns: dict[str, FloatArray | float] = {
         "depth": depth / longest,
         "height": height / longest,
+        **_places(inst),
+        **own,
+        **_of_all(inst),
+        "width": float(np.log1p(inst.nodes / longest)),
+    }
+    producers, consumers = _averages(inst)
+    both = 0.5 * (producers + consumers)
+    means = {"time": own["time"], "sent": own["sent"], "weights": own["weights"], "depth gap": depth / longest}
+    values = np.stack(list(means.values()), axis=1)
+    for hop in range(HOPS):
+        values = both @ values
+        columns |= {f"mean {name} after {hop + 1} hops": values[:, i] for i, name in enumerate(means)}
+        columns[f"mean depth gap after {hop + 1} hops"] = values[:, 3] - depth / longest
+    return columns
+
+
+def _places(inst: Instance) -> dict[str, FloatArray]:
+    """Where the nodes stand in the work: before and after them, and along several orders."""
+    share = inst.fastest / max(float(inst.fastest.sum()), 1e-300)
+    precedence = Precedence(inst, np.arange(inst.nodes))
+    before = precedence.sums_over(precedence.ancestors, share)
+    after = precedence.sums_over(precedence.descendants, share)
+    orders = [order for _, order in zip(range(5), diverse_orders(inst, np.random.default_rng(0)), strict=False)]
+    position = [_position(order, share) for order in orders]
+    skip = int(len(inst.shared_bytes) > 0)  # where weights are shared, their order comes first
+    phase = 2 * np.pi * inst.chips * position[0]
+    return {
         "work of ancestors": before,
         "work of descendants": after,
         "middle": (before + 1.0 - after) / 2,
@@ -228,33 +235,45 @@ def _columns(inst: Instance) -> dict[str, FloatArray | float]:
         "position by least live bytes": position[3 + skip],
         "phase sine": np.sin(phase),
         "phase cosine": np.cos(phase),
+    }
+
+
+def _of_nodes(inst: Instance) -> dict[str, FloatArray]:
+    """What the nodes are: their work, weights, tensors and kinds."""
+    N, graph, representative = inst.nodes, inst.graph, inst.representatives
+    sram = _sram(inst)
+    tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
+    kinds = np.array([_KIND_OF.get(graph.op_types[v], "elementwise") for v in representative])
+    intensity = np.log1p(graph.flops[representative] / np.maximum(graph.bytes_accessed[representative], 1.0))
+    return {
         "time": inst.fastest,
-        "weights": weights,
-        "shared weights": shared,
-        "sent": np.log1p(sent),
-        "received": np.log1p(received),
+        "weights": inst.weights / sram,
+        "shared weights": (inst.all_weights - inst.weights) / sram,
+        "sent": np.log1p(np.bincount(inst.source, weights=inst.tau, minlength=N)),
+        "received": np.log1p(np.bincount(inst.readers, weights=inst.tau[tensor], minlength=N)),
         "indegree": np.log1p(np.bincount(inst.edges[:, 1], minlength=N)),
         "outdegree": np.log1p(np.bincount(inst.edges[:, 0], minlength=N)),
         "intensity": intensity / 10,
-        "elementwise": (kinds == "elementwise").astype(float),
+        **{kind: (kinds == kind).astype(float) for kind in ("elementwise", *KINDS)},
+    }
+
+
+def _of_all(inst: Instance) -> dict[str, float]:
+    """What the whole model and the package are."""
+    C = inst.chips
+    return {
         "chips": float(np.log(C)),
-        "nodes per chip": float(np.log(N / C)),
+        "nodes per chip": float(np.log(inst.nodes / C)),
         "largest time": float(inst.fastest.max()),
         "transfers": float(np.log1p(inst.tau.sum() / C)),
-        "serial": float(hw.serial),
-        "memory": held,
-        "width": float(np.log1p(N / longest)),
+        "serial": float(inst.hardware.serial),
+        "memory": float(inst.weights.sum() + inst.shared_bytes.sum()) / (C * _sram(inst)),
     }
-    columns |= {kind: (kinds == kind).astype(float) for kind in KINDS}
-    producers, consumers = _averages(inst)
-    both = 0.5 * (producers + consumers)
-    means = {"time": inst.fastest, "sent": np.log1p(sent), "weights": weights, "depth gap": depth / longest}
-    values = np.stack(list(means.values()), axis=1)
-    for hop in range(HOPS):
-        values = both @ values
-        columns |= {f"mean {name} after {hop + 1} hops": values[:, i] for i, name in enumerate(means)}
-        columns[f"mean depth gap after {hop + 1} hops"] = values[:, 3] - depth / longest
-    return columns
+
+
+def _sram(inst: Instance) -> float:
+    """Bytes of the smallest chip; infinite where chips have none."""
+    return float(inst.hardware.sram_bytes.min()) or np.inf
 
 
 _KIND_OF = {op_type: kind for kind, members in KINDS.items() for op_type in members}

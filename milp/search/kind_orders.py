@@ -153,35 +153,63 @@ def _permutations(kinds: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
             yield (kind, *rest)
 
 
+@dataclass(frozen=True)
+class Aim:
+    """When the search is done.
+
+    Attributes
+    ----------
+    gap : relative gap that is small enough.
+    limit : the largest period that counts, in the hardware's time unit; None if all do.
+    enough : any period within the limit will do, instead of the best.
+    """
+
+    gap: float
+    limit: float | None = None
+    enough: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """What the search of each order works with.
+
+    Attributes
+    ----------
+    seed : of every random choice.
+    starts : placements known from elsewhere.
+    advice : what makes an adviser for an order, or None.
+    phases : see :data:`milp.search.period.PHASES`.
+    """
+
+    seed: int = 0
+    starts: Sequence[Placement] = ()
+    advice: Callable[[Instance], Advice] | None = None
+    phases: Sequence[Phase] = PHASES
+
+
 def search_orders(
     graph: Graph,
     hardware: Hardware,
-    *,
-    gap: float,
+    aim: Aim,
+    means: Means,
     stop: Stop,
-    seed: int,
-    starts: list[Placement],
-    advice: Callable[[Instance], Advice] | None,
-    report: Callable[[Progress], None] | None,
-    limit: float | None = None,
-    enough: bool = False,
+    *,
+    report: Callable[[Progress], None] | None = None,
     watch: Callable[[Outcome], None] | None = None,
-    phases: Sequence[Phase] = PHASES,
 ) -> Outcome:
     """Search every order of the chips' kinds until all are closed or time is up; no fault loses what is known.
 
     Parameters
     ----------
-    limit : the largest period that counts; None if all do. enough : any within it will do, instead of the best.
+    report : given each better period or bound, and each phase that begins.
     watch : given the outcome before the search begins, to look at it from another thread.
-    phases : of the search of each order.
     """
     packages = orders(hardware)
     listed = bool(packages)
 
     def start(hw: Hardware) -> Incumbent:
-        incumbent = Incumbent(contract(graph, hw.ports_only()), gap, lambda: stop.elapsed, report, hw)
-        incumbent.limit, incumbent.enough = limit, enough
+        incumbent = Incumbent(contract(graph, hw.ports_only()), aim.gap, lambda: stop.elapsed, report, hw)
+        incumbent.limit, incumbent.enough = aim.limit, aim.enough
         return incumbent
 
     outcome = Outcome([start(hw) for hw in packages or [hardware]], listed=listed)
@@ -192,10 +220,10 @@ def search_orders(
         with stop.surviving(lambda: "the search of all orders at once"):
             together = _by_downsets(outcome, start, stop)
             if listed and not (outcome.settled or stop()):
-                outcome.raise_floor(_all_orders_at_once(outcome.incumbents, stop, seed))
+                outcome.raise_floor(_all_orders_at_once(outcome.incumbents, stop, means.seed))
     if not outcome.settled:
         part = stop if listed else stop.limited(budget.ONE_BY_ONE * stop.remaining)
-        _one_by_one(outcome, starts, part, seed, advice, phases)
+        _one_by_one(outcome, means, part)
     if together is not None and not (listed or outcome.settled):
         with stop.surviving(lambda: "the search of all orders at once"):
             together.cap(outcome.incumbent.period)
@@ -225,14 +253,7 @@ def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop:
     return search
 
 
-def _one_by_one(
-    outcome: Outcome,
-    starts: list[Placement],
-    stop: Stop,
-    seed: int,
-    advice: Callable[[Instance], Advice] | None,
-    phases: Sequence[Phase],
-) -> None:
+def _one_by_one(outcome: Outcome, means: Means, stop: Stop) -> None:
     """Search the orders that are known, each against the best period of all, twice."""
     ended: set[int] = set()  # orders whose limit lies too near to their best period to tell more
     incumbents = outcome.incumbents
@@ -253,9 +274,9 @@ def _one_by_one(
                     continue
                 left = stop.remaining * (1.0 if final or len(waiting) == 1 else budget.FIRST_PASS)
                 part = stop.limited(left / (len(waiting) - place))
-                guide = None if advice is None else advice(incumbent.instance)
-                run = Run.begin(incumbent.instance, incumbent, part, seed=seed, advice=guide)
-                if not search(run, starts=starts, phases=phases):
+                guide = None if means.advice is None else means.advice(incumbent.instance)
+                run = Run.begin(incumbent.instance, incumbent, part, seed=means.seed, advice=guide)
+                if not search(run, starts=means.starts, phases=means.phases):
                     outcome.impossible.add(i)
                 elif incumbent.limit_open and not part():
                     ended.add(i)

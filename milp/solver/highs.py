@@ -77,7 +77,6 @@ def solve(
     on_bound: Callable[[float], None] | None = None,
     minimise: bool = True,
     seed: int = 0,
-    node_limit: int | None = None,
     threads: int = 1,
 ) -> Outcome:
     """Solve in a worker thread, so that the caller can be interrupted while HiGHS runs.
@@ -111,7 +110,6 @@ def solve(
     run.options(
         threads=threads,
         random_seed=seed,
-        mip_max_nodes=node_limit,
         presolve="off" if model.A.nnz <= PRESOLVE_FROM else "choose",
     )
     if stop.by_work:

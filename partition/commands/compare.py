@@ -49,7 +49,7 @@ def compare(
     Example:
       mcm-partition compare bert-large --hw ring36 --samples 2000 --plot bert.png
     """
-    from learned.comparison.comparison import METHODS, validate_request
+    from learned.comparison.comparison import METHODS, Trial
     from learned.comparison.comparison import compare as run_comparison
     from learned.policy.pretrained import load_policy
     from partition.files import write_atomically
@@ -62,27 +62,16 @@ def compare(
             say(text, err=True)
 
     graph, hardware = load_model(model).graph, load_hardware(hw)
-    chosen = tuple(methods.split(",")) if methods else METHODS
     given = load_policy(policy)
     whole("the number of seeds", seeds, least=1)
-    validate_request(samples, range(seeds), chosen, jobs)
+    trial = Trial(samples, range(seeds), tuple(methods.split(",")) if methods else METHODS, jobs)
     number("the time limit", time_limit, "seconds")
     require("drawing pictures", *["plot"] * (plot is not None))
     reference = None
     if time_limit > 0:
         reference = partition(graph, hardware, time_limit=time_limit)
         tell(reference.verdict())
-    comparison = run_comparison(
-        graph,
-        hardware,
-        samples=samples,
-        seeds=range(seeds),
-        methods=chosen,
-        policy=given,
-        reference=reference,
-        jobs=jobs,
-        on_run=tell,
-    )
+    comparison = run_comparison(graph, hardware, trial, policy=given, reference=reference, on_run=tell)
     text = json.dumps(comparison.to_dict(), allow_nan=False)
     if output is not None:
         write_atomically(output, text + "\n")

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -122,14 +122,7 @@ def solve(
             strict=strict,
             on_progress=display,
         )
-    told = _command_line(click.get_current_context()) if report else None
-    deliveries: list[Callable[[], object]] = []
-    if output:
-        deliveries.append(lambda: result.to_json(output))
-    if report:
-        deliveries.append(lambda: result.to_html(report, command=told))
-    deliveries.append(lambda: click.echo(result.to_json() if as_json else result.to_table()))
-    troubles = _deliver(deliveries)
+    troubles = _deliver(_deliveries(result, output, report, as_json))
     _end(result, [*faults, *troubles])
 
 
@@ -162,7 +155,19 @@ def _end(result: Result, troubles: list[str]) -> None:
         fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
 
 
-def _deliver(deliveries: list[Callable[[], object]]) -> list[str]:
+def _deliveries(
+    result: Result, output: str | None, report: str | None, as_json: bool
+) -> Iterator[Callable[[], object]]:
+    """The ways out of an answer that were asked for: files first, then stdout."""
+    if output:
+        yield lambda: result.to_json(output)
+    if report:
+        told = _command_line(click.get_current_context())
+        yield lambda: result.to_html(report, command=told)
+    yield lambda: click.echo(result.to_json() if as_json else result.to_table())
+
+
+def _deliver(deliveries: Iterable[Callable[[], object]]) -> list[str]:
     """Try every way out of an answer, whatever becomes of the others; what went wrong."""
     troubles = []
     for deliver in deliveries:

@@ -27,7 +27,7 @@ from partition.heuristics.completion import relays_for_triangle
 from partition.heuristics.decision_levels import Level, Precedence, plan
 from partition.heuristics.draws import Draws
 from partition.heuristics.restoration import Restoration
-from partition.heuristics.room import MemoryRule
+from partition.heuristics.room import Drawn, MemoryRule
 from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -310,7 +310,7 @@ class Repair:
                 wanted = candidates[rows[:, None], level.nodes].T
                 drawn = np.where((lo <= wanted) & (wanted <= hi), wanted, drawn)
             if room is not None:
-                drawn = room.place(level.nodes, drawn, lo, hi, draws, rows, alive, rng, gather=waste > 0)
+                drawn = room.place(Drawn(level.nodes, drawn, lo, hi), draws, rows, alive, rng, gather=waste > 0)
             decided[level.nodes] = drawn
         return decided[:n].T.astype(np.int64), alive
 

@@ -42,6 +42,23 @@ class MemoryRule:
         return Room(self, rows)
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Chips drawn for the nodes of a level.
+
+    Attributes
+    ----------
+    nodes : (k,) of the level.
+    chips : (k, R) drawn for each row.
+    lo, hi : (k, R) the first and the last chip that each may have.
+    """
+
+    nodes: IntArray
+    chips: Chips
+    lo: Chips
+    hi: Chips
+
+
 class Room:
     """Room left on the chips of a batch of ``R`` rows."""
 
@@ -93,10 +110,7 @@ class Room:
 
     def place(
         self,
-        nodes: IntArray,
-        drawn: Chips,
-        lo: Chips,
-        hi: Chips,
+        level: Drawn,
         draws: Draws,
         rows: IntArray,
         alive: BoolArray,
@@ -109,8 +123,8 @@ class Room:
         ``alive`` (R,) is set to False in rows where a node finds no chip. With ``gather``, nodes go where their shared
         weights already are, if they may.
         """
-        if gather:
-            drawn = self._gathered(nodes, drawn, lo, hi, draws, rows, rng)
+        nodes, lo, hi = level.nodes, level.lo, level.hi
+        drawn = self._gathered(level, draws, rows, rng) if gather else level.chips
         rule = self.rule
         heavy = np.flatnonzero((rule.weights[nodes] > 0) | (rule.shared_ptr[nodes + 1] > rule.shared_ptr[nodes]))
         if not len(heavy):
@@ -139,17 +153,9 @@ class Room:
                 self.held[again[:, None], chip[:, None], own] = True
         return drawn
 
-    def _gathered(
-        self,
-        nodes: IntArray,
-        drawn: Chips,
-        lo: Chips,
-        hi: Chips,
-        draws: Draws,
-        rows: IntArray,
-        rng: np.random.Generator,
-    ) -> Chips:
-        drawn = drawn.copy()
+    def _gathered(self, level: Drawn, draws: Draws, rows: IntArray, rng: np.random.Generator) -> Chips:
+        """Chips (k, R) where nodes go to their shared weights, if they may."""
+        nodes, lo, hi, drawn = level.nodes, level.lo, level.hi, level.chips.copy()
         every = np.arange(len(self.rule.capacity))
         for k in np.flatnonzero(self.rule.shared_ptr[nodes + 1] > self.rule.shared_ptr[nodes]).tolist():
             own = self.rule.shared_of[self.rule.shared_ptr[nodes[k]] : self.rule.shared_ptr[nodes[k] + 1]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from partition.arrays import BoolArray
+from partition.arrays import BoolArray, IntArray
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 
@@ -28,57 +30,100 @@ def training_graph(graph: Graph, optimizer: str = "adam", *, name: str | None = 
     optimizer : ``"sgd"`` or ``"adam"``.
     name : of the new graph; the old name and ``:training=OPTIMIZER`` by default.
     """
-    state = OPTIMIZERS[optimizer]
-    wants = _wants_gradient(graph)
+    step = _Step.of(graph, OPTIMIZERS[optimizer])
     builder = GraphBuilder(name or f"{graph.name}:training={optimizer}")
-    reads: list[list[int]] = [[] for _ in range(graph.n)]
-    for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
-        reads[w].append(t)
-    made: list[list[int]] = [[] for _ in range(graph.n)]
-    for t, u in enumerate(graph.producer.tolist()):
-        made[u].append(t)
-    differentiated = [
-        [w for w in graph.consumers[graph.consumer_ptr[t] : graph.consumer_ptr[t + 1]].tolist() if wants[w]]
-        for t in range(graph.m)
-    ]
-    shared_of: list[list[int]] = [[] for _ in range(graph.n)]
-    rows = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
-    for i, v in zip(rows.tolist(), graph.shared_users.tolist(), strict=True):
-        shared_of[v].append(i)
-    names, tensors = graph.names, graph.tensor_names
-
     for v in range(graph.n):
-        group = f"g{graph.group[v]}" if graph.group[v] >= 0 else (names[v] if wants[v] else None)
-        held = {f"{names[v]}.weights": state * float(graph.weights[v])} if graph.weights[v] else {}
-        held |= {graph.shared_names[i]: state * float(graph.shared_bytes[i]) for i in shared_of[v]}
-        stashed = {f"stash:{tensors[t]}": float(graph.tensor_bytes[t]) for t in reads[v]} if wants[v] else {}
+        step.add_forward(builder, v)
+    for v in np.flatnonzero(step.wants)[::-1].tolist():
+        step.add_backward(builder, v)
+    return builder.build()
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What the operations of one training step are made from.
+
+    Attributes
+    ----------
+    graph : the inference graph. state : resident bytes per byte of a weight.
+    wants : (n,) whether a gradient flows through an operation.
+    reads, made : per operation the tensors that it reads and produces.
+    shared : per operation the shared weights that it uses.
+    """
+
+    graph: Graph
+    state: float
+    wants: BoolArray
+    reads: list[list[int]]
+    made: list[list[int]]
+    shared: list[list[int]]
+
+    @staticmethod
+    def of(graph: Graph, state: float) -> _Step:
+        """Sort tensors and weights by operation."""
+        weight = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
+        return _Step(
+            graph,
+            state,
+            _wants_gradient(graph),
+            reads=_by_operation(graph.n, graph.consumers, graph.edge_tensor),
+            made=_by_operation(graph.n, graph.producer, np.arange(graph.m)),
+            shared=_by_operation(graph.n, graph.shared_users, weight),
+        )
+
+    def add_forward(self, builder: GraphBuilder, v: int) -> None:
+        """The operation itself, with its weights, their state, and what it stashes for its backward operation."""
+        graph, name = self.graph, self.graph.names[v]
+        held = {f"{name}.weights": self.state * float(graph.weights[v])} if graph.weights[v] else {}
+        held |= {graph.shared_names[i]: self.state * float(graph.shared_bytes[i]) for i in self.shared[v]}
+        stashed = {f"stash:{graph.tensor_names[t]}": float(graph.tensor_bytes[t]) for t in self.reads[v]}
         builder.operation(
-            names[v],
+            name,
             graph.op_types[v],
-            inputs=[tensors[t] for t in reads[v]],
-            outputs={tensors[t]: float(graph.tensor_bytes[t]) for t in made[v]},
+            inputs=[graph.tensor_names[t] for t in self.reads[v]],
+            outputs={graph.tensor_names[t]: float(graph.tensor_bytes[t]) for t in self.made[v]},
             flops=float(graph.flops[v]),
             bytes_accessed=float(graph.bytes_accessed[v]),
-            weights=held | stashed,
-            group=group,
+            weights=held | stashed if self.wants[v] else held,
+            group=self._group(v),
         )
-    for v in np.flatnonzero(wants)[::-1].tolist():
-        upstream = [t for t in reads[v] if wants[graph.producer[t]]]
-        parts = min(2, len(upstream)) + bool(graph.weights[v] or shared_of[v])
+
+    def add_backward(self, builder: GraphBuilder, v: int) -> None:
+        """What computes the gradients of an operation's inputs and weights from those of its outputs."""
+        graph, name, tensors = self.graph, self.graph.names[v], self.graph.tensor_names
+        upstream = [t for t in self.reads[v] if self.wants[graph.producer[t]]]
+        parts = min(2, len(upstream)) + bool(graph.weights[v] or self.shared[v])
+        passes = min(2, max(parts, 1))
+        gradients = [f"d({tensors[t]})@{graph.names[w]}" for t in self.made[v] for w in self._differentiated(t)]
         builder.operation(
-            f"{names[v]}.grad",
+            f"{name}.grad",
             f"{graph.op_types[v]}Grad",
-            inputs=[
-                *(f"d({tensors[t]})@{names[w]}" for t in made[v] for w in differentiated[t]),
-                *(tensors[t] for t in reads[v]),
-            ],
-            outputs={f"d({tensors[t]})@{names[v]}": float(graph.tensor_bytes[t]) for t in upstream},
-            flops=min(2, max(parts, 1)) * float(graph.flops[v]),
-            bytes_accessed=min(2, max(parts, 1)) * float(graph.bytes_accessed[v]),
-            group=f"g{graph.group[v]}" if graph.group[v] >= 0 else names[v],
+            inputs=[*gradients, *(tensors[t] for t in self.reads[v])],
+            outputs={f"d({tensors[t]})@{name}": float(graph.tensor_bytes[t]) for t in upstream},
+            flops=passes * float(graph.flops[v]),
+            bytes_accessed=passes * float(graph.bytes_accessed[v]),
+            group=self._group(v),
             backward=True,
         )
-    return builder.build()
+
+    def _group(self, v: int) -> str | None:
+        """An operation shares its chip with its group, and with its backward operation."""
+        if self.graph.group[v] >= 0:
+            return f"g{self.graph.group[v]}"
+        return self.graph.names[v] if self.wants[v] else None
+
+    def _differentiated(self, t: int) -> list[int]:
+        """Readers of a tensor that give a gradient for it."""
+        readers = self.graph.consumers[self.graph.consumer_ptr[t] : self.graph.consumer_ptr[t + 1]].tolist()
+        return [w for w in readers if self.wants[w]]
+
+
+def _by_operation(count: int, operations: IntArray, items: IntArray) -> list[list[int]]:
+    """Items of each operation, in the order given."""
+    found: list[list[int]] = [[] for _ in range(count)]
+    for v, item in zip(operations.tolist(), items.tolist(), strict=True):
+        found[v].append(item)
+    return found
 
 
 def _wants_gradient(graph: Graph) -> BoolArray:

@@ -109,8 +109,7 @@ def profile(
     """Run a model on random inputs and time every operation.
 
     Runs with the profiler, for the kernels, and runs without, for the whole, take turns. Kernels are told in elapsed
-    time; so of the former only those count in which nothing else ran on the core. Where there are fewer than five of
-    those, the least time of all runs takes the place of the median: long kernels are hardly ever left alone. Kernels
+    time; so of the former only those count in which nothing else ran on the core, if there are five at least. Kernels
     that still sum to more than the CPU time of the whole are scaled to it.
 
     An operation costs its kernel and an equal share of what a run takes beyond its kernels. A kernel that computes
@@ -140,19 +139,15 @@ def profile(
         executed = _executed(opened, Path(scratch), optimised)
         samples, whole_runs, disturbed = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
         nodes = _nodes(executed)
-    low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
-    if disturbed:
-        median = samples.min(axis=1)
-    run, told = float(np.median(whole_runs)), float(median.sum())
-    if overhead is None and median.sum() > run:  # kernels are told in elapsed time: something else ran meanwhile
-        median, low, high = (x * run / median.sum() for x in (median, low, high))
-    beside = max(0.0, run - float(median.sum())) / len(nodes) if overhead is None else overhead
+    kernel, spread = _kernel_times(samples, disturbed)
+    run, told = float(np.median(whole_runs)), float(kernel.sum())
+    scale = run / max(run, told) if overhead is None else 1.0  # elapsed time of kernels: something else ran meanwhile
+    beside = (run - scale * told if told < run else 0.0) / len(nodes) if overhead is None else overhead
     shares = _shares(opened, nodes)
-    per_operation = shares @ (median + beside)
     return Profile(
         graph=opened.graph,
-        seconds=per_operation,
-        spread=shares @ (high - low),
+        seconds=shares @ (scale * kernel + beside),
+        spread=shares @ (scale * spread),
         kernels=told,
         run=run,
         overhead=beside,
@@ -161,6 +156,16 @@ def profile(
         runs=samples.shape[1],
         fused=int(((shares > 0) & (shares < 1)).any(axis=1).sum()),
     )
+
+
+def _kernel_times(samples: FloatArray, disturbed: bool) -> tuple[FloatArray, FloatArray]:
+    """(nodes,) time of each kernel, and its interquartile range.
+
+    The median of the runs in which nothing else ran. On a shared core it is the least of all runs: long kernels are
+    hardly ever left alone.
+    """
+    low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
+    return samples.min(axis=1) if disturbed else median, high - low
 
 
 def _executed(opened: WholeModel, scratch: Path, optimised: bool) -> Path:

@@ -79,32 +79,8 @@ class GraphBuilder:
             a shared weight declared with two sizes.
         """
         rows = self.rows
-        producer_of: dict[str, int] = {}
-        tensor_bytes: list[float] = []
-        producer: list[int] = []
-        for v, row in enumerate(rows):
-            for tensor, size in row.outputs.items():
-                if tensor in producer_of:
-                    other = rows[producer[producer_of[tensor]]].name
-                    raise InvalidGraph(
-                        f"tensor {tensor!r} is produced by both {other!r} and {row.name!r}; a tensor has one producer"
-                    )
-                producer_of[tensor] = len(producer)
-                producer.append(v)
-                tensor_bytes.append(float(size))
-
-        edge_tensor, edge_consumer = [], []
-        for v, row in enumerate(rows):
-            for tensor in row.inputs:
-                if tensor not in producer_of:
-                    raise InvalidGraph(
-                        f"operation {row.name!r} reads tensor {tensor!r}, which no operation produces; "
-                        "add its producer or an Input"
-                    )
-                edge_tensor.append(producer_of[tensor])
-                edge_consumer.append(v)
-        ptr, consumers = csr(len(producer), edge_tensor, edge_consumer)
-
+        producer, producer_of, tensor_bytes = self._tensors()
+        ptr, consumers = csr(len(producer), *self._edges(producer_of))
         held = _split_weights([row.weights for row in rows], [row.name for row in rows])
         groups = {g: i for i, g in enumerate(dict.fromkeys(r.group for r in rows if r.group is not None))}
         kinds = list(dict.fromkeys(kind for row in rows for kind in row.times))
@@ -131,6 +107,37 @@ class GraphBuilder:
             least=self._least_weights(),
             guessed=tuple(row.name for row in rows if row.name in self._guessed),
         )
+
+    def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:
+        """The producer of each tensor, its number by name, and its bytes."""
+        number: dict[str, int] = {}
+        producer: list[int] = []
+        size: list[float] = []
+        for v, row in enumerate(self.rows):
+            for tensor, count in row.outputs.items():
+                if tensor in number:
+                    other = self.rows[producer[number[tensor]]].name
+                    raise InvalidGraph(
+                        f"tensor {tensor!r} is produced by both {other!r} and {row.name!r}; a tensor has one producer"
+                    )
+                number[tensor] = len(producer)
+                producer.append(v)
+                size.append(float(count))
+        return producer, number, size
+
+    def _edges(self, producer_of: Mapping[str, int]) -> tuple[list[int], list[int]]:
+        """Tensor and consumer of each edge."""
+        tensors, consumers = [], []
+        for v, row in enumerate(self.rows):
+            for tensor in row.inputs:
+                if tensor not in producer_of:
+                    raise InvalidGraph(
+                        f"operation {row.name!r} reads tensor {tensor!r}, which no operation produces; "
+                        "add its producer or an Input"
+                    )
+                tensors.append(producer_of[tensor])
+                consumers.append(v)
+        return tensors, consumers
 
     def _least_weights(self) -> HeldWeights | None:
         """What chips could hold instead of computed weights: of all that come from one weight, the least once."""

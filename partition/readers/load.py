@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,22 +94,31 @@ def load_model(
 
         return Source(_of_program(load_program(path), path.stem), None, format)
     if format in TEXTS:
-        try:
+        with _told_of(f"{format} file", path):
             return Source(TEXTS[format][1](path), None, format)
-        except InvalidModelFile as error:
-            raise InvalidModelFile(f"{format} file {shown(str(path), 300)}: {error}") from error
-    data = parse_file(path) if data is None else data
+    return _of_json(parse_file(path) if data is None else data, path, format, max_cpus)
+
+
+def _of_json(data: dict[str, Any], path: Path, format: str, max_cpus: int | None) -> Source:
+    """A model from parsed JSON of one of three kinds."""
     if format == "minos":
-        try:
+        with _told_of("MINOS file", path):
             return Source(from_minos(data, name=path.stem), None, format)
-        except InvalidModelFile as error:
-            raise InvalidModelFile(f"MINOS file {shown(str(path), 300)}: {error}") from error
     if format == "json":
         return Source(from_dict(data, default_name=path.stem), None, format)
     from partition.readers.device_placement import from_device_placement
 
     graph, hardware = from_device_placement(data, name=path.stem, max_cpus=max_cpus)
     return Source(graph, hardware, format)
+
+
+@contextlib.contextmanager
+def _told_of(what: str, path: Path) -> Iterator[None]:
+    """Within, what is wrong with a file is told with its format and its name."""
+    try:
+        yield
+    except InvalidModelFile as error:
+        raise InvalidModelFile(f"{what} {shown(str(path), 300)}: {error}") from error
 
 
 def _of_program(program: Any, name: str) -> Graph:

@@ -10,6 +10,8 @@ from functools import partial
 from milp.confirm import confirmed, solver_name
 from partition.arguments import number
 from partition.errors import InvalidInput
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
 from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -95,11 +97,8 @@ def partition(
     """
     validate_limits(time_limit, gap, work_limit)
     model, hw = opened(graph, hw)
-    guesses = find_guesses(model, hw) if strict else None
-    if guesses is not None:
-        raise InvalidInput(
-            f"strict: {guesses.sentence()}; describe the model without what is guessed, or allow guesses"
-        )
+    if strict:
+        _refuse_guesses(model, hw)
     if time_limit is None:
         time_limit = TIME_LIMIT if work_limit is None else math.inf
     clock = Stop(time_limit, work_limit=work_limit)
@@ -118,19 +117,32 @@ def partition(
     judge = _second_opinion(confirm, question.goals)
     first = clock.limited((1 - CONFIRM_SHARE) * clock.time_limit) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
-        if shard != "none":
-            result = answer_with_shards(question, shard, first, partial(answer, report=listener))
-        elif workers != 1:
-            from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
-
-            result = solve_side_by_side(question, workers=workers, stop=first, report=listener)
-        else:
-            result = answer(question, first, report=listener)
+        result = _searched(question, first, workers, shard, listener)
         if listener is not None and listener.raised is not None:
             raise listener.raised
         if judge is None:
             return result
         return judge(result.graph, hw, result, within=question.period_limit, stop=clock, seed=seed)
+
+
+def _refuse_guesses(model: Graph, hw: Hardware) -> None:
+    """Raise InvalidInput where costs or shapes of the model are guessed."""
+    guesses = find_guesses(model, hw)
+    if guesses is not None:
+        raise InvalidInput(
+            f"strict: {guesses.sentence()}; describe the model without what is guessed, or allow guesses"
+        )
+
+
+def _searched(question: Question, stop: Stop, workers: int, shard: Wanted, listener: Listener | None) -> Result:
+    """The answer of one search, of several side by side, or of those around a search for parts."""
+    if shard != "none":
+        return answer_with_shards(question, shard, stop, partial(answer, report=listener))
+    if workers == 1:
+        return answer(question, stop, report=listener)
+    from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
+
+    return solve_side_by_side(question, workers=workers, stop=stop, report=listener)
 
 
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from milp.search.goals import pursue
-from milp.search.kind_orders import Outcome, search_orders
+from milp.search.kind_orders import Aim, Means, Outcome, search_orders
 from milp.search.period import PHASES
 from milp.search.stage_positions import arrange
 from milp.state.incumbent import Incumbent
@@ -90,20 +90,11 @@ def _search(
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed)
     part = stop.limited(PERIOD_SHARE * stop.time_limit) if len(question.goals) > first else stop
-    outcome = search_orders(
-        graph,
-        hw,
-        gap=question.gap,
-        stop=part,
-        seed=question.seed,
-        starts=[question.start] if question.start else [],
-        advice=adviser(question.policy, question.seed),
-        report=report,
-        limit=None if first and question.throughput is None else question.allowed,
-        enough=not first,
-        watch=watch,
-        phases=phases,
-    )
+    limit = None if first and question.throughput is None else question.allowed
+    aim = Aim(question.gap, limit, enough=not first)
+    starts = [question.start] if question.start else []
+    means = Means(question.seed, starts, adviser(question.policy, question.seed), phases)
+    outcome = search_orders(graph, hw, aim, means, part, report=report, watch=watch)
     incumbent = outcome.incumbent
     proof = _excluded(question, outcome)
     if proof is not None:

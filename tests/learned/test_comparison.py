@@ -12,7 +12,7 @@ from checked import as_given
 from exhaustive import brute_force
 from instances import random_instance
 
-from learned.comparison.comparison import METHODS, Comparison, compare, sample_marks
+from learned.comparison.comparison import METHODS, Comparison, Trial, compare, sample_marks
 from learned.comparison.methods import _moved, annealing, balanced_random_search, greedy, random_search, slicing
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
@@ -32,8 +32,11 @@ def policy() -> Policy:
 
 
 def run(**changes: Any) -> Comparison:
-    asked: dict[str, Any] = {"samples": 23, "seeds": (0, 1), "policy": policy(), "settings": SMALL}
-    return compare(GRAPH, HARDWARE, **(asked | changes))
+    wanted: dict[str, Any] = {"samples": 23, "seeds": (0, 1)}
+    means: dict[str, Any] = {"policy": policy(), "settings": SMALL}
+    for name, value in changes.items():
+        (wanted if name in Trial.__dataclass_fields__ else means)[name] = value
+    return compare(GRAPH, HARDWARE, Trial(**wanted), **means)
 
 
 @pytest.fixture(scope="module")

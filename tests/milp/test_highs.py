@@ -146,7 +146,7 @@ def test_nothing_is_printed() -> None:
 
 def test_work_limits_make_runs_repeatable() -> None:
     model = compile_model(market_split())
-    first, second = (solve(model, time_limit=60, node_limit=50, seed=3) for _ in range(2))
+    first, second = (solve(model, time_limit=5, stop=Stop(60, work_limit=5), seed=3) for _ in range(2))
     assert first.objective == second.objective and first.bound == second.bound
 
 

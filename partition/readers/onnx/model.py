@@ -17,6 +17,8 @@ from partition.text import printable
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from partition.readers.onnx.nodes import Operation
+
 
 def read_onnx(
     source: str | os.PathLike[str] | bytes | ModelProto,
@@ -68,23 +70,28 @@ def read_onnx(
     for tensor in inputs:
         builder.operation(tensor, "Input", outputs={tensor: scope.bytes(tensor)})
     for operation in operations:
-        builder.operation(
-            operation.name,
-            operation.op_type,
-            inputs=operation.inputs,
-            outputs=operation.outputs,
-            flops=operation.cost.flops,
-            bytes_accessed=operation.cost.bytes_accessed,
-            weights=operation.weights,
-            unknown=not operation.cost.known,
-            guessed=operation.guessed,
-        )
+        _add(builder, operation)
     builder.computed.update(reader.constants.computed)
     if not builder.rows:
         raise InvalidModelFile(
             f"all operations of {onnx_file.described(source)} depend on constants alone, so there is nothing to place"
         )
     return builder.build()
+
+
+def _add(builder: GraphBuilder, operation: Operation) -> None:
+    """One operation as the reader of nodes has found it."""
+    builder.operation(
+        operation.name,
+        operation.op_type,
+        inputs=operation.inputs,
+        outputs=operation.outputs,
+        flops=operation.cost.flops,
+        bytes_accessed=operation.cost.bytes_accessed,
+        weights=operation.weights,
+        unknown=not operation.cost.known,
+        guessed=operation.guessed,
+    )
 
 
 def _warn_of(contradictions: Mapping[str, str], where: str) -> None:
