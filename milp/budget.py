@@ -1,11 +1,27 @@
-"""Every share of time of the search in one table: what a phase may spend, in parts of the time left when it begins.
+"""Every share of time of the search in one table, and what each step costs where the clock is a meter of work.
 
 The clock is that of the search (partition/stopping.py): seconds, or units of work. Modules read the table when they
-spend (``budget.STRETCHES``), so that a change here is a change everywhere. What a step costs on that clock stands
-beside the step; how long a model may take to write, in milp/formulation/building_time.py.
+spend (``budget.STRETCHES``), so that a change here is a change everywhere.
 """
 
 from __future__ import annotations
+
+# --- shares at the front door ---------------------------------------------------------------------------------
+
+CONFIRMATION = 0.25
+"""The second solver, where its opinion is asked for; of the whole time."""
+
+PERIOD = 0.6
+"""The period, where other goals follow; of the whole time."""
+
+WITHOUT_PARTS = 0.3
+"""The answer without parts, where operations may be computed in parts; of the time left."""
+
+PLANS = 0.75
+"""All plans of parts that are compared, of the time left; the rest is for the best one."""
+
+ONE_PLAN = 0.03
+"""One plan while plans are compared; of the whole time."""
 
 # --- shares of the time left, in the order of the phases -----------------------------------------------------
 
@@ -63,6 +79,9 @@ ONE_BY_ONE = 0.6
 FIRST_PASS = 0.5
 """The first pass over all orders of the chips' kinds."""
 
+WRITING = 0.2
+"""Until HiGHS can begin with a model, which heeds no limit before that. Larger models are not built."""
+
 # --- slices, on the search's clock ------------------------------------------------------------------------------
 
 FIRST_SLICE = 2.0
@@ -76,3 +95,63 @@ ADJACENT_CHIPS = 3.0
 
 DOUBTFUL_NODES = 8.0
 """One model in which doubtful nodes alone may move."""
+
+LEAST = 0.01
+"""What a solver is given at least, since none takes a limit of zero."""
+
+# --- waiting, in seconds on the wall ----------------------------------------------------------------------------
+
+LOOK = 0.1
+"""Between two looks whether a solver in a thread must end."""
+
+JOURNAL = 0.2
+"""Between two notes of a worker, and two looks at the notes of all."""
+
+OVERRUN = 2.0
+"""Beyond its limit, after which a run of HiGHS is interrupted, and again after which it is left behind. HiGHS 1.16.0
+can stay inside a heuristic for minutes (a randomly wired network on 8 chips)."""
+
+LAST_WAIT = 3.0
+"""At the end of a program, for runs left behind."""
+
+# --- what a step costs: seconds, or units of work ---------------------------------------------------------------
+
+WRITTEN_NONZERO = 1.5e-6
+"""A nonzero of a model until HiGHS can begin: 1e-7 to 3e-7 to write it (benchmarks/building.py), the rest to load and
+presolve it. It decides which models are built."""
+
+COMPILED_NONZERO = 2e-7
+"""A nonzero of a model that is written and compiled."""
+
+LOADED_NONZERO = 1e-6
+"""A nonzero of a model that HiGHS loads and presolves."""
+
+ITERATION, ITERATION_NONZERO = 2.5e-4, 1.1e-8
+"""An iteration of the simplex method, and besides for each nonzero of the model."""
+
+WINDOWS = 3e-9
+"""Windows for a threshold: for each pair of nodes and each chip."""
+
+FLOW_ARC = 1e-6
+"""A flow: for each arc."""
+
+CLOSURE = 1e-9
+"""The tables of order of the down-sets: for each triple of nodes."""
+
+LAYER, DOWN_SET = 5e-4, 1e-6
+"""A layer of down-sets, however small, and besides for each child of a state."""
+
+IDEAL, LOOK_AT_IDEAL = 3e-6, 1e-9
+"""An ideal that is found, and one that is looked at once more."""
+
+IDEAL_IN_CHAIN, BLOCK = 5e-5, 4e-7
+"""An ideal at which blocks begin, and each of these blocks."""
+
+STRETCH_EFFORT, STRETCH_OVERHEAD = 2e-6, 1.0
+"""A unit of effort for a threshold of stretches before any was measured, and what a threshold takes besides."""
+
+FRONTIER_MOVE, FRONTIER_ROW = 1e-4, 2e-5
+"""A node that is placed on one more chip, and each partial placement that this gives."""
+
+TABU_NODE = 1e-7
+"""A node of a candidate of the tabu search."""

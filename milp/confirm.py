@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from milp import budget
 from milp.search.kind_orders import orders
 from milp.solver.ask import rounds, write
 from milp.solver.matrix import MatrixModel
@@ -49,8 +50,6 @@ LARGEST = 2.0**62
 
 WHOLE_MODEL = 20_000
 """Most binaries for which all placements are looked at, without windows."""
-
-POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def confirmed(graph: Graph, hardware: Hardware, result: Result, *, within: float
 
 def _rounded_off(graph: Graph) -> float:
     """Relative distance below a bound at which whole numbers cannot blur it: a unit for every term of a row."""
-    return 1e-9 + 8.0 * (graph.n + graph.m + 16) / SCALE
+    return ROUNDING + 8.0 * (graph.n + graph.m + 16) / SCALE
 
 
 def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -> _Answer:
@@ -156,13 +155,13 @@ def _satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = os.cpu_count() or 1
     solver.parameters.random_seed = seed
-    solver.parameters.max_time_in_seconds = max(stop.remaining, 0.01)
+    solver.parameters.max_time_in_seconds = max(stop.remaining, budget.LEAST)
     solver.parameters.catch_sigint_signal = False
     status: list[Any] = []
     thread = threading.Thread(target=lambda: status.append(solver.solve(problem)), daemon=True, name="cp-sat")
     thread.start()
     while thread.is_alive():
-        thread.join(POLL_SECONDS)
+        thread.join(budget.LOOK)
         if stop.flag.is_set():
             solver.stop_search()
     if not status or status[0] == cp_model.MODEL_INVALID:

@@ -9,14 +9,12 @@ import numpy as np
 from milp.formulation.choices import Choices
 from milp.solver.ask import write
 from milp.solver.matrix import MatrixModel
+from milp.tolerances import LEAST_PROBABILITY
 from milp.windows.windows import WindowRules
 from partition.arrays import FloatArray
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 from partition.stopping import Stop
-
-LEAST_PROBABILITY = 1e-12
-"""What a smaller probability counts as, so that logarithms stay finite."""
 
 
 @dataclass(frozen=True)

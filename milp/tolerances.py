@@ -1,7 +1,8 @@
 """Every tolerance of the solver in one table, each with its reason; docs/proof.md says the same under "Floating point".
 
 Where a bound is proved, the margin goes against the claim: a bound is rounded down, a row is loosened, a chip counts as
-full a little later than it is.
+full a little later than it is. Numbers between 0 and 1 stand here or in milp/budget.py, and nowhere else
+(tests/test_tables.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ from __future__ import annotations
 ROUNDING = 1e-9
 """Relative difference of two sums of times that are the same, far above the true rounding error of such sums. Allowed
 where a bound meets a period, a load a threshold, a sum of work a chip, and a value the limit another placement set."""
+
+DECIMAL = 4e-16
+"""Relative rounding error of a decimal figure in floating point, twice over."""
+
+TICK = 1e-12
+"""Relative rounding error of a time that is counted in ticks, many times over."""
+
+LEAST_PROBABILITY = 1e-12
+"""What a smaller probability counts as, so that logarithms stay finite."""
 
 DIFFERENCE = 1e-12
 """Rounding of a difference of two sums, relative to the largest of them (loads of blocks)."""
@@ -40,10 +50,25 @@ solutions where a cut-off lies within its tolerance below an attainable value (t
 RESOLUTION = 2e-5
 """Least gap that thresholds may aim at, twice :data:`MARGIN`. Asking for less asks for this."""
 
+HIGHS_GAP, HIGHS_ABSOLUTE_GAP = 1e-6, 1e-7
+"""Gaps, relative and absolute, at which HiGHS may stop: below the margins that its bounds keep."""
+
+ROW = 1e-7
+"""By how much a row of constants may miss its limit before no placement keeps it. Models are scaled to about 1."""
+
+CHOSEN = 0.5
+"""Value of a binary column from which it counts as 1. HiGHS leaves it near 0 or 1."""
+
 DROPPED = 1e-9
 """Coefficients that HiGHS takes for zero (its option ``small_matrix_value``). Rows are loosened for them first."""
 
 # --- how finely things are looked for ---------------------------------------------------------------------------
+
+GAP = 1e-4
+"""Relative gap at which an answer is called optimal, unless the caller wants another."""
+
+PLAN_GAIN = 1e-3
+"""Relative decrease of the period from which a plan of parts counts as better."""
 
 EXACTNESS = 1e-9
 """Relative improvement below which a better period does not count for the exact dynamic programs."""
@@ -72,5 +97,37 @@ FIXING_GAIN = 1e-4
 REPEATED_GAIN = 1e-4
 """Least relative rise of the bound that makes the next heavy node worth asking about."""
 
+NEAR = 1.02
+"""An instance tightened for a threshold serves those down to this much smaller."""
+
 SPLIT = 0.4871
 """Where an interval of thresholds is split: near the middle, not on it, where round figures may be attainable."""
+
+# --- what is left out, and what is looked at --------------------------------------------------------------------
+
+TINY = (0.0, 1e-9, 1e-4, 5e-4, 7e-4, 1e-3, 1.4e-3, 2e-3, 1e-2)
+"""Nodes of less time than this (units of the instance) are left out of the ideals where they can be; tried in turn."""
+
+COARSE = (2e-2, 5e-2, 0.1, 0.2)
+"""The same for levels that can only prepare finer ones."""
+
+STEPS = tuple(1e-2 * 2 ** (i / 2) for i in range(10))
+"""The same for stretches, where whatever is left out bounds the rest."""
+
+FRONTIER_TINY = (0.0, 1e-2)
+"""The same for frontiers."""
+
+LIGHT = 1e-3
+"""Share of the smallest SRAM up to which weights hardly matter, so that a node may be left out."""
+
+PART = 0.6
+"""Largest part of all nodes for which a stretch is worth looking at alone."""
+
+GUESSES = (0.75, 0.5, 0.25, 0.1)
+"""Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
+
+CROWD_FROM = 0.8
+"""Share of the bound from which the work of a pigeonhole set is worth asking what it costs with its transfers."""
+
+FIRST_FREE, MOST_FREE = 0.08, 0.8
+"""Share of the nodes in doubt that are free at first, and at most; doubled whenever nothing better is found."""

@@ -11,7 +11,7 @@ from milp.formulation.choices import Choices
 from milp.solver.ask import write
 from milp.solver.highs import solve
 from milp.solver.matrix import COVERED, MatrixModel
-from milp.tolerances import BOUND_SAFETY
+from milp.tolerances import BOUND_SAFETY, CHOSEN
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
@@ -146,7 +146,7 @@ class BlockCapacity:
         y = np.flatnonzero((model.family == "y") & (model.chip <= 1))
         sign = np.where(model.chip[y] == 1, 1.0, -1.0)
         held = np.bincount(model.node[y], weights=sign * values[model.kept[y]], minlength=self.three.nodes)
-        return np.asarray((held > 0.5) & ~self.three.replicable)
+        return np.asarray((held > CHOSEN) & ~self.three.replicable)
 
     def _period_model(self, upper: float, stop: Stop) -> MatrixModel | None:
         """The three-chip model with the period as objective."""

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from milp import budget
 from milp.windows.windows import Windows
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
-SECONDS = 1.5e-6
-"""Seconds per nonzero: 1e-7 to 3e-7 to write the model and its matrix (benchmarks/building.py), the rest for HiGHS to
-load and presolve it (``WORK_PER_NONZERO``)."""
-
 CROSSING_ROW, TRIANGLE_ROW = 5, 6
 """Nonzeros of a row for a tensor that may go round a ring, and of one of the triangle rule."""
-
-SHARE = 0.2
-"""Largest share of the time left that may pass until HiGHS can begin, which heeds no limit before that."""
 
 
 def leaves_time(instance: Instance, windows: Windows, stop: Stop, *, triangle: bool) -> bool:
     """Whether the model over these windows, with or without the triangle rule, can be built and still be solved."""
-    return SECONDS * nonzeros(instance, windows, triangle=triangle) <= SHARE * stop.remaining
+    return budget.WRITTEN_NONZERO * nonzeros(instance, windows, triangle=triangle) <= budget.WRITING * stop.remaining
 
 
 def nonzeros(instance: Instance, windows: Windows, *, triangle: bool) -> float:

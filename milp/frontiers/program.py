@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milp import budget
 from milp.frontiers.partial import Partial
 from milp.frontiers.steps import Step, behind_left_out, steps_of
 from milp.frontiers.structure import NOTHING, Move, Structure, closed, longer_path_beside
 from milp.ideals.leaving_out import tiny_nodes
-from milp.tolerances import ROUNDING
+from milp.tolerances import FRONTIER_TINY, ROUNDING
 from partition.arrays import BoolArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -56,12 +57,6 @@ STRUCTURE_LIMIT = 3_000
 
 ORDERS = 8
 """Topological orders of which the one with the narrowest frontiers is taken."""
-
-TINY = (0.0, 1e-2)
-"""Nodes below this (:func:`milp.ideals.leaving_out.tiny_nodes`) are left out; tried in turn."""
-
-WORK_PER_MOVE, WORK_PER_ROW = 1e-4, 2e-5
-"""Units of work (stopping.py) for placing a node on one more chip, and for each partial placement that it gives."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +121,10 @@ class Frontiers:
                     after = self._placed(rows, step, label, moved, limit)
                     if len(after):
                         grown.setdefault(moved.structure, []).append(after)
-                stop.charge(WORK_PER_MOVE * (structure.chips + 1))
+                stop.charge(budget.FRONTIER_MOVE * (structure.chips + 1))
                 if stop():
                     return Verdict(None)
-            stop.charge(WORK_PER_ROW * sum(len(block) for blocks in grown.values() for block in blocks))
+            stop.charge(budget.FRONTIER_ROW * sum(len(block) for blocks in grown.values() for block in blocks))
             states = {s: Partial.together(blocks).undominated() for s, blocks in grown.items()}
             count = sum(map(len, states.values()))
             if count == 0:
@@ -249,7 +244,7 @@ class Frontiers:
 def narrow_frontiers(instance: Instance, orders: Iterable[IntArray]) -> Iterator[Frontiers]:
     """Programs along the narrowest of some orders: first over all nodes, then with tiny ones left out."""
     candidates = list(itertools.islice(orders, ORDERS))
-    for tiny in TINY:
+    for tiny in FRONTIER_TINY:
         kept = ~instance.replicable & ~tiny_nodes(instance, tiny)
         if not kept.any():
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from milp import budget
 from milp.ideals.best_path import Pairs, Path, best_path
 from milp.ideals.block_data import BlockData
 from milp.ideals.blocks import Blocks, TableTooLarge
@@ -24,9 +25,6 @@ WINDOW = 1024
 
 PAIR_LIMIT = 30_000_000
 """Most blocks (pairs of nested ideals) worth scoring."""
-
-WORK, WORK_PER_BLOCK = 5e-5, 4e-7
-"""Units of work (stopping.py) for an ideal, and for each block that begins at it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Chains:
                 reach = self._reach(some)
                 begins, ends = candidates.after(some, reach)
                 worth, loads, back = blocks.charge(begins - first, ends - first, self.threshold)
-                self.stop.charge(WORK * len(some) + WORK_PER_BLOCK * len(ends))
+                self.stop.charge(budget.IDEAL_IN_CHAIN * len(some) + budget.BLOCK * len(ends))
                 good = np.min(loads, axis=0) < self.threshold
                 begins, ends = begins[worth], ends[worth]
                 self._keep(begins[good], ends[good].astype(np.int32), [load[good] for load in loads], back[good])

@@ -13,17 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from milp import budget
 from milp.ideals.leaving_out import Transfers
 from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
-
-WORK = 3e-6
-"""Units of work (stopping.py) for finding an ideal."""
-
-WORK_PER_LOOK = 1e-9
-"""Units of work for looking at an ideal once more."""
 
 CHUNK = 2048
 """Ideals unpacked from bits to numbers at a time."""
@@ -118,10 +113,10 @@ class _Growth:
                 self._drop()
             if turn % SETTLE == SETTLE - 1:
                 found += self._settle(taken)
-            stop.charge(WORK_PER_LOOK * self.size)
+            stop.charge(budget.LOOK_AT_IDEAL * self.size)
             if found + self.size > limit or stop():
                 return None
-        stop.charge(WORK * (found + self.size))
+        stop.charge(budget.IDEAL * (found + self.size))
         return np.concatenate([*self.aside, self.words[:, : self.size].T])
 
     def _take(self, i: int) -> None:

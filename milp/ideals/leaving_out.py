@@ -14,14 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from milp.tolerances import LIGHT
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
 
 NOTHING = -1
 """Origin of a node left out that reads nothing of a kept node, a constant, say."""
-
-LIGHT = 1e-3
-"""Share of the smallest SRAM up to which weights hardly matter."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from milp.ideals.chains import Chain, Chains
 from milp.ideals.enumeration import Crossing, Kept
 from milp.ideals.leaving_out import kept_nodes, transfers
 from milp.ideals.levels import Elsewhere, Level
+from milp.tolerances import COARSE, STEPS, TINY
 from partition.arrays import BoolArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -60,17 +61,8 @@ ALIVE_LIMIT = 200_000
 FEW, COARSER = 3_000, 4
 """From so many ideals on, a level with this many times fewer comes first."""
 
-TINY = (0.0, 1e-9, 1e-4, 5e-4, 7e-4, 1e-3, 1.4e-3, 2e-3, 1e-2)
-"""Nodes of less time than this (units of the instance) are left out where they can be; tried in turn."""
-
-COARSE = (2e-2, 5e-2, 0.1, 0.2)
-"""The same for levels that can only prepare finer ones."""
-
 STEP = 2
 """How many times more ideals the next finer level of a stretch has at least."""
-
-STEPS = tuple(1e-2 * 2 ** (i / 2) for i in range(10))
-"""The same for stretches, where whatever is left out bounds the rest."""
 
 
 def best_chain(

@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milp import budget
 from milp.ideals.chains import Chain, Chains
 from milp.ideals.leaving_out import segments
 from milp.ideals.levels import Elsewhere
 from milp.ideals.program import ALIVE_LIMIT, Ideals
-from milp.tolerances import ROUNDING, WIDER
+from milp.tolerances import PART, ROUNDING, WIDER
 from partition.arrays import BoolArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -48,9 +49,6 @@ SCOPE = Scope(
 STRETCHES = 3
 """Most stretches looked at, the heaviest ones."""
 
-PART = 0.6
-"""Largest part of all nodes that is worth looking at alone."""
-
 MOST_IDEALS = 1_000_000
 """Most ideals of a stretch worth enumerating; most leave too few chips and are dropped at once."""
 
@@ -65,9 +63,6 @@ THRESHOLDS = 40
 
 POWER = 1.5
 """Effort for a threshold: a power of the ideals that leave enough chips."""
-
-RATE, OVERHEAD = 2e-6, 1.0
-"""Seconds for a unit of effort, before any was measured, and besides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +150,9 @@ class Stretches:
         """
         tried = np.linspace(low, high, THRESHOLDS + 2)[1:-1]
         effort = np.array([self._effort(float(threshold), stop) for threshold in tried])
-        expected = effort * (self._rate or RATE)
+        expected = effort * (self._rate or budget.STRETCH_EFFORT)
         gain = np.where((effort > 0) & (expected <= seconds), tried - low, 0.0)
-        best = int(np.argmax(gain if self._rate else gain / (expected + OVERHEAD)))
+        best = int(np.argmax(gain if self._rate else gain / (expected + budget.STRETCH_OVERHEAD)))
         return float(tried[best]) if gain[best] > 0 else None
 
     def _effort(self, threshold: float, stop: Stop) -> float:

@@ -13,12 +13,9 @@ from milp.solver.ask import ask
 from milp.state.advice import Advice
 from milp.state.names import Doing
 from milp.state.run import Run
-from milp.tolerances import FIXING_GAIN
+from milp.tolerances import FIRST_FREE, FIXING_GAIN, MOST_FREE
 from milp.windows.windows import Windows, propagate
 from partition.arrays import FloatArray, IntArray
-
-FIRST_FREE, MOST_FREE = 0.08, 0.8
-"""Share of the nodes free at first, and at most; doubled whenever nothing better is found."""
 
 REACH = 1
 """Chips that a free node may move either way."""

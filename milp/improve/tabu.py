@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from milp import budget
 from milp.tolerances import LOWERED, ROUNDING
 from milp.windows.windows import WindowRules
 from partition.arrays import BoolArray, FloatArray, IntArray
@@ -36,9 +37,6 @@ MOST_TOGETHER = 16
 
 PATIENCE = 300
 """Steps without a better period before the search begins again at the best placement."""
-
-WORK_PER_NODE = 1e-7
-"""Units of work (stopping.py) for each node of a candidate."""
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Tabu:
             step, since = step + 1, since + 1
             heavy = int(self.rng.choice(len(load), p=_weights(load, 2 * norm))) % self.instance.chips
             moved, target = self._moves(chip, heavy)
-            stop.charge(WORK_PER_NODE * (1 + len(moved)) * len(chip))
+            stop.charge(budget.TABU_NODE * (1 + len(moved)) * len(chip))
             if not len(moved):
                 continue
             candidates = np.where(moved, target[:, None], chip)

@@ -15,9 +15,6 @@ from milp.tolerances import CAPACITY_PRECISION, SPLIT, WINDOW_PRECISION
 from milp.windows.windows import Windows
 from partition.stopping import Stop
 
-WINDOW_WORK = 3e-9
-"""Units of work (stopping.py) for windows, per pair of nodes and chip."""
-
 NEAR = 20
 """A gap of so many times the one asked for is closed in one question."""
 
@@ -140,7 +137,7 @@ class Bisection:
         return self.run.tightening.at(threshold).rules.windows(threshold)
 
     def _charge_windows(self) -> None:
-        self.stop.charge(WINDOW_WORK * self.instance.nodes**2 * self.instance.chips)
+        self.stop.charge(budget.WINDOWS * self.instance.nodes**2 * self.instance.chips)
 
 
 BISECTION = Phase(Doing.THRESHOLDS, always, lambda run: Bisection(run).work())

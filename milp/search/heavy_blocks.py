@@ -9,13 +9,10 @@ from milp.chip_bounds.capacity import BlockCapacity, alone
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import MARGIN, REPEATED_GAIN
+from milp.tolerances import CROWD_FROM, MARGIN, REPEATED_GAIN
 
 PATIENCE = 8
 """Nodes in a row that do not raise the bound before the phase ends."""
-
-CROWD_FROM = 0.8
-"""Share of the bound from which the work of a pigeonhole set is worth asking what it costs with its transfers."""
 
 CROWD_PATIENCE = 2
 """Questions in a row that were not settled before the set is asked about as a whole."""

@@ -6,10 +6,7 @@ from milp.search.first_placements import slice_orders
 from milp.state.bisect import bisect
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import SEPARATION_PRECISION, SPLIT
-
-GUESSES = (0.75, 0.5, 0.25, 0.1)
-"""Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
+from milp.tolerances import GUESSES, SEPARATION_PRECISION, SPLIT
 
 
 def _applies(run: Run) -> bool:

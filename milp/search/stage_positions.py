@@ -14,7 +14,7 @@ import numpy as np
 from milp.formulation.model import Model
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
-from milp.tolerances import ROUNDING
+from milp.tolerances import CHOSEN, ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -159,7 +159,7 @@ def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) ->
     outcome = solve(compiled, time_limit=stop.remaining, stop=stop)
     if outcome.x is None:
         return positions
-    chosen = (compiled.family == "p") & (outcome.x > 0.5)
+    chosen = (compiled.family == "p") & (outcome.x > CHOSEN)
     found = np.empty(C, dtype=np.int64)
     found[compiled.node[chosen]] = compiled.chip[chosen]
     return found if demand.link_loads(found).max() < unit else positions

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import highspy
 import numpy as np
 
+from milp import budget
 from milp.solver.matrix import MatrixModel
-from milp.tolerances import DROPPED
+from milp.tolerances import DROPPED, HIGHS_ABSOLUTE_GAP, HIGHS_GAP
 from partition.arrays import FloatArray
 from partition.errors import SolverError
 from partition.stopping import Stop
@@ -24,21 +25,8 @@ from partition.stopping import Stop
 PRESOLVE_FROM = 5_000
 """Nonzeros up to which a model is solved without presolve, which is quick enough and keeps clear of its faults."""
 
-OVERRUN = 2.0
-"""Seconds beyond its limit after which a run is interrupted, and again after which it is left behind (HiGHS 1.16.0 can
-stay inside a heuristic for minutes: a randomly wired network on 8 chips)."""
-
-LAST_WAIT = 3.0
-"""Seconds that a program waits at its end for runs left behind."""
-
 PROBING_OFF = 32768
 """HiGHS's presolve rule 15; on these models it can take the whole time limit."""
-
-WORK_PER_NONZERO = 1e-6
-"""Units of work (stopping.py) for handing over and presolving a model."""
-
-WORK_PER_ITERATION, WORK_PER_ITERATION_AND_NONZERO = 2.5e-4, 1.1e-8
-"""Units of work of the simplex method."""
 
 ITERATIONS_PER_CHECK = 200, 20
 """Simplex iterations between two of HiGHS's checks of its limits, at the root and in the tree. HiGHS does not tell its
@@ -115,11 +103,11 @@ def solve(
     if stop.by_work:
         run.limit_work(time_limit)
     else:
-        run.options(time_limit=max(time_limit, 0.01))
+        run.options(time_limit=max(time_limit, budget.LEAST))
     if start is not None:
         columns = np.arange(model.columns, dtype=np.int32)
         run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
-    run.wait(stop.until_deadline if stop.by_work else max(time_limit, 0.01))
+    run.wait(stop.until_deadline if stop.by_work else max(time_limit, budget.LEAST))
     return run.outcome()
 
 
@@ -147,7 +135,7 @@ def _wait_for_left_behind() -> None:
 
     After that the process ends here, as failed if an exception brought it down: HiGHS would abort it otherwise.
     """
-    until = time.monotonic() + LAST_WAIT
+    until = time.monotonic() + budget.LAST_WAIT
     for thread in _left_behind:
         thread.join(max(0.0, until - time.monotonic()))
     if still_running():
@@ -195,7 +183,7 @@ class _Run:
         self.best: FloatArray | None = None
         self.work_left = float("inf")
         self.highs = _SilentHighs()  # type: ignore[no-untyped-call]
-        self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=1e-6, mip_abs_gap=1e-7)
+        self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=HIGHS_GAP, mip_abs_gap=HIGHS_ABSOLUTE_GAP)
 
     def load(self, minimise: bool) -> bool:
         """Hand the model over; False if HiGHS refuses it."""
@@ -219,11 +207,11 @@ class _Run:
 
     @property
     def _per_iteration(self) -> float:
-        return WORK_PER_ITERATION + WORK_PER_ITERATION_AND_NONZERO * self.model.A.nnz
+        return budget.ITERATION + budget.ITERATION_NONZERO * self.model.A.nnz
 
     def limit_work(self, units: float) -> None:
         """Stop after about this much work: simplex iterations where there are no integers, HiGHS's checks otherwise."""
-        self.work_left = max(units - WORK_PER_NONZERO * self.model.A.nnz, 0.0)
+        self.work_left = max(units - budget.LOADED_NONZERO * self.model.A.nnz, 0.0)
         if not self.integral:
             self.options(
                 simplex_iteration_limit=int(min(self.work_left / self._per_iteration, 2**30)), solver="simplex"
@@ -271,11 +259,11 @@ class _Run:
 
         thread = threading.Thread(target=work, daemon=True, name="highs")
         thread.start()
-        due = time.perf_counter() + seconds + OVERRUN
+        due = time.perf_counter() + seconds + budget.OVERRUN
         try:
-            while not self.done.wait(0.1):
+            while not self.done.wait(budget.LOOK):
                 if time.perf_counter() > due:
-                    self._leave(thread, OVERRUN)
+                    self._leave(thread, budget.OVERRUN)
                     return
         except BaseException:
             self._leave(thread, 5.0)
@@ -308,7 +296,7 @@ class _Run:
         h, status = self.highs, self.highs.getModelStatus()
         info = h.getInfo()
         iterations = max(int(info.simplex_iteration_count), 0)
-        self.stop.charge(WORK_PER_NONZERO * self.model.A.nnz + self._per_iteration * iterations)
+        self.stop.charge(budget.LOADED_NONZERO * self.model.A.nnz + self._per_iteration * iterations)
         if status == highspy.HighsModelStatus.kInfeasible:
             return Outcome("infeasible", None, float("inf"), float("inf"))
         found = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)

@@ -8,16 +8,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from milp import budget
 from milp.formulation.model import Model
+from milp.tolerances import ROW
 from milp.windows.windows import Windows
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 COVERED = 4.0
 """A model serves thresholds down to this much below the largest, which it is scaled for."""
-
-WORK_TO_COMPILE = 2e-7
-"""Units of work per nonzero for building a model and compiling it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +71,7 @@ class MatrixModel:
         A = self.A.tocsc()[:, np.flatnonzero(free)].tocsr()
         used = np.diff(A.indptr) > 0
         row_lower, row_upper = self.row_lower - shift, self.row_upper - shift
-        tolerance = 1e-7
-        if np.any(row_lower[~used] > tolerance) or np.any(row_upper[~used] < -tolerance):
+        if np.any(row_lower[~used] > ROW) or np.any(row_upper[~used] < -ROW):
             return None
         fixed = self.fixed.copy()
         fixed[self.kept[~free]] = values[~free]
@@ -131,7 +129,7 @@ def compile_model(model: Model, stop: Stop | None = None) -> MatrixModel:
     """
     matrix = model.matrix()
     if stop is not None:
-        stop.charge(WORK_TO_COMPILE * matrix.A.nnz)
+        stop.charge(budget.COMPILED_NONZERO * matrix.A.nnz)
     families, columns = model.variables, matrix.columns
     family = np.repeat(np.arange(len(families)), [len(each.first) for each in families])[columns]
     count = len(columns)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from milp.tolerances import DECIMAL, ROUNDING
 from partition.arrays import FloatArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.problem.graph import Graph
@@ -25,9 +26,6 @@ SUMS_LIMIT = 4 * 10**6
 
 SUMS_WORK = 2 * 10**9
 """Most bits shifted for that."""
-
-EXACT = 4e-16
-"""Relative rounding error of a decimal figure in floating point, twice over."""
 
 
 SCOPE = Scope(
@@ -74,7 +72,7 @@ class Grid:
 
     def below(self, period: float) -> float:
         """The largest sum that can occur and is less than ``period`` by more than rounding."""
-        units = math.ceil(Fraction(period * (1 - 1e-9)) / self.unit) - 1
+        units = math.ceil(Fraction(period * (1 - ROUNDING)) / self.unit) - 1
         return float(self._last_sum(units) * self.unit)
 
     @cached_property
@@ -143,7 +141,7 @@ def _decimals(values: FloatArray) -> tuple[IntArray, Fraction] | None:
         whole = np.rint(scaled)
         if whole.max(initial=0.0) >= 2.0**53:
             return None
-        if (np.abs(whole / 10.0**places - values) <= EXACT * values).all():
+        if (np.abs(whole / 10.0**places - values) <= DECIMAL * values).all():
             return whole.astype(np.int64), Fraction(1, 10**places)
     return None
 

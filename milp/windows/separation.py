@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from milp import budget
 from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
@@ -50,9 +51,6 @@ FLOW_LIMIT = 2**30
 
 ORDERS = 4
 """Topological orders whose prefixes settle most edges before any flow is computed."""
-
-WORK_PER_ARC = 1e-6
-"""Units of work (stopping.py) of a flow."""
 
 
 class Separation:
@@ -104,7 +102,7 @@ class Separation:
             if stop() or stop.seconds > until:
                 break
             u, v = int(first[e]), int(second[e])
-            stop.charge(WORK_PER_ARC * network.nnz)
+            stop.charge(budget.FLOW_ARC * network.nnz)
             flow = maximum_flow(network, u, v)
             if flow.flow_value > limit * scale:
                 found[e] = settled[e] = True

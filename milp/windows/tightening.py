@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from milp import budget
+from milp.tolerances import NEAR
 from milp.windows.separation import Separation
 from milp.windows.windows import WindowRules
 from partition.instance.instance import Instance
 from partition.stopping import Stop
-
-NEAR = 1.02
-"""An instance tightened for a threshold serves those down to this much smaller."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from milp import budget
 from milp.confirm import confirmed, solver_name
+from milp.tolerances import GAP
 from partition.arguments import number
 from partition.errors import InvalidInput
 from partition.problem.graph import Graph
@@ -22,9 +24,6 @@ from partition.solve.search_once import answer
 from partition.solve.shards import Wanted, answer_with_shards
 from partition.stopping import Stop, ended_by, interruptible
 
-CONFIRM_SHARE = 0.25
-"""Share of the time kept for the second solver where its opinion is asked for."""
-
 TIME_LIMIT = 60.0
 """Seconds, where neither time nor work is limited by the caller."""
 
@@ -35,7 +34,7 @@ def partition(
     *,
     time_limit: float | None = None,
     work_limit: float | None = None,
-    gap: float = 1e-4,
+    gap: float = GAP,
     seed: int = 0,
     warm_start: Start = None,
     policy: str = "none",
@@ -115,7 +114,7 @@ def partition(
     )
     question.check()
     judge = _second_opinion(confirm, question.goals)
-    first = clock.limited((1 - CONFIRM_SHARE) * clock.time_limit) if confirm else clock
+    first = clock.limited((1 - budget.CONFIRMATION) * clock.time_limit) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
         result = _searched(question, first, workers, shard, listener)
         if listener is not None and listener.raised is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from milp import budget
 from milp.search.kind_orders import Outcome
 from milp.tolerances import ROUNDING
 from partition.errors import PartitionError
@@ -32,9 +33,6 @@ from partition.stopping import Stop
 
 END = "end"
 """File whose appearance ends the searches that keep a journal in its folder."""
-
-INTERVAL = 0.2
-"""Seconds between two looks."""
 
 
 class Journal:
@@ -63,7 +61,7 @@ class Journal:
 
     def _look(self) -> None:
         written: tuple[float, float] | None = None
-        while not self._over.wait(INTERVAL):
+        while not self._over.wait(budget.JOURNAL):
             orphan = self._child and os.getppid() != self._above
             if orphan or not self.folder.is_dir() or (self.folder / END).exists():
                 self.stop.flag.set()

@@ -23,13 +23,14 @@ from typing import TypeAlias
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from milp import budget
 from milp.tolerances import ROUNDING
 from partition.arguments import whole
 from partition.errors import NoSolutionInTime, RefutedBound
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
-from partition.solve.journal import END, INTERVAL, Journal, best_known, read_journals
+from partition.solve.journal import END, Journal, best_known, read_journals
 from partition.solve.processes import end_local_workers
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
@@ -126,7 +127,7 @@ def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None
                 with contextlib.suppress(OSError):
                     (folder / END).touch()
                 return
-            if over.wait(INTERVAL):
+            if over.wait(budget.JOURNAL):
                 return
 
     thread = threading.Thread(target=watch, daemon=True, name="members")

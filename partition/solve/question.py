@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from milp.tolerances import ROUNDING
 from partition.arguments import number, whole
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.solve.adviser import adviser
-
-ROUNDING = 1e-9
-"""Relative allowance when a period is held against the required throughput."""
 
 
 @dataclass(frozen=True, eq=False)

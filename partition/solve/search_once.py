@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from milp import budget
 from milp.search.goals import pursue
 from milp.search.kind_orders import Aim, Means, Outcome, search_orders
 from milp.search.period import PHASES
@@ -23,9 +24,6 @@ from partition.scoring.goals import Reached, reached_by
 from partition.solve.adviser import adviser
 from partition.solve.question import Question
 from partition.stopping import Stop
-
-PERIOD_SHARE = 0.6
-"""Share of the time for the period where other goals follow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +87,7 @@ def _search(
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed)
-    part = stop.limited(PERIOD_SHARE * stop.time_limit) if len(question.goals) > first else stop
+    part = stop.limited(budget.PERIOD * stop.time_limit) if len(question.goals) > first else stop
     limit = None if first and question.throughput is None else question.allowed
     aim = Aim(question.gap, limit, enough=not first)
     starts = [question.start] if question.start else []

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
+from milp import budget
+from milp.tolerances import PLAN_GAIN
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.results.result import Result
 from partition.results.shards import Shards
@@ -18,20 +20,8 @@ from partition.shards.rewrite import Sharded
 from partition.solve.question import Question
 from partition.stopping import Stop
 
-FIRST_SHARE = 0.3
-"""Largest share of the time for the answer without parts."""
-
-PLAN_SHARE = 0.03
-"""Largest share of the time for one plan while plans are compared."""
-
-COMPARING_SHARE = 0.75
-"""Share of the time within which plans are compared; the rest is for the best one."""
-
 PATIENCE = 6
 """Plans solved in a row that are no better, after which no more are tried."""
-
-WORTH = 1e-3
-"""Relative improvement of the period from which a plan counts as better."""
 
 Wanted = str | Collection[str] | Mapping[str, int]
 """What the caller wants in parts."""
@@ -69,11 +59,11 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     if isinstance(wanted, Mapping):
         sharded = plans.sharded(wanted)
         return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
-    whole = _attempt(question, stop.limited(FIRST_SHARE * stop.remaining), search)
+    whole = _attempt(question, stop.limited(budget.WITHOUT_PARTS * stop.remaining), search)
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
-    best = _Comparison(question, plans, first, stop.limited(COMPARING_SHARE * stop.remaining), search).find()
+    best = _Comparison(question, plans, first, stop.limited(budget.PLANS * stop.remaining), search).find()
     if best is None:
         return whole if whole is not None else search(question, stop)
     if best.result.status != "optimal" and not stop():
@@ -138,9 +128,9 @@ class _Comparison:
         if _key(plan) in self.known or self.stop():
             return
         self.known.add(_key(plan))
-        if self.plans.least_period(self.plans.sharded(plan)) >= self.period * (1 - WORTH):
+        if self.plans.least_period(self.plans.sharded(plan)) >= self.period * (1 - PLAN_GAIN):
             return
-        part = self.stop.limited(PLAN_SHARE * self.stop.time_limit)
+        part = self.stop.limited(budget.ONE_PLAN * self.stop.time_limit)
         found = _tried(self.question, self.plans, plan, part, self.search)
         before, self.best = self.best, _better(self.best, found)
         self.fruitless = 0 if self.best is not before else self.fruitless + 1
@@ -177,7 +167,7 @@ def _better(best: _Tried | None, other: _Tried | None) -> _Tried | None:
     """The other, if its period is shorter by enough (or it has a better bound for the same plan)."""
     if other is None:
         return best
-    if best is None or other.result.period < best.result.period * (1 - WORTH):
+    if best is None or other.result.period < best.result.period * (1 - PLAN_GAIN):
         return other
     same = _key(best.sharded.parts) == _key(other.sharded.parts)
     return other if same and other.result.period <= best.result.period else best

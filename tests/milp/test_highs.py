@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from instances import diamond, package
 
+from milp import budget
 from milp.formulation.build import build
 from milp.formulation.linear import Linear
 from milp.formulation.model import Model
@@ -186,7 +187,7 @@ def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatc
 
     release = threading.Event()
     monkeypatch.setattr(highs._SilentHighs, "run", lambda self: release.wait(600))
-    monkeypatch.setattr(highs, "OVERRUN", 0.2)
+    monkeypatch.setattr(budget, "OVERRUN", 0.2)
     instance = contract(diamond(), package(2))
     model = compile_model(build(instance, Windows(np.zeros(4, dtype=np.int64), np.ones(4, dtype=np.int64))))
     outcome = solve(model, time_limit=0.1)

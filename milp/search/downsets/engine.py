@@ -12,11 +12,9 @@ from milp.search.downsets.line import Line
 from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
+from milp.tolerances import TICK
 from partition.arrays import IntArray
 from partition.stopping import Stop
-
-SAFE = 1e-12
-"""Relative rounding error of a time, many times over."""
 
 FIRST_WIDTH = 100
 """Down-sets in a layer at first."""
@@ -74,7 +72,7 @@ class LineSearch:
 
     def cap(self, period: float) -> None:
         """A period, in the unit of those who ask, has been reached elsewhere."""
-        ticks = period / self.tick * (1 + SAFE)
+        ticks = period / self.tick * (1 + TICK)
         if ticks < self.high:
             self.high = max(self.low, int(ticks))
 

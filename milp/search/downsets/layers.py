@@ -7,16 +7,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from milp import budget
 from milp.search.downsets.tasks import Words, unpacked
 from milp.search.downsets.threshold import Threshold
 from partition.arrays import BoolArray, IntArray
 from partition.stopping import Stop
-
-WORK = 1e-6
-"""Units of work (stopping.py) for a child of a state."""
-
-LAYER_WORK = 5e-4
-"""Units of work for a layer, however small."""
 
 PRESELECTED = 3
 """Times the width that is kept before it is known which states must open a new station."""
@@ -138,7 +133,7 @@ class Pass:
         threshold, tasks = self.threshold, self.threshold.tasks
         fitting = states.eligible & threshold.fitting(states.mode, states.load)
         parent, task = np.nonzero(unpacked(fitting)[:, : tasks.count])
-        stop.charge(LAYER_WORK + WORK * len(parent))
+        stop.charge(budget.LAYER + budget.DOWN_SET * len(parent))
         mode = states.mode[parent]
         load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
         need = states.need[parent] - threshold.measures.need(mode, task)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from milp import budget
-from milp.search.downsets.engine import SAFE, LineSearch
+from milp.search.downsets.engine import LineSearch
 from milp.search.downsets.line import Line
 from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.state.attainable import Grid
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
+from milp.tolerances import TICK
 from partition.arrays import IntArray, sums
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
@@ -22,9 +23,6 @@ from partition.stopping import Stop
 
 NODES_LIMIT = 1_000
 """Most nodes: the closure of their order is a matrix."""
-
-CLOSURE_WORK = 1e-9
-"""Units of work (stopping.py) for the tables of order, per triple of nodes."""
 
 RESOLUTION = 2.0**32
 """Ticks of all stations together where times have no common unit; they are rounded down to ticks."""
@@ -87,7 +85,7 @@ def line_search(
     found : told of the stations of the nodes and the kinds of the stations, see :class:`LineSearch`.
     proved : told of bounds, in the hardware's time unit; infinity if some node can run nowhere.
     """
-    stop.charge(CLOSURE_WORK * instance.nodes**3)
+    stop.charge(budget.CLOSURE * instance.nodes**3)
     tasks, tick = tasks_of(instance, grid)
     low = max(-(-int(np.minimum(tasks.least, NEVER >> 20).sum()) // line.stations), int(tasks.least.max()))
     most = int(np.where(tasks.ticks < NEVER, tasks.ticks, 0).max(axis=0).sum()) + 1  # all of it on one chip
@@ -120,7 +118,7 @@ def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
     per_unit = RESOLUTION / (
         2 * instance.chips * max(1.0, float(np.where(np.isfinite(instance.fastest), instance.fastest, 0.0).max()))
     )
-    down = np.minimum(instance.time[present] * per_unit * (1 - SAFE), RESOLUTION)
+    down = np.minimum(instance.time[present] * per_unit * (1 - TICK), RESOLUTION)
     ticks[present] = np.where(able, down.astype(np.int64), NEVER)
     return Tasks(ticks, before), instance.unit / per_unit
 
