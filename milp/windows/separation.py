@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from milp import budget
 from milp.tolerances import ROUNDING
@@ -91,6 +90,8 @@ class Separation:
 
     def _inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
         """(E,) whether each edge is proved not to cross between chips; False where time was up."""
+        from scipy.sparse.csgraph import maximum_flow  # takes longer to import than a small graph to place
+
         limit = threshold * (1 + ROUNDING)
         settled = self._crossed_by_prefixes(limit)
         found = np.zeros(len(self.edges), dtype=bool)
@@ -149,6 +150,8 @@ class Separation:
 
     def _source_side(self, residual: sp.csr_array, source: int) -> BoolArray:
         """(N,) the nodes still reachable from the source: the cheapest ideal."""
+        from scipy.sparse.csgraph import breadth_first_order
+
         residual.data = (residual.data > 0).astype(np.int32)
         residual.eliminate_zeros()
         reached = breadth_first_order(residual, source, return_predecessors=False)

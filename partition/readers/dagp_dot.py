@@ -17,9 +17,10 @@ from partition.text import shown
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|^\s*#[^\n]*", re.DOTALL | re.MULTILINE)
 HEAD = re.compile(r"\s*(strict\s+)?digraph\b[^{]*\{")
 NAME = r'(?:"(?:[^"\\]|\\.)*"|[\w.:-]*[\w.:])'
-STATEMENT = re.compile(rf"\s*({NAME}(?:\s*->\s*{NAME})*)\s*(?:\[([^\]]*)\])?\s*[;\n]")
-SETTING = re.compile(r"\s*(?:(?:graph|node|edge)\s*\[[^\]]*\]|\w+\s*=\s*[^;\n]+)\s*[;\n]")
-WEIGHT = re.compile(r'\bweight\s*=\s*"?([^\s",;\]]+)', re.IGNORECASE)
+STATEMENT = rf"\s*({NAME}(?:\s*->\s*{NAME})*)\s*(?:\[([^\]]*)\])?\s*[;\n]"
+SETTING = r"\s*(?:(?:graph|node|edge)\s*\[[^\]]*\]|\w+\s*=\s*[^;\n]+)\s*[;\n]"
+WEIGHT = r'(?i:\bweight)\s*=\s*"?([^\s",;\]]+)'
+"""Compiled when a file is read: all readers are imported at the start of any program."""
 
 
 def looks_like_a_digraph(start: str) -> bool:
@@ -37,8 +38,10 @@ def read_dagp_dot(path: Path) -> Graph:
     times: dict[str, float] = {}
     tensors: list[Sent] = []
     at = 0
-    while body[at:].strip("; \n\t\r"):
-        setting, found = SETTING.match(body, at), STATEMENT.match(body, at)
+    setting_at, statement_at = re.compile(SETTING).match, re.compile(STATEMENT).match
+    end = len(body.rstrip("; \n\t\r"))
+    while at < end:
+        setting, found = setting_at(body, at), statement_at(body, at)
         if setting is not None:
             at = setting.end()
             continue
@@ -48,7 +51,7 @@ def read_dagp_dot(path: Path) -> Graph:
                 continue
             raise InvalidModelFile(f"cannot read {shown(body[at : at + 40].strip())}; give nodes and edges, a -> b")
         names = [name.strip().strip('"') for name in re.findall(NAME, found[1])]
-        given = WEIGHT.search(found[2] or "")
+        given = re.search(WEIGHT, found[2] or "")
         weight = 1.0 if given is None else number(given[1], f"the weight of {found[1].strip()[:40]}")
         for name in names:
             times.setdefault(name, 1.0)
