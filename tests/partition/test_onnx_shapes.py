@@ -145,9 +145,16 @@ def test_a_branch_that_is_known_leaves_nothing_to_guess() -> None:
     assert (size(graph, "boxes"), graph.guessed) == (8 * 4 * 4, ())
 
 
-def looping(trips: int, *, ends: bool) -> onnx.ModelProto:
-    """A body of one product, and a condition that the body computes or lets be."""
-    last = [node("Less", "it ten", "go_on")] if ends else [node("Identity", "go", "go_on", name="same")]
+ENDS = {
+    "nothing": [node("Identity", "go", "go_on", name="same")],
+    "a counter": [node("Less", "it ten", "go_on")],
+    "data": [node("ReduceSum", "s_out", "total", keepdims=0), node("Less", "total limit", "go_on")],
+}
+
+
+def looping(trips: int, ended_by: str) -> onnx.ModelProto:
+    """A body of one product, and what ends the loop before its trip count does."""
+    last = ENDS[ended_by]
     body = helper.make_graph(
         [node("MatMul", "s w", "s_out"), *last, node("Identity", "s_out", "seen")], "body",
         [vi("it", I64, []), vi("go", B, []), vi("s", F, [4, 8])],
@@ -155,25 +162,33 @@ def looping(trips: int, *, ends: bool) -> onnx.ModelProto:
     )  # fmt: skip
     nodes = [node("Loop", "count yes x", "y all", body=body), node("Relu", "all", "z")]
     weights = [const("count", trips), const("yes", True, np.bool_), const("ten", 10), weight("w", 8, 8)]
+    weights.append(const("limit", 1.0, np.float32))
     return model(nodes, [vi("x", F, [4, 8])], [vi("y", F, [4, 8]), vi("z", F, None)], weights)
 
 
 def test_a_loop_that_nothing_ends_runs_as_often_as_it_says() -> None:
-    graph = read_onnx(looping(12, ends=False))
+    graph = read_onnx(looping(12, "nothing"))
     assert (flops(graph, "loop"), graph.guessed) == (12 * 2 * 4 * 64, ())
     assert size(graph, "all") == 12 * 4 * 8 * 4
 
 
-def test_a_loop_that_may_end_before_is_counted_in_full_and_guessed() -> None:
-    graph = read_onnx(looping(12, ends=True))
-    assert flops(graph, "loop") == 12 * (2 * 4 * 64 + 1)
+@pytest.mark.parametrize("trips", [12, 2**31 - 1, 2**63 - 1])
+def test_a_loop_that_a_counter_ends_is_followed(trips: int) -> None:
+    graph = read_onnx(looping(trips, "a counter"))
+    assert flops(graph, "loop") == 11 * (2 * 4 * 64 + 1)  # the eleventh iteration finds that ten is not less than ten
+    assert (size(graph, "all"), graph.guessed) == (11 * 4 * 8 * 4, ())
+
+
+def test_a_loop_that_data_may_end_before_is_counted_in_full_and_guessed() -> None:
+    graph = read_onnx(looping(12, "data"))
+    assert flops(graph, "loop") == 12 * (2 * 4 * 64 + 4 * 8 + 1)
     assert graph.guessed == ("loop", "relu")
 
 
 @pytest.mark.parametrize("trips", [2**63 - 1, 2**31 - 1, 10**12])
-def test_a_loop_that_only_its_condition_ends_counts_once_and_is_guessed(trips: int) -> None:
-    graph = read_onnx(looping(trips, ends=True))
-    assert flops(graph, "loop") == 2 * 4 * 64 + 1
+def test_a_loop_that_only_data_ends_counts_once_and_is_guessed(trips: int) -> None:
+    graph = read_onnx(looping(trips, "data"))
+    assert flops(graph, "loop") == 2 * 4 * 64 + 4 * 8 + 1
     assert graph.guessed == ("loop", "relu")
 
 

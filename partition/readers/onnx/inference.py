@@ -26,6 +26,10 @@ _FLOATS_LIKE_FIRST = frozenset({"Normalizer", "Scaler"})
 """The same, as 32-bit floats."""
 
 
+class Contradiction(Exception):
+    """No run can have a node with operands of these types; the message says why."""
+
+
 class Inference:
     """Asks for one node at a time.
 
@@ -39,6 +43,7 @@ class Inference:
         self.ir_version = ir_version
         self._versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.opsets}
         self._asked: dict[tuple[Any, ...], list[TypeProto | None]] = {}
+        self._told: dict[tuple[Any, ...], Mapping[str, TypeProto] | Contradiction] = {}
 
     def schema(self, node: NodeProto) -> defs.OpSchema | None:
         """The onnx package's schema of the node's operator in the model's version; None if it has none."""
@@ -64,10 +69,34 @@ class Inference:
         Raises
         ------
         InvalidModelFile : a node that onnx could not take, or onnxruntime is needed and not installed.
+        Contradiction : the types of the inputs do not fit the operator or one another.
         """
         if node.domain not in DOMAINS:
             return {}
         _check(node)
+        key = (
+            node.SerializeToString(),
+            tuple((name, found.SerializeToString()) for name, found in types.items()),
+            tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in values.items()),
+            tuple(sizes.get(name) for name in node.input),
+        )
+        if key not in self._told:
+            try:
+                self._told[key] = self._infer(node, types, values, sizes)
+            except Contradiction as error:
+                self._told[key] = error
+        told = self._told[key]
+        if isinstance(told, Contradiction):
+            raise told
+        return told
+
+    def _infer(
+        self,
+        node: NodeProto,
+        types: Mapping[str, TypeProto],
+        values: Mapping[str, NDArray[Any]],
+        sizes: Mapping[str, int],
+    ) -> Mapping[str, TypeProto]:
         schema = self.schema(node)
         found: Mapping[str, TypeProto] = {}
         if schema is not None:
@@ -80,7 +109,11 @@ class Inference:
                 found = shape_inference.infer_node_outputs(
                     schema, node, dict(types), data, opset_imports=self.opsets, ir_version=self.ir_version
                 )
-            except Exception:  # the operands contradict each other, as they can after a guess
+            except shape_inference.InferenceError as error:
+                if _SHAPES_CLASH in str(error) and all(extents_of(types.get(n)) is not None for n in node.input if n):
+                    raise Contradiction(str(error).partition(_SHAPES_CLASH)[2].strip()) from None
+                return {}
+            except Exception:  # operands of types that the operator does not take
                 return {}
             found = {**found, **_without_rule(node, types)}
         if node.op_type == "Dropout" and len(node.output) > 1 and node.input[0] in types:
@@ -105,6 +138,9 @@ class Inference:
             found = runtime_types(node, types, values, self.opsets, self.ir_version)
             self._asked[key] = [found.get(name) for name in node.output]
         return {name: t for name, t in zip(node.output, self._asked[key], strict=True) if name and t is not None}
+
+
+_SHAPES_CLASH = "[ShapeInferenceError]"
 
 
 def _without_rule(node: NodeProto, types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:

@@ -13,7 +13,7 @@ from partition.errors import InvalidModelFile
 from partition.problem.constants import Constants
 from partition.problem.extension_operators import is_tree_ensemble, tree_bytes
 from partition.problem.operators import OperatorCost, operator_cost
-from partition.readers.onnx import control
+from partition.readers.onnx import loops
 from partition.readers.onnx.file import stored_bytes
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, Scope
 from partition.readers.onnx.types import ITEMSIZE, Shaped
@@ -79,7 +79,7 @@ class NodeReader:
         read = list(dict.fromkeys(reads(node)))
         if not all(name in self.constants for name in read) or not self._repeats(node):
             return False
-        self.scope.resolve(node, control.run(self, node, "").results if subgraphs(node) else ())
+        self.scope.resolve(node, loops.run(self, node, "").results if subgraphs(node) else ())
         if node.domain in STANDARD_DOMAINS and node.op_type in VIEWS:
             self.constants.alias(node.output[0], node.input[0])
             return True
@@ -110,7 +110,7 @@ class NodeReader:
         read = [tensor for tensor in node.input if tensor]
         op_type = node.op_type if node.domain in _COSTED_DOMAINS else f"{node.domain}::{node.op_type}"
         if subgraphs(node):
-            run = control.run(self, node, name)
+            run = loops.run(self, node, name)
             known = self.scope.resolve(node, run.results)
             cost, captured, weights, inner = run.cost, run.captured, run.weights, run.guessed
         else:

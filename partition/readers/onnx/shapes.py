@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from partition.problem.operators import FLOPS
 from partition.readers.onnx import inference, sequences
 from partition.readers.onnx.file import MOST_AXES, MOST_ELEMENTS
 from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, static_spec
-from partition.readers.onnx.values import KEPT_ELEMENTS, evaluate, is_small, shape_of
+from partition.readers.onnx.values import KEPT_ELEMENTS, Evaluator, is_small, shape_of
 from partition.readers.onnx.walk import subgraphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
@@ -39,6 +40,20 @@ STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 _PURE_DOMAINS = frozenset({"com.microsoft", "ai.onnx.ml"})
 _DRAWING = ("Random", "Dropout", "Sampling", "Search", "Bernoulli", "Multinomial")  # in names of what draws numbers
 _BY_THEIR_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap", "AffineGrid"})  # onnx says: not deterministic
+
+
+@dataclass
+class Iterations:
+    """Iterations of the loops of a model that are read one by one.
+
+    Attributes
+    ----------
+    nodes : that were read so.
+    followed : what was found, by all that it depends on.
+    """
+
+    nodes: int = 0
+    followed: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 class Scope:
@@ -49,24 +64,32 @@ class Scope:
     Attributes
     ----------
     contradictions : tensor -> what the file declares of it against what its inputs make it; the latter is believed.
+    left_out : branch of an If -> why it cannot run with these shapes, of those that are left out for that.
+    impossible : why this graph or body cannot run with these shapes; empty where nothing speaks against it.
+    iterations : of loops, read one by one.
     """
 
     def __init__(self, model: ModelProto) -> None:
         self._inference = inference.Inference(model.opset_import, model.ir_version)
+        self._evaluator = Evaluator(self._inference.opsets, model.ir_version)
         self._types: ChainMap[str, TypeProto] = ChainMap()
         self._specs: ChainMap[str, TensorSpec] = ChainMap()
         self._guessed: ChainMap[str, bool] = ChainMap()
         self._tensors: ChainMap[str, TensorProto] = ChainMap()
-        self._values: ChainMap[str, NDArray[Any]] = ChainMap()
+        self._values: ChainMap[str, NDArray[Any] | None] = ChainMap()
         self._doubtful: ChainMap[str, bool] = ChainMap()  # values that rest on a guessed shape
         self._elements: ChainMap[str, sequences.Elements] = ChainMap()
         self.contradictions: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self.impossible = ""
+        self.iterations = Iterations()
         self._enter(model.graph)
 
     def body(self, graph: GraphProto, inputs: Mapping[str, Shaped] | None = None) -> Scope:
         """The scope of a body inside this one; ``inputs``: what its inputs take from outside."""
         inner = object.__new__(Scope)
         inner.__dict__.update(self.__dict__)
+        inner.impossible = ""
         for attribute, value in self.__dict__.items():
             if isinstance(value, ChainMap):
                 setattr(inner, attribute, value.new_child())
@@ -75,6 +98,7 @@ class Scope:
             inner._settle(name, found.type)
             if name not in inner._specs.maps[0] and found.spec is not None:
                 inner._assume(name, found.spec)
+            inner._note(name, found)
         return inner
 
     # --- what is known
@@ -92,8 +116,10 @@ class Scope:
         return self._types.get(name)
 
     def shaped(self, name: str) -> Shaped:
-        """Type and shape of a tensor."""
-        return Shaped(self._types.get(name), self._specs.get(name))
+        """All that is known of a tensor."""
+        return Shaped(
+            self._types.get(name), self._specs.get(name), self.certain_value(name), self._elements.get(name)
+        )
 
     def is_guessed(self, name: str) -> bool:
         """Whether the shape of a tensor rests on a guess."""
@@ -152,11 +178,8 @@ class Scope:
     def add_constant(self, name: str, tensor: TensorProto) -> None:
         """Make a constant known: its shape, and its value if it is small."""
         self._tensors[name] = tensor
+        self._values.maps[0].pop(name, None)
         self._declare(name, helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
-
-    def add_value(self, name: str, value: NDArray[Any]) -> None:
-        """Make the value of a tensor known."""
-        self._values[name] = value
 
     def resolve(self, node: NodeProto, results: Iterable[Shaped] = ()) -> bool:
         """Find the shapes of the node's outputs. What its inputs make them goes before what the file declares.
@@ -177,6 +200,8 @@ class Scope:
         certain = {} if subgraphs(node) else self._infer(node, certain=True)
         for name in outputs:
             self._settle(name, given[name].type if name in given else certain.get(name))
+            if name in given:
+                self._note(name, given[name])
         self._settle_sequences(node)
         self._fold(node)
         opened = [name for name in outputs if name not in self._specs]
@@ -196,6 +221,12 @@ class Scope:
             self._declare(value.name, value.type)
         for tensor in graph.initializer:
             self.add_constant(tensor.name, tensor)
+
+    def _note(self, name: str, found: Shaped) -> None:
+        """Note the value of a tensor and the elements of a sequence, as far as they are known."""
+        self._values[name], self._doubtful[name] = found.value, False
+        if found.elements is not None:
+            self._hold(name, found.elements)
 
     def _declare(self, name: str, found: TypeProto) -> None:
         """Note a type; one that is fully known is never replaced by one that is not."""
@@ -231,11 +262,14 @@ class Scope:
         read = [self._elements.get(name) for name in node.input]
         found = sequences.follow(node, read, [self.shaped(name) for name in node.input], self.certain_value)
         if isinstance(found, sequences.Elements):
-            self._elements[node.output[0]] = found
-            if found.bytes is not None:
-                self._specs[node.output[0]] = TensorSpec((int(found.bytes),), 1.0)
+            self._hold(node.output[0], found)
         elif found is not None:
             self._settle(node.output[0], found)
+
+    def _hold(self, name: str, elements: sequences.Elements) -> None:
+        self._elements[name] = elements
+        if elements.bytes is not None:
+            self._specs[name] = TensorSpec((int(elements.bytes),), 1.0)
 
     def _assume(self, name: str, spec: TensorSpec) -> None:
         if len(spec.shape) > MOST_AXES or spec.size > MOST_ELEMENTS:
@@ -255,7 +289,12 @@ class Scope:
             if value is not None:
                 values[name] = value
         sizes = {name: spec.size for name in node.input if (spec := self._specs.get(name)) is not None}
-        return self._inference.infer(node, types, values, sizes)
+        try:
+            return self._inference.infer(node, types, values, sizes)
+        except inference.Contradiction as error:
+            if certain and not self.impossible:
+                self.impossible = f"{node.op_type} {node.name or node.output[0]!r}: {error}"
+            return {}
 
     def _guess(self, name: str, node: NodeProto) -> TensorSpec:
         inputs = [spec for t in node.input if (spec := self._specs.get(t)) is not None]
@@ -290,7 +329,7 @@ class Scope:
         if not is_small(node, feeds, sizes):
             return
         doubtful = any(self._doubtful.get(name, False) for name in node.input)
-        for name, value in evaluate(node, feeds, self._inference.opsets, self._inference.ir_version).items():
+        for name, value in self._evaluator.evaluate(node, feeds).items():
             self._values[name], self._doubtful[name] = value, doubtful
             if name not in self._specs and not doubtful:
                 kind = helper.np_dtype_to_tensor_dtype(value.dtype)

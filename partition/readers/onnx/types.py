@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
 from onnx import TensorProto, TypeProto, helper
 
 from partition.problem.operator_call import TensorSpec
+
+if TYPE_CHECKING:
+    from partition.readers.onnx.sequences import Elements
 
 _BITS = {
     "FLOAT": 32, "FLOAT16": 16, "BFLOAT16": 16, "DOUBLE": 64, "COMPLEX64": 64, "COMPLEX128": 128, "BOOL": 8,
@@ -28,10 +33,14 @@ class Shaped:
     ----------
     type : ONNX's type, an extent open where it can vary or is not known; None if there is none.
     spec : shape and item size, with a guess in place of every open extent; None where nothing is known.
+    value : of a small tensor that is known for certain; None of every other.
+    elements : what a sequence holds; None of every other.
     """
 
     type: TypeProto | None
     spec: TensorSpec | None
+    value: NDArray[Any] | None = None
+    elements: Elements | None = None
 
 
 def extents_of(found: TypeProto | None) -> list[int | None] | None:

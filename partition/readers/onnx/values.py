@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,25 +44,40 @@ def is_small(node: NodeProto, feeds: Mapping[str, NDArray[Any]], sizes: Sequence
     return sum(known) <= KEPT_ELEMENTS and (len(known) == len(sizes) or node.op_type in _BOUNDED)
 
 
-def evaluate(
-    node: NodeProto, feeds: Mapping[str, NDArray[Any]], opsets: Sequence[OperatorSetIdProto], ir_version: int
-) -> dict[str, NDArray[Any]]:
-    """Values of the node's outputs, of at most :data:`KEPT_ELEMENTS` each; empty if the reference cannot run it."""
-    outputs = [name for name in node.output if name]
-    untyped = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in feeds]
-    results = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in outputs]
-    try:
-        graph = helper.make_graph([node], "fold", untyped, results)
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
-        with np.errstate(all="ignore"):
-            found = reference.ReferenceEvaluator(model).run(None, dict(feeds))
-    except Exception:  # an operator or a type that it cannot run
-        return {}
-    return {
-        name: np.asarray(value)
-        for name, value in zip(outputs, found, strict=True)
-        if isinstance(value, np.ndarray | np.generic) and np.size(value) <= KEPT_ELEMENTS
-    }
+class Evaluator:
+    """onnx's reference implementation of one node at a time; a node that comes again is prepared once.
+
+    Parameters
+    ----------
+    opsets, ir_version : of the model.
+    """
+
+    def __init__(self, opsets: Sequence[OperatorSetIdProto], ir_version: int) -> None:
+        self.opsets, self.ir_version = opsets, ir_version
+        self._prepared: dict[bytes, reference.ReferenceEvaluator] = {}
+
+    def evaluate(self, node: NodeProto, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Values of the outputs, of at most :data:`KEPT_ELEMENTS` each; empty if the reference cannot run it."""
+        try:
+            with np.errstate(all="ignore"):
+                found = self._of(node, feeds).run(None, dict(feeds))
+        except Exception:  # an operator or a type that it cannot run
+            return {}
+        return {
+            name: np.asarray(value)
+            for name, value in zip(filter(None, node.output), found, strict=True)
+            if isinstance(value, np.ndarray | np.generic) and np.size(value) <= KEPT_ELEMENTS
+        }
+
+    def _of(self, node: NodeProto, names: Iterable[str]) -> reference.ReferenceEvaluator:
+        key = node.SerializeToString()
+        if key not in self._prepared:
+            untyped = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in names]
+            results = [helper.make_tensor_value_info(n, TensorProto.UNDEFINED, None) for n in node.output if n]
+            graph = helper.make_graph([node], "fold", untyped, results)
+            model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.ir_version)
+            self._prepared[key] = reference.ReferenceEvaluator(model)
+        return self._prepared[key]
 
 
 def shape_of(node: NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
