@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper, numpy_helper
 
 from partition.errors import InvalidModelFile
 from partition.problem.graph import Graph
@@ -126,6 +126,8 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
     proto.graph.input.extend(inputs)
     onnx_dims.bind_dimensions(proto.graph, dims or {})
     names = onnx_nodes.unique_names(proto.graph, [value.name for value in inputs])
+    scope = _scope(path, dims)
+    _state_shapes(proto, names, graph, scope)
     weights: dict[str, TensorProto | onnx.SparseTensorProto] = {t.name: t for t in proto.graph.initializer}
     weights |= {t.values.name: t for t in proto.graph.sparse_initializer}
     maker = {tensor: i for i, node in enumerate(proto.graph.node) for tensor in node.output if tensor}
@@ -141,7 +143,7 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
         reads=[list(dict.fromkeys(reads(node))) for node in proto.graph.node],
         maker=maker,
         weights=weights,
-        types=_types(path, dims),
+        types=_types(scope, proto),
     )
 
 
@@ -150,13 +152,28 @@ def _complete(found: TypeProto) -> bool:
     return not found.HasField("tensor_type") or bool(found.tensor_type.HasField("shape"))
 
 
-def _types(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> dict[str, TypeProto]:
-    """What inference finds, and nothing that it had to assume."""
+def _scope(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> onnx_shapes.Scope:
+    """What inference finds of every tensor."""
     lean = onnx_file.open_model(path)
     onnx_dims.bind_dimensions(lean.graph, dims or {})
     scope = onnx_shapes.Scope(lean)
     for _ in onnx_nodes.NodeReader(scope, lean.graph).operations():
         pass
-    tensors = {value.name for value in lean.graph.input} | {tensor for n in lean.graph.node for tensor in n.output}
+    return scope
+
+
+def _state_shapes(proto: ModelProto, names: list[str], graph: Graph, scope: onnx_shapes.Scope) -> None:
+    """Replace, in place, nodes that tell a shape which the graph takes for a constant by that constant."""
+    for node, name in zip(proto.graph.node, names, strict=True):
+        if node.op_type in ("Shape", "Size") and name not in graph.index:
+            value = scope.certain_value(node.output[0])
+            if value is not None:
+                tensor = numpy_helper.from_array(value, node.output[0])
+                node.CopyFrom(helper.make_node("Constant", [], [node.output[0]], node.name, value=tensor))
+
+
+def _types(scope: onnx_shapes.Scope, proto: ModelProto) -> dict[str, TypeProto]:
+    """The types of tensors without anything that was assumed."""
+    tensors = {value.name for value in proto.graph.input} | {tensor for n in proto.graph.node for tensor in n.output}
     found = {tensor: scope.type(tensor) for tensor in sorted(tensors) if tensor}
     return {tensor: type_ for tensor, type_ in found.items() if type_ is not None and _complete(type_)}

@@ -398,12 +398,13 @@ def test_shape_computations_are_followed_where_inference_stops() -> None:
           ones = Constant<value = int64[3] {1, 1, 1}>()
           isone = Equal(s, ones)
           target = Where(isone, ones, s)
-          one = Constant<value = float {1.0}>()
+          one = ReduceMax<keepdims = 0>(x)
           w = Expand(one, target)
         }"""),
         dims={"b": 2},
     )
     assert graph.unknown_operators == ()
+    assert graph.op_types == ("Input", "Reshape", "ReduceMax", "Expand")
     assert bytes_of(graph, "y") == bytes_of(graph, "w") == 2 * 6 * 4 * 4
 
 

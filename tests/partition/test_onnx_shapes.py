@@ -9,51 +9,12 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from onnx_programs import I64, ML, MS, B, F, S, const, flops, model, node, size, vi, weight
 
 from partition import DoubtfulModel, Graph, InvalidInput, InvalidModelFile, load_hardware, partition
 from partition.commands.main import main
 from partition.readers.onnx.model import read_onnx
-
-F, I64, B, S = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING
-MS, ML = "com.microsoft", "ai.onnx.ml"
-
-
-def vi(name: str, kind: int, shape: list[object] | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def const(name: str, value: object, kind: type = np.int64) -> TensorProto:
-    return numpy_helper.from_array(np.array(value, dtype=kind), name)
-
-
-def weight(name: str, *shape: int, kind: type = np.float32) -> TensorProto:
-    return numpy_helper.from_array(np.ones(shape, dtype=kind), name)
-
-
-def node(op: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
-    """A node; ``-`` stands for an input or output left out."""
-    read, made = ([name.strip("-") for name in names.split()] for names in (inputs, outputs))
-    return helper.make_node(op, read, made, attributes.pop("name", op.lower()), **attributes)
-
-
-def model(nodes: list, inputs: list, outputs: list, weights: list = (), **more: object) -> onnx.ModelProto:
-    graph = helper.make_graph(nodes, "g", inputs, outputs, list(weights), value_info=list(more.get("info", ())))
-    opsets = [
-        helper.make_opsetid("", int(more.get("opset", 17))),
-        helper.make_opsetid(MS, 1),
-        helper.make_opsetid(ML, 3),
-    ]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
-
-
-def flops(graph: Graph, name: str) -> float:
-    return float(graph.flops[graph.index[name]])
-
-
-def size(graph: Graph, tensor: str) -> float:
-    return float(graph.tensor_bytes[graph.tensor_names.index(tensor)])
-
 
 # --- what the file declares
 
@@ -203,8 +164,9 @@ def test_a_while_loop_over_an_extent_runs_that_often(limit: int) -> None:
     )  # fmt: skip
     outer = [node("Shape", "x", "shape"), node("Gather", "shape axis", "steps"), node("Less", "zero steps", "yes")]
     loop = node("Loop", "- yes zero state", "t_end s_end all", body=body, name="loop")
-    weights = [const("axis", 1), const("one", 1), const("zero", 0), weight("state", 1, 8), weight("w", 8, 8)]
-    built = model([*outer, loop, node("Relu", "all", "y")], [vi("x", F, [1, limit])], [vi("y", F, None)], weights)
+    weights = [const("axis", 1), const("one", 1), const("zero", 0), weight("w", 8, 8)]
+    inputs = [vi("x", F, [1, limit]), vi("state", F, [1, 8])]
+    built = model([*outer, loop, node("Relu", "all", "y")], inputs, [vi("y", F, None)], weights)
     graph = read_onnx(built)
     assert flops(graph, "loop") == limit * (2 * 64 + 1 + 1)
     assert (size(graph, "all"), graph.guessed) == (limit * 8 * 4, ())

@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Passage:
-    """A body read once: what its nodes cost together, whether that is guessed, and its reader, which knows its results."""
+    """A body read once: its reader, what its nodes cost together, and whether that is guessed."""
 
     reader: NodeReader
     cost: OperatorCost

@@ -48,7 +48,7 @@ def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
         _check_shape(tensor, where)
         if isinstance(tensor, TensorProto):
             _check_data(tensor, where, folder, lengths)
-    return inlined(_without_data(model), where)
+    return inlined(_without_data(model, folder), where)
 
 
 def tensor_spec(tensor: TensorProto) -> TensorSpec:
@@ -215,10 +215,10 @@ def _check_external(tensor: TensorProto, where: str, folder: Path, lengths: dict
 # --- Leave the data behind ----------------------------------------------------------------------------------------
 
 
-def _without_data(model: ModelProto) -> ModelProto:
+def _without_data(model: ModelProto, folder: Path | None) -> ModelProto:
     """A small copy: large constants become stubs (marked external) that still have shape and type."""
     graph = model.graph
-    constants = [_stub(tensor) if _is_large(tensor) else tensor for tensor in graph.initializer]
+    constants = [_kept(tensor, folder) for tensor in graph.initializer]
     constants += [_dense_stub(sparse) for sparse in graph.sparse_initializer]
     names = {tensor.name for tensor in constants}
     lean = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
@@ -232,8 +232,23 @@ def _without_data(model: ModelProto) -> ModelProto:
     return lean
 
 
-def _is_large(tensor: TensorProto) -> bool:
-    return tensor.data_location == TensorProto.EXTERNAL or tensor_spec(tensor).size > KEPT_ELEMENTS
+def _kept(tensor: TensorProto, folder: Path | None) -> TensorProto:
+    """The constant itself if it is small, its value read from beside the model if it is there; else a stub."""
+    if tensor_spec(tensor).size > KEPT_ELEMENTS:
+        return _stub(tensor)
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return tensor
+    if folder is None:
+        return _stub(tensor)
+    loaded = TensorProto()
+    loaded.CopyFrom(tensor)
+    try:
+        onnx.external_data_helper.load_external_data_for_tensor(loaded, str(folder))
+    except Exception:  # a link, say, which onnx does not follow: of a weight no more than the shape is needed
+        return _stub(tensor)
+    loaded.ClearField("external_data")
+    loaded.data_location = TensorProto.DEFAULT
+    return loaded
 
 
 def _stub(tensor: TensorProto) -> TensorProto:

@@ -359,9 +359,10 @@ def _truth(value: NDArray[Any] | None) -> bool | None:
 def _told(found: Shaped) -> tuple[Any, ...]:
     """All that is known of a tensor, as something that can be compared."""
     value = None if found.value is None else (found.value.dtype.str, found.value.shape, found.value.tobytes())
-    parts = None if found.elements is None else (found.elements.total, found.elements.parts)
-    elements = parts and (parts[0], parts[1] and tuple(map(_told, parts[1])))
-    return (found.type and found.type.SerializeToString(), found.spec, value, elements)
+    held = found.elements
+    parts = None if held is None or held.parts is None else [_told(part) for part in held.parts]
+    total = None if held is None else held.bytes
+    return (found.type and found.type.SerializeToString(), found.spec, value, total, parts)
 
 
 def _signature(body: GraphProto, number: dict[str, int]) -> str:

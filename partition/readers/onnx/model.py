@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from partition.readers.onnx.nodes import Operation
+    from partition.readers.onnx.shapes import Scope
 
 
 def read_onnx(
@@ -43,7 +44,8 @@ def read_onnx(
 
     Warns
     -----
-    DoubtfulModel : shapes that the file declares contradict those of its inputs, which are believed.
+    DoubtfulModel : shapes that the file declares contradict those of its inputs, which are believed; operations, or
+        branches of an ``If``, cannot run with the given dimensions.
     """
     require("reading ONNX models", "onnx")
     from partition.readers.onnx import dims as onnx_dims
@@ -64,7 +66,7 @@ def read_onnx(
         where, what = onnx_file.described(source), type(error).__name__
         raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 
-    _warn_of(scope.contradictions, onnx_file.described(source))
+    _warn_of(scope, onnx_file.described(source))
     named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
     builder = GraphBuilder(name or named or "model")
     for tensor in inputs:
@@ -94,18 +96,24 @@ def _add(builder: GraphBuilder, operation: Operation) -> None:
     )
 
 
-def _warn_of(contradictions: Mapping[str, str], where: str) -> None:
-    """Name the first tensors whose declared shape is not believed."""
-    if not contradictions:
-        return
-    listed = "; ".join(f"tensor {name!r}: {words}" for name, words in list(contradictions.items())[:3])
-    more = f" (and {len(contradictions) - 3} more)" if len(contradictions) > 3 else ""
-    warnings.warn(
-        DoubtfulModel(
-            printable(
-                f"{where} declares shapes that contradict those of its inputs, which are believed: {listed}{more}; "
-                "infer the shapes of the model anew to be rid of this"
-            )
-        ),
-        stacklevel=3,
-    )
+def _warn_of(scope: Scope, where: str) -> None:
+    """Name the first tensors whose declared shape is not believed, and what cannot run with the given dimensions."""
+    said = []
+    if scope.contradictions:
+        listed = _first([f"tensor {name!r}: {words}" for name, words in scope.contradictions.items()])
+        said.append(
+            f"{where} declares shapes that contradict those of its inputs, which are believed: {listed}; "
+            "infer the shapes of the model anew to be rid of this"
+        )
+    if scope.left_out:
+        listed = _first([f"{name} ({reason})" for name, reason in scope.left_out.items()])
+        said.append(f"branches of {where} cannot run with these dimensions and are left out: {listed}")
+    if scope.impossible:
+        said.append(f"{where} cannot run with these dimensions: {scope.impossible}; give others with --dim")
+    for words in said:
+        warnings.warn(DoubtfulModel(printable(words)), stacklevel=3)
+
+
+def _first(words: list[str]) -> str:
+    """The first three."""
+    return "; ".join(words[:3]) + (f" (and {len(words) - 3} more)" if len(words) > 3 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from partition.readers.onnx.walk import all_nodes, reads, subgraphs
 
 VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 """Operators that return the bytes of their first input under another shape."""
+
+LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})
+"""Operators that return a part of their first input."""
 
 _COSTED_DOMAINS = STANDARD_DOMAINS | {"ai.onnx.ml", "com.microsoft"}
 
@@ -50,12 +54,14 @@ class NodeReader:
     scope : types of the tensors seen so far.
     taken : operation names that are not free.
     constants : those of the outer graphs included.
+    inside : whether the graph is a body, which runs as one operation.
     """
 
     scope: Scope
     graph: GraphProto
     taken: list[str] = field(default_factory=list)
     constants: Constants = field(default_factory=Constants)
+    inside: bool = False
 
     def operations(self) -> Iterator[Operation]:
         for tensor in self.graph.initializer:
@@ -74,6 +80,9 @@ class NodeReader:
         if node.op_type == "Constant" and node.domain in STANDARD_DOMAINS:
             tensor = _constant_tensor(node)
             self.scope.add_constant(node.output[0], tensor)
+            self.constants.state(node.output[0], self.scope.bytes(node.output[0]))
+            return True
+        if not self.inside and self._tells_a_shape(node):
             self.constants.state(node.output[0], self.scope.bytes(node.output[0]))
             return True
         read = list(dict.fromkeys(reads(node)))
@@ -96,9 +105,17 @@ class NodeReader:
         ----------
         inputs : what the body's inputs take from outside. prefix : put before the names of its weights.
         """
-        reader = NodeReader(self.scope.body(body, inputs), body, constants=Constants(self.constants, prefix))
+        constants = Constants(self.constants, prefix)
+        reader = NodeReader(self.scope.body(body, inputs), body, constants=constants, inside=True)
         reader.constants.vary(value.name for value in body.input)
         return reader
+
+    def _tells_a_shape(self, node: NodeProto) -> bool:
+        """Whether the node tells extents that are the same for every input of the given size."""
+        if node.op_type not in ("Shape", "Size") or node.domain not in STANDARD_DOMAINS:
+            return False
+        self.scope.resolve(node)
+        return self.scope.certain_value(node.output[0]) is not None
 
     def _repeats(self, node: NodeProto) -> bool:
         """Whether the node gives the same result every time: no random numbers, no operator that nobody knows."""
@@ -134,8 +151,29 @@ class NodeReader:
         inputs = [self.scope.spec(tensor) if tensor else None for tensor in node.input]
         outputs = [self.scope.spec(tensor) if tensor else None for tensor in node.output]
         if node.domain in _COSTED_DOMAINS:
-            return operator_cost(node.op_type, inputs, outputs, attributes_of(node))
+            cost = operator_cost(node.op_type, inputs, outputs, attributes_of(node))
+            if self.inside and node.op_type in LOOKUPS and self._is_read_once(node.output[0]):
+                passed_on = 2.0 * self.scope.bytes(node.output[0])
+                return replace(cost, bytes_accessed=max(0.0, cost.bytes_accessed - passed_on))
+            return cost
         return replace(operator_cost("", inputs, outputs), known=False)
+
+    def _is_read_once(self, tensor: str) -> bool:
+        """Whether one node of this body alone reads the tensor, under whatever shape: it then reads the rows itself."""
+        readers = self._readers.get(tensor, [])
+        if len(readers) != 1 or subgraphs(readers[0]):
+            return False
+        is_view = readers[0].op_type in VIEWS and readers[0].input[0] == tensor
+        return self._is_read_once(readers[0].output[0]) if is_view else True
+
+    @cached_property
+    def _readers(self) -> dict[str, list[NodeProto]]:
+        """Tensor -> the nodes that read it; one that leaves the body has no single reader."""
+        found: dict[str, list[NodeProto]] = {}
+        for node in self.graph.node:
+            for tensor in reads(node):
+                found.setdefault(tensor, []).append(node)
+        return found | {value.name: [] for value in self.graph.output}
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from onnx import NodeProto, TypeProto
 
-from partition.readers.onnx.types import Shaped, extents_of, of_shape, static_spec
+from partition.readers.onnx.types import Shaped, extents_of, of_shape, stacked, static_spec
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,28 @@ def follow(
         case "SequenceAt" if first is not None and first.parts:
             k = position(1, len(first.parts))
             return first.parts[k].type if k is not None and 0 <= k < len(first.parts) else None
+        case "ConcatFromSequence" if first is not None and first.parts:
+            return _joined(node, first.parts)
         case "Identity" | "Optional" | "OptionalGetElement" if first is not None:
             return first
     return None
+
+
+def _joined(node: NodeProto, parts: Sequence[Shaped]) -> TypeProto | None:
+    """The type of all elements one behind the other, or along an axis of their own; None where one is not known."""
+    attributes = {a.name: a.i for a in node.attribute}
+    shapes, axis = [extents_of(part.type) for part in parts], attributes.get("axis", 0)
+    known = [shape for shape in shapes if shape is not None]
+    if len(known) < len(shapes) or len({len(shape) for shape in known}) != 1:
+        return None
+    merged = [extents[0] if len(set(extents)) == 1 else None for extents in zip(*known, strict=True)]
+    if attributes.get("new_axis", 0):
+        return stacked(of_shape(parts[0].type, merged), len(parts), axis)
+    if not -len(merged) <= axis < len(merged):
+        return None
+    lengths = [shape[axis] for shape in known]
+    merged[axis] = None if None in lengths else sum(length for length in lengths if length is not None)
+    return of_shape(parts[0].type, merged)
 
 
 def _split(node: NodeProto, whole: Shaped, value: Callable[[str], NDArray[Any] | None]) -> Elements:

@@ -96,9 +96,9 @@ class Scope:
         inner._enter(graph)
         for name, found in (inputs or {}).items():
             inner._settle(name, found.type)
+            inner._note(name, found)
             if name not in inner._specs.maps[0] and found.spec is not None:
                 inner._assume(name, found.spec)
-            inner._note(name, found)
         return inner
 
     # --- what is known
@@ -117,9 +117,7 @@ class Scope:
 
     def shaped(self, name: str) -> Shaped:
         """All that is known of a tensor."""
-        return Shaped(
-            self._types.get(name), self._specs.get(name), self.certain_value(name), self._elements.get(name)
-        )
+        return Shaped(self._types.get(name), self._specs.get(name), self.certain_value(name), self._elements.get(name))
 
     def is_guessed(self, name: str) -> bool:
         """Whether the shape of a tensor rests on a guess."""
