@@ -290,7 +290,7 @@ def _raw_validity(graph: Graph, hardware: Hardware, policy: Policy | None, metho
     rules = replace(hardware.rules, triangle=hardware.rules.triangle and not environment.repair.by_relays)
     for method, table in tables.items():
         chips = draw(table, RAW, np.random.default_rng(0))[:, environment.instance.node_of]
-        broken = violated(graph, hardware, chips, rules=rules, model=environment.repair.model)
+        broken = violated(graph, hardware, chips, rules=rules)
         shares[method] = float(1.0 - np.any(np.stack(list(broken.values())), axis=0).mean())
     return shares
 

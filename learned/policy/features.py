@@ -131,7 +131,7 @@ class NodeFeatures:
     @cached_property
     def model(self) -> CostModel:
         """The cost model that loads are taken from."""
-        return CostModel(self.instance.graph, self.instance.hardware)
+        return self.instance.problem.kept(CostModel)
 
     def unseen(self, rows: int) -> Array32:
         """(B, N, S) zeros: there is no proposal yet."""

@@ -21,6 +21,7 @@ from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.scoring.rules import MEMORY_SLACK
 from partition.scoring.schedules import ChipWork, WorkModel, schedule
 
@@ -62,10 +63,10 @@ class MemoryCuts:
     """All cuts found so far for one graph on one package; nothing to do while the rules are off."""
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
-        self.graph, self.hardware = graph, hardware
+        self.hardware = hardware
         self.active = hardware.rules.memory
         self.known: list[MemoryCut] = []
-        self._model: WorkModel | None = None
+        self._problem = Problem.of(graph, hardware)
 
     def __len__(self) -> int:
         return len(self.known)
@@ -74,37 +75,36 @@ class MemoryCuts:
         """Cut off a placement that breaks the rules; True if there is a new cut."""
         if not self.active:
             return False
-        self._model = self._model or WorkModel(self.graph, self.hardware)
+        model = self._problem.kept(WorkModel)
         before = len(self.known)
         capacity = self.hardware.sram_bytes.tolist()
-        for c, work in enumerate(self._model.chips(placement)):
-            heavy = self._overfull(work, capacity[c] * (1 + MEMORY_SLACK))
+        for c, work in enumerate(model.chips(placement)):
+            heavy = _overfull(model, work, capacity[c] * (1 + MEMORY_SLACK))
             if heavy:
                 self.known.append(MemoryCut(_integers(heavy), _integers([]), _integers([]), capacity[c]))
             elif not self.hardware.rules.dynamic_memory or not np.isfinite(capacity[c]):
                 continue
             elif schedule(work, capacity[c]).fits is False:
                 relays = placement.relays[placement.relays[:, 1] == c, 0].tolist()
-                cut = _Shrink(self._model, list(work.operations), relays, capacity[c]).run()
+                cut = _Shrink(model, list(work.operations), relays, capacity[c]).run()
                 if cut is not None:
                     self.known.append(cut)
         return len(self.known) > before
 
-    def _overfull(self, work: ChipWork, room: float) -> list[int]:
-        """The fewest of a chip's operations, heaviest first, whose weights alone exceed its room; none if all fit."""
-        assert self._model is not None
-        model = self._model
-        held, shared, chosen = 0.0, set[int](), list[int]()
-        for v in sorted(work.operations, key=lambda v: (-model.weights[v], v)):
-            new = set(model.shared[v]) - shared
-            if not model.weights[v] and not new:
-                continue
-            held += model.weights[v] + sum(model.shared_bytes[s] for s in new)
-            shared |= new
-            chosen.append(v)
-            if held > room:
-                return chosen
-        return []
+
+def _overfull(model: WorkModel, work: ChipWork, room: float) -> list[int]:
+    """The fewest of a chip's operations, heaviest first, whose weights alone exceed its room; none if all fit."""
+    held, shared, chosen = 0.0, set[int](), list[int]()
+    for v in sorted(work.operations, key=lambda v: (-model.weights[v], v)):
+        new = set(model.shared[v]) - shared
+        if not model.weights[v] and not new:
+            continue
+        held += model.weights[v] + sum(model.shared_bytes[s] for s in new)
+        shared |= new
+        chosen.append(v)
+        if held > room:
+            return chosen
+    return []
 
 
 class _Shrink:

@@ -22,7 +22,7 @@ def homes(model: Model, cols: Columns) -> None:
     v, c = v[inner], c[inner]
     model.at_most("monotone", cols.y(v, c), cols.y(v, c + 1))
     kind = cols.hw.kind_array()
-    if not cols.inst.supported[np.unique(kind)].all():
+    if not cols.inst.supported[cols.inst.problem.present].all():
         v, c = spans(cols.lo, cols.hi + 1)
         cannot = ~cols.inst.supported[kind[c], v]
         model.at_most("support", cols.x(v[cannot], c[cannot]), 0.0)

@@ -54,7 +54,7 @@ class Tabu:
     def __init__(self, instance: Instance, rules: WindowRules, rng: np.random.Generator) -> None:
         hardware = instance.hardware
         self.instance, self.rng = instance, rng
-        self.model = CostModel(instance.graph, hardware)
+        self.model = instance.problem.kept(CostModel)
         self.above = rules.ancestors()  # [v, u]: u is v or an ancestor
         self.room = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
         self.able = instance.supported[hardware.kind_array()]  # (C, N)

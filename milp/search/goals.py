@@ -29,6 +29,7 @@ from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.scoring.cost import CostModel
 from partition.scoring.goals import Reached, reached_by, value_of
 from partition.scoring.rules import check
@@ -76,7 +77,7 @@ class GoalSearch:
         self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
         self.graph, self.hw = instance.graph, instance.hardware
         self.covered = SCOPE.admits(instance.features | {Feature(f"goal {goal}")})
-        self.model = CostModel(self.graph, self.hw)
+        self.model = instance.problem.kept(CostModel)
         self.cuts = MemoryCuts(self.graph, self.hw)
         self.placement = placement
         self.value = value_of(placement, self.model.evaluate_placement(placement), goal)
@@ -121,8 +122,8 @@ class GoalSearch:
     def _trivial_bound(self) -> float:
         inst = self.instance
         if self.goal == "energy":
-            present = np.unique(self.hw.kind_array())
-            return float(np.where(inst.supported, inst.energy, np.inf)[present].min(axis=0).sum()) * (1 - ROUNDING)
+            least = np.where(inst.supported, inst.energy, np.inf)[inst.problem.present].min(axis=0)
+            return float(least.sum()) * (1 - ROUNDING)
         if self.goal == "latency":
             end = inst.fastest.copy()
             for u, w in inst.edges[np.argsort(inst.edges[:, 1], kind="stable")].tolist():
@@ -246,7 +247,7 @@ def pursue(
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
     goals : all of them in their order. reached : those of the first goals for which the placement is best already.
     """
-    model = CostModel(graph, hardware)
+    model = Problem.of(graph, hardware).kept(CostModel)
     bounds = {each.goal: each.bound for each in reached}
     limits: dict[Goal, float] = {"period": period_limit}
     used, timed = hardware.chips, "latency" in goals

@@ -19,6 +19,7 @@ from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.problem.routes import find_routes
 from partition.scoring.cost import CostModel
 from partition.stopping import Stop
@@ -57,7 +58,7 @@ def arrange(graph: Graph, hardware: Hardware, placement: Placement, *, stop: Sto
     ----------
     hardware : routed, of identical chips; its own positions are where the search begins.
     """
-    model = CostModel(graph, hardware)
+    model = Problem.of(graph, hardware).kept(CostModel)
     cost = model.evaluate_placement(placement)
     heaviest = float(cost.load.max())
     demand = _demand(graph, hardware, model, placement)

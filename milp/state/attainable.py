@@ -14,6 +14,7 @@ from partition.arrays import FloatArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.problem.problem import Problem
 
 DIGITS = 15
 """Most decimal places of a figure that counts as written in decimals."""
@@ -110,8 +111,8 @@ class Grid:
 
 def grid_of(graph: Graph, hardware: Hardware) -> Grid | None:
     """The common unit of all times; None if there is none that is not tiny beside them."""
-    present = np.unique(hardware.kind_array())
-    times = hardware.times(graph)[present]
+    problem = Problem.of(graph, hardware)
+    times = problem.times[problem.present]
     able = np.isfinite(times)
     found = _decimals(times[able])
     moved = _decimals(graph.tensor_bytes)

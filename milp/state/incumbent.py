@@ -16,6 +16,7 @@ from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.results.progress import Progress, Proof, unrefuted
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.rules import check
@@ -50,7 +51,8 @@ class Incumbent:
     ) -> None:
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.hardware = hardware or instance.hardware
-        self.model = CostModel(instance.graph, self.hardware)
+        self.problem = Problem.of(instance.graph, self.hardware)
+        self.model = self.problem.kept(CostModel)
         self.grid = grid_of(instance.graph, self.hardware) if SCOPE.admits(instance.features) else None
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
@@ -165,12 +167,14 @@ class Incumbent:
     def move_stages(self, hardware: Hardware) -> None:
         """Score the placement on the package with its stages in other places, if that is better."""
         assert self.placement is not None
-        model = CostModel(self.instance.graph, hardware)
+        problem = Problem.of(self.instance.graph, hardware)
+        model = problem.kept(CostModel)
         cost = model.evaluate_placement(self.placement)
         period = float(cost.period[0])
         if period <= self.period:
             self.heed(period)
-            self.hardware, self.model, self.period, self.cost = hardware, model, period, cost
+            self.hardware, self.problem, self.model = hardware, problem, model
+            self.period, self.cost = period, cost
 
     def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
         """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it.

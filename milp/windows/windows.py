@@ -162,7 +162,7 @@ class WindowRules:
         For any prices >= 0 a node costs at least its cheapest kind's price, and chips can pay no more than their time.
         """
         inst = self.instance
-        kinds = np.unique(inst.hardware.kind_array())
+        kinds = inst.problem.present
         time = np.where(inst.supported, inst.time, np.inf)[kinds]
         vectors = [np.ones(len(kinds))]
         if len(kinds) > 1:

@@ -8,7 +8,7 @@ from partition.arrays import BoolArray, IntArray, runs
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.replication import relayable
+from partition.problem.problem import Problem
 from partition.scoring.rules import beside_a_longer_path, chip_graphs
 from partition.scoring.transfers import TransferModel, Transfers
 
@@ -28,7 +28,7 @@ def satisfy_triangle(graph: Graph, hardware: Hardware, placement: Placement) -> 
     if not (hardware.rules.triangle and hardware.relays_allowed):
         return placement
     relays = relays_for_triangle(
-        TransferModel(graph, hardware.chips),
+        Problem.of(graph, hardware).kept(TransferModel.on),
         hardware,
         placement.assignment[None],
         placement.replica_rows,
@@ -55,7 +55,7 @@ def relays_for_triangle(
     """
     graph = model.graph
     rows, chips = len(assignments), hardware.chips
-    may_relay = relayable(graph, hardware)
+    may_relay = Problem.of(graph, hardware).relayable
     held = (replicas[:, 0] * graph.n + replicas[:, 1]) * chips + replicas[:, 2]
     done = np.zeros((rows, graph.m), dtype=bool)
     done[relays[:, 0], relays[:, 1]] = True
@@ -75,7 +75,7 @@ def relays_for_triangle(
 def prune(graph: Graph, hardware: Hardware, placement: Placement) -> Placement:
     """The placement without replicas that nobody reads on their chip and relays beyond which nobody reads."""
     bare = Placement(placement.assignment, _read_replicas(graph, placement))
-    moved = _transfers(TransferModel(graph, hardware.chips), bare)
+    moved = _transfers(Problem.of(graph, hardware).kept(TransferModel.on), bare)
     last = np.full(graph.m, -1)
     np.maximum.at(last, moved.tensor, moved.chip)
     held = set(map(tuple, bare.replicas.tolist()))

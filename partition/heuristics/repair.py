@@ -109,7 +109,7 @@ class Repair:
     def __init__(self, instance: Instance, exact: Callable[[FloatArray], Placement | None] | None = None) -> None:
         self.instance, self.exact = instance, exact
         hw = instance.hardware
-        self.model = CostModel(instance.graph, hw)
+        self.model = instance.problem.kept(CostModel)
         self.by_relays = instance.triangle_by_relays or not hw.rules.triangle
         derived = instance.replicable if not self.by_relays else np.zeros(instance.nodes, dtype=bool)
         self.nodes = np.flatnonzero(~derived)
@@ -275,7 +275,7 @@ class Repair:
         inst = self.instance
         rules = replace(inst.hardware.rules, triangle=not self.by_relays)
         homes = chips[:, inst.node_of]
-        return violated(inst.graph, inst.hardware, homes, replicas, relays, rules=rules, model=self.model)
+        return violated(inst.graph, inst.hardware, homes, replicas, relays, rules=rules)
 
     def _decide(
         self,

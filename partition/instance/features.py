@@ -156,7 +156,7 @@ def features_of(instance: Instance) -> frozenset[Feature]:
 def _presence(instance: Instance) -> dict[Feature, bool]:
     hw, graph = instance.hardware, instance.graph
     link, rules, several = hw.interconnect, hw.rules, hw.chips > 1
-    times = hw.times(graph)[np.unique(hw.kind_array())]
+    times = instance.problem.times[instance.problem.present]
     users = np.diff(graph.shared_ptr)
     inside = graph.group >= 0
     nodes = instance.node_of[inside]  # of a group alone, unless a cycle joins it with others

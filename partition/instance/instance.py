@@ -13,7 +13,7 @@ from partition.order import components, topological_order
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.replication import relayable, replicable
+from partition.problem.problem import Problem
 
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
@@ -86,6 +86,11 @@ class Instance:
         """Number of chips ``C``."""
         return self.hardware.chips
 
+    @cached_property
+    def problem(self) -> Problem:
+        """The graph on the package."""
+        return Problem.of(self.graph, self.hardware)
+
     def within(self, period: float) -> Instance:
         """The same for all placements of at most this period, in units of the instance.
 
@@ -115,8 +120,7 @@ class Instance:
     @cached_property
     def fastest(self) -> FloatArray:
         """(N,) time of each node on the kind of the package that runs it fastest."""
-        present = np.unique(self.hardware.kind_array())
-        return np.asarray(np.where(self.supported, self.time, np.inf)[present].min(axis=0))
+        return np.asarray(np.where(self.supported, self.time, np.inf)[self.problem.present].min(axis=0))
 
     @cached_property
     def features(self) -> frozenset[Feature]:
@@ -131,9 +135,7 @@ class Instance:
     @cached_property
     def energy(self) -> FloatArray:
         """(K, N) joules of each node on each chip kind."""
-        graph, kinds = self.graph, self.hardware.kinds
-        each = [graph.flops * k.flop_energy_j + graph.bytes_accessed * k.sram_energy_j_per_byte for k in kinds]
-        return np.stack([sums(self.node_of, row, self.nodes) for row in each])
+        return np.stack([sums(self.node_of, row, self.nodes) for row in self.problem.energy])
 
     @cached_property
     def triangle_by_relays(self) -> bool:
@@ -150,7 +152,7 @@ class Instance:
     @cached_property
     def representatives(self) -> IntArray:
         """(N,) the operation of each node that takes longest."""
-        work = np.asarray(self.hardware.times(self.graph).min(axis=0))
+        work = self.problem.times.min(axis=0)
         order = np.lexsort((np.arange(self.graph.n), -work, self.node_of))
         return np.asarray(order[np.searchsorted(self.node_of[order], np.arange(self.nodes))])
 
@@ -222,17 +224,17 @@ def contract(
     apart : keep equal tensors apart for the latency, on which relays by different chips tell even with overlapped
         transfers.
     """
-    present = np.unique(hardware.kind_array())
-    times = hardware.times(graph)[present]
-    node_of = _nodes(graph, hardware, times)
+    problem = Problem.of(graph, hardware)
+    present = problem.present
+    node_of = _nodes(graph, hardware, problem.times[present])
     count = int(node_of.max()) + 1
-    may_replicate = replicable(graph, legal or hardware)
-    time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in hardware.times(graph)])
+    may_replicate = problem.replicable if legal is None else Problem.of(graph, legal).replicable
+    time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in problem.times])
     replicable_nodes = np.bincount(node_of[~may_replicate], minlength=count) == 0
 
     fastest = time[present].min(axis=0)
     unit = float(max(fastest.sum() / hardware.chips, fastest.max())) if unit is None else unit
-    tau = hardware.transfer_times(graph)
+    tau = problem.transfer_times
     largest = float(max(time[np.isfinite(time)].max(initial=0.0), tau.max(initial=0.0)))
     if unit <= LEAST_UNIT * largest:  # nothing, or so little that other figures counted in it overflow
         unit = largest or 1.0
@@ -250,7 +252,7 @@ def contract(
     np.add.at(weights, shared[1][only], graph.shared_bytes[shared[0][only]])
     kept = np.flatnonzero(users > 1)
     renumber = np.cumsum(users > 1) - 1
-    return Instance(
+    instance = Instance(
         graph=graph,
         hardware=hardware,
         unit=unit,
@@ -272,6 +274,8 @@ def contract(
         shared_nodes=shared[1][~only][np.argsort(renumber[shared[0][~only]], kind="stable")],
         legal=legal,
     )
+    assert instance.problem is problem  # which the instance keeps from now on
+    return instance
 
 
 def _bound(hardware: Hardware, constrains: BoolArray) -> BoolArray:
@@ -364,7 +368,7 @@ def _tensor_rows(graph: Graph, hardware: Hardware, node_of: IntArray, tau: Float
     """One row per tensor that leaves its node, equal ones merged where that loses nothing."""
     source_of_edge, reader_of_edge = node_of[graph.edge_source], node_of[graph.consumers]
     outside = source_of_edge != reader_of_edge
-    may_relay = relayable(graph, hardware)
+    may_relay = Problem.of(graph, hardware).relayable
     # Relays of equal tensors may differ where they cost time and the triangle rule gives a reason to.
     costly = hardware.serial or hardware.rules.dynamic_memory or apart
     merge = not (hardware.relays_allowed and hardware.rules.triangle and costly)

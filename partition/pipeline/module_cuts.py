@@ -88,11 +88,12 @@ def split_points(result: Result) -> SplitPoints:
             f"{graph.name!r} has {len(begins)} modules at which a stage could begin, but {cuts + 1} chips are in use"
         )
     at = np.array(sorted(begins))
-    model = CostModel(graph, hardware)
+    problem = result.problem
+    model = problem.kept(CostModel)
 
     def judged(rows: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
         homes = (np.arange(graph.n)[None, :, None] >= rows[:, None, :]).sum(axis=2)
-        broken = violated(graph, hardware, homes, model=model)
+        broken = violated(graph, hardware, homes)
         cost = model.evaluate(homes)
         loads = np.concatenate([cost.load, cost.link], axis=1)
         return np.sum(list(broken.values()), axis=0), cost.period, (loads**NORM).sum(axis=1)
@@ -103,7 +104,7 @@ def split_points(result: Result) -> SplitPoints:
     else:
         chosen = _improved(at, _nearest(placement.assignment, at, cuts), judged)
     homes = (np.arange(graph.n)[:, None] >= chosen[None, :]).sum(axis=1)
-    broken = violated(graph, hardware, homes[None], model=model)
+    broken = violated(graph, hardware, homes[None])
     costs = np.isfinite(model.times).any(axis=0) & (model.times.max(axis=0) > 0)
     return SplitPoints(
         modules=tuple(begins[int(p)] for p in chosen),
@@ -193,7 +194,7 @@ def layer_counts(result: Result) -> tuple[int, ...]:
     graph, placement = result.graph, result.placement
     if placement is None:
         raise InvalidAssignment("the result is infeasible: there are no layers to count")
-    times = result.hardware.times(graph).min(axis=0)
+    times = result.problem.fastest
     work: dict[str, dict[int, FloatArray]] = defaultdict(dict)
     for v, name in enumerate(graph.names):
         if (match := LAYER.match(name)) is not None:

@@ -76,6 +76,11 @@ class ChipKind:
             infinite=("peak_flops", "sram_bytes", "sram_bandwidth"),
         )
 
+    def roofline(self, flops: FloatArray | float, bytes_accessed: FloatArray | float) -> FloatArray:
+        """Seconds of operations of so many floating point operations and bytes of SRAM traffic, in any shape."""
+        needs = np.maximum(flops / self.peak_flops, bytes_accessed / self.sram_bandwidth)
+        return np.asarray(needs + self.op_overhead_s)
+
 
 @dataclass(frozen=True)
 class Interconnect:
@@ -196,6 +201,8 @@ class Hardware:
         return f"<Hardware {self.name}: {self.chips} chips of {kinds}, {self.interconnect.topology}>"
 
     def __post_init__(self) -> None:
+        for name in ("kinds", "kind_of_chip", "positions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check_places()
         if self.kind_order not in KIND_ORDERS:
             raise InvalidHardware(f"kind_order is {shown(self.kind_order)}; choose one of {', '.join(KIND_ORDERS)}")
@@ -329,10 +336,7 @@ class Hardware:
 
 
 def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
-    roofline = (
-        np.maximum(graph.flops / kind.peak_flops, graph.bytes_accessed / kind.sram_bandwidth) + kind.op_overhead_s
-    )
-    roofline = np.where(graph.is_source, 0.0, roofline)
+    roofline = np.where(graph.is_source, 0.0, kind.roofline(graph.flops, graph.bytes_accessed))
     if kind.name in graph.profiled_times:
         profiled = graph.profiled_times[kind.name]
         roofline = np.where(np.isnan(profiled), roofline, profiled)

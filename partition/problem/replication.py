@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.arrays import BoolArray
+from partition.arrays import BoolArray, FloatArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
@@ -15,16 +15,20 @@ CLOSURE_LIMIT = 64
 """Most operations (itself and its ancestors) that one replica may bring along."""
 
 
-def replicable(graph: Graph, hardware: Hardware) -> BoolArray:
+def replicable(graph: Graph, hardware: Hardware, times: FloatArray) -> BoolArray:
     """(n,) bool, the operations that may run on several chips (docs/problem.md, *Replicable*).
 
     They are cheap, have small inputs and are closed under producers, so that a replica together with its
     ancestors needs nothing from another chip. The attention mask of a transformer is the typical case.
+
+    Parameters
+    ----------
+    times : (k, n) of each operation on the kinds that the package has chips of.
     """
     result = np.zeros(graph.n, dtype=bool)
     if not hardware.replication_allowed or hardware.chips == 1:
         return result
-    for v in _cheap_source_closed(graph, hardware):
+    for v in _cheap_source_closed(graph, hardware, times):
         result[v] = True
     return _wanted_by_several(graph, result)
 
@@ -39,8 +43,7 @@ def relayable(graph: Graph, hardware: Hardware) -> BoolArray:
     return result
 
 
-def _cheap_source_closed(graph: Graph, hardware: Hardware) -> list[int]:
-    times = hardware.times(graph)[np.unique(hardware.kind_array())]
+def _cheap_source_closed(graph: Graph, hardware: Hardware, times: FloatArray) -> list[int]:
     time = times.max(axis=0)
     time_limit = SHARE * float(times.min(axis=0).sum()) / hardware.chips
     sram_limit = SHARE * float(hardware.sram_bytes.min())

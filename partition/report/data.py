@@ -11,7 +11,6 @@ import numpy as np
 
 from partition.arrays import IntArray
 from partition.problem.graph import Graph
-from partition.problem.routes import find_routes
 from partition.version import VERSION
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _links(result: Result) -> list[list[Any]]:
         return []
     hardware, load = result.hardware, result.cost.link[0].tolist()
     if hardware.routed:
-        ends = find_routes(hardware).ends.tolist()
+        ends = result.problem.routes.ends.tolist()
     else:
         ends = [[c, (c + 1) % hardware.chips] for c in range(len(load))]
     return [[f"{a} → {b}", seconds] for (a, b), seconds in zip(ends, load, strict=True)]
@@ -93,7 +92,7 @@ def _graph(result: Result) -> dict[str, Any]:
     box = np.empty(graph.n, dtype=np.int64)
     for i, key in enumerate(boxes):
         box[keys[key]] = i
-    times = result.hardware.times(graph)[result.hardware.kind_array()[chip], np.arange(graph.n)]
+    times = result.problem.times[result.hardware.kind_array()[chip], np.arange(graph.n)]
     size = graph.tensor_bytes[graph.edge_tensor]
     arrows: dict[tuple[int, int], float] = defaultdict(float)
     for a, b, amount in zip(box[graph.edge_source].tolist(), box[graph.consumers].tolist(), size.tolist(), strict=True):

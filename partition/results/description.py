@@ -9,7 +9,7 @@ import numpy as np
 
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
-from partition.problem.replication import relayable, replicable
+from partition.problem.problem import Problem
 from partition.problem.routes import find_routes
 from partition.results.amounts import bytes_text, time_text
 from partition.results.guesses import find_guesses
@@ -22,8 +22,8 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
     ``time`` is in the hardware's time unit: a number if there is one kind of chip, else one per kind; None on a kind
     that cannot run the operation.
     """
-    times = hardware.times(graph)
-    may_replicate, may_relay = replicable(graph, hardware), relayable(graph, hardware)
+    problem = Problem.of(graph, hardware)
+    times = problem.times
     consumers = np.split(graph.consumers, graph.consumer_ptr[1:-1]) if graph.m else []
     users = np.split(graph.shared_users, graph.shared_ptr[1:-1]) if len(graph.shared_names) else []
     return {
@@ -39,7 +39,7 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
                 "time": finite(float(times[0, v])) if len(times) == 1 else [finite(x) for x in times[:, v].tolist()],
                 "group": int(graph.group[v]) if graph.group[v] >= 0 else None,
                 "backward": bool(graph.backward[v]),
-                "replicable": bool(may_replicate[v]),
+                "replicable": bool(problem.replicable[v]),
                 "input": bool(graph.is_input[v]),
             }
             for v, name in enumerate(graph.names)
@@ -50,7 +50,7 @@ def describe(graph: Graph, hardware: Hardware) -> dict[str, Any]:
                 "producer": graph.names[graph.producer[t]],
                 "bytes": float(graph.tensor_bytes[t]),
                 "consumers": [graph.names[v] for v in consumers[t].tolist()],
-                "relayable": bool(may_relay[t]),
+                "relayable": bool(problem.relayable[t]),
             }
             for t, name in enumerate(graph.tensor_names)
         ],
@@ -91,11 +91,10 @@ def finite(value: Any) -> Any:
 
 def summary(graph: Graph, hardware: Hardware) -> str:
     """The model and the package in numbers, as plain text."""
-    times = hardware.times(graph)
-    fastest = times.min(axis=0)
+    problem = Problem.of(graph, hardware)
+    fastest = problem.fastest
     unit = hardware.time_unit
-    copies, largest = np.flatnonzero(replicable(graph, hardware)), np.argsort(-fastest, kind="stable")[:5]
-    bound = max(fastest.sum() / hardware.chips, fastest.max())
+    copies, largest = np.flatnonzero(problem.replicable), np.argsort(-fastest, kind="stable")[:5]
     kinds, counts = np.unique(np.array(graph.op_types), return_counts=True)
     common = ", ".join(f"{kinds[k]} {counts[k]}" for k in np.argsort(-counts, kind="stable")[:8])
     switched = [name for name, on in asdict(hardware.rules).items() if on]
@@ -109,7 +108,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
         f"{hardware.interconnect.transfers} transfers, SRAM {bytes_text(float(capacity.min()))} per chip",
         f"switches   {', '.join(switched) or 'none'}",
         f"time       {time_text(float(fastest.sum()), unit)} in all; "
-        f"no period is below {time_text(float(bound), unit)}",
+        f"no period is below {time_text(problem.least_period, unit)}",
         "largest    " + ", ".join(f"{graph.names[v]} {time_text(float(fastest[v]), unit)}" for v in largest.tolist()),
         f"replicable {len(copies)} operations"
         + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),

@@ -9,6 +9,7 @@ import numpy as np
 
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.problem.problem import Problem
 
 NAMED = 3
 """Operations that the sentence names."""
@@ -47,7 +48,7 @@ def find_guesses(graph: Graph, hardware: Hardware) -> Guesses | None:
     """What was guessed of the graph; None if nothing was."""
     if not graph.guessed:
         return None
-    times = hardware.times(graph)[np.unique(hardware.kind_array())].min(axis=0)
+    times = Problem.of(graph, hardware).fastest
     times = np.where(np.isfinite(times), times, 0.0)
     guessed = np.array([graph.index[name] for name in graph.guessed])
     dearest = guessed[np.argsort(-times[guessed], kind="stable")]

@@ -16,6 +16,7 @@ from partition.files import write_atomically
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.results.amounts import gap_text, time_text
 from partition.results.confirmation import Confirmation
 from partition.results.guesses import Guesses, find_guesses
@@ -123,11 +124,16 @@ class Result:
         return tuple(best.values())
 
     @cached_property
+    def problem(self) -> Problem:
+        """The graph on the package, with what follows from them."""
+        return Problem.of(self.graph, self.hardware)
+
+    @cached_property
     def wall(self) -> Wall | None:
         """What holds the period, and what is next without it; None if infeasible."""
         if self.cost is None or self.placement is None:
             return None
-        return wall_of(self.graph, self.hardware, self.placement, self.cost, self._time)
+        return wall_of(self.problem, self.placement, self.cost, self._time)
 
     @cached_property
     def guesses(self) -> Guesses | None:
@@ -167,7 +173,7 @@ class Result:
             return ()
         capacity = self.hardware.sram_bytes.tolist()
         found = []
-        for c, work in enumerate(WorkModel(self.graph, self.hardware).chips(self.placement)):
+        for c, work in enumerate(self.problem.kept(WorkModel).chips(self.placement)):
             best = schedule(work, capacity[c])
             names = tuple(self.graph.names[work.operations[i]] for i in best.order)
             found.append(ChipSchedule(c, names, best.peak))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.arrays import FloatArray
-from partition.problem.routes import find_routes
 from partition.results.amounts import bytes_text, time_text
 from partition.text import printable
 
@@ -89,7 +88,7 @@ def links_behind(result: Result) -> FloatArray:
     behind = np.zeros(hw.chips)
     if hw.routed:
         stage = np.argsort(hw.stage_positions)
-        np.maximum.at(behind, stage[find_routes(hw).ends[:, 0]], load)
+        np.maximum.at(behind, stage[result.problem.routes.ends[:, 0]], load)
     else:
         behind[: len(load)] = load
     return behind

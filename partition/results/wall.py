@@ -17,7 +17,7 @@ from partition.instance.instance import Instance, contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.routes import find_routes
+from partition.problem.problem import Problem
 from partition.scoring.cost import Cost
 
 NEAR = 0.98
@@ -63,7 +63,7 @@ class Wall:
         return {name: getattr(self, name) for name in ("kind", "what", "value", "share", "without", "sentence")}
 
 
-def wall_of(graph: Graph, hardware: Hardware, placement: Placement, cost: Cost, shown: Callable[[float], str]) -> Wall:
+def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[[float], str]) -> Wall:
     """What holds the period of a placement.
 
     Parameters
@@ -74,6 +74,7 @@ def wall_of(graph: Graph, hardware: Hardware, placement: Placement, cost: Cost, 
     period = float(cost.period[0])
     if not 0 < period < np.inf:
         return Wall("nothing", "", 0.0, 0.0, 0.0, "nothing takes any time")
+    graph, hardware = problem.graph, problem.hardware
     instance = contract(graph, hardware)
     time = instance.fastest * instance.unit
     heaviest = int(time.argmax())
@@ -82,7 +83,7 @@ def wall_of(graph: Graph, hardware: Hardware, placement: Placement, cost: Cost, 
     without_it = max(float(others.max(initial=0.0)), float(others.sum()) / hardware.chips)
     room = _memory(graph, hardware)
     if time[heaviest] >= NEAR * period:
-        name, size = _name(graph, instance, heaviest)
+        name, size = _name(instance, heaviest)
         value, share = float(time[heaviest]), float(time[heaviest]) / period
         what = f"{name!r}" if size == 1 else f"{name!r} and the {size - 1} that share its chip"
         say = (
@@ -98,25 +99,25 @@ def wall_of(graph: Graph, hardware: Hardware, placement: Placement, cost: Cost, 
         return Wall("work", "all operations", even, even / period, float(time[heaviest]), say)
     floor = shown(max(even, float(time[heaviest])))
     return _of_placement(
-        hardware,
+        problem,
         cost,
         shown,
         f"; operations and work alone would allow {floor}{room}",
-        _heaviest(graph, hardware, placement, shown),
+        _heaviest(problem, placement, shown),
     )
 
 
 def _of_placement(
-    hardware: Hardware, cost: Cost, shown: Callable[[float], str], tail: str, made_of: Callable[[int], str]
+    problem: Problem, cost: Cost, shown: Callable[[float], str], tail: str, made_of: Callable[[int], str]
 ) -> Wall:
     """The heaviest link or chip of the placement, where no single operation nor all work explains the period."""
-    period, load, link = float(cost.period[0]), cost.load[0], cost.link[0]
+    hardware, period, load, link = problem.hardware, float(cost.period[0]), cost.load[0], cost.link[0]
     every = np.concatenate([link, load])
     at_period = every >= period * (1 - EQUAL)
     after = float(every[~at_period].max(initial=0.0))
     rest = f"; the next load is {shown(after)}{tail}"
     if at_period[: len(link)].any():
-        what = _link(hardware, int(at_period[: len(link)].argmax()))
+        what = _link(problem, int(at_period[: len(link)].argmax()))
         size = period * hardware.interconnect.link_bandwidth
         say = f"the wall is {what}: it carries {_bytes(size)} for every input, which takes {shown(period)}{rest}"
         return Wall("link", what, period, 1.0, after, say)
@@ -131,35 +132,35 @@ def _of_placement(
     return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}: {why}{rest}")
 
 
-def _heaviest(
-    graph: Graph, hardware: Hardware, placement: Placement, shown: Callable[[float], str]
-) -> Callable[[int], str]:
+def _heaviest(problem: Problem, placement: Placement, shown: Callable[[float], str]) -> Callable[[int], str]:
     """Tells the heaviest operations of a chip in brackets."""
+    names_of, kind = problem.graph.names, problem.hardware.kind_of_chip
 
     def made_of(chip: int) -> str:
         copies = placement.replicas[placement.replicas[:, 1] == chip, 0]
         inside = np.concatenate([np.flatnonzero(placement.assignment == chip), copies])
-        times = hardware.times(graph)[hardware.kind_array()[chip], inside]
+        times = problem.times[kind[chip], inside]
         first = inside[np.argsort(-times, kind="stable")[:SHOWN]]
-        names = ", ".join(f"{graph.names[v]!r} {shown(float(times[inside == v][0]))}" for v in first.tolist())
+        names = ", ".join(f"{names_of[v]!r} {shown(float(times[inside == v][0]))}" for v in first.tolist())
         more = len(inside) - len(first)
         return f" ({names}{f' and {more} more' if more else ''})"
 
     return made_of
 
 
-def _name(graph: Graph, instance: Instance, node: int) -> tuple[str, int]:
+def _name(instance: Instance, node: int) -> tuple[str, int]:
     """The heaviest operation of a node, and how many operations the node has that take time."""
     inside = np.flatnonzero(instance.node_of == node)
-    times = instance.hardware.times(graph)[:, inside].min(axis=0)
-    return graph.names[int(inside[times.argmax()])], max(1, int((times > 0).sum()))
+    times = instance.problem.fastest[inside]
+    return instance.graph.names[int(inside[times.argmax()])], max(1, int((times > 0).sum()))
 
 
-def _link(hardware: Hardware, link: int) -> str:
+def _link(problem: Problem, link: int) -> str:
+    hardware = problem.hardware
     if not hardware.routed:
         return f"the link behind chip {link}"
     stage = {place: c for c, place in enumerate(hardware.stage_positions)}
-    a, b = find_routes(hardware).ends[link].tolist()
+    a, b = problem.routes.ends[link].tolist()
     return f"the link from {_stand(stage, a)} to {_stand(stage, b)}"
 
 

@@ -12,7 +12,8 @@ from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.routes import Routes, find_routes
+from partition.problem.problem import Problem
+from partition.problem.routes import Routes
 from partition.scoring.crossings import CrossingModel, Crossings
 from partition.scoring.transfers import TransferModel, Transfers
 
@@ -80,15 +81,15 @@ class CostModel:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.hardware = graph, hardware
-        self.times = hardware.times(graph)
-        self.tau = hardware.transfer_times(graph)
+        problem = Problem.of(graph, hardware)
+        self.times, self.tau, self.energy = problem.times, problem.transfer_times, problem.energy
         self.kind = hardware.kind_array()
         self.charged = hardware.transfers_charged
         self.free_transfers = bool((self.charged == 0).any())
         self.edge_tau = self.tau[graph.edge_tensor]
-        self.transfers = TransferModel(graph, hardware.chips)
+        self.transfers = problem.kept(TransferModel.on)
         self.crossings = CrossingModel(graph, hardware)
-        self.routes = find_routes(hardware) if hardware.routed else None
+        self.routes = problem.routes if hardware.routed else None
 
     def evaluate(
         self, assignments: ArrayLike, replicas: ArrayLike | None = None, relays: ArrayLike | None = None
@@ -297,10 +298,8 @@ class CostModel:
         return np.asarray(sums(moved.batch, self.graph.tensor_bytes[moved.tensor], rows))
 
     def _energy(self, chips: IntArray, replicas: IntArray | None, hops: FloatArray) -> FloatArray:
-        g, hw = self.graph, self.hardware
-        each = np.stack([g.flops * k.flop_energy_j + g.bytes_accessed * k.sram_energy_j_per_byte for k in hw.kinds])
-        on_chips = self._over_instances(chips, replicas, each).sum(axis=1)
-        return np.asarray(on_chips + hops * hw.interconnect.link_energy_j_per_byte)
+        on_chips = self._over_instances(chips, replicas, self.energy).sum(axis=1)
+        return np.asarray(on_chips + hops * self.hardware.interconnect.link_energy_j_per_byte)
 
     # --- input ----------------------------------------------------------------------------------------------
 
@@ -346,12 +345,12 @@ def evaluate(
     relays: ArrayLike | None = None,
 ) -> Cost:
     """:meth:`CostModel.evaluate` for a single use; build a :class:`CostModel` to evaluate often."""
-    return CostModel(graph, hardware).evaluate(assignments, replicas, relays)
+    return Problem.of(graph, hardware).kept(CostModel).evaluate(assignments, replicas, relays)
 
 
 def evaluate_placement(graph: Graph, hardware: Hardware, placement: Placement) -> Cost:
     """:meth:`CostModel.evaluate_placement` for a single use."""
-    return CostModel(graph, hardware).evaluate_placement(placement)
+    return Problem.of(graph, hardware).kept(CostModel).evaluate_placement(placement)
 
 
 def validated_assignments(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> IntArray:

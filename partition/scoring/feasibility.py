@@ -8,6 +8,7 @@ from partition.errors import Infeasible
 from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.problem.problem import Problem
 from partition.scoring.rules import MEMORY_SLACK
 
 SCOPE = Scope(
@@ -27,7 +28,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
 
     Unless kinds differ in what they support, all other rules are kept by placing everything on one chip.
     """
-    runs_nowhere = np.isinf(hardware.times(graph)[np.unique(hardware.kind_array())]).all(axis=0)
+    runs_nowhere = np.isinf(Problem.of(graph, hardware).fastest)
     if runs_nowhere.any():
         names = tuple(graph.names[v] for v in np.flatnonzero(runs_nowhere))
         return Infeasible(

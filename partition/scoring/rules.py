@@ -12,7 +12,7 @@ from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Rules
 from partition.problem.placement import Placement
-from partition.problem.replication import relayable, replicable
+from partition.problem.problem import Problem
 from partition.scoring.cost import CostModel, validated_assignments
 from partition.scoring.schedules import ChipWork, Schedule, WorkModel, schedule
 from partition.scoring.transfers import TransferModel, Transfers
@@ -55,21 +55,22 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
         placement = Placement(validated_assignments(graph, hardware, placement)[0])
     validated_assignments(graph, hardware, placement.assignment)
     _validate_pairs(graph, hardware, placement)
+    problem = Problem.of(graph, hardware)
     found = [
         *_acyclic(graph, hardware, placement),
         *_colocation(graph, placement),
-        *_support(graph, hardware, placement),
-        *_replication(graph, hardware, placement),
-        *_relays(graph, hardware, placement),
+        *_support(problem, placement),
+        *_replication(problem, placement),
+        *_relays(problem, placement),
     ]
     if hardware.rules.no_skipping:
         found += _no_skipping(placement)
     if hardware.rules.memory:
-        found += _memory(graph, hardware, placement)
+        found += _memory(problem, placement)
     if hardware.rules.triangle:
-        found += _triangle(graph, hardware, placement)
+        found += _triangle(problem, placement)
     if hardware.rules.dynamic_memory and not any(violation.rule == "memory" for violation in found):
-        found += _dynamic_memory(graph, hardware, placement)
+        found += _dynamic_memory(problem, placement)
     return found
 
 
@@ -86,7 +87,6 @@ def violated(
     relays: IntArray | None = None,
     *,
     rules: Rules | None = None,
-    model: CostModel | None = None,
 ) -> dict[str, BoolArray]:
     """Rule name -> (B,) whether each placement of a batch breaks it; agrees with :func:`check` row by row.
 
@@ -95,11 +95,11 @@ def violated(
     assignments : (B, n) int.
     replicas, relays : (k, 3) rows as the cost model takes them; that they are allowed is taken for granted.
     rules : to look at; the hardware's by default.
-    model : of the same graph and hardware, to save building one.
     """
     chips = validated_assignments(graph, hardware, assignments)
     rules = hardware.rules if rules is None else rules
-    model = CostModel(graph, hardware) if model is None else model
+    problem = Problem.of(graph, hardware)
+    model = problem.kept(CostModel)
     broken = {"colocation": np.zeros(len(chips), dtype=bool)}
     grouped = np.flatnonzero(graph.group >= 0)
     if len(grouped):
@@ -121,7 +121,7 @@ def violated(
         moved = model.transfers.find(chips, replicas, relays)
         broken["triangle"] = any_of(beside_a_longer_path(chip_graphs(moved, len(chips), hardware.chips)), (1, 2))
     if rules.dynamic_memory:
-        work = WorkModel(graph, hardware)  # a search for each row that is valid so far: schedules are no vector matter
+        work = problem.kept(WorkModel)  # a search for each row that is valid so far: schedules are no vector matter
         tall = np.any(np.stack(list(broken.values())), axis=0)
         none = np.zeros((0, 2), dtype=np.int64)
         for row in np.flatnonzero(~tall).tolist():
@@ -183,11 +183,12 @@ def _colocation(graph: Graph, placement: Placement) -> list[Violation]:
     return found
 
 
-def _support(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
-    times, kind = hardware.times(graph), hardware.kind_array()
+def _support(problem: Problem, placement: Placement) -> list[Violation]:
+    graph, hardware = problem.graph, problem.hardware
+    kind = hardware.kind_array()
     pairs = np.concatenate([np.stack([np.arange(graph.n), placement.assignment], axis=1), placement.replicas])
     found = []
-    for v, c in pairs[np.isinf(times[kind[pairs[:, 1]], pairs[:, 0]])].tolist():
+    for v, c in pairs[np.isinf(problem.times[kind[pairs[:, 1]], pairs[:, 0]])].tolist():
         name, cannot = graph.names[v], hardware.kinds[kind[c]].name
         message = f"{name!r} ({graph.op_types[v]}) is on chip {c}, but chips of kind {cannot!r} cannot run it"
         found.append(Violation("support", message, (name,), (c,)))
@@ -200,9 +201,9 @@ def _no_skipping(placement: Placement) -> list[Violation]:
     return [Violation("no_skipping", f"chip {c} is empty although chip {used.max()} is used", (), (c,)) for c in empty]
 
 
-def _memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
-    sram = CostModel(graph, hardware).evaluate_placement(placement).sram[0]
-    capacity = hardware.sram_bytes
+def _memory(problem: Problem, placement: Placement) -> list[Violation]:
+    graph, capacity = problem.graph, problem.hardware.sram_bytes
+    sram = problem.kept(CostModel).sram(placement.assignment[None], placement.replica_rows)[0]
     found = []
     for c in np.flatnonzero(sram > capacity * (1 + MEMORY_SLACK)).tolist():
         copies = placement.replicas[placement.replicas[:, 1] == c, 0]
@@ -214,11 +215,11 @@ def _memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Viol
     return found
 
 
-def _dynamic_memory(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+def _dynamic_memory(problem: Problem, placement: Placement) -> list[Violation]:
     found = []
-    for c, work, best in _too_tall(WorkModel(graph, hardware), placement):
-        capacity = hardware.sram_bytes[c]
-        names = tuple(graph.names[v] for v in work.operations)
+    for c, work, best in _too_tall(problem.kept(WorkModel), placement):
+        capacity = problem.hardware.sram_bytes[c]
+        names = tuple(problem.graph.names[v] for v in work.operations)
         if best.fits is None:
             message = (
                 f"no schedule of chip {c} within its {capacity:.0f} bytes of SRAM was found, nor proved impossible"
@@ -238,8 +239,9 @@ def _too_tall(model: WorkModel, placement: Placement) -> list[tuple[int, ChipWor
     return [(c, work, best) for c, work, best in found if not best.fits]
 
 
-def _triangle(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
-    moved = TransferModel(graph, hardware.chips).find(
+def _triangle(problem: Problem, placement: Placement) -> list[Violation]:
+    graph, hardware = problem.graph, problem.hardware
+    moved = problem.kept(TransferModel.on).find(
         placement.assignment[None], placement.replica_rows, placement.relay_rows
     )
     direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)
@@ -254,14 +256,13 @@ def _triangle(graph: Graph, hardware: Hardware, placement: Placement) -> list[Vi
     return found
 
 
-def _replication(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+def _replication(problem: Problem, placement: Placement) -> list[Violation]:
     if not len(placement.replicas):
         return []
-    may = replicable(graph, hardware)
-    found = []
+    graph, found = problem.graph, []
     for v, c in placement.replicas.tolist():
         name, home = graph.names[v], int(placement.assignment[v])
-        if not may[v]:
+        if not problem.replicable[v]:
             message = f"{name!r} has a replica on chip {c} but may not be replicated on this hardware"
         elif c <= home:
             message = f"{name!r} has a replica on chip {c}, which is not after its home, chip {home}"
@@ -271,16 +272,16 @@ def _replication(graph: Graph, hardware: Hardware, placement: Placement) -> list
     return found
 
 
-def _relays(graph: Graph, hardware: Hardware, placement: Placement) -> list[Violation]:
+def _relays(problem: Problem, placement: Placement) -> list[Violation]:
     if not len(placement.relays):
         return []
-    may = relayable(graph, hardware)
+    graph = problem.graph
     held = set(map(tuple, placement.replicas.tolist()))
     found = []
     for t, c in placement.relays.tolist():
         v = int(graph.producer[t])
         name, maker, home = graph.tensor_names[t], graph.names[v], int(placement.assignment[v])
-        if not may[t]:
+        if not problem.relayable[t]:
             message = f"tensor {name!r} is relayed by chip {c} but may not be relayed on this hardware"
         elif c <= home:
             message = f"tensor {name!r} is relayed by chip {c}, which is not after its producer's chip {home}"

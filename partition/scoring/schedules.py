@@ -17,7 +17,7 @@ import numpy as np
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.replication import replicable
+from partition.problem.problem import Problem
 from partition.scoring.transfers import TransferModel
 
 STATES = 20_000
@@ -214,7 +214,8 @@ class WorkModel:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.graph, self.serial = graph, hardware.serial
-        self.transfers = TransferModel(graph, hardware.chips)
+        problem = Problem.of(graph, hardware)
+        self.transfers = problem.kept(TransferModel.on)
         self.hardware = hardware
         rank = np.empty(graph.n, dtype=np.int64)
         rank[graph.topological_order] = np.arange(graph.n)
@@ -230,7 +231,7 @@ class WorkModel:
         ends = graph.consumer_ptr.tolist()
         readers = graph.consumers.tolist()
         self.readers = [readers[first:last] for first, last in itertools.pairwise(ends)]
-        self.replicable = replicable(graph, hardware).tolist()
+        self.replicable = problem.replicable.tolist()
         self.bytes = graph.tensor_bytes.tolist()
         self.weights = graph.weights.tolist()
         self.shared: list[list[int]] = [[] for _ in range(graph.n)]

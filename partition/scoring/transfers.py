@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partition.arrays import BoolArray, IntArray, runs
 from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class TransferModel:
         self.graph, self.chips = graph, chips
         self.chip_type: Any = np.int8 if chips <= 127 else np.int32
         self.edge_constrains = graph.edge_constrains
+
+    @staticmethod
+    def on(graph: Graph, hardware: Hardware) -> TransferModel:
+        """For the chips of a package."""
+        return TransferModel(graph, hardware.chips)
 
     @cached_property
     def _replica_reads(self) -> tuple[IntArray, IntArray]:

@@ -15,6 +15,7 @@ import numpy as np
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.problem.problem import Problem
 from partition.shards.rewrite import MOST_PARTS, Sharded, cut_positions, entering_bytes, followers, shard, shardable
 
 TARGETS = 20
@@ -80,7 +81,7 @@ class Plans:
             hardware,
             able,
             rigid,
-            _fastest(hardware, graph),
+            Problem.of(graph, hardware).fastest,
             entering_bytes(graph),
             np.minimum(least, MOST_PARTS),
         )
@@ -119,8 +120,7 @@ class Plans:
 
     def least_period(self, sharded: Sharded) -> float:
         """What no placement of a plan's graph is below: its heaviest operation, and its work in all."""
-        times = _fastest(self.hardware, sharded.graph)
-        return max(float(times.max(initial=0.0)), float(times.sum()) / self.hardware.chips)
+        return Problem.of(sharded.graph, self.hardware).least_period
 
     def _parts_within(self, v: int, target: float) -> int:
         """Fewest parts of operation ``v`` that each take at most ``target``; as many as there are chips at most."""
@@ -129,29 +129,22 @@ class Plans:
 
     def _part(self, v: int, k: int) -> float:
         """Time of one of ``k`` parts of operation ``v`` on its fastest kind."""
-        best = np.inf
-        for i in set(self.hardware.kind_of_chip):
-            kind, graph = self.hardware.kinds[i], self.graph
+        graph, best = self.graph, np.inf
+        problem = Problem.of(graph, self.hardware)
+        whole = float(graph.bytes_accessed[v])
+        entering = min(whole, float(self.input_bytes[v]))
+        moved = entering + (whole - entering) / k
+        for i in problem.present.tolist():
+            kind, alone = self.hardware.kinds[i], float(problem.times[i, v])
             profiled = graph.profiled_times.get(kind.name)
-            if profiled is not None and not np.isnan(profiled[v]):
-                best = min(best, float(profiled[v]) / k)
-                continue
-            if graph.op_types[v] in kind.unsupported:
-                continue
-            whole = float(graph.bytes_accessed[v])
-            entering = min(whole, float(self.input_bytes[v]))
-            moved = entering + (whole - entering) / k
-            seconds = max(float(graph.flops[v]) / k / kind.peak_flops, moved / kind.sram_bandwidth)
-            best = min(best, seconds + kind.op_overhead_s)
+            if not np.isfinite(alone) or (profiled is not None and not np.isnan(profiled[v])):
+                best = min(best, alone / k)
+            else:
+                best = min(best, float(kind.roofline(graph.flops[v] / k, moved)))
         return best
 
     def _named(self, count: IntArray) -> dict[str, int]:
         return {self.graph.names[v]: int(count[v]) for v in np.flatnonzero(count > 1).tolist()}
-
-
-def _fastest(hardware: Hardware, graph: Graph) -> FloatArray:
-    """(n,) time of each operation on the kind of the package that runs it fastest."""
-    return np.asarray(hardware.times(graph)[np.unique(hardware.kind_array())].min(axis=0))
 
 
 def variations(plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntArray) -> Iterator[dict[str, int]]:
@@ -162,7 +155,7 @@ def variations(plans: Plans, sharded: Sharded, load: FloatArray, assignment: Int
     load : (C,) of the chips of the placement. assignment : (n',) chips of the operations of the plan's graph.
     """
     graph, plan = sharded.graph, dict(sharded.parts)
-    times = _fastest(plans.hardware, graph)
+    times = Problem.of(graph, plans.hardware).fastest
     seen = []
     for chip in np.argsort(-load, kind="stable")[:2].tolist():
         inside = np.flatnonzero(assignment == chip)

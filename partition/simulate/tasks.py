@@ -9,7 +9,7 @@ from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.problem.routes import find_routes
+from partition.problem.problem import Problem
 from partition.scoring.transfers import TransferModel
 
 
@@ -69,7 +69,8 @@ def plan(graph: Graph, hardware: Hardware, placement: Placement) -> Plan:
     ------
     InvalidAssignment : a tensor would have to move against the direction of a chain.
     """
-    moved = TransferModel(graph, hardware.chips).find(
+    problem = Problem.of(graph, hardware)
+    moved = problem.kept(TransferModel.on).find(
         placement.assignment[None], placement.replica_rows, placement.relay_rows
     )
     received = defaultdict(set)
@@ -80,17 +81,18 @@ def plan(graph: Graph, hardware: Hardware, placement: Placement) -> Plan:
         received[c].add(t)
         sends[t, a].append(c)
         homes[t, a] = a == home
-    tasks = _tasks(graph, hardware, placement, received, {t for t, a in sends if homes[t, a]})
+    tasks = _tasks(problem, placement, received, {t for t, a in sends if homes[t, a]})
     hops = [
-        Hop(t, a, not homes[t, a], _legs(hardware, a, sorted(chips), graph.tensor_names[t]))
+        Hop(t, a, not homes[t, a], _legs(problem, a, sorted(chips), graph.tensor_names[t]))
         for (t, a), chips in sorted(sends.items())
     ]
-    return Plan(tasks, tuple(hops), tuple(hardware.transfer_times(graph).tolist()))
+    return Plan(tasks, tuple(hops), tuple(problem.transfer_times.tolist()))
 
 
 def _tasks(
-    graph: Graph, hardware: Hardware, placement: Placement, received: dict[int, set[int]], sent: set[int]
+    problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]
 ) -> tuple[Task, ...]:
+    graph, kind = problem.graph, problem.hardware.kind_of_chip
     reads: list[list[int]] = [[] for _ in range(graph.n)]
     for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
         reads[w].append(t)
@@ -100,8 +102,7 @@ def _tasks(
     chips: list[list[int]] = [[c] for c in placement.assignment.tolist()]
     for v, c in placement.replicas.tolist():
         chips[v].append(c)
-    producer, times = graph.producer.tolist(), hardware.times(graph)
-    kind = hardware.kind_of_chip
+    producer, times = graph.producer.tolist(), problem.times
     depth: dict[tuple[int, int], int] = {}
     seconds: dict[tuple[int, int], float] = defaultdict(float)
     needs: dict[tuple[int, int], set[int]] = defaultdict(set)
@@ -129,8 +130,9 @@ def _tasks(
     )  # fmt: skip
 
 
-def _legs(hardware: Hardware, source: int, chips: list[int], tensor: str) -> tuple[tuple[tuple[int, int], ...], ...]:
+def _legs(problem: Problem, source: int, chips: list[int], tensor: str) -> tuple[tuple[tuple[int, int], ...], ...]:
     """The branches of a multicast, each link in one of them."""
+    hardware = problem.hardware
     if not hardware.links:
         return tuple(((-1, chip),) for chip in chips)
     count = hardware.chips
@@ -140,7 +142,7 @@ def _legs(hardware: Hardware, source: int, chips: list[int], tensor: str) -> tup
         farthest = max((chip - source) % count for chip in chips)
         way = [((source + step) % count, (source + step + 1) % count) for step in range(farthest)]
         return (tuple((link, chip if chip in chips else -1) for link, chip in way),)
-    routes = find_routes(hardware)
+    routes = problem.routes
     reached: set[int] = set()
     legs = []
     for chip in sorted(chips, key=lambda chip: -len(routes.between(source, chip))):

@@ -14,6 +14,7 @@ from partition.arguments import number
 from partition.errors import InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.problem.problem import Problem
 from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -95,7 +96,8 @@ def partition(
     KeyboardInterrupt, MemoryError : the same, because of Ctrl-C or for want of memory.
     """
     validate_limits(time_limit, gap, work_limit)
-    model, hw = opened(graph, hw)
+    problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
+    model, hw = problem.graph, problem.hardware
     if strict:
         _refuse_guesses(model, hw)
     if time_limit is None:

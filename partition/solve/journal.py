@@ -25,7 +25,7 @@ from partition.errors import PartitionError
 from partition.files import write_atomically
 from partition.problem.placement import Placement
 from partition.results.result import Result
-from partition.scoring.cost import CostModel
+from partition.scoring.cost import evaluate_placement
 from partition.scoring.goals import reached_by
 from partition.scoring.rules import check
 from partition.solve.question import Question
@@ -118,7 +118,7 @@ def _result(question: Question, entry: dict[str, Any], bound: float, stop: Stop)
     placement = Placement(np.array(entry["assignment"], dtype=np.int64), *pairs)
     order, positions = tuple(entry["kind_of_chip"]), tuple(entry["positions"])
     hardware = replace(question.hardware, kind_of_chip=order, positions=positions)
-    cost = CostModel(question.graph, hardware).evaluate_placement(placement)
+    cost = evaluate_placement(question.graph, hardware, placement)
     period = float(cost.period[0])
     if check(question.graph, hardware, placement) or period > question.allowed:
         return None

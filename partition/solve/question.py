@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from milp.tolerances import ROUNDING
 from partition.arguments import number, whole
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.solve.adviser import adviser
 
 
@@ -31,6 +33,11 @@ class Question:
         whole("seed", self.seed)
         _ = self.period_limit
         adviser(self.policy, self.seed)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The graph on the package, with what follows from them."""
+        return Problem.of(self.graph, self.hardware)
 
     @property
     def period_limit(self) -> float:

@@ -83,7 +83,8 @@ def _search(
     watch: Callable[[Outcome], None] | None = None,
 ) -> Result:
     """The same for the weights as they are."""
-    graph, hw, first = question.graph, question.hardware, question.on_period
+    problem, first = question.problem, question.on_period
+    graph, hw = problem.graph, problem.hardware
     reason = impossible(graph, hw)
     if reason is not None:
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed)

@@ -19,7 +19,7 @@ from milp.ideals.leaving_out import kept_nodes
 from milp.ideals.program import best_chain
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.instance.instance import Instance, contract
-from partition.problem.replication import relayable, replicable
+from partition.problem.problem import Problem
 from partition.stopping import Stop
 
 PLACEMENTS = 60
@@ -88,7 +88,8 @@ def random_placement(rng: np.random.Generator, graph: Graph, hardware: Hardware)
         homes[v] = rng.integers(before.max(initial=0), after.min(initial=used - 1) + 1)
     homes = np.unique(homes, return_inverse=True)[1]
     share = float(rng.choice([0.0, 0.3, 1.0, 1.0]))
-    may_replicate, may_relay = np.flatnonzero(replicable(graph, hardware)), np.flatnonzero(relayable(graph, hardware))
+    problem = Problem.of(graph, hardware)
+    may_replicate, may_relay = np.flatnonzero(problem.replicable), np.flatnonzero(problem.relayable)
     replicas = [(v, c) for v in may_replicate for c in range(homes[v] + 1, used) if rng.random() < 0.5]
     relays = [
         (t, c)

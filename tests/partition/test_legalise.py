@@ -10,12 +10,13 @@ from instances import broadcast_mask, long_skip, package, random_instance, rando
 
 from partition import GraphBuilder, load_hardware, load_model, partition
 from partition.instance.instance import contract
-from partition.problem.replication import SHARE, relayable, replicable
+from partition.problem.problem import Problem
+from partition.problem.replication import SHARE
 
 
 def test_the_mask_of_a_transformer_is_replicable() -> None:
     graph = load_model("bert-base").graph
-    names = {graph.names[v] for v in np.flatnonzero(replicable(graph, load_hardware("ring36")))}
+    names = {graph.names[v] for v in np.flatnonzero(Problem.of(graph, load_hardware("ring36")).replicable)}
     assert "attention_mask" in names
     assert not any("query" in name for name in names)
 
@@ -28,7 +29,7 @@ def test_costly_or_bound_operations_are_not(change: str, value: object) -> None:
     b.operation("mask", "Sub", inputs=["in"], outputs={"mask": 0.01}, **options)  # type: ignore[arg-type]
     for i in range(3):
         b.operation(f"v{i}", "Op", inputs=["mask"], flops=10, bytes_accessed=0)
-    assert not replicable(b.build(), package(3, sram=1e6))[1]
+    assert not Problem.of(b.build(), package(3, sram=1e6)).replicable[1]
 
 
 @pytest.mark.parametrize(("kind", "counts"), [("Input", True), ("Constant", False), ("Neg", False)])
@@ -38,7 +39,7 @@ def test_only_what_the_host_delivers_counts_as_memory_of_a_replica(kind: str, co
     for name in ("a", "b"):
         b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
     graph, hardware = b.build(), package(2, topology="chain", sram=1000)
-    assert replicable(graph, hardware)[0] == (not counts)
+    assert Problem.of(graph, hardware).replicable[0] == (not counts)
     assert bool(oracle.Problem(as_given(graph, hardware)).replicable) == (not counts)
     result = partition(graph, hardware)
     assert result.status == "optimal"
@@ -51,14 +52,14 @@ def test_what_a_constant_weighs_counts() -> None:
     for name in ("a", "b"):
         b.operation(name, "Op", inputs=["s"], flops=1, bytes_accessed=0)
     graph, hardware = b.build(), package(2, topology="chain", sram=1000)
-    assert not replicable(graph, hardware).any()
+    assert not Problem.of(graph, hardware).replicable.any()
     assert not oracle.Problem(as_given(graph, hardware)).replicable
 
 
 def test_replicable_operations_are_closed_and_cheap() -> None:
     for seed in range(100):
         graph, hardware = random_instance(np.random.default_rng(seed))
-        may = replicable(graph, hardware)
+        may = Problem.of(graph, hardware).replicable
         assert may[graph.edge_source[may[graph.consumers]]].all()
         time = hardware.times(graph)[0]
         assert (time[may] <= SHARE * time.sum() / hardware.chips + 1e-12).all()
@@ -66,11 +67,11 @@ def test_replicable_operations_are_closed_and_cheap() -> None:
 
 def test_switches_decide() -> None:
     graph = broadcast_mask(3)
-    assert replicable(graph, package(3)).any()
-    assert not replicable(graph, package(3, replication=False)).any()
-    assert not replicable(graph, package(3, acyclic=False)).any()
-    assert relayable(long_skip(4), package(3)).all()
-    assert not relayable(long_skip(4), package(3, topology="memory")).any()
+    assert Problem.of(graph, package(3)).replicable.any()
+    assert not Problem.of(graph, package(3, replication=False)).replicable.any()
+    assert not Problem.of(graph, package(3, acyclic=False)).replicable.any()
+    assert Problem.of(long_skip(4), package(3)).relayable.all()
+    assert not Problem.of(long_skip(4), package(3, topology="memory")).relayable.any()
 
 
 def test_contraction_keeps_work_weights_and_order() -> None:

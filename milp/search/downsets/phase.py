@@ -107,7 +107,7 @@ def tasks_of(instance: Instance, grid: Grid | None) -> tuple[Tasks, float]:
     Without one, times are rounded down, so that what is impossible for the tasks is impossible for the nodes.
     """
     before = closure(instance.nodes, instance.edges)
-    present = np.unique(instance.hardware.kind_array())
+    present = instance.problem.present
     ticks = np.full(instance.time.shape, NEVER)
     able = instance.supported[present]
     if grid is not None:

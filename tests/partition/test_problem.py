@@ -1,0 +1,98 @@
+"""What follows from a graph and a package is worked out once, and is the same for all who ask."""
+
+from __future__ import annotations
+
+import pickle
+import weakref
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from instances import package, random_instance, random_mixed_instance
+
+from partition import Graph, Hardware, evaluate, partition
+from partition.instance.instance import contract
+from partition.problem import problem as problem_module
+from partition.problem.problem import Problem
+from partition.scoring.cost import CostModel
+
+
+def test_all_who_ask_while_it_is_held_get_the_same() -> None:
+    graph, hardware = random_instance(np.random.default_rng(1))
+    held = Problem.of(graph, hardware)
+    assert Problem.of(graph, replace(hardware)) is held
+    assert contract(graph, hardware).problem is held
+    assert Problem.of(graph, hardware.with_rules(triangle=not hardware.rules.triangle)) is not held
+    assert Problem.of(replace(graph), hardware) is not held
+
+
+def test_a_problem_that_nobody_holds_is_gone() -> None:
+    graph, hardware = random_instance(np.random.default_rng(1))
+    problem = Problem.of(graph, hardware)
+    problem.kept(CostModel)
+    remembered = weakref.ref(problem)
+    del problem
+    assert remembered() is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_figures_are_those_of_the_graph_on_the_package(seed: int) -> None:
+    graph, hardware = random_mixed_instance(np.random.default_rng(seed))
+    problem = Problem.of(graph, hardware)
+    assert np.array_equal(problem.times, hardware.times(graph))
+    assert np.array_equal(problem.transfer_times, hardware.transfer_times(graph))
+    kinds = sorted(set(hardware.kind_of_chip))
+    assert problem.present.tolist() == kinds
+    assert np.array_equal(problem.fastest, [min(problem.times[k, v] for k in kinds) for v in range(graph.n)])
+    work = float(problem.fastest.sum()) / hardware.chips
+    assert problem.least_period == pytest.approx(max(work, problem.fastest.max()))
+    alone = evaluate(graph, hardware, np.zeros(graph.n, dtype=int))
+    assert alone.energy[0] == pytest.approx(problem.energy[hardware.kind_of_chip[0]].sum())
+
+
+def test_nobody_can_change_what_others_read() -> None:
+    graph, hardware = random_instance(np.random.default_rng(2))
+    problem = Problem.of(graph, hardware)
+    for name in ("times", "present", "fastest", "transfer_times", "energy", "replicable", "relayable"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(problem, name)[...] = 0
+
+
+def test_a_whole_search_works_out_times_and_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, hardware = random_instance(np.random.default_rng(5), n=(8, 9))
+    made: Counter[tuple[str, Hardware]] = Counter()
+
+    def counted(name: str, work_out: Any) -> Any:
+        def work_out_and_count(*arguments: Any) -> Any:
+            made[name, next(each for each in arguments if isinstance(each, Hardware))] += 1
+            return work_out(*arguments)
+
+        return work_out_and_count
+
+    monkeypatch.setattr(Hardware, "times", counted("times", Hardware.times))
+    monkeypatch.setattr(CostModel, "__init__", counted("cost model", CostModel.__init__))
+    monkeypatch.setattr(problem_module, "replicable", counted("replicable", problem_module.replicable))
+    monkeypatch.setattr(problem_module, "relayable", counted("relayable", problem_module.relayable))
+    partition(graph, hardware, work_limit=1.0)
+    assert {name for name, of in made if of == hardware} >= {"times", "cost model", "replicable"}
+    assert set(made.values()) == {1}
+
+
+def test_it_travels_as_the_pair_alone() -> None:
+    graph, hardware = random_instance(np.random.default_rng(3))
+    problem = Problem.of(graph, hardware)
+    problem.kept(CostModel)
+    copy = pickle.loads(pickle.dumps(problem))
+    assert isinstance(copy.graph, Graph)
+    assert copy.hardware == hardware
+    assert np.array_equal(copy.times, problem.times)
+    assert len(pickle.dumps(problem)) < len(pickle.dumps((graph, hardware))) + 200
+
+
+def test_a_package_may_be_written_with_lists() -> None:
+    hardware = package(3)
+    listed = Hardware("lists", list(hardware.kinds), [0, 0, 0], hardware.interconnect, hardware.rules)  # type: ignore[arg-type]
+    graph, _ = random_instance(np.random.default_rng(4))
+    assert np.array_equal(Problem.of(graph, listed).times, Problem.of(graph, hardware).times)
