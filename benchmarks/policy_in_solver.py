@@ -26,7 +26,7 @@ from checked import judge
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
 from partition import NoSolutionInTime, Result, load_hardware, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.models import build
 
 INSTANCES = (

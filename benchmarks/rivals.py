@@ -74,7 +74,7 @@ def _rival(method: str, graph: Any, hardware: Any, seconds: float) -> dict[str, 
     from milp.solver.matrix import compile_model
     from milp.state.incumbent import Incumbent
     from milp.windows.windows import Windows
-    from partition.instance.instance import contract
+    from partition.instance.contract import contract
 
     begun = time.perf_counter()
     instance = contract(graph, hardware)

@@ -31,7 +31,7 @@ from milp.windows.windows import WindowRules, Windows
 from partition.arrays import FloatArray
 from partition.errors import RefutedBound
 from partition.extras import require
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement

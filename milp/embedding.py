@@ -14,7 +14,8 @@ from milp.formulation.pyomo_import import pyo
 from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement

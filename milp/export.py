@@ -15,7 +15,7 @@ from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.files import replacing
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 

@@ -38,7 +38,7 @@ from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
 from partition import Graph, Hardware, PartitionError, load_hardware, load_model, partition
 from partition.commands.options import read_answer
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.placement import Placement
 from partition.readers.measured import read_times, with_times
 from partition.report.page import to_html

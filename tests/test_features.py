@@ -21,8 +21,8 @@ from milp.ideals.program import Ideals
 from milp.ideals.stretches import Stretches
 from milp.windows.separation import Separation
 from partition import ChipKind, Graph, Hardware, Interconnect, InvalidInput, Rules
+from partition.instance.contract import contract
 from partition.instance.features import FIELDS, Feature, Scope, named
-from partition.instance.instance import contract
 
 
 def page_of_scopes() -> ModuleType:

@@ -23,7 +23,7 @@ from milp.search.first_placements import ANY_PLACEMENT
 from milp.state.incumbent import Incumbent
 from milp.state.run import Run
 from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Placement, Rules, check, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.instance.orders import diverse_orders
 from partition.results.description import describe
 from partition.stopping import Stop

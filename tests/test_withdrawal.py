@@ -28,7 +28,8 @@ from milp.state.names import Doing
 from milp.state.run import Phase, Run, always
 from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, Hardware, Infeasible, Placement, RefutedBound, Result
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.results.progress import Proof, unrefuted
 from partition.solve.portfolio import _joined
 from partition.solve.question import Question

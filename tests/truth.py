@@ -49,7 +49,8 @@ from milp.windows.tightening import Tightening
 from milp.windows.windows import WindowRules, Windows
 from partition import Graph, Hardware, InvalidInput, NoSolutionInTime, Placement, RefutedBound, partition
 from partition.arrays import IntArray
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
 from partition.scoring.feasibility import impossible
 from partition.scoring.goals import parse_goals

@@ -24,7 +24,7 @@ from learned.training.ppo import Settings
 from partition.arguments import whole
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.results.result import Result

@@ -12,7 +12,8 @@ from learned.policy.network import Array
 from learned.policy.policy import Policy
 from partition.arrays import FloatArray, IntArray
 from partition.heuristics.repair import Repair, Repaired
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 

@@ -24,8 +24,9 @@ from milp.tolerances import BOUND_SAFETY, MARGIN, ROUNDING
 from milp.windows.windows import WindowRules, Windows, propagate
 from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
+from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, Feature, Scope, named
-from partition.instance.instance import Instance, contract
+from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement

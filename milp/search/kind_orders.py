@@ -22,8 +22,9 @@ from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import EXACTNESS, ROUNDING
 from partition.errors import RefutedBound
+from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
-from partition.instance.instance import Instance, contract
+from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement

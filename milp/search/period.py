@@ -17,7 +17,8 @@ from milp.search.whole_model import WHOLE_MODEL
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 
 PHASES: tuple[Phase, ...] = (

@@ -17,8 +17,9 @@ import scipy.sparse as sp
 from milp import budget
 from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
+from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
-from partition.instance.instance import Instance, contract
+from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
 from partition.order import components
 from partition.stopping import Stop

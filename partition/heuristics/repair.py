@@ -28,7 +28,8 @@ from partition.heuristics.decision_levels import Level, Precedence, plan
 from partition.heuristics.draws import Draws
 from partition.heuristics.restoration import Restoration
 from partition.heuristics.room import Drawn, MemoryRule
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -101,7 +102,7 @@ class Repair:
 
     Parameters
     ----------
-    instance : from :func:`partition.instance.instance.contract`.
+    instance : from :func:`partition.instance.contract.contract`.
     exact : last resort for rows that ran into dead ends to the end: the nearest valid placement for probabilities
         (N, C), or None; :class:`milp.nearest.NearestPlacement` is one.
     """

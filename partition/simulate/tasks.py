@@ -89,9 +89,7 @@ def plan(graph: Graph, hardware: Hardware, placement: Placement) -> Plan:
     return Plan(tasks, tuple(hops), tuple(problem.transfer_times.tolist()))
 
 
-def _tasks(
-    problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]
-) -> tuple[Task, ...]:
+def _tasks(problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]) -> tuple[Task, ...]:
     graph, kind = problem.graph, problem.hardware.kind_of_chip
     reads: list[list[int]] = [[] for _ in range(graph.n)]
     for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):

@@ -19,7 +19,7 @@ from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment
 from learned.training.ppo import Settings
 from partition import InvalidInput, load_hardware, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.models import build
 from partition.scoring.feasibility import impossible
 

@@ -23,7 +23,8 @@ from milp.search.period import search
 from milp.state.incumbent import Incumbent
 from milp.state.run import Run
 from partition import InvalidInput, Placement, partition
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.models import build
 from partition.scoring.rules import check
 from partition.stopping import Stop

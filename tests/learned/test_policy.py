@@ -11,7 +11,7 @@ from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy, load_arrays, save_arrays
 from learned.policy.pretrained import load_policy
 from partition import InvalidInput, load_hardware
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.models import build
 
 

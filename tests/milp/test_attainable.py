@@ -14,7 +14,7 @@ from instances import chain_of, package, random_instance
 from milp.state.attainable import grid_of
 from milp.state.incumbent import Incumbent
 from partition import partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 
 
 def test_the_unit_comes_from_the_decimal_figures():

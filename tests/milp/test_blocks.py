@@ -18,7 +18,8 @@ from milp.ideals.enumeration import Kept, member
 from milp.ideals.leaving_out import kept_nodes
 from milp.ideals.program import best_chain
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.problem import Problem
 from partition.stopping import Stop
 

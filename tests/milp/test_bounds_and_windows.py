@@ -25,7 +25,8 @@ from milp.ideals.leaving_out import segments
 from milp.ideals.program import Ideals, best_chain
 from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.stopping import Stop
 
 

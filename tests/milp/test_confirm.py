@@ -23,7 +23,7 @@ from milp.state.run import Run
 from milp.windows.windows import Windows
 from partition import Graph, GraphBuilder, InvalidInput, Placement, RefutedBound, evaluate_placement, partition
 from partition.commands.main import main
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.stopping import Stop
 
 

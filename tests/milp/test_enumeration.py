@@ -12,7 +12,8 @@ import milp.ideals.enumeration
 from milp.ideals.block_data import BlockData
 from milp.ideals.enumeration import Crossing, Kept
 from milp.ideals.leaving_out import kept_nodes, transfers
-from partition.instance.instance import Instance, contract
+from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.stopping import Stop
 
 

@@ -20,7 +20,7 @@ from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.windows.windows import Windows
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Placement, RefutedBound, Rules, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 
 
 def best_of(graph: Graph, hardware: Hardware) -> float:

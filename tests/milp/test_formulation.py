@@ -33,7 +33,7 @@ from partition import (
     load_hardware,
     load_model,
 )
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 
 
 def optimum(graph: Graph, hardware: Hardware) -> float | None:

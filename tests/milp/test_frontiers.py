@@ -10,7 +10,7 @@ from instances import package, random_instance
 
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from partition import partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.instance.orders import diverse_orders
 from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override

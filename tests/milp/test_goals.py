@@ -28,7 +28,7 @@ from partition import (
     load_model,
     partition,
 )
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
 from partition.scoring.rules import valid

@@ -19,7 +19,7 @@ from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
 from milp.windows.windows import Windows
 from partition.arrays import FloatArray
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.stopping import Stop
 
 

@@ -16,7 +16,7 @@ from milp.solver.matrix import compile_model
 from milp.solver.reading import choices_of
 from milp.windows.windows import Windows
 from partition import partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.scoring.cost import evaluate_placement
 
 

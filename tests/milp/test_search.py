@@ -35,7 +35,7 @@ from partition import (
     load_model,
     partition,
 )
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.stopping import Stop
 
 PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"

@@ -8,7 +8,7 @@ from instances import package, random_instance
 
 from milp.windows.separation import Separation
 from partition import partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.builder import GraphBuilder
 from partition.problem.hardware import override
 from partition.scoring.cost import CostModel

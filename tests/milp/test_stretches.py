@@ -12,7 +12,7 @@ import milp.ideals.program
 import milp.ideals.stretches
 from milp.ideals.stretches import Stretches
 from partition import GraphBuilder
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.stopping import Stop
 
 

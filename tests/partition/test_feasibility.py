@@ -9,7 +9,7 @@ import pytest
 from instances import chain_of, package, random_instance
 
 from partition import Graph, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.placement import Placement
 from partition.readers.native_json import from_dict, to_dict
 from partition.results.description import summary

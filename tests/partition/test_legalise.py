@@ -9,7 +9,7 @@ from checked import as_given
 from instances import broadcast_mask, long_skip, package, random_instance, random_training_instance
 
 from partition import GraphBuilder, load_hardware, load_model, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.problem import Problem
 from partition.problem.replication import SHARE
 

@@ -13,7 +13,7 @@ import pytest
 from instances import package, random_instance, random_mixed_instance
 
 from partition import Graph, Hardware, evaluate, partition
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem import problem as problem_module
 from partition.problem.problem import Problem
 from partition.scoring.cost import CostModel

@@ -13,7 +13,7 @@ from milp.nearest import NearestPlacement
 from partition import Graph, GraphBuilder, Hardware, InvalidAssignment, InvalidInput, Result, check, evaluate_placement
 from partition.heuristics.decision_levels import Precedence, plan
 from partition.heuristics.repair import Repair, Repaired
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.problem.placement import Placement
 from partition.scoring.feasibility import impossible
 

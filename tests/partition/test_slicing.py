@@ -11,7 +11,7 @@ from instances import RULES, broadcast_mask, chain_of, package, random_instance
 from partition import Placement, check, evaluate_placement, load_hardware, load_model
 from partition.heuristics.completion import close_gaps, prune, satisfy_triangle
 from partition.heuristics.slicing import slice_order
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.instance.orders import diverse_orders
 
 

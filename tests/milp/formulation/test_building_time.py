@@ -10,7 +10,7 @@ from milp.formulation.building_time import leaves_time, nonzeros
 from milp.formulation.choices import Choices
 from milp.windows.windows import WindowRules, Windows
 from partition import load_hardware, load_model
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.stopping import Stop
 
 

@@ -12,7 +12,7 @@ from milp.formulation.linear import ImpossibleRow, Linear
 from milp.formulation.model import Model
 from milp.windows.windows import Windows
 from partition.arrays import FloatArray, IntArray
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 
 
 def value(batch: Linear, x: FloatArray) -> list[float]:

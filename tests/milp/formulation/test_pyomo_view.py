@@ -22,7 +22,7 @@ from milp.formulation.pyomo_import import LinearStandardFormCompiler
 from milp.formulation.pyomo_view import pyomo_view
 from milp.windows.windows import WindowRules, Windows, propagate
 from partition import InvalidInput
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 
 ROOT = Path(__file__).parents[3]
 
