@@ -33,7 +33,7 @@ def contract(
     may_replicate = problem.replicable if legal is None else Problem.of(graph, legal).replicable
     node_of = _nodes(problem)
     count = int(node_of.max()) + 1
-    time = np.stack([np.bincount(node_of, weights=row, minlength=count) for row in problem.times])
+    time = np.stack([sums(node_of, row, count) for row in problem.times])
     unit = _unit(problem, time, unit)
     rows = _tensor_rows(problem, node_of, problem.transfer_times / unit, apart)
     held = _weights(graph, node_of, count)
