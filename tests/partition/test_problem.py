@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from instances import package, random_instance, random_mixed_instance
 
-from partition import Graph, Hardware, evaluate, partition
+from partition import Graph, Hardware, evaluate
 from partition.instance.contract import contract
 from partition.problem import problem as problem_module
 from partition.problem.problem import Problem
 from partition.scoring.cost import CostModel
+from partition.solve.question import Question
+from partition.solve.search_once import answer
+from partition.stopping import Stop
 
 
 def test_all_who_ask_while_it_is_held_get_the_same() -> None:
@@ -61,12 +64,13 @@ def test_nobody_can_change_what_others_read() -> None:
 
 
 def test_a_whole_search_works_out_times_and_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, hardware = random_instance(np.random.default_rng(5), n=(8, 9))
-    made: Counter[tuple[str, Hardware]] = Counter()
+    graph, hardware = random_instance(np.random.default_rng(5), n=8, chips=3)
+    made: Counter[tuple[str, Graph, Hardware]] = Counter()
 
     def counted(name: str, work_out: Any) -> Any:
         def work_out_and_count(*arguments: Any) -> Any:
-            made[name, next(each for each in arguments if isinstance(each, Hardware))] += 1
+            graph, hardware = (next(x for x in arguments if isinstance(x, kind)) for kind in (Graph, Hardware))
+            made[name, graph, hardware] += 1
             return work_out(*arguments)
 
         return work_out_and_count
@@ -75,8 +79,8 @@ def test_a_whole_search_works_out_times_and_models_once(monkeypatch: pytest.Monk
     monkeypatch.setattr(CostModel, "__init__", counted("cost model", CostModel.__init__))
     monkeypatch.setattr(problem_module, "replicable", counted("replicable", problem_module.replicable))
     monkeypatch.setattr(problem_module, "relayable", counted("relayable", problem_module.relayable))
-    partition(graph, hardware, work_limit=1.0)
-    assert {name for name, of in made if of == hardware} >= {"times", "cost model", "replicable"}
+    answer(Question(graph, hardware, None, "none", ("period",), None, 1e-4, 0), Stop(work_limit=1.0))
+    assert {name for name, *pair in made if pair == [graph, hardware]} >= {"times", "cost model", "replicable"}
     assert set(made.values()) == {1}
 
 
