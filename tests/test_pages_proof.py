@@ -26,8 +26,8 @@ from milp.windows.separation import Separation
 from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, load_hardware, partition
 from partition.heuristics.completion import close_gaps
-from partition.instance.features import PERIOD_ALONE, Feature, Scope
 from partition.instance.contract import contract
+from partition.instance.features import PERIOD_ALONE, Feature, Scope
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 from partition.stopping import Stop
