@@ -16,7 +16,7 @@ from milp.ideals.blocks import Blocks, TableTooLarge
 from milp.ideals.enumeration import member
 from milp.ideals.levels import Elsewhere, Level
 from milp.ideals.pairs import MANY, Candidates, Reach
-from partition.arrays import FloatArray, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
@@ -35,12 +35,14 @@ class Chain:
     ----------
     period : least period of any chain of blocks below the threshold asked about, or infinity: none exists.
     chip : (N,) chip of every node in the best chain, -1 for nodes left out. None if there is no chain.
+    kept : (N,) bool, the nodes that ideals were made of; None if none were.
     kind_of_chip : the kinds of the chips; another order than the package's where that is free.
     """
 
     period: float
     chip: IntArray | None
     kind_of_chip: tuple[int, ...] = ()
+    kept: BoolArray | None = None
 
 
 class Chains:
@@ -140,7 +142,7 @@ class Chains:
         self.before = np.maximum(self.reached, self.before)
         reached = self.reached[-1] <= chips
         path = best_path(self.hw, self._pairs(), count, self.threshold) if reached else None
-        self.best = Chain(float("inf"), None) if path is None else self._chain(path)
+        self.best = Chain(float("inf"), None, kept=self.kept.node) if path is None else self._chain(path)
         return True
 
     def _keep(self, begins: IntArray, ends: NDArray[np.int32], loads: list[FloatArray], back: FloatArray) -> None:
@@ -176,7 +178,7 @@ class Chains:
         for c, (first, last) in enumerate(itertools.pairwise(path.ideals)):
             block = member((self.words[last] & ~self.words[first])[None])[0]
             chip[self.kept.nodes[np.flatnonzero(block)]] = c
-        return Chain(path.period, chip, self._completed(path.kinds))
+        return Chain(path.period, chip, self._completed(path.kinds), self.kept.node)
 
     def reach(self) -> Reach:
         """What this level, once solved, says to finer ones."""

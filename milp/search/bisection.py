@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from milp import budget
 from milp.search.heavy_blocks import CrowdQuestions, block_capacity
 from milp.search.looking_around import look_around
 from milp.solver.ask import Answer, affordable, ask
 from milp.state.bisect import bisect
+from milp.state.grounds import by_joining, by_model
 from milp.state.names import Doing
 from milp.state.run import Phase, Run, always
 from milp.tolerances import CAPACITY_PRECISION, SPLIT, WINDOW_PRECISION
 from milp.windows.windows import Windows
+from partition.results.proof_steps import ProofStep
 from partition.stopping import Stop
 
 NEAR = 20
@@ -27,6 +30,7 @@ class Bisection:
     unresolved : thresholds that were not settled in the slice of time they got.
     slice : seconds for the next one.
     try_to_close : whether the last question was answered no, so that the incumbent may well be the best.
+    most : compute of a chip at most within the last threshold, in units of the instance.
     """
 
     def __init__(self, run: Run) -> None:
@@ -37,6 +41,7 @@ class Bisection:
         self.unresolved: list[float] = []
         self.slice = budget.FIRST_SLICE
         self.try_to_close = False
+        self.most = float("inf")
 
     def work(self) -> None:
         """Until the gap is closed or time is up."""
@@ -67,7 +72,7 @@ class Bisection:
         def disproved(threshold: float) -> bool:
             if not windows(threshold).empty:
                 return False
-            self.incumbent.prove(threshold, exact=self.capacity is None)
+            self._disprove_by_windows(threshold)
             return True
 
         bisect(self.incumbent.lower, self.incumbent.upper, disproved, precision=precision, stop=stop)
@@ -95,12 +100,27 @@ class Bisection:
         """Whether the question was settled, either way; where it taught a cut, it is asked again."""
         windows = self._windows(threshold)
         if windows.empty:  # which rests on HiGHS where block capacities do
-            self.incumbent.prove(threshold, exact=self.capacity is None)
+            self._disprove_by_windows(threshold)
             return True
         answer = self._put(threshold, windows, self.slice)
         if answer.excluded:
-            self.incumbent.prove(threshold)
+            tight = self.run.tightening.at(threshold).instance
+            self.incumbent.prove(threshold, because=lambda: self._under(by_model(self.instance, tight, windows)))
         return answer.excluded or answer.helped
+
+    def _disprove_by_windows(self, threshold: float) -> None:
+        """Windows that leave a node no chip; they rest on HiGHS where block capacities do."""
+        tight = self.run.tightening.at(threshold).instance
+        self.incumbent.prove(
+            threshold, exact=self.capacity is None, because=lambda: self._under(by_joining("windows", self.instance, tight))
+        )
+
+    def _under(self, step: ProofStep) -> ProofStep:
+        """The step with what block capacities said of the threshold, if they were asked."""
+        if self.capacity is None:
+            return step
+        most = self.most * self.instance.unit
+        return replace(step, rests_on=(ProofStep("block capacity", evidence={"most": most}),))
 
     def _ask_about_the_limit(self) -> bool:
         """Whether a better placement within the limit is found in all the time left; a no is not concluded."""
@@ -130,10 +150,12 @@ class Bisection:
             limit = min(self.slice, self.run.share(budget.CAPACITY_QUESTION))
             most = self.capacity.most_work(threshold, time_limit=limit, stop=self.stop)
         self._charge_windows()
+        self.most = most
         return self.run.tightening.at(threshold).rules.windows(threshold, most)
 
     def _plain_windows(self, threshold: float) -> Windows:
         self._charge_windows()
+        self.most = threshold
         return self.run.tightening.at(threshold).rules.windows(threshold)
 
     def _charge_windows(self) -> None:

@@ -12,6 +12,7 @@ from milp.ideals.program import IDEAL_LIMIT, Ideals, best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.first_placements import longest_worth, slice_one
 from milp.solver.ask import affordable, ask
+from milp.state.grounds import by_ideals, by_joining
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import EXACTNESS, SPLIT, STRETCH_PRECISION
@@ -43,7 +44,8 @@ def _over_ideals(run: Run, limit: int) -> None:
     chain = best_chain(instance, threshold, stop=run.stop, ideal_limit=limit)
     if chain is None:
         return
-    run.incumbent.prove(min(chain.period, threshold), exact=True)
+    because = lambda: by_ideals(run.instance, instance, chain.kept, chain.chip)  # noqa: E731
+    run.incumbent.prove(min(chain.period, threshold), exact=True, because=because)
     if chain.chip is not None:
         complete_chain(run, chain.chip, instance, seconds=run.share(budget.COMPLETION))
 
@@ -64,7 +66,7 @@ def over_stretches(run: Run) -> None:
         if threshold is None:
             break
         verdict = stretches.ask(threshold, part.limited(limit))
-        incumbent.prove(verdict.bound, exact=True)
+        incumbent.prove(verdict.bound, exact=True, because=lambda: by_joining("stretches", run.instance, instance))
         if verdict.bound < threshold:
             high, best = threshold, verdict.chain or best
             if verdict.finest:
@@ -92,7 +94,8 @@ def _over_frontiers(run: Run) -> None:
             if verdict.possible is None:
                 break
             if not verdict.possible:
-                incumbent.prove(threshold, exact=True)
+                because = lambda: by_joining("frontiers", run.instance, instance)  # noqa: E731
+                incumbent.prove(threshold, exact=True, because=because)
                 continue
             assert verdict.chip is not None
             complete_chain(run, verdict.chip, instance)

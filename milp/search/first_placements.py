@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from milp.solver.ask import ask, rounds
+from milp.state.grounds import by_model
 from milp.state.names import Doing
 from milp.state.run import Phase, Run, always
 from milp.windows.windows import PACKED_LIMIT, WindowRules
@@ -14,6 +15,7 @@ from partition.heuristics.slicing import Mode, longest_blocks, slice_order, slic
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
 from partition.problem.placement import Placement
+from partition.results.proof_steps import ProofStep
 
 ORDERS = 6
 """Topological orders that are sliced."""
@@ -82,7 +84,7 @@ def _find_any(run: Run) -> None:
     """Ask HiGHS for any valid placement, or for the proof that there is none."""
     windows = WindowRules(run.instance).windows(float("inf"))
     if windows.empty:
-        run.incumbent.exclude_all()
+        run.incumbent.exclude_all(because=lambda: ProofStep("windows"))
         return
     for _ in rounds(run.incumbent.cuts):
         if run.incumbent.known or run.stop():
@@ -90,7 +92,7 @@ def _find_any(run: Run) -> None:
         # Any period will do; named, it is what times are counted in, however far transfers are beyond compute.
         longest = run.instance.longest
         if ask(run, windows, upper=longest, minimise=False, seconds=run.stop.remaining).excluded:
-            run.incumbent.exclude_all()
+            run.incumbent.exclude_all(because=lambda: by_model(run.instance, run.instance, windows))
             return
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from milp import budget
 from milp.chip_bounds.capacity import BlockCapacity, alone
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
+from milp.state.grounds import by_blocks
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import CROWD_FROM, MARGIN, REPEATED_GAIN
@@ -42,7 +43,8 @@ def _blocks(run: Run) -> None:
         upper = incumbent.upper * (1 - MARGIN)
         limit = min(budget.FIRST_SLICE, until - run.stop.seconds)
         found = capacity.cheapest(node, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
-        incumbent.prove(min(found.bound, upper), within=upper)
+        because = lambda node=node: by_blocks("blocks", run.instance, [node])  # type: ignore[misc]  # noqa: E731
+        incumbent.prove(min(found.bound, upper), within=upper, because=because)
         fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
 
 
@@ -85,15 +87,20 @@ class CrowdQuestions:
         run = self.run
         settled = shares.ask(node, self.capacity, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
         self.too_hard = 0 if settled else self.too_hard + 1
-        run.incumbent.prove(min(shares.bound(), upper), within=shares.within)
+        self._prove(shares, upper)
 
     def _ask_together(self, shares: Shares, upper: float, limit: float) -> None:
         assert self.capacity is not None
         run = self.run
         settled = shares.ask_together(self.capacity, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
-        run.incumbent.prove(min(shares.bound(), upper), within=shares.within)
+        self._prove(shares, upper)
         if settled:
             self.shares = None
+
+    def _prove(self, shares: Shares, upper: float) -> None:
+        crowd = np.flatnonzero(shares.crowd.nodes).tolist()
+        because = lambda: by_blocks("crowds", self.run.instance, crowd)  # noqa: E731
+        self.run.incumbent.prove(min(shares.bound(), upper), within=shares.within, because=because)
 
 
 BLOCKS = Phase(Doing.BLOCKS, _applies, _blocks)

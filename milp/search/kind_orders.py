@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from milp import budget
 from milp.ideals.program import best_chain
@@ -17,6 +18,8 @@ from milp.search.dynamic_programs import complete_chain
 from milp.search.first_placements import slice_orders
 from milp.search.period import PHASES, search
 from milp.state.advice import Advice
+from milp.state.attainable import SCOPE as GRID
+from milp.state.grounds import by_ideals
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
@@ -29,6 +32,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
+from partition.results.proof_steps import Because, ProofStep
 from partition.stopping import Stop
 
 SCOPE = Scope(
@@ -63,12 +67,14 @@ class Outcome:
     floor : a bound for all orders at once, in the hardware's time unit; infinite if no order has a valid placement.
     listed : whether every order that matters is among them; otherwise those that a placement was found for, and the
         given one.
+    claim : behind the floor, where claims are kept.
     """
 
     incumbents: list[Incumbent]
     impossible: set[int] = field(default_factory=set)
     floor: float = 0.0
     listed: bool = True
+    claim: ProofStep | None = None
 
     @property
     def possible(self) -> list[Incumbent]:
@@ -95,16 +101,35 @@ class Outcome:
             return False
         return best.enough or best.period - self.bound <= best.gap_wanted * best.period
 
-    def raise_floor(self, period: float) -> None:
+    @property
+    def proof(self) -> tuple[ProofStep, ...]:
+        """The claim for all orders at once, or one for every order; empty where claims are not kept."""
+        least = min((inc.bound for inc in self.possible), default=float("inf")) if self.listed else 0.0
+        if self.claim is not None and self.floor >= least:
+            return (self.claim,)
+        return tuple(inc.claim for inc in self.incumbents if inc.claim is not None) if self.listed else ()
+
+    def raise_floor(self, period: float, because: Because | None = None) -> None:
         """No order has a shorter period than this, in the hardware's time unit; infinite if none has any."""
+        before, plain = self.floor, period
         if period < float("inf"):
             grid = self.incumbents[0].grid
             safe = period * (1 - EXACTNESS)
             period = safe if grid is None else grid.up(safe)
         self.floor = max(self.floor, period)
+        if self.floor > before and self.incumbents[0].keeps_steps:
+            self.claim = self._claim(plain * (1 - EXACTNESS), because)
         if self.floor < float("inf"):
             for incumbent in self.incumbents:
-                incumbent.prove(self.floor / incumbent.instance.unit, exact=True)
+                incumbent.prove(self.floor / incumbent.instance.unit, exact=True, because=self.for_all_orders)
+
+    def for_all_orders(self) -> ProofStep:
+        """The claim of one order that rests on that for all."""
+        return ProofStep("all orders", rests_on=() if self.claim is None else (self.claim,))
+
+    def _claim(self, plain: float, because: Because | None) -> ProofStep:
+        step = (because() if because is not None else ProofStep(Doing.ANY_ORDER.value)).about(plain, ())
+        return step if self.floor <= plain else ProofStep(GRID.engine, self.floor, rests_on=(step,))
 
     @property
     def incumbent(self) -> Incumbent:
@@ -116,7 +141,7 @@ class Outcome:
         period = self.incumbent.period
         if period >= self.floor * (1 - ROUNDING):
             return
-        refuted, self.floor = self.floor, 0.0
+        refuted, self.floor, self.claim = self.floor, 0.0, None
         warnings.warn(
             f"a valid placement of period {period:.9g} refutes the bound {refuted:.9g} over all orders of the kinds, "
             "which is withdrawn; please report this model and package",
@@ -163,11 +188,13 @@ class Aim:
     gap : relative gap that is small enough.
     limit : the largest period that counts, in the hardware's time unit; None if all do.
     enough : any period within the limit will do, instead of the best.
+    keeps_steps : the claims behind bounds are kept, for a proof that can be replayed.
     """
 
     gap: float
     limit: float | None = None
     enough: bool = False
+    keeps_steps: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +236,8 @@ def search_orders(
     listed = bool(packages)
 
     def start(hw: Hardware) -> Incumbent:
-        incumbent = Incumbent(contract(graph, hw.ports_only()), aim.gap, lambda: stop.elapsed, report, hw)
+        instance = contract(graph, hw.ports_only())
+        incumbent = Incumbent(instance, aim.gap, lambda: stop.elapsed, report, hw, keeps_steps=aim.keeps_steps)
         incumbent.limit, incumbent.enough = aim.limit, aim.enough
         return incumbent
 
@@ -221,7 +249,8 @@ def search_orders(
         with stop.surviving(lambda: "the search of all orders at once"):
             together = _by_downsets(outcome, start, stop)
             if listed and not (outcome.settled or stop()):
-                outcome.raise_floor(_all_orders_at_once(outcome.incumbents, stop, means.seed))
+                period, because = _all_orders_at_once(outcome.incumbents, stop, means.seed)
+                outcome.raise_floor(period, because)
     if not outcome.settled:
         part = stop if listed else stop.limited(budget.ONE_BY_ONE * stop.remaining)
         _one_by_one(outcome, means, part)
@@ -270,7 +299,7 @@ def _one_by_one(outcome: Outcome, means: Means, stop: Stop) -> None:
                 _share(incumbents)
                 outcome.heed()
                 incumbent.phase = "all orders"  # the step that proved it
-                incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True)
+                incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True, because=outcome.for_all_orders)
                 if incumbent.closed or stop():
                     continue
                 left = stop.remaining * (1.0 if final or len(waiting) == 1 else budget.FIRST_PASS)
@@ -290,7 +319,7 @@ def _share(incumbents: list[Incumbent]) -> None:
         incumbent.rival = best
 
 
-def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> float:
+def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> tuple[float, Because | None]:
     """Seeds for every order, and the exact program over ideals with the kinds used so far as its state."""
     runs = [Run.begin(incumbent.instance, incumbent, stop, seed=seed) for incumbent in incumbents]
     for run in runs:
@@ -300,13 +329,14 @@ def _all_orders_at_once(incumbents: list[Incumbent], stop: Stop, seed: int) -> f
     _share(incumbents)
     first = incumbents[0]
     if not first.known or stop():
-        return 0.0
+        return 0.0, None
     threshold = first.upper * (1 - EXACTNESS)
     chain = best_chain(first.instance, threshold, stop=stop)
     if chain is None:
-        return 0.0
+        return 0.0, None
     if chain.chip is not None:
         for run in runs:
             if run.instance.hardware.kind_of_chip == chain.kind_of_chip:
                 complete_chain(run, chain.chip)
-    return min(chain.period, threshold) * (1 - EXACTNESS) * first.instance.unit
+    because = partial(by_ideals, first.instance, first.instance, chain.kept, chain.chip)
+    return min(chain.period, threshold) * (1 - EXACTNESS) * first.instance.unit, because

@@ -20,6 +20,7 @@ from milp.state.run import Phase, Run
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
+from partition.results.proof_steps import ProofStep
 
 PHASES: tuple[Phase, ...] = (
     SEEDS,
@@ -58,7 +59,7 @@ def search(run: Run, *, starts: Iterable[Placement] = (), phases: Sequence[Phase
     """
     incumbent, stop = run.incumbent, run.stop
     incumbent.enter(Doing.WORK)
-    incumbent.prove(_trivial_bound(run.instance), exact=True)
+    incumbent.prove(_trivial_bound(run.instance), exact=True, because=lambda: ProofStep("work"))
     for placement in starts:
         incumbent.offer(placement)
     if run.instance.hardware.rules.dynamic_memory:
@@ -84,14 +85,21 @@ def _without_schedules(run: Run, phases: Sequence[Phase]) -> None:
     incumbent.enter(Doing.STATIC_MEMORY)
     static = instance.hardware.with_rules(dynamic_memory=False)
     relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
-    outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None)
+    outcome = Incumbent(
+        relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None, keeps_steps=incumbent.keeps_steps
+    )
     outcome.limit, outcome.enough, outcome.rival = incumbent.limit, incumbent.enough, incumbent.best
     part = stop.limited(run.share(budget.STATIC_MEMORY))
     if not search(Run.begin(relaxed, outcome, part, seed=run.seed), phases=phases):
-        incumbent.exclude_all()
-    incumbent.prove(outcome.lower, exact=True)
+        incumbent.exclude_all(because=lambda: _without_room(outcome))
+    incumbent.prove(outcome.lower, exact=True, because=lambda: _without_room(outcome))
     if outcome.placement is not None:
         incumbent.offer(outcome.placement)
+
+
+def _without_room(outcome: Incumbent) -> ProofStep:
+    """What was proved without schedules holds with them."""
+    return ProofStep("static memory", rests_on=(outcome.claim,) if outcome.claim is not None else ())
 
 
 def _trivial_bound(instance: Instance) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from milp.search.first_placements import slice_orders
+from milp.state.grounds import by_joining
 from milp.state.bisect import bisect
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
@@ -21,9 +22,10 @@ def _separations(run: Run) -> None:
         return  # larger thresholds separate more
 
     def disproved(threshold: float) -> bool:
-        if not tightening.at(threshold).rules.windows(threshold).empty:
+        tight = tightening.at(threshold)
+        if not tight.rules.windows(threshold).empty:
             return False
-        incumbent.prove(threshold, exact=True)
+        incumbent.prove(threshold, exact=True, because=lambda: by_joining("windows", tightening.original, tight.instance))
         return True
 
     bisect(low, incumbent.upper, disproved, precision=SEPARATION_PRECISION, split=SPLIT, stop=run.stop)

@@ -6,6 +6,7 @@ import math
 
 from milp import budget
 from milp.solver.ask import affordable, ask, rounds
+from milp.state.grounds import by_joining, by_model
 from milp.state.names import Doing
 from milp.state.run import Phase, Run, always
 from milp.tolerances import MARGIN
@@ -32,10 +33,12 @@ def _minimise_once(run: Run) -> None:
     answer = ask(
         run, windows, instance=tight.instance, upper=upper, lossless=True, eager=True, seconds=budget.FIRST_SLICE
     )
-    if answer.excluded:
-        incumbent.prove(upper, exact=answer.status == "windows")
-    elif math.isfinite(answer.bound):
-        incumbent.prove(min(answer.bound, upper), within=upper)
+    if answer.status == "windows":
+        incumbent.prove(upper, exact=True, because=lambda: by_joining("windows", run.instance, tight.instance))
+    elif answer.excluded or math.isfinite(answer.bound):
+        bound = upper if answer.excluded else min(answer.bound, upper)
+        because = lambda: by_model(run.instance, tight.instance, windows)  # noqa: E731
+        incumbent.prove(bound, within=upper, because=because)
 
 
 WHOLE_MODEL = Phase(Doing.MILP, always, _minimise)

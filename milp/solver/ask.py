@@ -20,6 +20,7 @@ from milp.formulation.memory_cuts import MemoryCut, MemoryCuts
 from milp.solver.highs import Outcome, solve
 from milp.solver.matrix import COVERED, MatrixModel, compile_model
 from milp.solver.reading import placement_of
+from milp.state.grounds import by_model
 from milp.state.run import Run
 from milp.windows.windows import Windows
 from partition.arrays import FloatArray
@@ -222,7 +223,8 @@ def ask(
 
     def prove(bound: float) -> None:
         if np.isfinite(bound) and upper is not None:
-            incumbent.prove(min(bound, upper), within=upper)
+            because = lambda: by_model(run.instance, instance, windows)  # noqa: E731
+            incumbent.prove(min(bound, upper), within=upper, because=because)
 
     before, known = incumbent.period, len(incumbent.cuts)
     outcome = written.solve(

@@ -18,6 +18,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.results.progress import Progress, Proof, unrefuted
+from partition.results.proof_steps import Because, ProofStep
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.rules import check
 
@@ -39,6 +40,8 @@ class Incumbent:
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
     impossible : whether it is proved that there is no valid placement at all.
+    keeps_steps : whether the claims behind bounds are kept for a proof that can be replayed.
+    claim : the one behind the bound, or behind that nothing is valid; None where claims are not kept.
     """
 
     def __init__(
@@ -48,7 +51,11 @@ class Incumbent:
         seconds: Callable[[], float],
         report: Callable[[Progress], None] | None,
         hardware: Hardware | None = None,
+        *,
+        keeps_steps: bool = False,
     ) -> None:
+        self.keeps_steps = keeps_steps
+        self._excluded: ProofStep | None = None
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
         self.hardware = hardware or instance.hardware
         self.problem = Problem.of(instance.graph, self.hardware)
@@ -176,24 +183,47 @@ class Incumbent:
             self.hardware, self.problem, self.model = hardware, problem, model
             self.period, self.cost = period, cost
 
-    def prove(self, bound: float, *, exact: bool = False, within: float = 0.0) -> None:
-        """Raise the bound, given in units of the instance; ``exact`` if no solver tolerance is behind it.
+    def prove(
+        self, bound: float, *, exact: bool = False, within: float = 0.0, because: Because | None = None
+    ) -> None:
+        """Raise the bound, given in units of the instance.
 
-        ``within`` is the largest period of the model behind it: HiGHS's tolerances are relative to that.
+        Parameters
+        ----------
+        exact : whether no solver tolerance is behind it.
+        within : the largest period of the model behind it: HiGHS's tolerances are relative to that.
+        because : what it rests on; the phase alone by default.
         """
         margin = ROUNDING * bound if exact else BOUND_SAFETY * max(bound, within)
         safe = (bound - margin) * self.instance.unit
+        plain = safe
         if safe > self.bound and self.grid is not None:
             safe = self.grid.up(safe)
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)
-                self._proved.append(Proof(self.bound, self.phase.removeprefix("few ")))
+                claim = self._claim(plain, because) if self.keeps_steps else None
+                self._proved.append(Proof(self.bound, self.phase.removeprefix("few "), claim))
             self._record()
 
-    def exclude_all(self) -> None:
+    def _claim(self, plain: float, because: Because | None) -> ProofStep:
+        """The claim behind the bound just proved, ``plain`` before it was rounded up to what can occur."""
+        kinds = self.hardware.kind_of_chip
+        step = because() if because is not None else ProofStep(self.phase.removeprefix("few "))
+        step = step.about(min(plain, self.best), kinds)
+        return step if self.bound <= step.below else ProofStep(SCOPE.engine, self.bound, rests_on=(step,), kinds=kinds)
+
+    @property
+    def claim(self) -> ProofStep | None:
+        """See the class."""
+        return self._excluded or (self._proved[-1].claim if self._proved else None)
+
+    def exclude_all(self, because: Because | None = None) -> None:
         """No valid placement exists; whoever says so has proved it."""
         self.impossible = True
+        if self.keeps_steps:
+            step = because() if because is not None else ProofStep(self.phase)
+            self._excluded = step.about(float("inf"), self.hardware.kind_of_chip)
 
     def enter(self, phase: Doing) -> None:
         """Name what happens next."""

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
+@click.option("--proof", type=OutputFile(), help="Also write what proves the bound, for the command replay.")
 @click.option("--report", type=OutputFile(), help="Also write a self-contained HTML page about the result.")
 @source_options
 @one_sentence_errors
@@ -83,6 +84,7 @@ def solve(
     strict: bool,
     throughput: float | None,
     output: str | None,
+    proof: str | None,
     report: str | None,
     origin: Origin,
 ) -> None:
@@ -120,9 +122,10 @@ def solve(
             confirm=confirm,
             shard=parse_shards(shards),
             strict=strict,
+            proof=proof is not None,
             on_progress=display,
         )
-    troubles = _deliver(_deliveries(result, output, report, as_json))
+    troubles = _deliver(_deliveries(result, output, proof, report, as_json))
     _end(result, [*faults, *troubles])
 
 
@@ -156,11 +159,15 @@ def _end(result: Result, troubles: list[str]) -> None:
 
 
 def _deliveries(
-    result: Result, output: str | None, report: str | None, as_json: bool
+    result: Result, output: str | None, proof: str | None, report: str | None, as_json: bool
 ) -> Iterator[Callable[[], object]]:
     """The ways out of an answer that were asked for: files first, then stdout."""
     if output:
         yield lambda: result.to_json(output)
+    if proof:
+        from partition.results.proof_file import write_proof
+
+        yield lambda: write_proof(result, proof)
     if report:
         told = _command_line(click.get_current_context())
         yield lambda: result.to_html(report, command=told)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from partition.results.proof_steps import ProofStep
+
 ROUNDING = 1e-9
 """Relative difference between a bound and a period that is no contradiction."""
 
@@ -34,10 +36,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Proof:
-    """A bound, in the hardware's time unit, and the step of the search that proved it."""
+    """A bound, in the hardware's time unit, and the step of the search that proved it; its claim where those are kept."""
 
     bound: float
     step: str
+    claim: ProofStep | None = None
 
 
 def proofs_of(history: Iterable[Progress]) -> list[Proof]:

@@ -21,6 +21,7 @@ from partition.results.amounts import gap_text, time_text
 from partition.results.confirmation import Confirmation
 from partition.results.guesses import Guesses, find_guesses
 from partition.results.progress import Progress
+from partition.results.proof_steps import ProofStep
 from partition.results.shards import Shards
 from partition.results.table import table_of
 from partition.results.wall import Wall, wall_of
@@ -66,6 +67,7 @@ class Result:
     work : units of work done where work was limited, otherwise None.
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
+    proof : what proved the bound, where that was asked for: a claim for all orders of the kinds, or one for each.
     """
 
     graph: Graph
@@ -85,6 +87,7 @@ class Result:
     work: float | None = None
     faults: tuple[str, ...] = ()
     shards: Shards | None = None
+    proof: tuple[ProofStep, ...] = field(default=(), repr=False)
 
     from_json: ClassVar[Callable[..., Result]]
     # What to_json wrote, see partition.results.saved, which binds it.
@@ -94,10 +97,19 @@ class Result:
 
     @staticmethod
     def infeasible(
-        graph: Graph, hardware: Hardware, *, reason: str, seconds: float, seed: int, history: tuple[Progress, ...] = ()
+        graph: Graph,
+        hardware: Hardware,
+        *,
+        reason: str,
+        seconds: float,
+        seed: int,
+        history: tuple[Progress, ...] = (),
+        proof: tuple[ProofStep, ...] = (),
     ) -> Result:
         """The result of a problem proved to have no valid placement."""
-        return Result(graph, hardware, None, "infeasible", math.inf, math.inf, seconds, seed, history, None, reason)
+        return Result(
+            graph, hardware, None, "infeasible", math.inf, math.inf, seconds, seed, history, reason=reason, proof=proof
+        )
 
     @property
     def gap(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from milp import budget
@@ -45,6 +46,7 @@ def partition(
     confirm: bool = False,
     shard: Wanted = "none",
     strict: bool = False,
+    proof: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
     stop: threading.Event | None = None,
 ) -> Result:
@@ -81,6 +83,8 @@ def partition(
         says what was cut and what holds without. Automatic: as long as it makes the period shorter.
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
+    proof : keep what proves the bound, step by step, for :func:`partition.results.proof_file.write_proof`
+        (docs/replay.md); not with workers or shard.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread. Returning True ends the search with the answer so far; an exception ends it and is raised here.
     stop : set this event, from any thread, to end the search with the answer so far.
@@ -113,8 +117,11 @@ def partition(
         throughput=throughput,
         gap=gap,
         seed=seed,
+        proof=proof,
     )
     question.check()
+    if proof and (workers != 1 or shard != "none"):
+        raise InvalidInput("a proof is kept of one search in one process; leave out workers and shard, or the proof")
     judge = _second_opinion(confirm, question.goals)
     first = clock.limited((1 - budget.CONFIRMATION) * clock.time_limit) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
@@ -123,7 +130,9 @@ def partition(
             raise listener.raised
         if judge is None:
             return result
-        return judge(result.graph, hw, result, within=question.period_limit, stop=clock, seed=seed)
+        told = judge(result.graph, hw, result, within=question.period_limit, stop=clock, seed=seed)
+        withdrawn = told.confirmation is not None and told.confirmation.verdict == "refuted"
+        return replace(told, proof=()) if withdrawn else told
 
 
 def _refuse_guesses(model: Graph, hw: Hardware) -> None:

@@ -27,6 +27,7 @@ class Question:
     throughput: float | None
     gap: float
     seed: int
+    proof: bool = False
 
     def check(self) -> None:
         """Raise InvalidInput for what could not be asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from milp.state.run import Phase
 from partition.errors import NoSolutionInTime, SearchFault
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
+from partition.results.proof_steps import ProofStep
 from partition.results.result import Result
 from partition.scoring.cost import Cost
 from partition.scoring.feasibility import impossible, proved_infeasible
@@ -67,7 +69,7 @@ def answer(
     except NoSolutionInTime:
         lightest = None
     if lightest is not None and lightest.status == "infeasible":
-        return replace(result, reason=lightest.reason, seconds=stop.elapsed)
+        return replace(result, reason=lightest.reason, seconds=stop.elapsed, proof=lightest.proof)
     raise NoSolutionInTime(
         f"no placement is known that fits ({result.reason}), and none is proved impossible: chips hold what is "
         "computed from constants, and what it is computed from takes less room; give chips more SRAM"
@@ -87,18 +89,23 @@ def _search(
     graph, hw = problem.graph, problem.hardware
     reason = impossible(graph, hw)
     if reason is not None:
-        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed)
+        proof = (ProofStep("counting", math.inf),) if question.proof else ()
+        return Result.infeasible(
+            graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof
+        )
     part = stop.limited(budget.PERIOD * stop.time_limit) if len(question.goals) > first else stop
     limit = None if first and question.throughput is None else question.allowed
-    aim = Aim(question.gap, limit, enough=not first)
+    aim = Aim(question.gap, limit, enough=not first, keeps_steps=question.proof)
     starts = [question.start] if question.start else []
     means = Means(question.seed, starts, adviser(question.policy, question.seed), phases)
     outcome = search_orders(graph, hw, aim, means, part, report=report, watch=watch)
     incumbent = outcome.incumbent
-    proof = _excluded(question, outcome)
-    if proof is not None:
-        history = tuple(incumbent.history)
-        return Result.infeasible(graph, hw, reason=proof, seconds=stop.elapsed, seed=question.seed, history=history)
+    reason = _excluded(question, outcome)
+    if reason is not None:
+        history, proof = tuple(incumbent.history), outcome.proof
+        return Result.infeasible(
+            graph, hw, reason=reason, seconds=stop.elapsed, seed=question.seed, history=history, proof=proof
+        )
     if incumbent.placement is None:
         raise _no_answer(question, stop)
     _arrange_stages(question, incumbent, stop)
@@ -187,6 +194,7 @@ def _result(question: Question, outcome: Outcome, found: _Answered, stop: Stop) 
         goals=tuple(reached),
         work=stop.work if stop.by_work else None,
         faults=tuple(stop.faults),
+        proof=outcome.proof,
     )
 
 

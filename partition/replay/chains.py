@@ -1,0 +1,271 @@
+"""Whether chips in order can hold all units within a period: the sets of units that the first chips may hold.
+
+For every chip ``c`` all sets are listed that chips ``0..c`` may hold: they have all producers of what they have, all
+units that may not be behind ``c``, and none that must be. A set can be held if one of the chip before is part of it and
+a chip can do the rest. Where the set of all units cannot be held in the end, no placement is within the period.
+
+What is left out makes this easier, never harder: units that may be replicated, tensors that may go back, relays, the
+triangle rule, and units said to be left out. Those still count where both a producer and a reader of theirs
+are on one chip, for then they are too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.replay.cuts import carried_by_links
+from partition.replay.question import NEAR
+from partition.replay.units import TICKS, Units
+from partition.replay.windows import Reach
+
+MOST_SETS, MOST_OF_CHIP = 2_000_000, 200_000
+"""Sets listed at most, of all chips and of one."""
+
+MOST_ENTRIES = 300_000_000
+"""Sets of a chip, times units and tensors."""
+
+PORTION = 4_000_000
+"""Pairs of sets compared at a time."""
+
+
+class TooMany(Exception):
+    """There are more sets, or it takes more time, than there is room for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """Sets of kept units that the first chips may hold.
+
+    Attributes
+    ----------
+    words : (I, W) uint64 bits of the kept units. work : (K, I) ticks on each kind, with what is left out but surely
+        there. done : (K, I) the same with all that is left out and might be there.
+    cut : (I,) ticks of the tensors that leave. alive : (I, T) bool, those tensors. read : (I, T) how many readers of
+    each tensor are inside. weights : (I,) bytes.
+    """
+
+    words: NDArray[np.uint64]
+    work: FloatArray
+    done: FloatArray
+    cut: FloatArray
+    alive: BoolArray
+    read: NDArray[np.int16]
+    weights: FloatArray
+
+
+class Chain:
+    """The question whether a line of chips holds all units.
+
+    Parameters
+    ----------
+    units, reach : what is to be placed, and where it may be.
+    kinds : of each chip, in order.
+    times, moved : (K, U) and (T,) in ticks of the period.
+    left_out : units that sets are not made of.
+    deadline : seconds of ``time.monotonic``, after which it is given up.
+    """
+
+    def __init__(
+        self,
+        units: Units,
+        reach: Reach,
+        kinds: tuple[int, ...],
+        times: IntArray,
+        moved: IntArray,
+        left_out: frozenset[int],
+        deadline: float,
+    ) -> None:
+        self.units, self.reach, self.kinds, self.deadline = units, reach, kinds, deadline
+        self.question = units.question
+        self.kept = [u for u in range(units.count) if u not in units.copied and u not in left_out]
+        self.left = [u for u in sorted(left_out) if u not in units.copied]
+        place = {u: i for i, u in enumerate(self.kept)}
+        amounts = times.astype(np.float64)
+        self.time, self.left_time = amounts[:, self.kept], amounts[:, self.left]
+        self.weight = units.weights[self.kept]
+        tensors = [
+            (int(moved[t]), place[u], inside)
+            for t, (_, u, readers) in enumerate(units.tensors)
+            if u in place and (inside := [place[w] for w in readers if w in place])
+        ]
+        self.tau = np.array([tau for tau, _, _ in tensors], dtype=np.float64)
+        self.source = np.array([u for _, u, _ in tensors], dtype=np.int64)
+        self.degree = np.array([len(inside) for _, _, inside in tensors], dtype=np.int16)
+        columns = [t for t, (_, _, inside) in enumerate(tensors) for _ in inside]
+        readers = [w for _, _, inside in tensors for w in inside]
+        self.reader = self._pairs(readers, columns, len(tensors))
+        self.links = carried_by_links(self.question)
+
+    def _pairs(self, rows: list[int], columns: list[int], count: int) -> sp.csr_array:
+        return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(self.kept), count))
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """Per kept unit, the kept units that must not be behind it, as bits; through others as well."""
+        before = self.units.before
+        if before is None:
+            raise TooMany
+        inside = before[np.ix_(self.kept, self.kept)]
+        np.fill_diagonal(inside, False)
+        return [_bits(np.flatnonzero(row).tolist()) for row in inside]
+
+    @cached_property
+    def _around_left(self) -> tuple[sp.csr_array, FloatArray, sp.csr_array]:
+        """Kept units before each unit left out (pairs), how many, and kept units behind it (pairs)."""
+        before = self.units.before
+        if before is None:
+            raise TooMany
+        ahead = before[np.ix_(self.left, self.kept)]
+        behind = before[np.ix_(self.kept, self.left)]
+        first, second = np.nonzero(ahead), np.nonzero(behind)
+        pairs = self._pairs(first[1].tolist(), first[0].tolist(), len(self.left))
+        return pairs, ahead.sum(axis=1), self._pairs(second[0].tolist(), second[1].tolist(), len(self.left))
+
+    def impossible(self) -> bool:
+        """Whether no placement is within the period.
+
+        Raises
+        ------
+        TooMany : there are too many sets to say.
+        """
+        full = (1 << len(self.kept)) - 1
+        held, listed = self._sets([0]), 0
+        for chip in range(len(self.kinds)):
+            last = chip == len(self.kinds) - 1
+            found = [full] if last else list(self._listed(chip))
+            listed += len(found)
+            if listed > MOST_SETS:
+                raise TooMany
+            candidates = self._sets(found)
+            reached = self._reached(held, candidates, chip)
+            if not reached.any():
+                return True
+            held = _some(candidates, np.flatnonzero(reached))
+        return False
+
+    def _listed(self, chip: int) -> Iterator[int]:
+        """Sets that chips up to this one may hold, by what must be and what may be among them."""
+        base = _bits(i for i, u in enumerate(self.kept) if self.reach.last[u] <= chip)
+        free = [i for i, u in enumerate(self.kept) if self.reach.first[u] <= chip and not base >> i & 1]
+        yield from _down_sets(base, free, self._order, self.deadline)
+
+    def _sets(self, found: list[int]) -> Sets:
+        if len(found) * (len(self.kept) + len(self.tau) + 1) > MOST_ENTRIES:
+            raise TooMany
+        width = max((len(self.kept) + 63) // 64, 1)
+        raw = b"".join(mask.to_bytes(8 * width, "little") for mask in found)
+        words = np.frombuffer(raw, dtype="<u8").reshape(len(found), width)
+        member = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : len(self.kept)]
+        held = member.astype(np.float32)
+        read = np.asarray(held @ self.reader).astype(np.int16)
+        alive = (member[:, self.source] > 0) & (read < self.degree)
+        work = self.time @ member.T.astype(np.float64)
+        done = work
+        if self.left:
+            ahead, wanted, behind = self._around_left
+            ready = np.asarray(held @ ahead) >= wanted
+            passed = np.asarray(held @ behind) > 0
+            work, done = work + self.left_time @ passed.T, work + self.left_time @ (ready | passed).T
+        return Sets(words, work, done, alive @ self.tau, alive, read, member.astype(np.float64) @ self.weight)
+
+    def _reached(self, held: Sets, ends: Sets, chip: int) -> BoolArray:
+        """(I,) which sets a chip can complete from one of those that the chips before it hold."""
+        kind = self.kinds[chip]
+        room = float(TICKS - 1)
+        reached = np.zeros(len(ends.words), dtype=bool)
+        possible = np.ones(len(ends.words), dtype=bool)
+        if self.links and chip < len(self.kinds) - 1:
+            possible &= ends.cut <= room
+        step = max(1, PORTION // max(len(ends.words), 1))
+        for begin in range(0, len(held.words), step):
+            if time.monotonic() > self.deadline:
+                raise TooMany
+            open_ends = np.flatnonzero(possible & ~reached)
+            if not len(open_ends):
+                break
+            rows = np.arange(begin, min(begin + step, len(held.words)))
+            least = ends.work[kind][open_ends] - held.done[kind][rows][:, None]
+            starts, columns = np.nonzero(least <= room)
+            starts, columns = rows[starts], open_ends[columns]
+            nested = ~(held.words[starts] & ~ends.words[columns]).any(axis=1)
+            starts, columns = starts[nested], columns[nested]
+            for a in range(0, len(starts), PORTION // max(len(self.tau), 16)):
+                some = slice(a, a + PORTION // max(len(self.tau), 16))
+                fits = self._fits(held, ends, starts[some], columns[some], kind)
+                reached[columns[some][fits]] = True
+        return reached
+
+    def _fits(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, kind: int) -> BoolArray:
+        """Whether a chip of a kind does what each set ``columns`` has more than the set ``starts``."""
+        room = float(TICKS - 1)
+        compute = ends.work[kind][columns] - held.work[kind][starts] - self._earlier(held, ends, starts, columns, kind)
+        fits = compute <= room
+        size = self.question.sram[kind]
+        if self.question.rules["memory"] and size is not None:
+            more = ends.weights[columns] - held.weights[starts]
+            fits &= more <= float(size) * (1 + 2 * float(NEAR)) + 1e-9 * ends.weights[columns]
+        if not self.question.pays[kind] or (self.links and not self.question.serial):
+            return np.asarray(fits)  # what a port carries, the link beside it carries as well
+        both = held.alive[starts] & ends.alive[columns]
+        through = both & (held.read[starts] == ends.read[columns])
+        receive = held.cut[starts] - through @ self.tau
+        send = ends.cut[columns] - both @ self.tau
+        if self.question.serial:
+            return np.asarray(fits & (compute + receive + send <= room))
+        return np.asarray(fits & (receive <= room) & (send <= room))
+
+    def _earlier(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, kind: int) -> FloatArray | float:
+        """Ticks of units left out with a reader in the block, all of whose producers were held before."""
+        if not self.left:
+            return 0.0
+        ahead, wanted, behind = self._around_left
+        before, after = _member(held.words, len(self.kept)), _member(ends.words, len(self.kept))
+        ready = (np.asarray(before @ ahead) >= wanted) & ~(np.asarray(before @ behind) > 0)
+        passed = np.asarray(after @ behind) > 0
+        return np.asarray((ready[starts] & passed[columns]) @ self.left_time[kind])
+
+
+def _member(words: NDArray[np.uint64], count: int) -> FloatArray:
+    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+    return bits[:, :count].astype(np.float32)
+
+
+def _some(sets: Sets, rows: IntArray) -> Sets:
+    return Sets(
+        sets.words[rows], sets.work[:, rows], sets.done[:, rows], sets.cut[rows], sets.alive[rows], sets.read[rows],
+        sets.weights[rows],
+    )  # fmt: skip
+
+
+def _bits(places: Iterable[int]) -> int:
+    mask = 0
+    for place in places:
+        mask |= 1 << place
+    return mask
+
+
+def _down_sets(base: int, free: list[int], order: list[int], deadline: float) -> Iterator[int]:
+    """Every set of ``base`` and some of the ``free`` units that has all that must not be behind what it has."""
+    seen = {base}
+    level = [base]
+    while level:
+        if len(seen) > MOST_OF_CHIP or time.monotonic() > deadline:
+            raise TooMany
+        following = []
+        for mask in level:
+            for i in free:
+                if not mask >> i & 1 and not order[i] & ~mask:
+                    more = mask | 1 << i
+                    if more not in seen:
+                        seen.add(more)
+                        following.append(more)
+        level = following
+    yield from seen

@@ -1,0 +1,45 @@
+"""Bounds by counting, in fractions: work over chips, the largest unit, pigeonholes, and weights that fit nowhere."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from partition.replay.question import NEAR, Question
+from partition.replay.units import Units
+
+
+def least_period(units: Units) -> Fraction | None:
+    """No placement has a smaller period than this; None if some unit runs nowhere."""
+    chips = units.question.chips
+    times: list[Fraction] = []
+    for time in units.least_times:
+        if time is None:
+            return None
+        times.append(time)
+    times.sort()
+    if not times:
+        return Fraction(0)
+    best = max(sum(times) / chips, times[-1])
+    # Of m C + 1 units some chip holds m + 1, which take as long as the m + 1 quickest of them.
+    for m in range(1, (len(times) - 1) // chips + 1):
+        crowd = times[-(m * chips + 1) :]
+        best = max(best, sum(crowd[: m + 1], Fraction(0)))
+    return best
+
+
+def fits_nowhere(question: Question, units: Units) -> bool:
+    """Whether some unit runs on no kind, or its weights (or all of them) are more than there is room for."""
+    if any(time is None for time in units.least_times):
+        return True
+    room = [question.sram[k] for k in question.of_chip]
+    if not question.rules["memory"] or any(size is None for size in room):
+        return False
+    sizes = [size for size in room if size is not None]
+    total = sum(question.least) + sum(size for size, users in question.least_shared if users)
+    if total > sum(sizes) * (1 + NEAR):
+        return True
+    need = [sum((question.least[v] for v in members), Fraction(0)) for members in units.members]
+    for size, users in question.least_shared:
+        for unit in {units.of[v] for v in users}:
+            need[unit] += size
+    return max(need, default=Fraction(0)) > max(sizes) * (1 + NEAR)

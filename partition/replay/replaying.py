@@ -1,0 +1,145 @@
+"""A proof replayed: every step proved again, put to a second solver, or named as taken on trust."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from typing import Literal
+
+from partition.replay.placement import Placed, read_placement
+from partition.replay.proof_file import Claim, ProofFile, read_proof
+from partition.replay.question import NEAR, Question
+from partition.replay.steps import Judge, Judgement
+from partition.replay.second_solver import installed
+
+LEAST_SECONDS, SHARE = 20.0, 5.0
+"""A replay may take this long, or this many times as long as the solve."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of a proof.
+
+    Attributes
+    ----------
+    verdict : ``"accepted"``, ``"accepted on trust"`` or ``"rejected"``.
+    reasons : why it is rejected, a sentence each.
+    judgements : of the steps, in their order.
+    trusted : what is taken on trust, a sentence each.
+    below, period : what is proved, None if that nothing is valid; and the period of the placement, None without one.
+    seconds : of the replay. solve_seconds : of the solve.
+    """
+
+    verdict: Literal["accepted", "accepted on trust", "rejected"]
+    reasons: tuple[str, ...]
+    judgements: tuple[Judgement, ...]
+    trusted: tuple[str, ...]
+    below: float | None
+    period: float | None
+    seconds: float
+    solve_seconds: float
+
+    @property
+    def thresholds(self) -> int:
+        """Steps that rest on HiGHS."""
+        return sum(each.by_solver for each in self.judgements)
+
+    @property
+    def decided(self) -> int:
+        """Of those, how many this replay decided, by arithmetic or by the second solver."""
+        return sum(each.by_solver and each.verdict in ("proved", "second solver") for each in self.judgements)
+
+
+def replay(path: str | PathLike[str], *, seconds: float | None = None) -> Replayed:
+    """Prove a proof again.
+
+    Parameters
+    ----------
+    path : of a file that ``solve --proof`` wrote.
+    seconds : for all of it; by default :data:`SHARE` times those of the solve, and :data:`LEAST_SECONDS` at least.
+
+    Raises
+    ------
+    InvalidInput : it is no proof, or its fingerprints do not fit its content.
+    """
+    return replay_file(read_proof(path), seconds=seconds)
+
+
+def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
+    """The same of a file that was read."""
+    begun = time.monotonic()
+    solve_seconds = float(proof.answer["seconds"])
+    limit = max(LEAST_SECONDS, SHARE * solve_seconds) if seconds is None else seconds
+    reasons, period = _placement(proof)
+    judge = Judge(proof.question, period, begun + limit)
+    judgements: list[Judgement] = []
+    for claim in proof.claims:
+        judgements.append(judge.step(claim, [proof.claims[i] for i in claim.rests_on]))
+    reasons += [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "refuted"]
+    trusted = [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "trusted"]
+    for goal in proof.answer["goals"]:
+        if goal["goal"] != "period":
+            trusted.append(f"the bound of the goal {goal['goal']}, which proofs do not hold")
+    below = _conclusion(proof, reasons)
+    return Replayed(
+        verdict="rejected" if reasons else "accepted on trust" if trusted else "accepted",
+        reasons=tuple(reasons),
+        judgements=tuple(judgements),
+        trusted=tuple(trusted),
+        below=None if below is None else float(below),
+        period=None if period is None else float(period),
+        seconds=time.monotonic() - begun,
+        solve_seconds=solve_seconds,
+    )
+
+
+def _placement(proof: ProofFile) -> tuple[list[str], Fraction | None]:
+    """What is wrong with the placement, and its period; nothing and None where the answer has none."""
+    if not proof.answer["assignment"]:
+        status = proof.answer["status"]
+        return ([] if status == "infeasible" else [f"the answer is {status}, without a placement"]), None
+    placed = read_placement(proof.question, proof.answer)
+    broken, period = placed.broken(), placed.period()
+    if broken or period is None:
+        return [f"the placement breaks a rule: {(broken or ['a tensor goes back on a chain'])[0]}"], period
+    if abs(period - Fraction(float(proof.answer["period"]))) > NEAR * period:
+        return [f"the placement has the period {float(period):.9g}, not {proof.answer['period']:.9g}"], period
+    return [], period
+
+
+def _conclusion(proof: ProofFile, reasons: list[str]) -> Fraction | None:
+    """What follows from the steps that the bound is said to follow from; what is missing goes to ``reasons``."""
+    claims = [proof.claims[i] for i in proof.proves]
+    if not claims:
+        if proof.answer["status"] == "infeasible" or proof.answer["bound"] > 0:
+            reasons.append("no step proves the bound of the answer")
+        return Fraction(0)
+    if not _every_order(proof.question, claims):
+        reasons.append("some order of the kinds is in no step that the bound follows from")
+    figures = [claim.below for claim in claims if claim.below is not None]
+    below = min(figures, default=None)
+    bound = proof.answer["bound"]
+    if proof.answer["status"] == "infeasible":
+        return below
+    if below is not None and Fraction(float(bound)) > below:
+        reasons.append(f"the bound {bound:.9g} does not follow from the steps, which prove {float(below):.9g}")
+    if below is None:
+        reasons.append("the steps prove that nothing is valid, beside a placement")
+    return below
+
+
+def _every_order(question: Question, claims: list[Claim]) -> bool:
+    """Whether the claims speak of every order in which the kinds may stand."""
+    if any(not claim.kinds for claim in claims):
+        return True
+    told = {claim.kinds for claim in claims}
+    if not question.free_order:
+        return question.of_chip in told
+    count = math.factorial(question.chips)
+    for _, same in itertools.groupby(sorted(question.of_chip)):
+        count //= math.factorial(len(list(same)))
+    return len(told) == count

@@ -1,0 +1,253 @@
+"""One step of a proof judged: arithmetic first, then sets of units along the chips, then the second solver."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from partition.arrays import IntArray
+from partition.replay.chains import Chain, TooMany
+from partition.replay.counting import fits_nowhere, least_period
+from partition.replay.cuts import Network, all_proved, carried_by_links
+from partition.replay.occurring import rounded_up
+from partition.replay.placement import Placed
+from partition.replay.proof_file import Claim
+from partition.replay.question import NEAR, Question
+from partition.replay.second_solver import ask
+from partition.replay.units import TICKS, Units, units_of
+from partition.replay.windows import Reach, reach
+
+ARITHMETIC = ("work", "windows", "counting")
+FOLLOWS = ("values that can occur", "all orders", "static memory")
+PROGRAMS = ("ideals", "stretches", "frontiers", "down-sets", "down-sets of any order")
+SOLVER = ("model", "blocks", "crowds", "block capacity")
+"""Engines by what stands behind them: sums, other steps, a program of their own, HiGHS."""
+
+MOST_ORDERS = 30
+"""Orders of the kinds that a claim about all of them is proved for one by one."""
+
+PART = 0.5
+"""Share of the time left that one step may take."""
+
+WIDE = Fraction(1, 10**6)
+"""What windows of a model may be narrower by than those found here, as they are of a threshold so much larger."""
+
+Verdict = Literal["proved", "second solver", "trusted", "refuted"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a step; ``by_solver``: whether HiGHS stood behind it."""
+
+    number: int
+    engine: str
+    verdict: Verdict
+    how: str
+    seconds: float
+    by_solver: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A claim about one order of the kinds, in ticks of its period."""
+
+    units: Units
+    kinds: tuple[int, ...]
+    times: IntArray
+    moved: IntArray
+    room: int
+    window: Reach
+
+
+class Judge:
+    """Judges the steps of one proof.
+
+    Parameters
+    ----------
+    question : of the proof.
+    period : of its placement, None if it has none.
+    deadline : seconds of ``time.monotonic`` until which all must be judged.
+    """
+
+    def __init__(self, question: Question, period: Fraction | None, deadline: float) -> None:
+        self.question, self.period, self.deadline = question, period, deadline
+        self.plain = units_of(question)
+
+    def step(self, claim: Claim, under: Sequence[Claim]) -> Judgement:
+        """Prove a claim again; ``under`` are the claims that it rests on."""
+        begun = time.monotonic()
+        if claim.engine not in (*ARITHMETIC, *FOLLOWS, *PROGRAMS, *SOLVER):
+            verdict: tuple[Verdict, str] = "refuted", "there is no such engine"
+        elif self._contradicted(claim):
+            verdict = "refuted", "the placement of the answer has a shorter period"
+        elif claim.engine in FOLLOWS:
+            verdict = self._follows(claim, under)
+        else:
+            verdict = self._orders(claim, under)
+        seconds = time.monotonic() - begun
+        return Judgement(claim.number, claim.engine, *verdict, seconds, claim.engine in SOLVER)
+
+    def _contradicted(self, claim: Claim) -> bool:
+        if self.period is None:
+            return False
+        return claim.below is None or claim.below > self.period * (1 + NEAR)
+
+    def _follows(self, claim: Claim, under: Sequence[Claim]) -> tuple[Verdict, str]:
+        """Steps that only pass on, or round up, what others prove."""
+        about = [each for each in under if not each.kinds or each.kinds == claim.kinds]
+        if len(under) != 1 or not about:
+            return "refuted", "it rests on no step about the same chips"
+        least = about[0].below
+        if least is None or (claim.below is not None and claim.below <= least):
+            return "proved", "it follows from the step before"
+        if claim.engine != "values that can occur" or claim.below is None:
+            return "refuted", "it says more than the step it rests on"
+        # That step had its margin for rounding taken off; the sum that it was rounded up to need not be a double.
+        found = rounded_up(self.question, least)
+        if found is not None and claim.below <= found * (1 + NEAR):
+            return "proved", "no sum of times lies between"
+        return "refuted", "a sum of times lies between"
+
+    def _orders(self, claim: Claim, under: Sequence[Claim]) -> tuple[Verdict, str]:
+        """The claim for its order of the kinds, or for each; the weakest verdict of all."""
+        if claim.below == 0:
+            return "proved", "no period is below 0"
+        if claim.below is None and fits_nowhere(self.question, self.plain):
+            return "proved", "an operation runs nowhere, or weights are more than there is room for"
+        if claim.engine == "counting":
+            return "refuted", "counting does not show it"
+        orders = [claim.kinds] if claim.kinds else list(itertools.islice(self._kinds(), MOST_ORDERS + 1))
+        if len(orders) > MOST_ORDERS:
+            return "trusted", "it speaks of more orders of the kinds than can be tried"
+        rank = ("proved", "second solver", "trusted", "refuted")
+        found: tuple[Verdict, str] = "proved", ""
+        for kinds in orders:
+            verdict = self._one_order(claim, kinds, under)
+            found = max(found, verdict, key=lambda each: rank.index(each[0])) if found[1] else verdict
+            if found[0] == "refuted":
+                break
+        return found
+
+    def _kinds(self) -> Iterator[tuple[int, ...]]:
+        """The kinds in every order that matters."""
+        if not self.question.free_order:
+            yield self.question.of_chip
+            return
+        seen = set()
+        for kinds in itertools.permutations(sorted(self.question.of_chip)):
+            if kinds not in seen:
+                seen.add(kinds)
+                yield kinds
+
+    def _one_order(self, claim: Claim, kinds: tuple[int, ...], under: Sequence[Claim]) -> tuple[Verdict, str]:
+        if claim.below is not None:
+            least = least_period(self.plain)
+            if least is None or claim.below <= least:
+                return "proved", "by counting"
+        if claim.engine == "work":
+            return "refuted", "counting gives less"
+        units, wrong = self._joined(claim)
+        if wrong:
+            return "refuted", wrong
+        asked = self._asked(claim, units, kinds, under)
+        wrong = self._too_narrow(claim, asked)
+        if wrong:
+            return "refuted", wrong
+        if asked.window.empty:
+            return "proved", "by sums of work before and behind each operation"
+        found, how = self._by_sets(claim, asked)
+        if found:
+            return "proved", how
+        if claim.engine == "windows":
+            return "refuted", "sums of work leave every operation a chip"
+        return self._second(claim, asked, how)
+
+    def _joined(self, claim: Claim) -> tuple[Units, str]:
+        """The units with all that is joined, once each join is proved."""
+        if not claim.joined:
+            return self.plain, ""
+        if claim.below is None or not carried_by_links(self.question):
+            return self.plain, "nothing can be joined without links that carry all cuts"
+        _, moved = self.plain.ticks(claim.below)
+        pairs = all_proved(self.plain, Network(self.plain, moved, TICKS), claim.joined)
+        units = units_of(self.question, pairs)
+        for members in claim.joined:
+            if len({units.of[v] for v in members}) > 1:
+                return units, f"a cut between {self.question.names[members[0]]!r} and another is cheap enough"
+        return units, ""
+
+    def _asked(self, claim: Claim, units: Units, kinds: tuple[int, ...], under: Sequence[Claim]) -> _Asked:
+        below = claim.below if claim.below is not None else self._beyond()
+        times, moved = units.ticks(below)
+        room = TICKS - 1
+        for each in under:
+            if each.engine == "block capacity" and "most" in each.evidence:
+                most = Fraction(float(each.evidence["most"])) * (1 + NEAR) * TICKS / below
+                room = min(room, most.numerator // most.denominator)
+        return _Asked(units, kinds, times, moved, room, reach(units, kinds, times, room))
+
+    def _beyond(self) -> Fraction:
+        """A period that every placement keeps."""
+        slowest = sum((max((t for t in column if t is not None), default=Fraction(0)) for column in
+                       zip(*self.question.times, strict=True)), Fraction(0))  # fmt: skip
+        return (slowest + 2 * sum((tensor.time for tensor in self.question.tensors), Fraction(0))) * 2 or Fraction(1)
+
+    def _too_narrow(self, claim: Claim, asked: _Asked) -> str:
+        """Whether the windows of a model leave out chips that sums of work do not; empty if not."""
+        if "first" not in claim.evidence or asked.window.empty:
+            return ""
+        first, last = claim.operations("first"), claim.operations("last")
+        own = asked.units.of
+        for v, name in enumerate(self.question.names):
+            if asked.window.first[own[v]] < first[v] or asked.window.last[own[v]] > last[v]:
+                return f"nothing shows the window of {name!r}"
+        return ""
+
+    def _by_sets(self, claim: Claim, asked: _Asked) -> tuple[bool, str]:
+        """Whether no chain of sets of units holds all; and in words why not, where it does not show that."""
+        left = self._left_out(claim, asked.units)
+        part = time.monotonic() + PART * (self.deadline - time.monotonic())
+        try:
+            chain = Chain(asked.units, asked.window, asked.kinds, asked.times, asked.moved, left, part)
+            if chain.impossible():
+                return True, "by all sets of units that the first chips may hold"
+        except TooMany:
+            return False, "there are too many sets of units"
+        return False, "sets of units without the triangle rule, relays and replicas do not show it"
+
+    def _left_out(self, claim: Claim, units: Units) -> frozenset[int]:
+        """Units of operations that were left out, and those that take no time and send nothing that counts."""
+        told = set(claim.operations("left_out"))
+        left = {u for u, members in enumerate(units.members) if told.issuperset(members)}
+        single = {u for _, u, readers in units.tensors if len(readers) > 1}
+        fed = {v for _, v in units.edges}
+        idle = {
+            u for u in range(units.count)
+            if u not in single and u not in fed and not any(row[u] for row in units.times) and not units.weights[u]
+        }  # fmt: skip
+        return frozenset(left | idle)
+
+    def _second(self, claim: Claim, asked: _Asked, how: str) -> tuple[Verdict, str]:
+        seconds = PART * (self.deadline - time.monotonic())
+        opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)
+        if opinion.status == "infeasible":
+            return "second solver", "OR-Tools CP-SAT finds no placement"
+        if opinion.status == "feasible" and self._is_valid(claim, asked, opinion.chip):
+            return "refuted", "OR-Tools CP-SAT finds a valid placement of a shorter period"
+        return "trusted", how
+
+    def _is_valid(self, claim: Claim, asked: _Asked, chip: tuple[int, ...]) -> bool:
+        """Whether a placement of the relaxed model keeps all rules, below the period of the claim."""
+        home = tuple(chip[unit] for unit in asked.units.of)
+        where = self.question.positions or tuple(range(self.question.chips))
+        schedules: Mapping[int, tuple[int, ...]] = {}
+        placed = Placed(self.question, home, frozenset(), frozenset(), asked.kinds, where, schedules)
+        period = placed.period()
+        valid = period is not None and not placed.broken()
+        return valid and period is not None and (claim.below is None or period < claim.below * (1 - NEAR))
