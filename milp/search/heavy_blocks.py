@@ -43,7 +43,7 @@ def _blocks(run: Run) -> None:
         upper = incumbent.upper * (1 - MARGIN)
         limit = min(budget.FIRST_SLICE, until - run.stop.seconds)
         found = capacity.cheapest(node, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
-        because = lambda node=node: by_blocks("blocks", run.instance, [node])  # type: ignore[misc]  # noqa: E731
+        because = lambda node=node: by_blocks("blocks", run.instance, [node])  # noqa: E731
         incumbent.prove(min(found.bound, upper), within=upper, because=because)
         fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
 

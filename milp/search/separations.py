@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from milp.search.first_placements import slice_orders
-from milp.state.grounds import by_joining
 from milp.state.bisect import bisect
+from milp.state.grounds import by_joining
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import GUESSES, SEPARATION_PRECISION, SPLIT
@@ -25,7 +25,8 @@ def _separations(run: Run) -> None:
         tight = tightening.at(threshold)
         if not tight.rules.windows(threshold).empty:
             return False
-        incumbent.prove(threshold, exact=True, because=lambda: by_joining("windows", tightening.original, tight.instance))
+        because = lambda: by_joining("windows", tightening.original, tight.instance)  # noqa: E731
+        incumbent.prove(threshold, exact=True, because=because)
         return True
 
     bisect(low, incumbent.upper, disproved, precision=SEPARATION_PRECISION, split=SPLIT, stop=run.stop)

@@ -183,9 +183,7 @@ class Incumbent:
             self.hardware, self.problem, self.model = hardware, problem, model
             self.period, self.cost = period, cost
 
-    def prove(
-        self, bound: float, *, exact: bool = False, within: float = 0.0, because: Because | None = None
-    ) -> None:
+    def prove(self, bound: float, *, exact: bool = False, within: float = 0.0, because: Because | None = None) -> None:
         """Raise the bound, given in units of the instance.
 
         Parameters

@@ -27,6 +27,7 @@ COMMANDS = {
     "hardware": "lists:hardware",
     "train": "train:train",
     "compare": "compare:compare",
+    "replay": "replay:replay",
 }
 """Where each command is: a module of this folder, and its name there."""
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.replay.cuts import carried_by_links
+from partition.replay.passing import Passing, applies
 from partition.replay.question import NEAR
 from partition.replay.units import TICKS, Units
 from partition.replay.windows import Reach
@@ -31,6 +32,9 @@ MOST_SETS, MOST_OF_CHIP = 2_000_000, 200_000
 
 MOST_ENTRIES = 300_000_000
 """Sets of a chip, times units and tensors."""
+
+MOST_FORCED = 50_000_000
+"""Pairs of sets, times units, that are looked at for what they must pass on; beyond, nothing is."""
 
 PORTION = 4_000_000
 """Pairs of sets compared at a time."""
@@ -49,7 +53,9 @@ class Sets:
     words : (I, W) uint64 bits of the kept units. work : (K, I) ticks on each kind, with what is left out but surely
         there. done : (K, I) the same with all that is left out and might be there.
     cut : (I,) ticks of the tensors that leave. alive : (I, T) bool, those tensors. read : (I, T) how many readers of
-    each tensor are inside. weights : (I,) bytes.
+        each tensor are inside. weights : (I,) bytes.
+    passed, ready : (I, L) bool, of what is left out, whether any unit behind it is inside; if none is, whether all
+        units before it are.
     """
 
     words: NDArray[np.uint64]
@@ -59,6 +65,8 @@ class Sets:
     alive: BoolArray
     read: NDArray[np.int16]
     weights: FloatArray
+    ready: BoolArray
+    passed: BoolArray
 
 
 class Chain:
@@ -86,10 +94,11 @@ class Chain:
         self.units, self.reach, self.kinds, self.deadline = units, reach, kinds, deadline
         self.question = units.question
         self.kept = [u for u in range(units.count) if u not in units.copied and u not in left_out]
-        self.left = [u for u in sorted(left_out) if u not in units.copied]
+        left = [u for u in sorted(left_out) if u not in units.copied]
         place = {u: i for i, u in enumerate(self.kept)}
         amounts = times.astype(np.float64)
-        self.time, self.left_time = amounts[:, self.kept], amounts[:, self.left]
+        self.time = amounts[:, self.kept]
+        self._left_out(left, amounts)
         self.weight = units.weights[self.kept]
         tensors = [
             (int(moved[t]), place[u], inside)
@@ -103,6 +112,8 @@ class Chain:
         readers = [w for _, _, inside in tensors for w in inside]
         self.reader = self._pairs(readers, columns, len(tensors))
         self.links = carried_by_links(self.question)
+        sent = [(u, readers) for _, u, readers in units.tensors if u in place and any(w in place for w in readers)]
+        self.passing = Passing(units, self.kept, sent) if applies(self.question) else None
 
     def _pairs(self, rows: list[int], columns: list[int], count: int) -> sp.csr_array:
         return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(self.kept), count))
@@ -117,17 +128,22 @@ class Chain:
         np.fill_diagonal(inside, False)
         return [_bits(np.flatnonzero(row).tolist()) for row in inside]
 
-    @cached_property
-    def _around_left(self) -> tuple[sp.csr_array, FloatArray, sp.csr_array]:
-        """Kept units before each unit left out (pairs), how many, and kept units behind it (pairs)."""
+    def _left_out(self, left: list[int], amounts: FloatArray) -> None:
+        """Units left out between kept ones, those between the same ones together: pairs, and ticks on each kind."""
         before = self.units.before
         if before is None:
             raise TooMany
-        ahead = before[np.ix_(self.left, self.kept)]
-        behind = before[np.ix_(self.kept, self.left)]
-        first, second = np.nonzero(ahead), np.nonzero(behind)
-        pairs = self._pairs(first[1].tolist(), first[0].tolist(), len(self.left))
-        return pairs, ahead.sum(axis=1), self._pairs(second[0].tolist(), second[1].tolist(), len(self.left))
+        ahead, behind = before[np.ix_(left, self.kept)], before[np.ix_(self.kept, left)].T
+        counts = ahead.any(axis=1) & behind.any(axis=1) & (amounts[:, left] > 0).any(axis=0)
+        around = np.packbits(np.concatenate([ahead, behind], axis=1)[counts], axis=1)
+        _, first, group = np.unique(around, axis=0, return_index=True, return_inverse=True)
+        self.left_time = np.zeros((len(amounts), len(first)))
+        np.add.at(self.left_time.T, group.reshape(-1), amounts[:, left].T[counts])
+        ahead, behind = ahead[counts][first], behind[counts][first]
+        self.wanted = ahead.sum(axis=1)
+        self.ahead, self.behind = (
+            self._pairs(unit.tolist(), row.tolist(), len(first)) for row, unit in map(np.nonzero, (ahead, behind))
+        )
 
     def impossible(self) -> bool:
         """Whether no placement is within the period.
@@ -167,14 +183,11 @@ class Chain:
         held = member.astype(np.float32)
         read = np.asarray(held @ self.reader).astype(np.int16)
         alive = (member[:, self.source] > 0) & (read < self.degree)
-        work = self.time @ member.T.astype(np.float64)
-        done = work
-        if self.left:
-            ahead, wanted, behind = self._around_left
-            ready = np.asarray(held @ ahead) >= wanted
-            passed = np.asarray(held @ behind) > 0
-            work, done = work + self.left_time @ passed.T, work + self.left_time @ (ready | passed).T
-        return Sets(words, work, done, alive @ self.tau, alive, read, member.astype(np.float64) @ self.weight)
+        ready, passed = np.asarray(held @ self.ahead) >= self.wanted, np.asarray(held @ self.behind) > 0
+        kept = self.time @ member.T.astype(np.float64)
+        work, done = kept + self.left_time @ passed.T, kept + self.left_time @ (ready | passed).T
+        weights = member.astype(np.float64) @ self.weight
+        return Sets(words, work, done, alive @ self.tau, alive, read, weights, ready & ~passed, passed)
 
     def _reached(self, held: Sets, ends: Sets, chip: int) -> BoolArray:
         """(I,) which sets a chip can complete from one of those that the chips before it hold."""
@@ -197,8 +210,8 @@ class Chain:
             starts, columns = rows[starts], open_ends[columns]
             nested = ~(held.words[starts] & ~ends.words[columns]).any(axis=1)
             starts, columns = starts[nested], columns[nested]
-            for a in range(0, len(starts), PORTION // max(len(self.tau), 16)):
-                some = slice(a, a + PORTION // max(len(self.tau), 16))
+            for a in range(0, len(starts), PORTION // max(len(self.tau), self.left_time.shape[1], 16)):
+                some = slice(a, a + PORTION // max(len(self.tau), self.left_time.shape[1], 16))
                 fits = self._fits(held, ends, starts[some], columns[some], kind)
                 reached[columns[some][fits]] = True
         return reached
@@ -206,42 +219,53 @@ class Chain:
     def _fits(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, kind: int) -> BoolArray:
         """Whether a chip of a kind does what each set ``columns`` has more than the set ``starts``."""
         room = float(TICKS - 1)
-        compute = ends.work[kind][columns] - held.work[kind][starts] - self._earlier(held, ends, starts, columns, kind)
+        compute = ends.work[kind][columns] - held.work[kind][starts]
+        compute -= (held.ready[starts] & ends.passed[columns]) @ self.left_time[kind]  # may have been done before
         fits = compute <= room
         size = self.question.sram[kind]
         if self.question.rules["memory"] and size is not None:
             more = ends.weights[columns] - held.weights[starts]
             fits &= more <= float(size) * (1 + 2 * float(NEAR)) + 1e-9 * ends.weights[columns]
-        if not self.question.pays[kind] or (self.links and not self.question.serial):
+        pays = self.question.pays[kind] and (self.question.serial or not self.links)
+        if not pays and (self.passing is None or self.passing.relays):
             return np.asarray(fits)  # what a port carries, the link beside it carries as well
         both = held.alive[starts] & ends.alive[columns]
         through = both & (held.read[starts] == ends.read[columns])
-        receive = held.cut[starts] - through @ self.tau
-        send = ends.cut[columns] - both @ self.tau
+        passed = self._passed(held, ends, starts, columns, both)
+        if self.passing is not None and not self.passing.relays:
+            fits &= ~passed.any(axis=1)
+        if not pays:
+            return np.asarray(fits)
+        receive = held.cut[starts] - (through & ~passed) @ self.tau
+        send = ends.cut[columns] - (both & ~passed) @ self.tau
         if self.question.serial:
             return np.asarray(fits & (compute + receive + send <= room))
         return np.asarray(fits & (receive <= room) & (send <= room))
 
-    def _earlier(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, kind: int) -> FloatArray | float:
-        """Ticks of units left out with a reader in the block, all of whose producers were held before."""
-        if not self.left:
-            return 0.0
-        ahead, wanted, behind = self._around_left
-        before, after = _member(held.words, len(self.kept)), _member(ends.words, len(self.kept))
-        ready = (np.asarray(before @ ahead) >= wanted) & ~(np.asarray(before @ behind) > 0)
-        passed = np.asarray(after @ behind) > 0
-        return np.asarray((ready[starts] & passed[columns]) @ self.left_time[kind])
+    def _passed(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, both: BoolArray) -> BoolArray:
+        """Of the tensors made before blocks and read behind them, those that the triangle rule makes them pass on."""
+        found = np.zeros_like(both)
+        if self.passing is None:
+            return found
+        if len(starts) * self.units.count > MOST_FORCED:
+            return found
+        count = len(self.kept)
+        inside = _member(ends.words[columns] & ~held.words[starts], count)
+        some = np.flatnonzero(both.any(axis=0))
+        found[:, some] = both[:, some] & np.asarray(inside.any(axis=1))[:, None] & self.passing.forced(inside, some)
+        return found
 
 
-def _member(words: NDArray[np.uint64], count: int) -> FloatArray:
+def _member(words: NDArray[np.uint64], count: int) -> BoolArray:
+    """(P, count) which kept units each set has."""
     bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
-    return bits[:, :count].astype(np.float32)
+    return np.asarray(bits[:, :count] > 0)
 
 
 def _some(sets: Sets, rows: IntArray) -> Sets:
     return Sets(
         sets.words[rows], sets.work[:, rows], sets.done[:, rows], sets.cut[rows], sets.alive[rows], sets.read[rows],
-        sets.weights[rows],
+        sets.weights[rows], sets.ready[rows], sets.passed[rows],
     )  # fmt: skip
 
 

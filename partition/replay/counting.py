@@ -19,7 +19,7 @@ def least_period(units: Units) -> Fraction | None:
     times.sort()
     if not times:
         return Fraction(0)
-    best = max(sum(times) / chips, times[-1])
+    best = max(sum(times, Fraction(0)) / chips, times[-1])
     # Of m C + 1 units some chip holds m + 1, which take as long as the m + 1 quickest of them.
     for m in range(1, (len(times) - 1) // chips + 1):
         crowd = times[-(m * chips + 1) :]

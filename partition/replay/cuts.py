@@ -64,8 +64,8 @@ class Network:
         return amount >= self.wanted and not balance.any()
 
 
-def all_proved(units: Units, network: Network, joined: Sequence[Sequence[int]]) -> Sequence[Sequence[int]] | None:
-    """Pairs of units that are proved to share a chip, so that all that is joined does; None if they do not suffice.
+def proved_pairs(units: Units, network: Network, joined: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Pairs of operations that are proved to share a chip, among those said to.
 
     Parameters
     ----------

@@ -39,9 +39,7 @@ def rounded_up(question: Question, below: Fraction) -> Fraction | None:
     return unit * _next_sum(least, _loads(question, rows, moved, unit))
 
 
-def _loads(
-    question: Question, rows: list[list[Fraction]], moved: list[Fraction], unit: Fraction
-) -> list[list[int]]:
+def _loads(question: Question, rows: list[list[Fraction]], moved: list[Fraction], unit: Fraction) -> list[list[int]]:
     """What loads are sums of, in units: per kind, and of links and ports."""
     transfers = [int(time / unit) for time in moved if time]
     loads = [[int(time / unit) for time in row if time] for row in rows]

@@ -42,7 +42,7 @@ class Placed:
     @cached_property
     def received(self) -> dict[tuple[int, int], tuple[int, bool]]:
         """(tensor, chip) -> (the chip it comes from, whether it counts for the triangle rule)."""
-        q, counts = self.question, {relay: True for relay in self.relays}
+        q, counts = self.question, dict.fromkeys(self.relays, True)
         for t, tensor in enumerate(q.tensors):
             for w in tensor.readers:
                 for chip in self.instances[w] - self.instances[tensor.producer]:
@@ -90,9 +90,7 @@ class Placed:
         for chip in range(q.chips):
             if not q.pays[self.kind[chip]]:
                 receive[chip] = send[chip] = Fraction(0)
-        loads = [
-            c + r + s if q.serial else max(c, r, s) for c, r, s in zip(compute, receive, send, strict=True)
-        ]
+        loads = [c + r + s if q.serial else max(c, r, s) for c, r, s in zip(compute, receive, send, strict=True)]
         links: dict[Links, Fraction] = {}
         for t, chips in receivers.items():
             home = self.home[q.tensors[t].producer]
@@ -189,7 +187,9 @@ class Placed:
         steps = [Fraction(0)] * (len(order) + 3)
         for t, tensor in enumerate(q.tensors):
             users = [place[v] for v in (tensor.producer, *tensor.readers) if v in place]
-            if tensor.producer in place and any(place.get(w, len(order)) < place[tensor.producer] for w in tensor.readers):
+            if tensor.producer in place and any(
+                place.get(w, len(order)) < place[tensor.producer] for w in tensor.readers
+            ):
                 return False
             if not q.serial and t in arriving | leaving:
                 base += 2 * tensor.size

@@ -8,13 +8,12 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal
 
-from partition.replay.placement import Placed, read_placement
+from partition.replay.placement import read_placement
 from partition.replay.proof_file import Claim, ProofFile, read_proof
 from partition.replay.question import NEAR, Question
 from partition.replay.steps import Judge, Judgement
-from partition.replay.second_solver import installed
 
 LEAST_SECONDS, SHARE = 20.0, 5.0
 """A replay may take this long, or this many times as long as the solve."""
@@ -52,6 +51,36 @@ class Replayed:
     def decided(self) -> int:
         """Of those, how many this replay decided, by arithmetic or by the second solver."""
         return sum(each.by_solver and each.verdict in ("proved", "second solver") for each in self.judgements)
+
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        what = (
+            "no placement is valid" if self.below is None else f"no valid placement has a period below {self.below:.9g}"
+        )
+        if self.verdict == "rejected":
+            return "the proof is rejected"
+        placed = "" if self.period is None else f"; the placement is valid, of period {self.period:.9g}"
+        trust = f", with {len(self.trusted)} steps on trust" if self.trusted else ""
+        return f"accepted{trust}: {what}{placed} ({self.seconds:.2f} s; the solve took {self.solve_seconds:.2f} s)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command line's JSON object."""
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "trusted": list(self.trusted),
+            "below": self.below,
+            "period": self.period,
+            "thresholds": self.thresholds,
+            "decided": self.decided,
+            "seconds": self.seconds,
+            "solve_seconds": self.solve_seconds,
+            "steps": [
+                {"number": each.number, "engine": each.engine, "verdict": each.verdict, "how": each.how,
+                 "seconds": each.seconds}
+                for each in self.judgements
+            ],
+        }  # fmt: skip
 
 
 def replay(path: str | PathLike[str], *, seconds: float | None = None) -> Replayed:

@@ -88,7 +88,8 @@ class _Model:
 
     def _homes(self, u: int) -> list[Any]:
         columns: list[Any] = [
-            0 if c < self.first[u] else 1 if c >= self.last[u] else self.model.new_bool_var("") for c in range(self.count)
+            0 if c < self.first[u] else 1 if c >= self.last[u] else self.model.new_bool_var("")
+            for c in range(self.count)
         ]
         for c in range(self.first[u], self.last[u] - 1):
             self.model.add(columns[c] <= columns[c + 1])

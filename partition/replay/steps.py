@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-import numpy as np
-
 from partition.arrays import IntArray
 from partition.replay.chains import Chain, TooMany
 from partition.replay.counting import fits_nowhere, least_period
-from partition.replay.cuts import Network, all_proved, carried_by_links
+from partition.replay.cuts import Network, carried_by_links, proved_pairs
 from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
@@ -175,7 +173,7 @@ class Judge:
         if claim.below is None or not carried_by_links(self.question):
             return self.plain, "nothing can be joined without links that carry all cuts"
         _, moved = self.plain.ticks(claim.below)
-        pairs = all_proved(self.plain, Network(self.plain, moved, TICKS), claim.joined)
+        pairs = proved_pairs(self.plain, Network(self.plain, moved, TICKS), claim.joined)
         units = units_of(self.question, pairs)
         for members in claim.joined:
             if len({units.of[v] for v in members}) > 1:

@@ -87,18 +87,19 @@ class Units:
     def ticks(self, below: Fraction) -> tuple[IntArray, IntArray]:
         """(K, U) times and (T,) transfer times in ticks of which ``below`` has :data:`TICKS`, rounded down.
 
-        What takes as long as ``below`` or longer counts as :data:`TICKS`; so does what a kind cannot run.
+        What takes as long as ``below`` or longer counts as :data:`TICKS`, a transfer as up to twice as many; so does
+        what a kind cannot run.
         """
         pace = TICKS / below
 
-        def down(time: Fraction | None) -> int:
+        def down(time: Fraction | None, most: int = TICKS) -> int:
             if time is None:
                 return TICKS
             whole = time * pace
-            return min(whole.numerator // whole.denominator, TICKS)
+            return min(whole.numerator // whole.denominator, most)
 
         times = np.array([[down(time) for time in row] for row in self.times], dtype=np.int64)
-        moved = np.array([down(time) for time, _, _ in self.tensors], dtype=np.int64)
+        moved = np.array([down(time, 2 * TICKS) for time, _, _ in self.tensors], dtype=np.int64)
         return times.reshape(len(self.times), self.count), moved
 
 

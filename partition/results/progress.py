@@ -36,7 +36,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Proof:
-    """A bound, in the hardware's time unit, and the step of the search that proved it; its claim where those are kept."""
+    """A bound, in the hardware's time unit, the step that proved it, and its claim where those are kept."""
 
     bound: float
     step: str

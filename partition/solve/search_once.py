@@ -90,9 +90,7 @@ def _search(
     reason = impossible(graph, hw)
     if reason is not None:
         proof = (ProofStep("counting", math.inf),) if question.proof else ()
-        return Result.infeasible(
-            graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof
-        )
+        return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof)
     part = stop.limited(budget.PERIOD * stop.time_limit) if len(question.goals) > first else stop
     limit = None if first and question.throughput is None else question.allowed
     aim = Aim(question.gap, limit, enough=not first, keeps_steps=question.proof)
@@ -100,11 +98,11 @@ def _search(
     means = Means(question.seed, starts, adviser(question.policy, question.seed), phases)
     outcome = search_orders(graph, hw, aim, means, part, report=report, watch=watch)
     incumbent = outcome.incumbent
-    reason = _excluded(question, outcome)
-    if reason is not None:
-        history, proof = tuple(incumbent.history), outcome.proof
+    excluded = _excluded(question, outcome)
+    if excluded is not None:
+        history = tuple(incumbent.history)
         return Result.infeasible(
-            graph, hw, reason=reason, seconds=stop.elapsed, seed=question.seed, history=history, proof=proof
+            graph, hw, reason=excluded, seconds=stop.elapsed, seed=question.seed, history=history, proof=outcome.proof
         )
     if incumbent.placement is None:
         raise _no_answer(question, stop)

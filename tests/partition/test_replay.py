@@ -1,0 +1,192 @@
+"""Proofs replayed: true ones are accepted, steps made false are not, and what is taken on trust is named."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from exhaustive import brute_force
+from instances import package
+from questions import draw
+
+from partition import GraphBuilder, InvalidInput, NoSolutionInTime, partition
+from partition.commands.main import main
+from partition.problem.hardware_files import to_toml
+from partition.readers.native_json import to_dict
+from partition.replay.proof_file import Claim, proof_from
+from partition.replay.question import read_question
+from partition.replay.replaying import Replayed, replay_file
+from partition.replay.steps import PROGRAMS, SOLVER, Judge
+from partition.results.proof_file import proof_of, seal
+
+Proof = dict[str, Any]
+
+
+def proof_for(model: Any, hardware: Any, **asked: Any) -> Proof:
+    found: Proof = json.loads(json.dumps(proof_of(partition(model, hardware, proof=True, **asked))))
+    return found
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Proof:
+    """Ideals after joins, rounded up to a value that can occur."""
+    return proof_for("resnet50", "ring16", time_limit=20)
+
+
+def replayed(proof: Proof, **changed: Any) -> Replayed:
+    return replay_file(proof_from(seal(copy.deepcopy(proof) | changed)), seconds=20)
+
+
+def with_step(proof: Proof, number: int, **changed: Any) -> Proof:
+    """The proof with one step changed, and every fingerprint computed anew."""
+    made = copy.deepcopy(proof)
+    made["steps"][number] |= changed
+    return seal(made)
+
+
+def test_a_true_proof_is_accepted_without_trust(resnet: Proof) -> None:
+    found = replayed(resnet)
+    assert found.verdict == "accepted"
+    assert [each.engine for each in found.judgements] == ["ideals", "values that can occur"]
+    assert found.below == resnet["answer"]["bound"]
+
+
+@pytest.mark.parametrize(
+    "hardware", ["ring4:transfers=serial", "ring3:relays=off", "crossbar4:transfers=serial", "chain4:memory=off"]
+)
+def test_proofs_on_every_kind_of_line_are_accepted(hardware: str) -> None:
+    assert replayed(proof_for("unet", hardware, time_limit=20)).verdict == "accepted"
+
+
+def test_a_step_that_calls_the_placements_own_period_impossible_is_rejected(resnet: Proof) -> None:
+    for number in range(len(resnet["steps"])):
+        false = with_step(resnet, number, below=resnet["answer"]["period"] * 1.001)
+        assert replayed(false).verdict == "rejected"
+
+
+def test_a_value_rounded_up_too_far_is_rejected(resnet: Proof) -> None:
+    """Even below the placement's period: the step before proves less, and a sum of times lies between."""
+    false = with_step(resnet, 0, below=resnet["steps"][0]["below"] * 0.9)
+    found = replayed(false)
+    assert found.verdict == "rejected"
+    assert "a sum of times lies between" in found.reasons[0]
+
+
+def test_operations_joined_without_cause_are_rejected(resnet: Proof) -> None:
+    ends = [0, len(resnet["graph"]["operations"]) - 1]
+    evidence = resnet["steps"][0]["evidence"] | {"joined": [ends]}
+    found = replayed(with_step(resnet, 0, evidence=evidence))
+    assert "is cheap enough" in found.reasons[0]
+
+
+def test_a_bound_that_no_step_proves_is_rejected(resnet: Proof) -> None:
+    assert replayed(resnet, proves=[]).verdict == "rejected"
+    assert replayed(resnet, proves=[0]).verdict == "rejected"
+
+
+def test_a_placement_that_breaks_a_rule_or_has_another_period_is_rejected(resnet: Proof) -> None:
+    answer = resnet["answer"]
+    backwards = {name: 15 - chip for name, chip in answer["assignment"].items()}
+    assert replayed(resnet, answer=answer | {"assignment": backwards}).verdict == "rejected"
+    assert replayed(resnet, answer=answer | {"period": answer["period"] * 0.999}).verdict == "rejected"
+
+
+def test_an_unknown_engine_is_not_taken_on_trust(resnet: Proof) -> None:
+    assert replayed(with_step(resnet, 0, engine="oracle")).verdict == "rejected"
+
+
+def test_a_fingerprint_that_does_not_fit_is_bad_input(resnet: Proof) -> None:
+    damaged = copy.deepcopy(resnet)
+    damaged["steps"][0]["below"] *= 0.5
+    with pytest.raises(InvalidInput, match="fingerprint"):
+        proof_from(damaged)
+
+
+def test_a_step_may_rest_only_on_steps_before_it(resnet: Proof) -> None:
+    with pytest.raises(InvalidInput, match="not before it"):
+        proof_from(with_step(resnet, 0, rests_on=[1]))
+
+
+def test_that_nothing_is_valid_is_replayed_as_well() -> None:
+    b = GraphBuilder("heavy")
+    for i in range(3):
+        b.operation(
+            f"v{i}", "Op", inputs=[f"t{i - 1}"] if i else [], outputs={f"t{i}": 1.0}, flops=1.0, weights={f"w{i}": 5.0}
+        )
+    proof = proof_for(b.build(), package(2, sram=6.0), time_limit=10)
+    assert proof["answer"]["status"] == "infeasible"
+    assert replayed(proof).verdict == "accepted"
+    fits = json.loads(json.dumps(proof))
+    fits["hardware"] = fits["hardware"].replace("sram_bytes = 6.0", "sram_bytes = 20.0")
+    assert replayed(fits).verdict == "rejected"
+
+
+def test_goals_other_than_the_period_are_named_as_trust() -> None:
+    proof = proof_for("unet", "ring4", objective="period,energy", time_limit=10)
+    found = replayed(proof)
+    assert found.verdict == "accepted on trust"
+    assert any("energy" in trusted for trusted in found.trusted)
+
+
+def test_no_engine_proves_a_period_above_the_optimum() -> None:
+    """The judge asked about random questions, without the placement that would give the claim away."""
+    asked = 0
+    for seed in range(45):
+        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
+        graph, hardware = question.read()
+        try:
+            optimum, _ = brute_force(question.problem, limit=1_500)
+        except OverflowError:
+            continue
+        if not optimum:
+            continue
+        judge = Judge(read_question(to_dict(graph), to_toml(hardware)), None, time.monotonic() + 20)
+        for engine in (PROGRAMS[0], SOLVER[0]):
+            for below in (Fraction(optimum) * (1 + Fraction(1, 10**7)), None):
+                found = judge.step(Claim(0, engine, below, (), (), {}), [])
+                assert found.verdict not in ("proved", "second solver"), (seed, engine, below, found)
+                asked += 1
+    assert asked > 50
+
+
+def test_proofs_of_random_questions_are_never_rejected() -> None:
+    accepted = 0
+    for seed in range(400, 425):
+        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
+        try:
+            proof = proof_for(*question.read(), time_limit=3)
+        except NoSolutionInTime:
+            continue
+        found = replayed(proof)
+        assert found.verdict != "rejected", (seed, found.reasons)
+        accepted += found.verdict == "accepted"
+    assert accepted > 15
+
+
+def test_the_command_says_what_became_of_each_step(tmp_path: Path, resnet: Proof) -> None:
+    path = tmp_path / "proof.json"
+    path.write_text(json.dumps(resnet))
+    done = CliRunner().invoke(main, ["replay", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "step 0" in done.output
+    assert done.output.splitlines()[-1].startswith("accepted: no valid placement has a period below")
+    path.write_text(json.dumps(with_step(resnet, 0, below=1.0)))
+    done = CliRunner().invoke(main, ["replay", str(path), "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.output)["verdict"] == "rejected"
+
+
+def test_solve_writes_the_proof(tmp_path: Path) -> None:
+    path = tmp_path / "proof.json"
+    done = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring4", "--proof", str(path), "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(main, ["replay", str(path)]).exit_code == 0
+    done = CliRunner().invoke(main, ["solve", "unet", "--hw", "ring4", "--proof", str(path), "--workers", "2"])
+    assert done.exit_code == 2
