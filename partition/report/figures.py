@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from partition.results.result import Result
     from partition.scoring.cost import Cost
 
+MB = 1e6
+"""Bytes of a megabyte, as everywhere."""
+
+DECADE = 10.0
+"""A search that takes so many times longer than its first step is drawn on a logarithmic axis."""
+
 
 def loads(result: Result, ax: Axes | None = None) -> Axes:
     """Load of every chip, its parts stacked where transfers are serial, against period and bound."""
@@ -28,21 +34,19 @@ def loads(result: Result, ax: Axes | None = None) -> Axes:
         ax.bar(chips, amount, bottom=below, label=name)
         below = below + amount
     ax.axhline(result.period * scale, color="black", linestyle="--", linewidth=1, label="period")
-    ax.axhline(result.bound * scale, color="tab:red", linestyle=":", linewidth=1, label="bound")
-    ax.set(xlabel="chip", ylabel=f"time per input, {unit}")
-    ax.legend(fontsize="small")
-    return ax
+    ax.axhline(result.bound * scale, color="tab:red", linestyle=":", linewidth=1.6, label="bound")
+    ax.set(title="load of every chip", xlabel="chip", ylabel=f"time per input, {unit}")
+    return _with_legend(ax)
 
 
 def traffic(result: Result, ax: Axes | None = None) -> Axes:
     """Time that tensors occupy every link, against the period."""
     ax, cost = _axes(ax), _cost(result)
     scale, unit = _unit(result)
-    ax.bar(np.arange(cost.link.shape[1]), cost.link[0] * scale, color="tab:orange")
+    ax.bar(np.arange(cost.link.shape[1]), cost.link[0] * scale, color="tab:orange", label="busy")
     ax.axhline(result.period * scale, color="black", linestyle="--", linewidth=1, label="period")
-    ax.set(xlabel="link", ylabel=f"time per input, {unit}")
-    ax.legend(fontsize="small")
-    return ax
+    ax.set(title="traffic of every link", xlabel="link", ylabel=f"time per input, {unit}")
+    return _with_legend(ax)
 
 
 def sram(result: Result, ax: Axes | None = None) -> Axes:
@@ -50,30 +54,36 @@ def sram(result: Result, ax: Axes | None = None) -> Axes:
     ax, cost = _axes(ax), _cost(result)
     chips = np.arange(result.hardware.chips)
     if result.hardware.rules.dynamic_memory:
-        ax.bar(chips, [s.peak / 2**20 for s in result.schedules], color="tab:orange", label="peak")
-    ax.bar(chips, cost.sram[0] / 2**20, label="weights")
-    capacity = result.hardware.sram_bytes / 2**20
+        ax.bar(chips, [s.peak / MB for s in result.schedules], color="tab:orange", label="peak")
+    ax.bar(chips, cost.sram[0] / MB, label="weights")
+    capacity = result.hardware.sram_bytes / MB
     if np.isfinite(capacity).any():
         ax.step(chips, capacity, where="mid", color="tab:red", linestyle=":", label="SRAM")
-    ax.set(xlabel="chip", ylabel="MB")
-    ax.legend(fontsize="small")
-    return ax
+    ax.set(title="memory of every chip", xlabel="chip", ylabel="MB (1,000,000 bytes)")
+    return _with_legend(ax)
 
 
 def convergence(result: Result, ax: Axes | None = None) -> Axes:
-    """Best period and proved bound over the time of the search."""
+    """Best period and proved bound over the time of the search, both drawn to its end."""
     ax = _axes(ax)
     scale, unit = _unit(result)
-    known = [p for p in result.history if p.period is not None]
-    ax.step([p.seconds for p in known], [(p.period or 0.0) * scale for p in known], where="post", label="period")
-    proved = [p for p in result.history if p.bound > 0 and np.isfinite(p.bound)]
-    ax.step(
-        [p.seconds for p in proved], [p.bound * scale for p in proved], where="post", color="tab:red", label="bound"
-    )
-    ax.set(xlabel="seconds", ylabel=f"period, {unit}", xscale="log")
+    known = [(p.seconds, p.period * scale) for p in result.history if p.period is not None]
+    proved = [(p.seconds, p.bound * scale) for p in result.history if p.bound > 0 and np.isfinite(p.bound)]
+    for name, colour, points in (("period", "tab:blue", known), ("bound", "tab:red", proved)):
+        seconds, values = zip(*points, (result.seconds, points[-1][1]), strict=True) if points else ((), ())
+        ax.step(seconds, values, where="post", color=colour, label=name)
+    ax.set(title="search", xlabel="seconds", ylabel=f"period, {unit}")
+    if proved and result.seconds > DECADE * proved[0][0]:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
     if known:
         ax.set_ylim(top=1.6 * result.period * scale)
-    ax.legend(fontsize="small")
+    return _with_legend(ax)
+
+
+def _with_legend(ax: Axes) -> Axes:
+    """The legend below the axes, where it covers nothing."""
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, frameon=False)
     return ax
 
 

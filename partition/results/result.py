@@ -95,6 +95,9 @@ class Result:
     to_html: ClassVar[Callable[..., str]]
     # A page about the result, see partition.report, which binds it.
 
+    _repr_html_: ClassVar[Callable[..., str]]
+    # What Jupyter shows, see partition.report.notebook; bound likewise.
+
     @staticmethod
     def infeasible(
         graph: Graph,
@@ -261,20 +264,6 @@ class Result:
         if path is not None:
             write_atomically(path, text + "\n")
         return text
-
-    def _repr_html_(self) -> str:
-        """What Jupyter shows: the verdict, and a bar per chip."""
-        import html
-
-        said = f"<p><b>{html.escape(self.verdict())}</b></p>"
-        if self.cost is None or not self.period > 0:
-            return said
-        bars = "".join(
-            f'<rect x="{14 * c}" y="{60 * (1 - share):.1f}" width="12" height="{60 * share:.1f}" fill="steelblue">'
-            f"<title>chip {c}: {100 * share:.1f}% of the period</title></rect>"
-            for c, share in enumerate((self.cost.load[0] / self.period).tolist())
-        )
-        return f'{said}<svg width="{14 * self.hardware.chips}" height="62" role="img">{bars}</svg>'
 
     def verdict(self) -> str:
         """The answer in one sentence."""
