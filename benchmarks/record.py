@@ -37,7 +37,7 @@ class Record:
     command : what was run, from the root of the checkout.
     commit, version : of the code that was measured; a commit ends in ``+`` if files were changed since.
     date : day of the run, UTC.
-    machine : cores, memory, Python and solver.
+    machine : cores, memory, Python and solver, and how busy it was: the load average when the run began and ended.
     seconds : the run took, wall clock.
     header, rows : the table, cell by cell; the second line of the Markdown table is ``alignment``.
     """
@@ -103,13 +103,14 @@ def commit() -> str:
 def main(name: str, command: tuple[str, ...]) -> None:
     """Run COMMAND (a benchmark with its options) and keep its table as NAME."""
     of = commit()
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), os.getloadavg()[0]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     seconds = round(time.perf_counter() - begun)
     header, alignment, rows = first_table(done.stdout)
     day = datetime.now(UTC).date().isoformat()
     told = f"python {' '.join(command)}"
-    record = Record(told, of, VERSION, day, machine(), seconds, header, alignment, rows)
+    where = f"{machine()}, load {busy:.1f} to {os.getloadavg()[0]:.1f}"
+    record = Record(told, of, VERSION, day, where, seconds, header, alignment, rows)
     MEASURED.mkdir(exist_ok=True)
     path = MEASURED / f"{name}.json"
     path.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")

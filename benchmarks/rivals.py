@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checked import as_given
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -48,6 +47,7 @@ def main(method: str, model: str, hardware: str, seconds: float) -> dict[str, An
 
 
 def _ours(graph: Any, hardware: Any, seconds: float, workers: int = 1) -> dict[str, Any]:
+    from checked import as_given
     from oracle import certify
 
     from partition import NoSolutionInTime, partition
