@@ -107,7 +107,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "Result, with status optimal, feasible or infeasible." in text
     assert not re.search(r":\w+:`|`\w", text)  # no marks of reStructuredText
     for page in IN_NAVIGATION:
-        assert (tmp_path / "site" / ("" if page == "index.md" else page.removesuffix(".md")) / "index.html").is_file()
+        place = page.removesuffix(".md").removesuffix("index")
+        assert (tmp_path / "site" / place / "index.html").is_file()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the docs extra")
