@@ -100,6 +100,7 @@ PAGES: dict[str, Callable[[], None]] = {
     "docs/index.md": nothing,
     "docs/tutorial.md": nothing,
     "docs/howto.md": nothing,
+    "docs/replay.md": nothing,
     "docs/report.md": nothing,
     "docs/simulation.md": nothing,
     "docs/split.md": small_model,
