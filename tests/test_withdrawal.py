@@ -156,8 +156,9 @@ def test_a_false_bound_of_a_goal_is_withdrawn() -> None:
     search = GoalSearch(
         contract(graph, hardware), Placement(np.array([0, 0, 1, 1])), "traffic", {"period": 20.0}, 2, Stop(10), 0
     )
-    search._prove(0.9 / search.unit)
-    assert search.bound > 0
+    incumbent = search.incumbent
+    incumbent.prove(0.9 / incumbent.aim.unit)
+    assert incumbent.bound > 0
     with pytest.warns(RefutedBound, match="traffic 0 refutes"):
-        search._offer(Placement(np.zeros(4, dtype=np.int64)))
-    assert (search.value, search.bound) == (0.0, 0.0)
+        incumbent.offer(Placement(np.zeros(4, dtype=np.int64)))
+    assert (incumbent.value, incumbent.bound) == (0.0, 0.0)

@@ -6,24 +6,23 @@ are lexicographic: what an earlier goal reached becomes a row of the next model.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 
 from milp import budget
-from milp.formulation.choices import Goal, goal_unit
-from milp.formulation.memory_cuts import LEARNT, MemoryCuts
+from milp.formulation.choices import Goal
 from milp.search.period import search
-from milp.solver.ask import affordable, write
+from milp.solver.ask import affordable, ask
+from milp.state.aim import Aim
 from milp.state.incumbent import Incumbent
+from milp.state.names import Doing
 from milp.state.run import Run
-from milp.tolerances import BOUND_SAFETY, MARGIN, ROUNDING
-from milp.windows.windows import WindowRules, Windows, propagate
-from partition.errors import RefutedBound
-from partition.heuristics.completion import close_gaps, satisfy_triangle
+from milp.tolerances import MARGIN, ROUNDING
+from milp.windows.windows import Windows, propagate
 from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -33,7 +32,6 @@ from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.scoring.cost import CostModel
 from partition.scoring.goals import Reached, reached_by, value_of
-from partition.scoring.rules import check
 from partition.stopping import Stop
 
 SCOPE = Scope(
@@ -73,157 +71,99 @@ class GoalSearch:
         used: int,
         stop: Stop,
         seed: int,
+        gap: float = 0.0,
     ) -> None:
-        self.used = used
-        self.instance, self.goal, self.limits, self.stop, self.seed = instance, goal, dict(limits), stop, seed
-        self.graph, self.hw = instance.graph, instance.hardware
+        aim = Aim.at(instance, goal, limits)
+        self.incumbent = Incumbent(instance, gap, lambda: stop.elapsed, None, aim=aim)
+        self.run = Run.begin(instance, self.incumbent, stop, seed=seed)
         self.covered = SCOPE.admits(instance.features | {Feature(f"goal {goal}")})
-        self.model = instance.problem.kept(CostModel)
-        self.cuts = MemoryCuts(self.graph, self.hw)
-        self.placement = placement
-        self.value = value_of(placement, self.model.evaluate_placement(placement), goal)
-        self.bound = self._trivial_bound()
-        self.unit = self._factor(goal)
-        period = self.limits["period"] / instance.unit
-        self.period_limit = period if np.isfinite(period) else None
-        self.caps: dict[Goal, float] = {
-            g: v / self._factor(g) * (1 + ROUNDING) for g, v in limits.items() if g != "period" and np.isfinite(v)
-        }
+        self.incumbent.enter(Doing.WORK)
+        self.incumbent.prove(self._trivial_bound() / aim.unit, exact=True)
+        self.incumbent.enter(Doing.GOALS)
+        self.incumbent.offer(placement)
+        self.used = used
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Of every placement that keeps the limits."""
+        period = self.incumbent.aim.period
+        within = self.run.tightening.known[0].rules.windows(float("inf") if period is None else period)
+        return Windows(within.lo, np.minimum(within.hi, self.used - 1))
 
     @property
     def reached(self) -> Reached:
         """What is known so far."""
-        return Reached(self.goal, self.value, min(self.bound, self.value))
+        return Reached(self.incumbent.aim.goal, self.incumbent.value, self.incumbent.bound)
 
-    def run(self, gap: float) -> None:
+    def work(self) -> None:
         """Neighbourhoods, then the whole model; until the gap is closed or time is up."""
-        walk = self.stop.limited(budget.WALK * self.stop.remaining)
-        windows = WindowRules(self.instance).windows(
-            float("inf") if self.period_limit is None else self.period_limit * (1 + ROUNDING)
-        )
-        windows = Windows(windows.lo, np.minimum(windows.hi, self.used - 1))
-        open_choices = windows.free or self.instance.replicable.any()
-        if open_choices and not self._closed(gap):
-            if not affordable(self.instance, windows, walk):
-                self._walk(windows, gap, walk)
-            if affordable(self.instance, windows, self.stop) and not self.stop():
-                learnt, better = -1, True
-                while (better or learnt < len(self.cuts)) and not (self._closed(gap) or self.stop()):
-                    learnt = len(self.cuts)
-                    better = self._solve(windows, self.stop.remaining, prove=True)  # a smaller model, finer figures
-                self._walk(windows, gap, walk)
-        elif not open_choices:
-            self._prove(self.value / self.unit)
-
-    def _factor(self, goal: Goal) -> float:
-        """What 1.0 of the model's objective stands for in the goal's own unit."""
-        bandwidth = self.hw.interconnect.link_bandwidth
-        return goal_unit(self.instance, goal) * (bandwidth if goal == "traffic" else 1.0)
+        instance, incumbent, stop, windows = self.run.instance, self.incumbent, self.run.stop, self.windows
+        if not (windows.free or instance.replicable.any()):
+            self._prove(incumbent.upper)
+            return
+        if incumbent.closed:
+            return
+        walk = stop.limited(budget.WALK * stop.remaining)
+        if not affordable(instance, windows, walk):
+            self._walk(walk)
+        if affordable(instance, windows, stop) and not stop():
+            learnt, better = -1, True
+            while (better or learnt < len(incumbent.cuts)) and not (incumbent.closed or stop()):
+                learnt = len(incumbent.cuts)
+                better = self._whole_model()  # a smaller model, finer figures
+            self._walk(walk)
 
     def _trivial_bound(self) -> float:
-        inst = self.instance
-        if self.goal == "energy":
+        """In the goal's own unit."""
+        inst, goal = self.run.instance, self.incumbent.aim.goal
+        if goal == "energy":
             least = np.where(inst.supported, inst.energy, np.inf)[inst.problem.present].min(axis=0)
-            return float(least.sum()) * (1 - ROUNDING)
-        if self.goal == "latency":
+            return float(least.sum())
+        if goal == "latency":
             end = inst.fastest.copy()
             for u, w in inst.edges[np.argsort(inst.edges[:, 1], kind="stable")].tolist():
                 end[w] = max(end[w], end[u] + inst.fastest[w])
-            return float(end.max()) * inst.unit * (1 - ROUNDING)
+            return float(end.max()) * inst.unit
         return 0.0
 
-    def _closed(self, gap: float) -> bool:
-        return self.value - self.bound <= gap * self.value
-
-    def _walk(self, windows: Windows, gap: float, stop: Stop) -> None:
+    def _walk(self, stop: Stop) -> None:
         """Solve a few adjacent chips again, from one end to the other, until nothing helps."""
-        chips = self.instance.chips
+        instance, incumbent, windows = self.run.instance, self.incumbent, self.windows
         helped = True
         while helped:
             helped = False
-            for first in range(max(1, chips - WIDTH + 1)):
-                if stop() or self._closed(gap):
+            for first in range(max(1, instance.chips - WIDTH + 1)):
+                if stop() or incumbent.closed:
                     return
-                chip = np.clip(self.instance.chip_of_nodes(self.placement), windows.lo, windows.hi)
+                assert incumbent.placement is not None
+                chip = np.clip(instance.chip_of_nodes(incumbent.placement), windows.lo, windows.hi)
                 inside = (chip >= first) & (chip < first + WIDTH)
                 lo = np.where(inside, np.maximum(first, windows.lo), chip)
                 hi = np.where(inside, np.minimum(first + WIDTH - 1, windows.hi), chip)
-                around = propagate(self.instance, Windows(lo, hi))
-                if not around.empty and around.free and affordable(self.instance, around, stop):
-                    helped |= self._solve(around, min(budget.ADJACENT_CHIPS, stop.remaining), prove=False)
+                around = propagate(instance, Windows(lo, hi))
+                if not around.empty and around.free and affordable(instance, around, stop):
+                    before = incumbent.value
+                    upper, seconds = incumbent.upper * (1 - MARGIN), min(budget.ADJACENT_CHIPS, stop.remaining)
+                    ask(self.run, around, upper=upper, eager=True, seconds=seconds)
+                    helped |= incumbent.value < before
 
-    def _solve(self, windows: Windows, seconds: float, *, prove: bool) -> bool:
-        """Solve the model over some windows; whether the placement got better. ``prove``: the windows lose nothing."""
-        before = self.value
-        cap = self.value / self.unit * (1 - MARGIN)
-        written = write(
-            self.instance,
-            windows,
-            stop=self.stop,
-            upper=None if self.period_limit is None else self.period_limit * (1 + ROUNDING),
-            goal=self.goal,
-            caps={**self.caps, self.goal: cap},
-            cuts=self.cuts.known,
+    def _whole_model(self) -> bool:
+        """Solve the model over all windows, which lose nothing; whether the placement got better."""
+        incumbent = self.incumbent
+        before, upper = incumbent.value, incumbent.upper * (1 - MARGIN)
+        answer = ask(
+            self.run, self.windows, upper=upper, lossless=self.covered, eager=True, seconds=self.run.stop.remaining
         )
-        if written is None:
-            if prove:
-                self._prove(cap)
-            return False
-
-        def proved(bound: float) -> None:
-            if np.isfinite(bound):
-                self._prove(min(bound, cap), within=cap)
-
-        outcome = written.solve(
-            seconds=seconds,
-            stop=self.stop,
-            seed=self.seed,
-            offer=self._offer,
-            on_bound=proved if prove else None,
-        )
-        if outcome.x is not None:
-            self._offer(written.placement(outcome.x))
-        if prove and outcome.status == "infeasible":
-            self._prove(cap)
-        elif prove:
-            proved(outcome.bound)
-        return self.value < before
+        if answer.excluded:
+            self._prove(upper)
+        elif np.isfinite(answer.bound):
+            self._prove(min(answer.bound, upper), within=upper)
+        return incumbent.value < before
 
     def _prove(self, bound: float, *, within: float = 0.0) -> None:
-        """Raise the bound, given in the model's unit; ``within`` is the largest value in the model behind it."""
-        if not self.covered:
-            return
-        safe = (bound - BOUND_SAFETY * max(bound, within)) * self.unit
-        self.bound = max(self.bound, min(safe, self.value))
-
-    def _heed(self, value: float) -> None:
-        """Withdraw a bound that a valid placement of this value refutes: all of them come from one model."""
-        if value >= self.bound * (1 - ROUNDING):
-            return
-        refuted, simple = self.bound, self._trivial_bound()
-        self.bound = simple if simple <= value * (1 + ROUNDING) else 0.0
-        warnings.warn(
-            f"a valid placement of {self.goal} {value:.9g} refutes the bound {refuted:.9g}, which is withdrawn to "
-            f"{self.bound:.9g}; please report this model and package",
-            RefutedBound,
-            stacklevel=3,
-        )
-
-    def _offer(self, placement: Placement) -> None:
-        if self.hw.identical_chips and self.hw.rules.no_skipping:
-            placement = close_gaps(placement, self.hw.chips)
-        placement = satisfy_triangle(self.graph, self.hw, placement)
-        cost = self.model.evaluate_placement(placement)
-        kept = all(value_of(placement, cost, goal) <= most * (1 + ROUNDING) for goal, most in self.limits.items())
-        value = value_of(placement, cost, self.goal)
-        if not (kept and value < self.value):
-            return
-        broken = check(self.graph, self.hw, placement)
-        if not broken:
-            self._heed(value)
-            self.placement, self.value = placement, value
-        elif all(violation.rule in LEARNT for violation in broken):
-            self.cuts.learn(placement)
+        """Raise the bound, in units of the model, where the reasoning covers what the question contains."""
+        if self.covered:
+            self.incumbent.prove(bound, within=within)
 
 
 def pursue(
@@ -260,10 +200,10 @@ def pursue(
             placement, found = fewest_chips(graph, hardware, placement, limits["period"], stop=part, seed=seed)
         else:
             alone = contract(graph, hardware, apart=timed)
-            search = GoalSearch(alone, placement, cast(Goal, goal), limits, used, part, seed)
+            search = GoalSearch(alone, placement, cast(Goal, goal), limits, used, part, seed, gap)
             with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
-                search.run(gap)
-            placement, found = search.placement, search.reached
+                search.work()
+            placement, found = search.incumbent.placement or placement, search.reached
         bounds[goal] = found.bound
         cost = model.evaluate_placement(placement)
         for before in bounds:

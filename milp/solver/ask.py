@@ -1,7 +1,8 @@
 """One question to HiGHS: write the model, narrow it, solve it, read the answer.
 
 :func:`write` is the only place that meets an impossible row, :meth:`Written.solve` the only one that reads columns.
-:func:`ask` puts a question about the period and offers what comes of it to the incumbent.
+Where the goal is not the period, every model is written anew.
+:func:`ask` puts a question about the goal of a run and offers what comes of it to the incumbent.
 """
 
 from __future__ import annotations
@@ -174,9 +175,13 @@ def _model_of(
     run: Run, windows: Windows, instance: Instance, upper: float | None, period: float | None, lossless: bool
 ) -> tuple[Written, MatrixModel] | None:
     """The model of a question and the part of it that is solved; None if a row cannot hold. See :func:`ask`."""
-    limit = upper if period is None else period
+    limit, aim, cuts = upper if period is None else period, run.incumbent.aim, run.incumbent.cuts.known
+    if aim.goal != "period":
+        caps = aim.caps if upper is None else {**aim.caps, aim.goal: upper}
+        written = write(instance, windows, stop=run.stop, upper=aim.period, goal=aim.goal, caps=caps, cuts=cuts)
+        return None if written is None else (written, written.model)
     if not lossless or limit is None:
-        written = write(instance, windows, stop=run.stop, upper=limit, cuts=run.incumbent.cuts.known)
+        written = write(instance, windows, stop=run.stop, upper=limit, cuts=cuts)
         return None if written is None else (written, written.model)
     written = run.kept(_kept).covering(run, limit, instance, windows)
     part = None if written is None else written.model.narrowed(windows, period=period, upper=upper)
@@ -197,11 +202,13 @@ def ask(
 ) -> Answer:
     """Ask HiGHS about placements within windows, and offer what it finds to the incumbent.
 
+    The model minimises the goal of the incumbent and keeps its limits on others.
+
     Parameters
     ----------
     windows : of the nodes of ``instance``.
     instance : the run's own by default, or one tightened for the threshold.
-    upper : largest period of interest, in units of the instance.
+    upper : largest value of the goal that is of interest, in units of the model.
     period : asks for any placement within this period, instead of the best below ``upper``.
     minimise : False asks for any placement.
     lossless : whether every placement that matters is within the windows; the model then serves smaller thresholds.
@@ -226,7 +233,7 @@ def ask(
             because = lambda: by_model(run.instance, instance, windows)  # noqa: E731
             incumbent.prove(min(bound, upper), within=upper, because=because)
 
-    before, known = incumbent.period, len(incumbent.cuts)
+    before, known = incumbent.value, len(incumbent.cuts)
     outcome = written.solve(
         part=part,
         seconds=min(seconds, run.stop.remaining),
@@ -239,7 +246,7 @@ def ask(
     placement = None if outcome.x is None else written.placement(outcome.x)
     if placement is not None:
         incumbent.offer(placement)
-    helped = incumbent.period < before or len(incumbent.cuts) > known
+    helped = incumbent.value < before or len(incumbent.cuts) > known
     return Answer(outcome.status, placement, outcome.bound, helped)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
+from milp.state.aim import Aim
 from milp.state.attainable import SCOPE, grid_of
 from milp.state.names import Doing
 from milp.tolerances import BOUND_SAFETY, RESOLUTION, ROUNDING
@@ -27,18 +28,20 @@ class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
 
     Every placement passes the rule checker and is scored by the cost model before it counts; bounds only rise,
-    periods only fall. Where all times have a common unit, bounds are rounded up to sums that can occur. Times here are
-    in seconds (or the file's unit), not in units of the instance.
+    values only fall. Where all times have a common unit, bounds of the period are rounded up to sums that can occur.
+    Values here are in the unit of the goal (seconds, or the file's unit, for the period), not in units of the model.
 
     Attributes
     ----------
+    aim : the goal, the period unless another is given, and limits on others.
     hardware : what placements are scored on; the instance may be of a relaxation of it (ports without links).
-    limit : largest period that counts; the search ends once none can be within it. None if all count.
-    enough : whether any period within the limit will do; otherwise the best is looked for.
+    value : of the best placement; infinite before the first.
+    limit : largest value that counts; the search ends once none can be within it. None if all count.
+    enough : whether any value within the limit will do; otherwise the best is looked for.
     grid : the values that a period can have, or None.
     cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
-    rival : a period reached elsewhere (with the chips in another order): only what is better matters here.
+    rival : a value reached elsewhere (with the chips in another order): only what is better matters here.
     impossible : whether it is proved that there is no valid placement at all.
     keeps_steps : whether the claims behind bounds are kept for a proof that can be replayed.
     claim : the one behind the bound, or behind that nothing is valid; None where claims are not kept.
@@ -51,20 +54,23 @@ class Incumbent:
         seconds: Callable[[], float],
         report: Callable[[Progress], None] | None,
         hardware: Hardware | None = None,
+        aim: Aim | None = None,
         *,
         keeps_steps: bool = False,
     ) -> None:
         self.keeps_steps = keeps_steps
         self._excluded: ProofStep | None = None
         self.instance, self.gap_wanted = instance, max(gap, RESOLUTION)
+        self.aim = aim or Aim.at(instance)
         self.hardware = hardware or instance.hardware
         self.problem = Problem.of(instance.graph, self.hardware)
         self.model = self.problem.kept(CostModel)
-        self.grid = grid_of(instance.graph, self.hardware) if SCOPE.admits(instance.features) else None
+        sums_alone = self.aim.goal == "period" and SCOPE.admits(instance.features)
+        self.grid = grid_of(instance.graph, self.hardware) if sums_alone else None
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.cost: Cost | None = None
-        self.period = self.rival = float("inf")
+        self.value = self.rival = float("inf")
         self.limit: float | None = None
         self.enough = False
         self.bound = 0.0
@@ -84,8 +90,13 @@ class Incumbent:
 
     @property
     def best(self) -> float:
-        """The least period known, here or of a rival."""
-        return min(self.period, self.rival)
+        """The least value known, here or of a rival."""
+        return min(self.value, self.rival)
+
+    @property
+    def period(self) -> float:
+        """Of the best placement, whatever the goal; infinite before the first."""
+        return float("inf") if self.cost is None else float(self.cost.period[0])
 
     @property
     def known(self) -> bool:
@@ -103,32 +114,32 @@ class Incumbent:
 
     @property
     def limit_open(self) -> bool:
-        """Whether a period within the limit is still to be found or to be excluded, however small the gap."""
+        """Whether a value within the limit is still to be found or to be excluded, however small the gap."""
         return self.limit is not None and self.best > self.limit >= self.bound
 
     @property
     def upper(self) -> float:
-        """The least period known in units of the instance."""
-        return self.best / self.instance.unit
+        """The least value known in units of the model: those of the instance, for the period."""
+        return self.best / self.aim.unit
 
     @property
     def lower(self) -> float:
-        """Best bound in units of the instance."""
-        return self.bound / self.instance.unit
+        """Best bound in units of the model."""
+        return self.bound / self.aim.unit
 
     @property
     def target(self) -> float:
-        """Largest period, in units of the instance, whose impossibility settles the question.
+        """Largest value, in units of the model, whose impossibility settles the question.
 
-        Where a limit is open, that is a little above it, unless the best period is too close for HiGHS to tell apart.
+        Where a limit is open, that is a little above it, unless the best value is too close for HiGHS to tell apart.
         """
         if self.limit is not None and self.limit_open:
-            above = self.limit / self.instance.unit * (1 + 2 * BOUND_SAFETY)
+            above = self.limit / self.aim.unit * (1 + 2 * BOUND_SAFETY)
             return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
         target = self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
         if self.grid is None or not self.known:
             return target
-        return min(target, self.grid.below(self.best) / self.instance.unit + 2 * BOUND_SAFETY * self.upper)
+        return min(target, self.grid.below(self.best) / self.aim.unit + 2 * BOUND_SAFETY * self.upper)
 
     def offer(self, placement: Placement) -> bool:
         """Complete, check and score a placement; True if it is the best so far.
@@ -140,8 +151,8 @@ class Incumbent:
             placement = close_gaps(placement, hw.chips)
         placement = satisfy_triangle(graph, hw, placement)
         cost = self.model.evaluate_placement(placement)
-        period = float(cost.period[0])
-        if not period < self.period:
+        value = self.aim.value(placement, cost)
+        if not (value < self.value and self.aim.allows(placement, cost)):
             return False
         broken = check(graph, hw, placement)
         if broken:
@@ -149,21 +160,21 @@ class Incumbent:
                 self.cuts.learn(placement)
             return False
         with self._lock:
-            self.heed(period)
-            self.placement, self.period, self.cost = placement, period, cost
-            self.bound = min(self.bound, period)
+            self.heed(value)
+            self.placement, self.value, self.cost = placement, value, cost
+            self.bound = min(self.bound, value)
         self._record()
         return True
 
-    def heed(self, period: float) -> bool:
-        """Withdraw what a valid placement of this period refutes, if anything, with all that the same steps proved."""
-        if period >= self.bound * (1 - ROUNDING):
+    def heed(self, value: float) -> bool:
+        """Withdraw what a valid placement of this value refutes, if anything, with all that the same steps proved."""
+        if value >= self.bound * (1 - ROUNDING):
             return False
-        self._proved = unrefuted(self._proved, period)
+        self._proved = unrefuted(self._proved, value)
         bound = self._proved[-1].bound if self._proved else 0.0
         warnings.warn(
-            f"a valid placement of period {period:.9g} refutes the bound {self.bound:.9g}, which is withdrawn to "
-            f"{bound:.9g}; please report this model and package",
+            f"a valid placement of {self.aim.goal} {value:.9g} refutes the bound {self.bound:.9g}, which is withdrawn "
+            f"to {bound:.9g}; please report this model and package",
             RefutedBound,
             stacklevel=3,
         )
@@ -178,22 +189,22 @@ class Incumbent:
         model = problem.kept(CostModel)
         cost = model.evaluate_placement(self.placement)
         period = float(cost.period[0])
-        if period <= self.period:
+        if period <= self.value:
             self.heed(period)
             self.hardware, self.problem, self.model = hardware, problem, model
-            self.period, self.cost = period, cost
+            self.value, self.cost = period, cost
 
     def prove(self, bound: float, *, exact: bool = False, within: float = 0.0, because: Because | None = None) -> None:
-        """Raise the bound, given in units of the instance.
+        """Raise the bound, given in units of the model.
 
         Parameters
         ----------
         exact : whether no solver tolerance is behind it.
-        within : the largest period of the model behind it: HiGHS's tolerances are relative to that.
+        within : the largest value of the model behind it: HiGHS's tolerances are relative to that.
         because : what it rests on; the phase alone by default.
         """
         margin = ROUNDING * bound if exact else BOUND_SAFETY * max(bound, within)
-        safe = (bound - margin) * self.instance.unit
+        safe = (bound - margin) * self.aim.unit
         plain = safe
         if safe > self.bound and self.grid is not None:
             safe = self.grid.up(safe)

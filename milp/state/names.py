@@ -28,3 +28,4 @@ class Doing(StrEnum):
     THRESHOLDS = "thresholds"
     NEIGHBOURHOODS = "neighbourhoods"
     FIXINGS = "fixings"
+    GOALS = "goals"
