@@ -2,6 +2,8 @@
 
     python benchmarks/compare_commits.py matrices OLD NEW --seeds 5000     # every model given to HiGHS, row by row
     python benchmarks/compare_commits.py answers OLD NEW --seeds 500       # random instances under a work limit
+    python benchmarks/compare_commits.py answers OLD NEW --seeds 200 --objective period,traffic
+    python benchmarks/compare_commits.py answers OLD NEW --seeds 0 --testbed   # those of benchmarks/solve_models.py
     python benchmarks/compare_commits.py answers OLD NEW --seeds 0 --models "bert-large ring36" ...
     python benchmarks/compare_commits.py process OLD NEW --pairs 5 -- solve bert-large --hw ring36
 
@@ -141,14 +143,18 @@ def _canonical(model: Any) -> tuple[Any, ...]:
 # --- the answers --------------------------------------------------------------------------------------------
 
 
-def answer_of(what: str, work: float) -> str:
-    """The answer to a random instance (a number) or a model on a package, without what a clock says.
+KEPT = ("status", "goals", "period", "bound", "assignment", "replicas", "relays", "work")
+"""What is compared of an answer: all but what a clock says."""
+
+
+def answer_of(what: str, work: float, objective: str) -> str:
+    """The answer to a random instance (a number), or to a model on a package (``-``: its own), under a work limit.
 
     Models get ten times the work.
     """
     from instances import random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 
-    from partition import NoSolutionInTime, load_hardware, load_model, partition
+    from partition import InvalidInput, NoSolutionInTime, load_hardware, load_model, partition
 
     if what.isdigit():
         rng = np.random.default_rng(int(what))
@@ -156,14 +162,14 @@ def answer_of(what: str, work: float) -> str:
         graph, hardware = draws[int(what) % len(draws)](rng)
     else:
         model, package = what.split()
-        graph, hardware, work = load_model(model).graph, load_hardware(package), 10 * work
+        source = load_model(model)
+        graph, hardware = source.graph, source.hardware if package == "-" else load_hardware(package)
+        work *= 10
     try:
-        answer = json.loads(partition(graph, hardware, work_limit=work).to_json())
-    except NoSolutionInTime:
-        answer = dict.fromkeys(("period", "bound", "assignment", "replicas", "relays", "work"), None)
-        answer["status"] = "none in time"
-    kept = {key: answer[key] for key in ("status", "period", "bound", "assignment", "replicas", "relays", "work")}
-    return json.dumps(kept, sort_keys=True)
+        answer = json.loads(partition(graph, hardware, work_limit=work, objective=objective).to_json())
+    except (NoSolutionInTime, InvalidInput) as error:
+        answer = {**dict.fromkeys(KEPT), "status": type(error).__name__}
+    return json.dumps({key: answer[key] for key in KEPT}, sort_keys=True)
 
 
 # --- the commands -------------------------------------------------------------------------------------------
@@ -174,8 +180,8 @@ def _worker(kind: str, path: str, *arguments: str) -> None:
     if kind == "matrices":
         found: Any = [model_of(seed) for seed in range(int(arguments[0]), int(arguments[1]))]
     else:
-        work, *questions = arguments
-        found = {question: answer_of(question, float(work)) for question in questions}
+        work, objective, *questions = arguments
+        found = {question: answer_of(question, float(work), objective) for question in questions}
     Path(path).write_bytes(pickle.dumps(found))
 
 
@@ -221,12 +227,23 @@ def matrices(old: str, new: str, seeds: int, first: int) -> None:
 @click.argument("new")
 @click.option("--seeds", default=500, show_default=True)
 @click.option("--models", multiple=True, help="MODEL HARDWARE, as in 'bert-large ring36'.")
+@click.option("--testbed", is_flag=True, help="The instances of benchmarks/solve_models.py as well.")
 @click.option("--work", default=0.3, show_default=True, help="Work limit of each; models get ten times as much.")
-def answers(old: str, new: str, seeds: int, models: tuple[str, ...], work: float) -> None:
-    """Answers under a work limit: status, period, bound, placement and work."""
-    before, after = _both(old, new, "answers", str(work), *map(str, range(seeds)), *models)
+@click.option("--objective", default="period", show_default=True)
+@click.option("--first", default=0, show_default=True)
+def answers(
+    old: str, new: str, seeds: int, models: tuple[str, ...], testbed: bool, work: float, objective: str, first: int
+) -> None:
+    """Answers under a work limit: status, goals, period, bound, placement and work."""
+    asked = [*map(str, range(first, first + seeds)), *models]
+    if testbed:
+        from solve_models import testbed as instances
+
+        asked += [f"{model} {hardware or '-'}" for model, hardware in instances()]
+    before, after = _both(old, new, "answers", str(work), objective, *asked)
     differ = [question for question in before if before[question] != after[question]]
-    print(f"{len(before) - len(differ)} of {len(before)} answers identical")
+    said = collections.Counter(json.loads(answer)["status"] for answer in after.values())
+    print(f"{len(before) - len(differ)} of {len(before)} answers identical ({dict(said.most_common())})")
     for question in differ:
         one, two = json.loads(before[question]), json.loads(after[question])
         print(question, *(f"{key}: {one[key]} -> {two[key]}" for key in ("status", "period", "bound", "work")))
