@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.state.bisect import bisect
 from milp.tolerances import RING_PRECISION, ROUNDING
 from partition.arrays import FloatArray
 from partition.problem.hardware import Hardware
@@ -56,18 +57,24 @@ def best_path(hw: Hardware, pairs: Pairs, ideals: int, threshold: float) -> Path
         return None
     if pairs.returned is None:
         return Path(fastest.value, *fastest.path())
-    low, high, best = fastest.value, threshold, None
-    tried = low
-    while best is None or high - low > RING_PRECISION * high:
-        layers = _within(hw, pairs, tried, ideals)
-        if layers.value * (1 - ROUNDING) <= tried:
-            high, best = tried, layers
-        elif tried == high:
+    found: list[_Layers] = []  # the last is of the least period known to be possible
+
+    def possible(period: float) -> bool:
+        layers = _within(hw, pairs, period, ideals)
+        if layers.value * (1 - ROUNDING) > period:
+            return False
+        found.append(layers)
+        return True
+
+    def ask(period: float, low: float, high: float) -> tuple[float, float]:
+        return (low, period) if possible(period) else (period, high)
+
+    least = fastest.value
+    if not possible(least):
+        if not possible(threshold):
             return None
-        else:
-            low = tried
-        tried = high if best is None else (low + high) / 2
-    return Path(low, *best.path())
+        least = bisect(least, threshold, ask, precision=RING_PRECISION).low
+    return Path(least, *found[-1].path())
 
 
 def _within(hw: Hardware, pairs: Pairs, period: float, ideals: int) -> _Layers:

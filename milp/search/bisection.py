@@ -69,13 +69,13 @@ class Bisection:
     def _windows_alone(self, windows: Callable[[float], Windows], precision: float, stop: Stop) -> None:
         """Bisect for the largest threshold that the windows disprove without the full model."""
 
-        def disproved(threshold: float) -> bool:
+        def ask(threshold: float, low: float, high: float) -> tuple[float, float]:
             if not windows(threshold).empty:
-                return False
+                return low, threshold  # which may be possible, or not
             self._disprove_by_windows(threshold)
-            return True
+            return threshold, high
 
-        bisect(self.incumbent.lower, self.incumbent.upper, disproved, precision=precision, stop=stop)
+        bisect(self.incumbent.lower, self.incumbent.upper, ask, precision=precision, stop=stop)
 
     def _look_around(self, seconds: float) -> None:
         look_around(self.run, seconds)

@@ -12,14 +12,16 @@ from milp.ideals.program import IDEAL_LIMIT, Ideals, best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.first_placements import longest_worth, slice_one
 from milp.solver.ask import affordable, ask
+from milp.state.bisect import bisect, off_the_middle
 from milp.state.grounds import by_ideals, by_joining
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import EXACTNESS, SPLIT, STRETCH_PRECISION
+from milp.tolerances import EXACTNESS, STRETCH_PRECISION
 from milp.windows.windows import Windows, propagate
 from partition.arrays import IntArray
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders, order_by
+from partition.stopping import Stop
 
 FEW = 4_000
 """Ideals so few that the exact program over them comes first."""
@@ -58,19 +60,29 @@ def over_stretches(run: Run) -> None:
     if high - incumbent.lower <= STRETCH_PRECISION * high:
         return
     stretches = Stretches(instance, high, incumbent.lower)
+    if not stretches.found:
+        return
     best: Chain | None = None
-    while stretches.found and high - incumbent.lower > STRETCH_PRECISION * high and not (incumbent.closed or part()):
+    limit = 0.0  # of the next question
+
+    def promising(low: float, high: float) -> float | None:
+        nonlocal limit
         limit = budget.STRETCH_ATTEMPT * part.remaining
-        top = incumbent.lower + budget.STRETCH_STEP * (high - incumbent.lower)
-        threshold = stretches.promising(incumbent.lower, top, limit, part)
-        if threshold is None:
-            break
+        return stretches.promising(low, low + budget.STRETCH_STEP * (high - low), limit, part)
+
+    def ask(threshold: float, low: float, high: float) -> tuple[float, float] | None:
+        nonlocal best
         verdict = stretches.ask(threshold, part.limited(limit))
         incumbent.prove(verdict.bound, exact=True, because=lambda: by_joining("stretches", run.instance, instance))
-        if verdict.bound < threshold:
-            high, best = threshold, verdict.chain or best
-            if verdict.finest:
-                break
+        if verdict.bound >= threshold:
+            return incumbent.lower, high
+        best = verdict.chain or best
+        return None if verdict.finest else (incumbent.lower, threshold)
+
+    def over() -> bool:
+        return incumbent.closed or part()
+
+    bisect(incumbent.lower, high, ask, split=promising, precision=STRETCH_PRECISION, stop=over)
     if best is not None and best.chip is not None and not incumbent.closed:
         complete_chain(run, np.where(stretches.found[0].nodes, best.chip, -1), instance)
 
@@ -83,26 +95,37 @@ def _frontiers_decide(run: Run) -> bool:
 
 def _over_frontiers(run: Run) -> None:
     """Bisect with the exact program over frontiers."""
-    instance, incumbent = run.best_instance(), run.incumbent
+    instance = run.best_instance()
     part = run.stop.limited(run.share(budget.FRONTIERS))
     for program in narrow_frontiers(instance, diverse_orders(instance, run.rng)):
-        high = _below_the_best(run)
-        while high > incumbent.lower and not (incumbent.closed or part()):
-            near = high - incumbent.lower < NEAR * incumbent.gap_wanted * high
-            threshold = high if near else incumbent.lower + SPLIT * (high - incumbent.lower)
-            verdict = program.decide(threshold, stop=part)
-            if verdict.possible is None:
-                break
-            if not verdict.possible:
-                because = lambda: by_joining("frontiers", run.instance, instance)  # noqa: E731
-                incumbent.prove(threshold, exact=True, because=because)
-                continue
-            assert verdict.chip is not None
-            complete_chain(run, verdict.chip, instance)
-            high = min(threshold, incumbent.upper) * (1 - EXACTNESS)
-        else:
-            if program.complete:
-                return
+        settled = _bisect_frontiers(run, program, instance, part)
+        if settled and program.complete:
+            return
+
+
+def _bisect_frontiers(run: Run, program: Frontiers, instance: Instance, stop: Stop) -> bool:
+    """Whether every question to one program was answered."""
+    incumbent = run.incumbent
+
+    def split(low: float, high: float) -> float:
+        return high if high - low < NEAR * incumbent.gap_wanted * high else off_the_middle(low, high)
+
+    def ask(threshold: float, low: float, high: float) -> tuple[float, float] | None:
+        verdict = program.decide(threshold, stop=stop)
+        if verdict.possible is None:
+            return None
+        if not verdict.possible:
+            because = lambda: by_joining("frontiers", run.instance, instance)  # noqa: E731
+            incumbent.prove(threshold, exact=True, because=because)
+            return (high, high) if threshold == high else (incumbent.lower, high)
+        assert verdict.chip is not None
+        complete_chain(run, verdict.chip, instance)
+        return incumbent.lower, min(threshold, incumbent.upper) * (1 - EXACTNESS)
+
+    def over() -> bool:
+        return incumbent.closed or stop()
+
+    return not bisect(incumbent.lower, _below_the_best(run), ask, split=split, stop=over).given_up
 
 
 def complete_chain(run: Run, chip: IntArray, instance: Instance | None = None, *, seconds: float | None = None) -> None:

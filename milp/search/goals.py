@@ -18,6 +18,7 @@ from milp.formulation.choices import Goal
 from milp.search.period import search
 from milp.solver.ask import affordable, ask
 from milp.state.aim import Aim
+from milp.state.bisect import bisect
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Run
@@ -78,7 +79,7 @@ class GoalSearch:
         self.run = Run.begin(instance, self.incumbent, stop, seed=seed)
         self.covered = SCOPE.admits(instance.features | {Feature(f"goal {goal}")})
         self.incumbent.enter(Doing.WORK)
-        self.incumbent.prove(self._trivial_bound() / aim.unit, exact=True)
+        self.incumbent.prove(self._trivial_bound(), exact=True)
         self.incumbent.enter(Doing.GOALS)
         self.incumbent.offer(placement)
         self.used = used
@@ -114,16 +115,16 @@ class GoalSearch:
             self._walk(walk)
 
     def _trivial_bound(self) -> float:
-        """In the goal's own unit."""
+        """What no model is needed for, in units of the model."""
         inst, goal = self.run.instance, self.incumbent.aim.goal
         if goal == "energy":
             least = np.where(inst.supported, inst.energy, np.inf)[inst.problem.present].min(axis=0)
-            return float(least.sum())
+            return float(least.sum()) / self.incumbent.aim.unit
         if goal == "latency":
             end = inst.fastest.copy()
             for u, w in inst.edges[np.argsort(inst.edges[:, 1], kind="stable")].tolist():
                 end[w] = max(end[w], end[u] + inst.fastest[w])
-            return float(end.max()) * inst.unit
+            return float(end.max())
         return 0.0
 
     def _walk(self, stop: Stop) -> None:
@@ -232,32 +233,42 @@ def fewest_chips(
     hardware : whose first chips are used (their number is what counts); what may be replicated is a matter of all.
     placement : within the limit.
     """
-    used = int(placement.assignment.max()) + 1
     instance = contract(graph, hardware)
     work = float(instance.fastest.sum()) * instance.unit
-    low = max(1, int(np.ceil(work / period_limit * (1 - ROUNDING)))) if work else 1
-    unresolved = False
-    high = used
-    while low < high and not stop():
-        middle = (low + high) // 2 if not unresolved else high - 1
-        package = _first_chips(hardware, middle)
-        few = contract(graph, package.ports_only(), legal=hardware)
-        incumbent = Incumbent(few, 0.0, lambda: stop.elapsed, None, package)
-        incumbent.limit, incumbent.enough = period_limit * (1 + ROUNDING), True
-        part = stop.limited(stop.remaining / 2)
-        feasible = True
-        with stop.surviving(lambda: "the search for fewest chips"):
-            feasible = search(Run.begin(few, incumbent, part, seed=seed))
-        if incumbent.placement is not None and incumbent.period <= incumbent.limit:
-            placement, high = incumbent.placement, middle
-        elif not feasible or incumbent.bound > incumbent.limit:
-            low = middle + 1
-        elif unresolved or middle == high - 1:
-            break
-        else:
-            unresolved = True
-    return placement, Reached("chips", float(high), float(low))
+    excluded = max(0, int(np.ceil(work / period_limit * (1 - ROUNDING))) - 1) if work else 0
+
+    def ask(chips: float, low: float, high: float) -> tuple[float, float] | None:
+        nonlocal placement
+        found, impossible = _within_chips(graph, hardware, int(chips), period_limit, stop, seed)
+        if found is None:
+            return (chips, high) if impossible else None
+        placement = found
+        return low, chips
+
+    def halve(low: float, high: float) -> float:
+        return (low + 1 + high) // 2
+
+    def one_less(low: float, high: float) -> float:
+        return high - 1
+
+    ends = bisect(excluded, placement.assignment.max() + 1, ask, split=halve, step=1, stop=stop)
+    if ends.given_up and halve(ends.low, ends.high) < ends.high - 1:
+        ends = bisect(ends.low, ends.high, ask, split=one_less, step=1, stop=stop)
+    return placement, Reached("chips", float(ends.high), float(ends.low + 1))
 
 
-def _first_chips(hardware: Hardware, count: int) -> Hardware:
-    return replace(hardware, kind_of_chip=hardware.kind_of_chip[:count])
+def _within_chips(
+    graph: Graph, hardware: Hardware, count: int, period_limit: float, stop: Stop, seed: int
+) -> tuple[Placement | None, bool]:
+    """A placement on the first chips within a period, and whether there is proved to be none, in half the time left."""
+    package = replace(hardware, kind_of_chip=hardware.kind_of_chip[:count])
+    few = contract(graph, package.ports_only(), legal=hardware)
+    incumbent = Incumbent(few, 0.0, lambda: stop.elapsed, None, package)
+    incumbent.limit, incumbent.enough = period_limit * (1 + ROUNDING), True
+    part = stop.limited(stop.remaining / 2)
+    feasible = True
+    with stop.surviving(lambda: "the search for fewest chips"):
+        feasible = search(Run.begin(few, incumbent, part, seed=seed))
+    if incumbent.placement is not None and incumbent.period <= incumbent.limit:
+        return incumbent.placement, False
+    return None, not feasible or incumbent.bound > incumbent.limit

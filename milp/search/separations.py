@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from milp.search.first_placements import slice_orders
-from milp.state.bisect import bisect
+from milp.state.bisect import bisect, off_the_middle
 from milp.state.grounds import by_joining
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import GUESSES, SEPARATION_PRECISION, SPLIT
+from milp.tolerances import GUESSES, SEPARATION_PRECISION
 
 
 def _applies(run: Run) -> bool:
@@ -21,15 +21,15 @@ def _separations(run: Run) -> None:
     if tightening.at(low * (1 + SEPARATION_PRECISION)).instance is tightening.original:
         return  # larger thresholds separate more
 
-    def disproved(threshold: float) -> bool:
+    def ask(threshold: float, low: float, high: float) -> tuple[float, float]:
         tight = tightening.at(threshold)
         if not tight.rules.windows(threshold).empty:
-            return False
+            return low, threshold  # which may be possible, or not
         because = lambda: by_joining("windows", tightening.original, tight.instance)  # noqa: E731
         incumbent.prove(threshold, exact=True, because=because)
-        return True
+        return threshold, high
 
-    bisect(low, incumbent.upper, disproved, precision=SEPARATION_PRECISION, split=SPLIT, stop=run.stop)
+    bisect(low, incumbent.upper, ask, precision=SEPARATION_PRECISION, split=off_the_middle, stop=run.stop)
     for share in GUESSES:
         guess = tightening.at(incumbent.lower + share * (incumbent.upper - incumbent.lower)).instance
         if guess.nodes < tightening.original.nodes and not (incumbent.closed or run.stop()):
