@@ -20,10 +20,10 @@ from instances import long_skip
 from learned.policy.pretrained import load_policy
 from milp.state.names import Doing
 from partition import InvalidInput, Progress, Result, load_hardware, load_model, partition
+from partition.amounts import bytes_text, gap_text, time_text
 from partition.arguments import number, whole
 from partition.commands.main import main
 from partition.extras import EXTRAS, require
-from partition.results.amounts import bytes_text, gap_text, time_text
 from partition.results.display import WORDS, Display
 from partition.solve.bench import BenchRow
 

@@ -24,27 +24,19 @@ from milp.ideals.chains import Chain, Chains
 from milp.ideals.leaving_out import segments
 from milp.ideals.levels import Elsewhere
 from milp.ideals.program import ALIVE_LIMIT, Ideals
+from milp.ideals.program import SCOPE as CHAINS
 from milp.tolerances import PART, ROUNDING, WIDER
 from partition.arrays import BoolArray
-from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
+from partition.instance.features import Scope
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
 SCOPE = Scope(
     engine="stretches",
     claims="what parts of the graph between waists take of the chips",
-    covers=ABSORBED
-    | named(
-        "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
-        "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
-    ),
-    refuses={
-        **PERIOD_ALONE,
-        Feature.ROUTES: PORTS_FOR_ROUTES,
-    },
+    covers=CHAINS.covers,  # a stretch is looked at by chains of blocks, and what is added holds wherever they do
+    refuses=CHAINS.refuses,
 )
-
 
 STRETCHES = 3
 """Most stretches looked at, the heaviest ones."""

@@ -75,7 +75,7 @@ LINE = "{:<20} {:<12} {:>5} {:<8} {:>9} {:>9} {:>5} {:>5}"
 
 
 def _line(row: BenchRow) -> str:
-    from partition.results.amounts import time_text
+    from partition.amounts import time_text
 
     gap = "-" if row.quality is None else f"{100 * (1 - row.quality):.1f}%"
     period, bound = ("-" if x is None else time_text(x, row.time_unit) for x in (row.period, row.bound))

@@ -47,7 +47,7 @@ def bound(
     Example:
       mcm-partition bound randwire --hw ring16
     """
-    from partition.results.amounts import time_text
+    from partition.amounts import time_text
     from partition.solve.front import partition, validate_limits
 
     validate_limits(time_limit, gap, work_limit)

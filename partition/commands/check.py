@@ -26,7 +26,7 @@ def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
     Example:
       mcm-partition check bert-large result.json --hw ring36
     """
-    from partition.results.amounts import time_text
+    from partition.amounts import time_text
     from partition.scoring import rules
     from partition.scoring.cost import evaluate_placement
 

@@ -71,7 +71,7 @@ def simulate(
         _save_figure(lambda: gantt(found), plot)
     import numpy as np
 
-    from partition.results.amounts import time_text
+    from partition.amounts import time_text
 
     unit = hardware.time_unit
     if as_json:

@@ -49,8 +49,8 @@ def split(
       mcm-partition solve model.onnx --hw ring4 -o result.json
       mcm-partition split model.onnx result.json -o parts --verify
     """
+    from partition.amounts import bytes_text
     from partition.readers.json_fields import parse_file
-    from partition.results.amounts import bytes_text
     from partition.split import load_inputs, split_model, verify_parts
 
     values = load_inputs(inputs) if inputs is not None else None

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from partition.amounts import bytes_text, time_text
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
 from partition.problem.routes import find_routes
-from partition.results.amounts import bytes_text, time_text
 from partition.results.guesses import find_guesses
 from partition.text import printable
 

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any, TextIO
 
-from partition.results.amounts import gap_text, time_text
+from partition.amounts import gap_text, time_text
 from partition.results.progress import Progress
 from partition.text import printable
 

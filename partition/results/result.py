@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from partition.amounts import gap_text, time_text
 from partition.files import write_atomically
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
-from partition.results.amounts import gap_text, time_text
 from partition.results.confirmation import Confirmation
 from partition.results.guesses import Guesses, find_guesses
 from partition.results.progress import Progress

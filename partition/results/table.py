@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partition.amounts import bytes_text, time_text
 from partition.arrays import FloatArray
-from partition.results.amounts import bytes_text, time_text
 from partition.text import printable
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from partition.amounts import bytes_text
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.problem.graph import Graph
@@ -120,7 +121,7 @@ def _of_placement(
     if at_period[: len(link)].any():
         what = _link(problem, int(at_period[: len(link)].argmax()))
         size = period * hardware.interconnect.link_bandwidth
-        say = f"the wall is {what}: it carries {_bytes(size)} for every input, which takes {shown(period)}{rest}"
+        say = f"the wall is {what}: it carries {bytes_text(size)} for every input, which takes {shown(period)}{rest}"
         return Wall("link", what, period, 1.0, after, say)
     chip = int(at_period[len(link) :].argmax())
     compute, receive, send = (float(x[0, chip]) for x in (cost.compute, cost.receive, cost.send))
@@ -180,10 +181,3 @@ def _memory(graph: Graph, hardware: Hardware) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g}%"
-
-
-def _bytes(size: float) -> str:
-    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= scale:
-            return f"{size / scale:.4g} {unit}"
-    return f"{size:.4g} bytes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from partition.amounts import bytes_text
 from partition.errors import Infeasible
 from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.graph import Graph
@@ -50,7 +51,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             else f"the group of {names[0]!r} ({len(names)} operations) needs"
         )
         return Infeasible(
-            f"{what} {_bytes(need[worst])} of weights, more than the {_bytes(largest)} of SRAM of any chip of "
+            f"{what} {bytes_text(need[worst])} of weights, more than the {bytes_text(largest)} of SRAM of any chip of "
             f"{hardware.name!r} (rule memory)",
             rule="memory",
             operations=names,
@@ -59,7 +60,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     if total > package * (1 + MEMORY_SLACK):
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(
-            f"all weights together are {_bytes(total)}, more than the {_bytes(package)} of SRAM of the "
+            f"all weights together are {bytes_text(total)}, more than the {bytes_text(package)} of SRAM of the "
             f"{hardware.chips} chips of {hardware.name!r} (rule memory)",
             rule="memory",
             operations=tuple(graph.names[v] for v in heaviest),
@@ -90,10 +91,3 @@ def _together(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
     held = np.unique(np.stack([shared, group[graph.shared_users]]), axis=1)
     np.add.at(need, held[1], graph.shared_bytes[held[0]])
     return group, need
-
-
-def _bytes(amount: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if amount >= size:
-            return f"{amount / size:.1f} {unit}"
-    return f"{amount:.0f} bytes"

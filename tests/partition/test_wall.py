@@ -41,7 +41,7 @@ def test_a_slow_link_is_the_wall() -> None:
     kinds = tuple(replace(kind, sram_bytes=10.0) for kind in hardware.kinds)
     wall = partition(builder.build(), replace(hardware, kinds=kinds)).wall
     assert wall is not None and wall.kind in ("link", "chip") and wall.share == 1.0
-    assert wall.value > 1.0 and "50 bytes" in wall.sentence
+    assert wall.value > 1.0 and "carries 50 B for every input" in wall.sentence
 
 
 @pytest.mark.parametrize("seed", range(20))
