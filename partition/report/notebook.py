@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from partition.amounts import time_text
 from partition.report.page import to_html
-from partition.results.amounts import time_text
 
 if TYPE_CHECKING:
     from partition.results.result import Result
