@@ -64,7 +64,9 @@ def pieces(text: str, spent: float) -> str:
     """Of ``split --verify``."""
     lines = [line for line in text.splitlines() if "equal" in line or "differ" in line]
     equal = sum("equal, bit for bit" in line for line in lines)
-    return f"{equal} of {len(lines)} outputs equal, bit for bit, {seconds(spent)}"
+    told = "output" if len(lines) == 1 else f"{equal} of {len(lines)} outputs"
+    assert equal, text
+    return f"{told} equal, bit for bit, {seconds(spent)}"
 
 
 CLASSIC = "pathlib.Path(onnx.__file__).parent / 'backend/test/data/light/light_resnet50.onnx'"

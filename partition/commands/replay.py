@@ -31,7 +31,7 @@ def replay(proof: str, as_json: bool, time_limit: float | None) -> None:
 
     Exit codes: 0 every step is proved or decided by the second solver, 1 the proof is rejected, 2 bad input, 6 accepted
     but for the steps named, which are taken on trust. The second solver for thresholds of HiGHS is OR-Tools
-    (pip install 'mcm-partition[confirm]'); without it more of them are taken on trust.
+    (the extra confirm); without it more of them are taken on trust.
 
     \b
     Examples:
