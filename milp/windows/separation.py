@@ -66,6 +66,19 @@ class Separation:
         tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
         counted = plain[instance.source[tensor]] & plain[instance.readers]
         self.tensor, self.reader = tensor[counted], instance.readers[counted]
+        self.heaviest = self._heaviest()
+
+    def _heaviest(self) -> FloatArray:
+        """(E,) time of the heaviest tensor of the first node of each edge that the second one reads."""
+        inst = self.instance
+        heaviest: FloatArray = np.zeros(len(self.edges))
+        if len(self.edges):
+            edge = self.edges[:, 0] * inst.nodes + self.edges[:, 1]  # ascending
+            pair = inst.source[self.tensor] * inst.nodes + self.reader
+            at = np.minimum(np.searchsorted(edge, pair), len(edge) - 1)
+            on = np.flatnonzero(edge[at] == pair)
+            np.maximum.at(heaviest, at[on], inst.tau[self.tensor[on]])
+        return heaviest
 
     @staticmethod
     def applies(instance: Instance) -> bool:
@@ -91,11 +104,13 @@ class Separation:
 
     def _inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
         """(E,) whether each edge is proved not to cross between chips; False where time was up."""
+        limit = threshold * (1 + ROUNDING)
+        found = self.heaviest > limit
+        settled = found | self._crossed_by_prefixes(limit)
+        if settled.all():
+            return found
         from scipy.sparse.csgraph import maximum_flow  # takes longer to import than a small graph to place
 
-        limit = threshold * (1 + ROUNDING)
-        settled = self._crossed_by_prefixes(limit)
-        found = np.zeros(len(self.edges), dtype=bool)
         scale, network = self._network(limit)
         first, second = self.edges.T
         for e in range(len(self.edges)):

@@ -6,7 +6,7 @@ chip whose prefix would be overfull is too early, and by symmetry one whose suff
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +36,10 @@ SCOPE = Scope(
 PACKED_LIMIT = 40_000
 """Nodes up to which reachability is kept (packed, N^2 / 8 bytes); beyond it, windows stay wide open."""
 
-CHUNK = 2048
+KEPT_LIMIT = 2_800
+"""Nodes up to which it is kept unpacked too (half of N^2 numbers, 32 MB)."""
+
+CHUNK = 256
 """Rows of the reachability matrix unpacked at a time."""
 
 
@@ -85,33 +88,33 @@ class WindowRules:
 
     def ancestors(self) -> BoolArray:
         """(N, N) at [v, u] whether u is v or an ancestor of it."""
-        return np.concatenate(list(self._unpacked())).astype(bool)
+        n = self.instance.nodes
+        return np.unpackbits(self._reach, axis=1, count=n, bitorder="little").astype(bool)
 
-    def _over_ancestors(self, amounts: FloatArray) -> FloatArray:
-        """(N, C) sum of ``amounts`` of shape (N, C) over each node and its ancestors."""
-        return np.concatenate([rows @ amounts for rows in self._unpacked()])
+    def _sums(self, upwards: FloatArray, downwards: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(N, C) sums of ``upwards`` over each node and its ancestors, of ``downwards`` over it and its descendants."""
+        over_ancestors, over_descendants = np.empty_like(upwards), np.zeros_like(downwards)
+        begin = 0
+        for rows in self._portions():
+            end = begin + len(rows)
+            over_ancestors[begin:end] = rows @ upwards[:end]
+            over_descendants[:end] += rows.T @ downwards[begin:end]
+            begin = end
+        return over_ancestors, over_descendants
 
-    def _over_descendants(self, amounts: FloatArray) -> FloatArray:
-        """(N, C) sum of ``amounts`` of shape (N, C) over each node and its descendants."""
-        begin, total = 0, np.zeros_like(amounts)
-        for rows in self._unpacked():
-            total += rows.T @ amounts[begin : begin + len(rows)]
-            begin += len(rows)
-        return total
+    def _portions(self) -> Iterable[FloatArray]:
+        """Rows of the reachability matrix up to its diagonal: ancestors come before their descendants."""
+        return self._kept if self.instance.nodes <= KEPT_LIMIT else self._unpacked()
+
+    @cached_property
+    def _kept(self) -> list[FloatArray]:
+        return list(self._unpacked())
 
     def _unpacked(self) -> Iterator[FloatArray]:
         n = self.instance.nodes
-        if n <= CHUNK:
-            yield self._small
-            return
         for begin in range(0, n, CHUNK):
-            rows = np.unpackbits(self._reach[begin : begin + CHUNK], axis=1, bitorder="little")[:, :n]
-            yield rows.astype(np.float64)
-
-    @cached_property
-    def _small(self) -> FloatArray:
-        n = self.instance.nodes
-        return np.unpackbits(self._reach, axis=1, bitorder="little")[:, :n].astype(np.float64)
+            end = min(begin + CHUNK, n)
+            yield np.unpackbits(self._reach[begin:end], axis=1, count=end, bitorder="little").astype(np.float64)
 
     @cached_property
     def _edges_by_reader(self) -> list[list[int]]:
@@ -186,8 +189,8 @@ class WindowRules:
         stages = np.arange(chips)
         early = (windows.hi[:, None] <= stages) * time[:, None]  # (N, C) must lie on 0..c
         late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
-        before = self._over_ancestors(time[:, None] - early) + early.sum(axis=0)
-        after = self._over_descendants(time[:, None] - late) + late.sum(axis=0)
+        before, after = self._sums(time[:, None] - early, time[:, None] - late)
+        before, after = before + early.sum(axis=0), after + late.sum(axis=0)
         overfull_before = before > work * price.before * (1 + ROUNDING) + ROUNDING * (price.before == 0)
         overfull_after = after > work * price.after * (1 + ROUNDING) + ROUNDING * (price.after == 0)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
