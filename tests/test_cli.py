@@ -374,6 +374,21 @@ print(scipy.stats.norm.cdf(0.0), scipy.spatial.ConvexHull.__name__)
     assert done.stdout.splitlines() == ["set()", "0.5 ConvexHull"]
 
 
+def test_a_small_graph_is_placed_without_the_flows_of_scipy() -> None:
+    """To import them takes longer than to place it; here every tensor is too much for a link, or never is."""
+    code = """
+import sys
+from partition import GraphBuilder, load_hardware, partition
+graph = GraphBuilder("chain")
+graph.operation("x", "Input", outputs={"t0": 64})
+for i in range(9):
+    graph.operation(f"op{i}", "MatMul", inputs=[f"t{i}"], outputs={f"t{i + 1}": 64e3}, flops=1e6 * (1 + i % 3))
+print(partition(graph.build(), load_hardware("ring4")).status, "scipy.sparse.csgraph" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["optimal", "False"]
+
+
 def test_a_placeholder_gives_what_the_real_module_has() -> None:
     code = """
 import sys
