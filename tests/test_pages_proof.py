@@ -47,13 +47,18 @@ class Section:
     @property
     def where(self) -> list[tuple[str, list[str]]]:
         """(file, names in it) of the paragraph *Where*."""
-        found: list[tuple[str, list[str]]] = []
-        for quoted in re.findall(r"`([^`]+)`", self.parts["Where"]):
-            if quoted.endswith(".py"):
-                found.append((quoted, []))
-            else:
-                found[-1][1].append(quoted)
-        return found
+        return code_named(self.parts["Where"])
+
+
+def code_named(text: str) -> list[tuple[str, list[str]]]:
+    """(file, names in it) where a file in backquotes is followed by what is in it."""
+    found: list[tuple[str, list[str]]] = []
+    for quoted in re.findall(r"`([^`]+)`", text):
+        if quoted.endswith(".py"):
+            found.append((quoted, []))
+        else:
+            found[-1][1].append(quoted)
+    return found
 
 
 def _sections() -> list[Section]:
@@ -101,9 +106,34 @@ def _names(node: ast.stmt) -> set[str]:
 @pytest.mark.parametrize("each", SECTIONS, ids=lambda each: each.title)
 def test_the_code_that_a_section_names_exists(each: Section) -> None:
     assert each.where
-    for file, names in each.where:
-        assert (ROOT / file).is_file(), file
-        assert set(names) <= _defined(ROOT / file), f"{file} has no {set(names) - _defined(ROOT / file)}"
+    assert not missing(each.where)
+
+
+def missing(named: list[tuple[str, list[str]]]) -> list[str]:
+    """Files, and names in files, that do not exist."""
+    return [file for file, _ in named if not (ROOT / file).is_file()] + [
+        f"{file}: {name}"
+        for file, names in named
+        if (ROOT / file).is_file()
+        for name in sorted(set(names) - _defined(ROOT / file))
+    ]
+
+
+def test_what_is_missing_is_seen() -> None:
+    assert missing([("milp/nowhere.py", ["x"]), ("milp/budget.py", ["TABU", "SIESTA"])]) == [
+        "milp/nowhere.py",
+        "milp/budget.py: SIESTA",
+    ]
+
+
+def test_the_code_that_the_architecture_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.search(r"^## Where to look\n(.*?)^## ", page, re.M | re.S)
+    assert rows is not None
+    found = [
+        named for line in rows.group(1).splitlines() for named in code_named(line.split("|")[-2] if "|" in line else "")
+    ]
+    assert len(found) > 15 and not missing(found)
 
 
 def _scopes() -> Iterable[Scope]:
