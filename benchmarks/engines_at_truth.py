@@ -2,6 +2,7 @@
 
     python benchmarks/engines_at_truth.py --questions 30000                    # of each engine
     python benchmarks/engines_at_truth.py --questions 500 --engine frontiers   # of one
+    python benchmarks/engines_at_truth.py --stratified --engine separations    # where it says no (tests/strata.py)
     python benchmarks/engines_at_truth.py --seed 1234                          # one question again
 
 Prints how many questions each engine was asked, how many pairs of features met, and every wrong answer with its seed;
@@ -22,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import click
 import numpy as np
 from questions import CHOICES, draw, to_toml
-from truth import PER_CASE, PER_TRUTH, TRIALS, Tally, examine
+from truth import PER_CASE, PER_TRUTH, TRIALS, Tally, examine, examine_engine
 
 from partition import RefutedBound
 
@@ -36,6 +37,7 @@ ENGINES = [*PER_TRUTH, *PER_CASE]
 @click.option("--seed", type=int, help="One question alone, printed.")
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
 @click.option("--trials", default=TRIALS, show_default=True, help="Partial placements of brute force at most.")
+@click.option("--stratified", is_flag=True, help="Three of four questions from strata of each engine.")
 @click.option("--until-wrong", is_flag=True, help="Stop at the first wrong answer.")
 def main(
     questions: int,
@@ -44,6 +46,7 @@ def main(
     seed: int | None,
     seconds: float,
     trials: int,
+    stratified: bool,
     until_wrong: bool,
 ) -> None:
     """Ask and count."""
@@ -56,7 +59,11 @@ def main(
     begun, number = time.perf_counter(), first_seed
     while seed is None and left and time.perf_counter() - begun < seconds:
         told = len(tally.wrong)
-        examine(number, tally, left, trials=trials)
+        if stratified and number % 4:
+            for name in sorted(left):
+                examine_engine(number, tally, name, trials=trials)
+        else:
+            examine(number, tally, left, trials=trials)
         for name, at, what in tally.wrong[told:]:
             print(f"{name}: seed {at}: {what[:300]}", flush=True)
         if until_wrong and tally.wrong:

@@ -35,7 +35,8 @@ def noticed(mutant: Mutant, seconds: float, first_seed: int) -> str | None:
         path.write_text(text.replace(mutant.line, mutant.instead), encoding="utf-8")
         command = [
             sys.executable, "benchmarks/engines_at_truth.py", "--engine", mutant.engine, "--first-seed",
-            str(first_seed), "--questions", "1000000", "--seconds", str(seconds), "--trials", "2000", "--until-wrong",
+            str(first_seed), "--questions", "1000000", "--seconds", str(seconds), "--trials", "800", "--until-wrong",
+            "--stratified",
         ]  # fmt: skip
         done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": folder}, capture_output=True, text=True)
     lines = done.stdout.splitlines() or done.stderr.splitlines()

@@ -19,6 +19,7 @@ import numpy as np
 from exhaustive import brute_force
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
+from strata import pinned_for
 
 import milp.ideals.chains
 import milp.ideals.program
@@ -550,7 +551,9 @@ def patched_tiny(case: Case) -> contextlib.AbstractContextManager[None]:
     """Frontiers with nodes left out that are not so tiny."""
     import milp.frontiers.program
 
-    return patched(milp.frontiers.program, TINY=(0.0, float(np.random.default_rng(case.seed).choice([1e-2, 0.3, 1.0]))))
+    return patched(
+        milp.frontiers.program, FRONTIER_TINY=(0.0, float(np.random.default_rng(case.seed).choice([1e-2, 0.3, 1.0])))
+    )
 
 
 @dataclass
@@ -582,6 +585,11 @@ def examine(seed: int, tally: Tally, engines: set[str], *, trials: int = TRIALS,
     for (i, truth), (name, ask_one) in itertools.product(enumerate(case.truths), PER_TRUTH.items()):
         if name in engines and (i < 2 or name not in SLOW):
             _note(tally, name, seed, lambda ask=ask_one, truth=truth: ask(case, truth))  # type: ignore[misc]
+
+
+def examine_engine(seed: int, tally: Tally, engine: str, *, trials: int = TRIALS) -> None:
+    """The same for one engine, with a question of its strata."""
+    examine(seed, tally, {engine}, trials=trials, **pinned_for(engine, np.random.default_rng(seed)))
 
 
 def _note(tally: Tally, name: str, seed: int, ask: Callable[[], int]) -> None:

@@ -1,0 +1,104 @@
+"""Questions on which an engine says no, at sizes where its inequalities bind: what each engine is asked about first.
+
+A stratum pins the features that an engine needs, and leaves the others to the generator. Every stratum keeps questions
+small enough for brute force in a moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Stratum = dict[str, tuple[Any, ...]]
+
+PLAIN: Stratum = {
+    "memory": (False,), "dynamic_memory": (False,), "unsupported": ("none",), "profiled": ("none",),
+    "computed": ("none",), "shared": ("none",), "sram": ("unlimited",), "positions": ("default",), "order": ("topological",),
+    "traffic": ("none",), "overhead": (0.0,), "speeds": ("equal",), "free_transfers": ("none",), "kinds": ("one",),
+    "groups": ("none",), "backward": ("none",), "tensors": ("one",), "cheap": ("none",), "times": ("whole", "equal"),
+}  # fmt: skip
+"""Nothing but operations, tensors, chips and links."""
+
+ORDERED: Stratum = {"acyclic": (True,)}
+LINKS: Stratum = {"topology": ("chain", "ring"), "bandwidth": (1.0, 0.5, 4.0), "sizes": ("whole", "equal")}
+NO_COPIES: Stratum = {"replication": (False,)}
+MOVING: Stratum = {"bandwidth": (1.0, 0.5, 4.0), "sizes": ("whole", "equal", "fractions")}
+WORK: Stratum = {"sizes": ("none", "equal"), "bandwidth": (4.0, 1e9)}
+MIXED: Stratum = {"kinds": ("two", "three"), "speeds": ("unequal", "far"), "profiled": ("none", "some")}
+ROOM: Stratum = {"memory": (True,), "sram": ("part", "exact", "chipwise")}
+SERIAL: Stratum = {"transfers": ("serial",)}
+LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
+
+STRATA: dict[str, tuple[Stratum, ...]] = {
+    "trivial bounds": (PLAIN | WORK | {"shape": ("isolated", "random")}, PLAIN | WORK | MIXED),
+    "feasibility": (PLAIN | ROOM | {"shared": ("used", "none")}, PLAIN | ROOM | MIXED | {"unsupported": ("some",)}),
+    "windows": (PLAIN | ORDERED | WORK, PLAIN | ORDERED | WORK | MIXED, PLAIN | ORDERED | MIXED | {"unsupported": ("some",)}),
+    "separations": (
+        PLAIN | ORDERED | LINKS | NO_COPIES,
+        PLAIN | ORDERED | LINKS | {"cheap": ("inputs", "chain"), "shape": ("random", "broadcast", "star")},
+        PLAIN | ORDERED | LINKS | NO_COPIES | {"tensors": ("several",), "shape": ("broadcast", "star", "parallel")},
+    ),
+    "ideals": (
+        PLAIN | ORDERED | MOVING | SERIAL | LINE,
+        PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")},
+        PLAIN | ORDERED | MOVING | SERIAL | LINE | MIXED | {"free_transfers": ("some",)},
+        PLAIN | ORDERED | WORK | ROOM | LINE | {"shared": ("used",), "triangle": (False,)},
+        PLAIN | ORDERED | MOVING | SERIAL | LINE | {"cheap": ("inputs", "chain"), "backward": ("last", "none")},
+        PLAIN | ORDERED | LINKS,
+    ),
+    "forced relays": (
+        PLAIN | ORDERED | MOVING | SERIAL | NO_COPIES
+        | {"topology": ("ring", "chain"), "triangle": (True,), "no_skipping": (True,), "relays": (True,)},
+        PLAIN | ORDERED | MOVING | NO_COPIES | {"topology": ("memory", "ring"), "triangle": (True,), "relays": (False,)},
+        PLAIN | ORDERED | MOVING | SERIAL | {"cheap": ("inputs", "chain"), "topology": ("ring",), "triangle": (True,),
+                                             "no_skipping": (True,), "relays": (True,), "replication": (True,)},
+    ),
+    "chains round a ring": (
+        PLAIN | MOVING | {"topology": ("ring",), "acyclic": (True, False), "backward": ("last", "any"), "triangle": (False,)},
+    ),
+    "levels": (PLAIN | ORDERED | MOVING | LINE, PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")}),
+    "stretches": (
+        PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},
+        PLAIN | ORDERED | MOVING | LINE | {"shape": ("chain", "parallel", "broadcast")},
+    ),
+    "frontiers": (
+        PLAIN | ORDERED | SERIAL | MOVING | {"relays": (False,), "triangle": (True, False), "topology": ("chain", "memory", "ring")},
+        PLAIN | ORDERED | WORK | {"relays": (False,), "triangle": (True,), "topology": ("chain", "memory", "ring"),
+                                  "shape": ("random", "ladder", "grid", "parallel")},
+        PLAIN | ORDERED | SERIAL | MOVING | {"relays": (False,), "free_transfers": ("all",), "topology": ("memory", "ring")},
+        PLAIN | ORDERED | WORK | ROOM | {"relays": (False,), "topology": ("memory",), "triangle": (False,)},
+    ),
+    "capacity": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")}),
+    "crowds": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | WORK | {"shape": ("isolated", "layers")}),
+    "down-sets": (PLAIN | ORDERED | WORK, PLAIN | ORDERED | WORK | MIXED | {"kind_order": ("fixed", "free")}),
+    "values that can occur": (PLAIN | MOVING, PLAIN | MOVING | SERIAL, PLAIN | MIXED | MOVING),
+    "formulation": (
+        PLAIN | MOVING, PLAIN | MOVING | SERIAL | MIXED, PLAIN | MOVING | {"cheap": ("inputs", "chain")},
+        PLAIN | ROOM | MOVING | {"shared": ("used",)}, PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
+    ),
+    "memory cuts": (
+        PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},
+        PLAIN | ROOM | {"shared": ("used",)},
+        PLAIN | ROOM | MOVING | {"dynamic_memory": (True,), "cheap": ("inputs", "constants", "chain")},
+    ),
+}  # fmt: skip
+
+SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "trivial bounds": ((2, 7), (1, 4)), "windows": ((3, 6), (2, 4)), "separations": ((2, 5), (2, 3)),
+    "forced relays": ((3, 5), (3, 4)), "frontiers": ((3, 6), (2, 3)), "crowds": ((3, 6), (2, 2)),
+}  # fmt: skip
+"""Fewest and most operations, and chips, where they are not those of any other engine."""
+
+ANY_SIZE = (2, 6), (2, 3)
+
+
+def pinned_for(engine: str, rng: np.random.Generator) -> dict[str, Any]:
+    """What :func:`questions.draw` pins for a question that tries an engine; nothing for engines without strata."""
+    if engine not in STRATA:
+        return {}
+    strata = STRATA[engine]
+    stratum = strata[int(rng.integers(len(strata)))]
+    n, chips = SIZES.get(engine, ANY_SIZE)
+    values = {name: some[int(rng.integers(len(some)))] for name, some in stratum.items()}
+    return values | {"n": n, "chips": chips}
