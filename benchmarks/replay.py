@@ -3,7 +3,7 @@
     python benchmarks/replay.py                          # the instances of benchmarks/solve_models.py
     python benchmarks/replay.py --only resnet50 --mutations 50
 
-Prints a row an instance: how the solve ended, the size of its proof, the time of solve and replay, and what became of it.
+Prints a row an instance: how the solve ended, the size of its proof, the times of both, and what became of it.
 Then as many proofs as asked for are made false, one change each with every fingerprint computed anew. Exits with 1 if a
 true proof is rejected or a false one is not.
 """

@@ -13,11 +13,26 @@ import numpy as np
 Stratum = dict[str, tuple[Any, ...]]
 
 PLAIN: Stratum = {
-    "memory": (False,), "dynamic_memory": (False,), "unsupported": ("none",), "profiled": ("none",),
-    "computed": ("none",), "shared": ("none",), "sram": ("unlimited",), "positions": ("default",), "order": ("topological",),
-    "traffic": ("none",), "overhead": (0.0,), "speeds": ("equal",), "free_transfers": ("none",), "kinds": ("one",),
-    "groups": ("none",), "backward": ("none",), "tensors": ("one",), "cheap": ("none",), "times": ("whole", "equal"),
-}  # fmt: skip
+    "memory": (False,),
+    "dynamic_memory": (False,),
+    "unsupported": ("none",),
+    "profiled": ("none",),
+    "computed": ("none",),
+    "shared": ("none",),
+    "sram": ("unlimited",),
+    "positions": ("default",),
+    "order": ("topological",),
+    "traffic": ("none",),
+    "overhead": (0.0,),
+    "speeds": ("equal",),
+    "free_transfers": ("none",),
+    "kinds": ("one",),
+    "groups": ("none",),
+    "backward": ("none",),
+    "tensors": ("one",),
+    "cheap": ("none",),
+    "times": ("whole", "equal"),
+}
 """Nothing but operations, tensors, chips and links."""
 
 ORDERED: Stratum = {"acyclic": (True,)}
@@ -33,7 +48,11 @@ LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
 STRATA: dict[str, tuple[Stratum, ...]] = {
     "trivial bounds": (PLAIN | WORK | {"shape": ("isolated", "random")}, PLAIN | WORK | MIXED),
     "feasibility": (PLAIN | ROOM | {"shared": ("used", "none")}, PLAIN | ROOM | MIXED | {"unsupported": ("some",)}),
-    "windows": (PLAIN | ORDERED | WORK, PLAIN | ORDERED | WORK | MIXED, PLAIN | ORDERED | MIXED | {"unsupported": ("some",)}),
+    "windows": (
+        PLAIN | ORDERED | WORK,
+        PLAIN | ORDERED | WORK | MIXED,
+        PLAIN | ORDERED | MIXED | {"unsupported": ("some",)},
+    ),
     "separations": (
         PLAIN | ORDERED | LINKS | NO_COPIES,
         PLAIN | ORDERED | LINKS | {"cheap": ("inputs", "chain"), "shape": ("random", "broadcast", "star")},
@@ -48,14 +67,34 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | LINKS,
     ),
     "forced relays": (
-        PLAIN | ORDERED | MOVING | SERIAL | NO_COPIES
+        PLAIN
+        | ORDERED
+        | MOVING
+        | SERIAL
+        | NO_COPIES
         | {"topology": ("ring", "chain"), "triangle": (True,), "no_skipping": (True,), "relays": (True,)},
-        PLAIN | ORDERED | MOVING | NO_COPIES | {"topology": ("memory", "ring"), "triangle": (True,), "relays": (False,)},
-        PLAIN | ORDERED | MOVING | SERIAL | {"cheap": ("inputs", "chain"), "topology": ("ring",), "triangle": (True,),
-                                             "no_skipping": (True,), "relays": (True,), "replication": (True,)},
+        PLAIN
+        | ORDERED
+        | MOVING
+        | NO_COPIES
+        | {"topology": ("memory", "ring"), "triangle": (True,), "relays": (False,)},
+        PLAIN
+        | ORDERED
+        | MOVING
+        | SERIAL
+        | {
+            "cheap": ("inputs", "chain"),
+            "topology": ("ring",),
+            "triangle": (True,),
+            "no_skipping": (True,),
+            "relays": (True,),
+            "replication": (True,),
+        },
     ),
     "chains round a ring": (
-        PLAIN | MOVING | {"topology": ("ring",), "acyclic": (True, False), "backward": ("last", "any"), "triangle": (False,)},
+        PLAIN
+        | MOVING
+        | {"topology": ("ring",), "acyclic": (True, False), "backward": ("last", "any"), "triangle": (False,)},
     ),
     "levels": (PLAIN | ORDERED | MOVING | LINE, PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")}),
     "stretches": (
@@ -63,31 +102,56 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | MOVING | LINE | {"shape": ("chain", "parallel", "broadcast")},
     ),
     "frontiers": (
-        PLAIN | ORDERED | SERIAL | MOVING | {"relays": (False,), "triangle": (True, False), "topology": ("chain", "memory", "ring")},
-        PLAIN | ORDERED | WORK | {"relays": (False,), "triangle": (True,), "topology": ("chain", "memory", "ring"),
-                                  "shape": ("random", "ladder", "grid", "parallel")},
-        PLAIN | ORDERED | SERIAL | MOVING | {"relays": (False,), "free_transfers": ("all",), "topology": ("memory", "ring")},
+        PLAIN
+        | ORDERED
+        | SERIAL
+        | MOVING
+        | {"relays": (False,), "triangle": (True, False), "topology": ("chain", "memory", "ring")},
+        PLAIN
+        | ORDERED
+        | WORK
+        | {
+            "relays": (False,),
+            "triangle": (True,),
+            "topology": ("chain", "memory", "ring"),
+            "shape": ("random", "ladder", "grid", "parallel"),
+        },
+        PLAIN
+        | ORDERED
+        | SERIAL
+        | MOVING
+        | {"relays": (False,), "free_transfers": ("all",), "topology": ("memory", "ring")},
         PLAIN | ORDERED | WORK | ROOM | {"relays": (False,), "topology": ("memory",), "triangle": (False,)},
     ),
-    "capacity": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")}),
+    "capacity": (
+        PLAIN | ORDERED | SERIAL | MOVING | LINE,
+        PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")},
+    ),
     "crowds": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | WORK | {"shape": ("isolated", "layers")}),
     "down-sets": (PLAIN | ORDERED | WORK, PLAIN | ORDERED | WORK | MIXED | {"kind_order": ("fixed", "free")}),
     "values that can occur": (PLAIN | MOVING, PLAIN | MOVING | SERIAL, PLAIN | MIXED | MOVING),
     "formulation": (
-        PLAIN | MOVING, PLAIN | MOVING | SERIAL | MIXED, PLAIN | MOVING | {"cheap": ("inputs", "chain")},
-        PLAIN | ROOM | MOVING | {"shared": ("used",)}, PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
+        PLAIN | MOVING,
+        PLAIN | MOVING | SERIAL | MIXED,
+        PLAIN | MOVING | {"cheap": ("inputs", "chain")},
+        PLAIN | ROOM | MOVING | {"shared": ("used",)},
+        PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
     ),
     "memory cuts": (
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},
         PLAIN | ROOM | {"shared": ("used",)},
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,), "cheap": ("inputs", "constants", "chain")},
     ),
-}  # fmt: skip
+}
 
 SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
-    "trivial bounds": ((2, 7), (1, 4)), "windows": ((3, 6), (2, 4)), "separations": ((2, 5), (2, 3)),
-    "forced relays": ((3, 5), (3, 4)), "frontiers": ((3, 6), (2, 3)), "crowds": ((3, 6), (2, 2)),
-}  # fmt: skip
+    "trivial bounds": ((2, 7), (1, 4)),
+    "windows": ((3, 6), (2, 4)),
+    "separations": ((2, 5), (2, 3)),
+    "forced relays": ((3, 5), (3, 4)),
+    "frontiers": ((3, 6), (2, 3)),
+    "crowds": ((3, 6), (2, 2)),
+}
 """Fewest and most operations, and chips, where they are not those of any other engine."""
 
 ANY_SIZE = (2, 6), (2, 3)

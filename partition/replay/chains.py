@@ -4,16 +4,17 @@ For every chip ``c`` all sets are listed that chips ``0..c`` may hold: they have
 units that may not be behind ``c``, and none that must be. A set can be held if one of the chip before is part of it and
 a chip can do the rest. Where the set of all units cannot be held in the end, no placement is within the period.
 
-What is left out makes this easier, never harder: units that may be replicated, tensors that may go back, relays, the
-triangle rule, and units said to be left out. Those still count where both a producer and a reader of theirs
+What is left out makes this easier, never harder: units that may be replicated, relays, links that tensors go back over,
+and units said to be left out. Those still count where both a producer and a reader of theirs
 are on one chip, for then they are too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -27,8 +28,8 @@ from partition.replay.question import NEAR
 from partition.replay.units import TICKS, Units
 from partition.replay.windows import Reach
 
-MOST_SETS, MOST_OF_CHIP = 2_000_000, 200_000
-"""Sets listed at most, of all chips and of one."""
+MOST_CHIPS = 20
+"""Sets listed at most for all chips, in those for one."""
 
 MOST_ENTRIES = 300_000_000
 """Sets of a chip, times units and tensors."""
@@ -56,6 +57,7 @@ class Sets:
         each tensor are inside. weights : (I,) bytes.
     passed, ready : (I, L) bool, of what is left out, whether any unit behind it is inside; if none is, whether all
         units before it are.
+    free_made, free_read : (I, F) of tensors that may go back, whether each is made inside, and how many readers are.
     """
 
     words: NDArray[np.uint64]
@@ -67,6 +69,48 @@ class Sets:
     weights: FloatArray
     ready: BoolArray
     passed: BoolArray
+    free_made: BoolArray
+    free_read: NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Tensors between kept units.
+
+    Attributes
+    ----------
+    tau : (T,) ticks. source : (T,) the kept unit that makes each. degree : (T,) how many read it. reader : (kept, T)
+        which those are.
+    """
+
+    tau: FloatArray
+    source: IntArray
+    degree: NDArray[np.int16]
+    reader: sp.csr_array
+
+    @staticmethod
+    def of(tensors: Sequence[tuple[Fraction, int, tuple[int, ...]]], moved: IntArray, place: dict[int, int]) -> _Moved:
+        """Those of the tensors that one kept unit makes and another reads."""
+        some = [
+            (int(ticks), place[u], inside)
+            for (_, u, readers), ticks in zip(tensors, moved, strict=True)
+            if u in place and (inside := [place[w] for w in readers if w in place])
+        ]
+        columns = [t for t, (_, _, inside) in enumerate(some) for _ in inside]
+        return _Moved(
+            tau=np.array([tau for tau, _, _ in some], dtype=np.float64),
+            source=np.array([u for _, u, _ in some], dtype=np.int64),
+            degree=np.array([len(inside) for _, _, inside in some], dtype=np.int16),
+            reader=_pairs([w for _, _, inside in some for w in inside], columns, (len(place), len(some))),
+        )
+
+    def read(self, held: NDArray[np.float32]) -> NDArray[np.int16]:
+        """(I, T) how many readers each set has."""
+        return np.asarray(held @ self.reader).astype(np.int16)
+
+
+def _pairs(rows: list[int], columns: list[int], shape: tuple[int, int]) -> sp.csr_array:
+    return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
 
 
 class Chain:
@@ -78,7 +122,6 @@ class Chain:
     kinds : of each chip, in order.
     times, moved : (K, U) and (T,) in ticks of the period.
     left_out : units that sets are not made of.
-    deadline : seconds of ``time.monotonic``, after which it is given up.
     """
 
     def __init__(
@@ -89,9 +132,8 @@ class Chain:
         times: IntArray,
         moved: IntArray,
         left_out: frozenset[int],
-        deadline: float,
     ) -> None:
-        self.units, self.reach, self.kinds, self.deadline = units, reach, kinds, deadline
+        self.units, self.reach, self.kinds = units, reach, kinds
         self.question = units.question
         self.kept = [u for u in range(units.count) if u not in units.copied and u not in left_out]
         left = [u for u in sorted(left_out) if u not in units.copied]
@@ -100,23 +142,12 @@ class Chain:
         self.time = amounts[:, self.kept]
         self._left_out(left, amounts)
         self.weight = units.weights[self.kept]
-        tensors = [
-            (int(moved[t]), place[u], inside)
-            for t, (_, u, readers) in enumerate(units.tensors)
-            if u in place and (inside := [place[w] for w in readers if w in place])
-        ]
-        self.tau = np.array([tau for tau, _, _ in tensors], dtype=np.float64)
-        self.source = np.array([u for _, u, _ in tensors], dtype=np.int64)
-        self.degree = np.array([len(inside) for _, _, inside in tensors], dtype=np.int16)
-        columns = [t for t, (_, _, inside) in enumerate(tensors) for _ in inside]
-        readers = [w for _, _, inside in tensors for w in inside]
-        self.reader = self._pairs(readers, columns, len(tensors))
+        count = len(units.tensors)
+        self.forward = _Moved.of(units.tensors, moved[:count], place)
+        self.free = _Moved.of(units.free, moved[count:], place)
         self.links = carried_by_links(self.question)
         sent = [(u, readers) for _, u, readers in units.tensors if u in place and any(w in place for w in readers)]
         self.passing = Passing(units, self.kept, sent) if applies(self.question) else None
-
-    def _pairs(self, rows: list[int], columns: list[int], count: int) -> sp.csr_array:
-        return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(self.kept), count))
 
     @cached_property
     def _order(self) -> list[int]:
@@ -142,54 +173,61 @@ class Chain:
         ahead, behind = ahead[counts][first], behind[counts][first]
         self.wanted = ahead.sum(axis=1)
         self.ahead, self.behind = (
-            self._pairs(unit.tolist(), row.tolist(), len(first)) for row, unit in map(np.nonzero, (ahead, behind))
+            _pairs(unit.tolist(), row.tolist(), (len(self.kept), len(first)))
+            for row, unit in map(np.nonzero, (ahead, behind))
         )
 
-    def impossible(self) -> bool:
+    def impossible(self, most: int, deadline: float) -> bool:
         """Whether no placement is within the period.
+
+        Parameters
+        ----------
+        most : sets of one chip that are listed at most. deadline : seconds of ``time.monotonic``.
 
         Raises
         ------
-        TooMany : there are too many sets to say.
+        TooMany : there are more sets, or it takes longer.
         """
         full = (1 << len(self.kept)) - 1
         held, listed = self._sets([0]), 0
         for chip in range(len(self.kinds)):
             last = chip == len(self.kinds) - 1
-            found = [full] if last else list(self._listed(chip))
+            found = [full] if last else list(self._listed(chip, most, deadline))
             listed += len(found)
-            if listed > MOST_SETS:
+            if listed > MOST_CHIPS * most:
                 raise TooMany
             candidates = self._sets(found)
-            reached = self._reached(held, candidates, chip)
+            reached = self._reached(held, candidates, chip, deadline)
             if not reached.any():
                 return True
             held = _some(candidates, np.flatnonzero(reached))
         return False
 
-    def _listed(self, chip: int) -> Iterator[int]:
+    def _listed(self, chip: int, most: int, deadline: float) -> Iterator[int]:
         """Sets that chips up to this one may hold, by what must be and what may be among them."""
         base = _bits(i for i, u in enumerate(self.kept) if self.reach.last[u] <= chip)
         free = [i for i, u in enumerate(self.kept) if self.reach.first[u] <= chip and not base >> i & 1]
-        yield from _down_sets(base, free, self._order, self.deadline)
+        yield from _down_sets(base, free, self._order, most, deadline)
 
     def _sets(self, found: list[int]) -> Sets:
-        if len(found) * (len(self.kept) + len(self.tau) + 1) > MOST_ENTRIES:
+        if len(found) * (len(self.kept) + len(self.forward.tau) + len(self.free.tau) + 1) > MOST_ENTRIES:
             raise TooMany
         width = max((len(self.kept) + 63) // 64, 1)
         raw = b"".join(mask.to_bytes(8 * width, "little") for mask in found)
         words = np.frombuffer(raw, dtype="<u8").reshape(len(found), width)
         member = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : len(self.kept)]
         held = member.astype(np.float32)
-        read = np.asarray(held @ self.reader).astype(np.int16)
-        alive = (member[:, self.source] > 0) & (read < self.degree)
+        read = self.forward.read(held)
+        alive = (member[:, self.forward.source] > 0) & (read < self.forward.degree)
         ready, passed = np.asarray(held @ self.ahead) >= self.wanted, np.asarray(held @ self.behind) > 0
         kept = self.time @ member.T.astype(np.float64)
         work, done = kept + self.left_time @ passed.T, kept + self.left_time @ (ready | passed).T
         weights = member.astype(np.float64) @ self.weight
-        return Sets(words, work, done, alive @ self.tau, alive, read, weights, ready & ~passed, passed)
+        made = member[:, self.free.source] > 0
+        cut = alive @ self.forward.tau
+        return Sets(words, work, done, cut, alive, read, weights, ready & ~passed, passed, made, self.free.read(held))
 
-    def _reached(self, held: Sets, ends: Sets, chip: int) -> BoolArray:
+    def _reached(self, held: Sets, ends: Sets, chip: int, deadline: float) -> BoolArray:
         """(I,) which sets a chip can complete from one of those that the chips before it hold."""
         kind = self.kinds[chip]
         room = float(TICKS - 1)
@@ -199,7 +237,7 @@ class Chain:
             possible &= ends.cut <= room
         step = max(1, PORTION // max(len(ends.words), 1))
         for begin in range(0, len(held.words), step):
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > deadline:
                 raise TooMany
             open_ends = np.flatnonzero(possible & ~reached)
             if not len(open_ends):
@@ -210,8 +248,12 @@ class Chain:
             starts, columns = rows[starts], open_ends[columns]
             nested = ~(held.words[starts] & ~ends.words[columns]).any(axis=1)
             starts, columns = starts[nested], columns[nested]
-            for a in range(0, len(starts), PORTION // max(len(self.tau), self.left_time.shape[1], 16)):
-                some = slice(a, a + PORTION // max(len(self.tau), self.left_time.shape[1], 16))
+            for a in range(
+                0, len(starts), PORTION // max(len(self.forward.tau), len(self.free.tau), self.left_time.shape[1], 16)
+            ):
+                some = slice(
+                    a, a + PORTION // max(len(self.forward.tau), len(self.free.tau), self.left_time.shape[1], 16)
+                )
                 fits = self._fits(held, ends, starts[some], columns[some], kind)
                 reached[columns[some][fits]] = True
         return reached
@@ -236,8 +278,12 @@ class Chain:
             fits &= ~passed.any(axis=1)
         if not pays:
             return np.asarray(fits)
-        receive = held.cut[starts] - (through & ~passed) @ self.tau
-        send = ends.cut[columns] - (both & ~passed) @ self.tau
+        own = ends.free_made[columns] & ~held.free_made[starts]
+        got = ends.free_read[columns] - held.free_read[starts]
+        receive = held.cut[starts] - (through & ~passed) @ self.forward.tau + (~own & (got > 0)) @ self.free.tau
+        send = (
+            ends.cut[columns] - (both & ~passed) @ self.forward.tau + (own & (got < self.free.degree)) @ self.free.tau
+        )
         if self.question.serial:
             return np.asarray(fits & (compute + receive + send <= room))
         return np.asarray(fits & (receive <= room) & (send <= room))
@@ -263,10 +309,8 @@ def _member(words: NDArray[np.uint64], count: int) -> BoolArray:
 
 
 def _some(sets: Sets, rows: IntArray) -> Sets:
-    return Sets(
-        sets.words[rows], sets.work[:, rows], sets.done[:, rows], sets.cut[rows], sets.alive[rows], sets.read[rows],
-        sets.weights[rows], sets.ready[rows], sets.passed[rows],
-    )  # fmt: skip
+    parts = {f.name: getattr(sets, f.name) for f in fields(Sets)}
+    return Sets(**{name: part[:, rows] if name in ("work", "done") else part[rows] for name, part in parts.items()})
 
 
 def _bits(places: Iterable[int]) -> int:
@@ -276,12 +320,12 @@ def _bits(places: Iterable[int]) -> int:
     return mask
 
 
-def _down_sets(base: int, free: list[int], order: list[int], deadline: float) -> Iterator[int]:
+def _down_sets(base: int, free: list[int], order: list[int], most: int, deadline: float) -> Iterator[int]:
     """Every set of ``base`` and some of the ``free`` units that has all that must not be behind what it has."""
     seen = {base}
     level = [base]
     while level:
-        if len(seen) > MOST_OF_CHIP or time.monotonic() > deadline:
+        if len(seen) > most or time.monotonic() > deadline:
             raise TooMany
         following = []
         for mask in level:

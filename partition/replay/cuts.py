@@ -40,6 +40,7 @@ class Network:
     """
 
     def __init__(self, units: Units, moved: IntArray, period: int) -> None:
+        moved = moved[: len(units.tensors)]
         scale = CAPACITY / (2.0 * float(moved.sum() + period))
         self.wanted = int(np.ceil(period * scale))
         tensors = np.arange(len(units.tensors)) + units.count

@@ -106,7 +106,7 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     reasons, period = _placement(proof)
     judge = Judge(proof.question, period, begun + limit)
     judgements: list[Judgement] = []
-    for claim in proof.claims:
+    for claim in proof.claims if not reasons else ():
         judgements.append(judge.step(claim, [proof.claims[i] for i in claim.rests_on]))
     reasons += [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "refuted"]
     trusted = [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "trusted"]

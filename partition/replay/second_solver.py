@@ -127,7 +127,7 @@ class _Model:
         """What a chip receives and sends at least."""
         received: Any = 0
         sent: Any = 0
-        for (_, u, readers), time in zip(self.units.tensors, self.moved, strict=True):
+        for (_, u, readers), time in zip(self.units.tensors, self.moved, strict=False):
             if not time:
                 continue
             if self.first[u] < c and any(self.first[w] <= c <= self.last[w] for w in readers):
@@ -142,12 +142,19 @@ class _Model:
                     if self.last[w] > c:
                         self.model.add(leaves >= self._on(u, c) - self._on(w, c))
                 sent += time * leaves
+        for (_, u, readers), time in zip(self.units.free, self.moved[len(self.units.tensors) :], strict=True):
+            arrives, leaves = self.model.new_bool_var(""), self.model.new_bool_var("")
+            for w in readers:
+                self.model.add(arrives >= self._on(w, c) - self._on(u, c))
+                self.model.add(leaves >= self._on(u, c) - self._on(w, c))
+            received += time * arrives
+            sent += time * leaves
         return received, sent
 
     def _link(self, c: int) -> None:
         """What crosses the link behind chip ``c``."""
         load: Any = 0
-        for (_, u, readers), time in zip(self.units.tensors, self.moved, strict=True):
+        for (_, u, readers), time in zip(self.units.tensors, self.moved, strict=False):
             behind = [w for w in readers if self.last[w] > c]
             if not time or self.first[u] > c or not behind:
                 continue

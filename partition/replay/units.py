@@ -32,6 +32,7 @@ class Units:
     copied : units that may be replicated; they run at home at least, and what they make need not be sent.
     edges : pairs of units of which the second is on no earlier chip than the first.
     tensors : (transfer time, producer, readers) of each tensor that other units read over edges of the order.
+    free : the same of tensors that some unit may read on an earlier chip.
     """
 
     question: Question
@@ -40,6 +41,7 @@ class Units:
     copied: frozenset[int]
     edges: tuple[tuple[int, int], ...]
     tensors: tuple[tuple[Fraction, int, tuple[int, ...]], ...]
+    free: tuple[tuple[Fraction, int, tuple[int, ...]], ...]
 
     @cached_property
     def members(self) -> list[list[int]]:
@@ -85,7 +87,9 @@ class Units:
         return np.array([_down(sum((self.question.least[v] for v in m), Fraction(0))) for m in self.members])
 
     def ticks(self, below: Fraction) -> tuple[IntArray, IntArray]:
-        """(K, U) times and (T,) transfer times in ticks of which ``below`` has :data:`TICKS`, rounded down.
+        """(K, U) times and (T,) transfer times, free ones last, in ticks of which ``below`` has :data:`TICKS`.
+
+        They are rounded down.
 
         What takes as long as ``below`` or longer counts as :data:`TICKS`, a transfer as up to twice as many; so does
         what a kind cannot run.
@@ -99,7 +103,7 @@ class Units:
             return min(whole.numerator // whole.denominator, most)
 
         times = np.array([[down(time) for time in row] for row in self.times], dtype=np.int64)
-        moved = np.array([down(time, 2 * TICKS) for time, _, _ in self.tensors], dtype=np.int64)
+        moved = np.array([down(time, 2 * TICKS) for time, _, _ in (*self.tensors, *self.free)], dtype=np.int64)
         return times.reshape(len(self.times), self.count), moved
 
 
@@ -128,14 +132,16 @@ def units_of(question: Question, joined: Iterable[Sequence[int]] = ()) -> Units:
     place = _in_order(sorted(set(label)), edges)
     of = tuple(place[label[v]] for v in range(len(label)))
     copied = frozenset(of[v] for v in question.replicable)
-    tensors = []
+    tensors: list[tuple[Fraction, int, tuple[int, ...]]] = []
+    free: list[tuple[Fraction, int, tuple[int, ...]]] = []
     for tensor in question.tensors:
         u = of[tensor.producer]
-        readers = {of[w] for w in tensor.readers if question.not_back(tensor.producer, w)} - {u} - copied
+        readers = {of[w] for w in tensor.readers} - {u} - copied
         if u not in copied and readers:
-            tensors.append((tensor.time, u, tuple(sorted(readers))))
+            forward = all(question.not_back(tensor.producer, w) for w in tensor.readers)
+            (tensors if forward else free).append((tensor.time, u, tuple(sorted(readers))))
     found = {(place[a], place[b]) for a, b in edges if a != b}
-    return Units(question, of, len(place), copied, tuple(sorted(found)), tuple(tensors))
+    return Units(question, of, len(place), copied, tuple(sorted(found)), tuple(tensors), tuple(free))
 
 
 def _together(question: Question, joined: Iterable[Sequence[int]]) -> list[int]:

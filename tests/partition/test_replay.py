@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import package
+from proof_mutations import MUTATIONS, made_false
 from questions import draw
 
 from partition import GraphBuilder, InvalidInput, NoSolutionInTime, partition
@@ -114,6 +115,40 @@ def test_a_step_may_rest_only_on_steps_before_it(resnet: Proof) -> None:
         proof_from(with_step(resnet, 0, rests_on=[1]))
 
 
+@pytest.mark.parametrize("name", list(MUTATIONS))
+def test_a_step_made_false_is_rejected(resnet: Proof, name: str) -> None:
+    """A share of what benchmarks/replay.py does with the proofs of the test-bed."""
+    rng = np.random.default_rng(3)
+    by_model = with_step(resnet, 0, engine="model", evidence={"first": [0] * 123, "last": [15] * 123})
+    for proof in (resnet, by_model):
+        false = made_false(proof, name, rng)
+        if false is None:
+            continue
+        try:
+            assert replay_file(proof_from(false), seconds=20).verdict == "rejected"
+        except InvalidInput:
+            assert name == "in_a_circle"
+        return
+    pytest.fail("the change applies to neither proof")
+
+
+def test_tensors_that_go_back_round_a_ring_count_at_ports() -> None:
+    """Forward and backward operations in pairs: gradients return to the chips before."""
+    b = GraphBuilder("pairs")
+    for i in range(3):
+        reads = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=reads, outputs={f"t{i}": 2.0}, flops=3.0, bytes_accessed=0, group=i)
+    for i in reversed(range(3)):
+        reads = [f"g{i + 1}"] if i < 2 else ["t2"]
+        b.operation(
+            f"w{i}", "Op", inputs=reads, outputs={f"g{i}": 2.0}, flops=3.0, bytes_accessed=0, group=i, backward=True
+        )
+    proof = proof_for(b.build(), package(3, topology="memory", transfers="serial"), time_limit=10)
+    found = replayed(proof)
+    assert found.verdict == "accepted"
+    assert found.period is not None and found.period > 6.0
+
+
 def test_that_nothing_is_valid_is_replayed_as_well() -> None:
     b = GraphBuilder("heavy")
     for i in range(3):
@@ -138,7 +173,7 @@ def test_goals_other_than_the_period_are_named_as_trust() -> None:
 def test_no_engine_proves_a_period_above_the_optimum() -> None:
     """The judge asked about random questions, without the placement that would give the claim away."""
     asked = 0
-    for seed in range(45):
+    for seed in range(24):
         question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
         graph, hardware = question.read()
         try:
@@ -153,12 +188,12 @@ def test_no_engine_proves_a_period_above_the_optimum() -> None:
                 found = judge.step(Claim(0, engine, below, (), (), {}), [])
                 assert found.verdict not in ("proved", "second solver"), (seed, engine, below, found)
                 asked += 1
-    assert asked > 50
+    assert asked > 25
 
 
 def test_proofs_of_random_questions_are_never_rejected() -> None:
     accepted = 0
-    for seed in range(400, 425):
+    for seed in range(400, 416):
         question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
         try:
             proof = proof_for(*question.read(), time_limit=3)
@@ -167,7 +202,7 @@ def test_proofs_of_random_questions_are_never_rejected() -> None:
         found = replayed(proof)
         assert found.verdict != "rejected", (seed, found.reasons)
         accepted += found.verdict == "accepted"
-    assert accepted > 15
+    assert accepted > 8
 
 
 def test_the_command_says_what_became_of_each_step(tmp_path: Path, resnet: Proof) -> None:
