@@ -68,7 +68,7 @@ class RefutedBound(UserWarning):
 
 
 class SearchFault(RuntimeWarning):
-    """A search ended early because of an error of the library itself; the answer so far and its bound hold."""
+    """A step of a search ended with an error of the library itself; the answer of the others and its bound hold."""
 
 
 class DoubtfulModel(UserWarning):

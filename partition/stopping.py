@@ -116,13 +116,13 @@ class Stop:
 
     @property
     def failure(self) -> Exception | None:
-        """The error of the library's own that ended the search."""
+        """The first error of the library's own that ended a step of the search."""
         return self._shared.failure
 
     @property
     def interrupted(self) -> bool:
         """Whether somebody wanted the search to end."""
-        return self.flag.is_set() and self.failure is None
+        return self.flag.is_set()
 
     def note(self, fault: str) -> None:
         """Remember a fault, once."""
@@ -133,8 +133,8 @@ class Stop:
     def surviving(self, what: Callable[[], str]) -> Iterator[None]:
         """Within, no fault loses the answer so far.
 
-        Out of memory ends what is done here, and the search goes on with the next thing; Ctrl-C and errors of the
-        library itself end the search. The latter are kept as ``failure``, so that they are reported, not hidden.
+        Out of memory or an error of the library itself ends what is done here, and the search goes on with the next
+        thing; Ctrl-C ends the search. The first error is kept as ``failure``, so that it is reported, not hidden.
 
         Parameters
         ----------
@@ -150,8 +150,7 @@ class Stop:
             self.note(f"out of memory in {what()}")
         except Exception as error:
             self.note(f"{type(error).__name__} in {what()}: {' '.join(str(error).split())}")
-            self._shared.failure = error
-            self.flag.set()
+            self._shared.failure = self._shared.failure or error
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ import milp.solver.highs
 from milp import budget
 from milp.formulation.linear import Linear
 from milp.formulation.model import Model
-from milp.search.first_placements import ANY_PLACEMENT
+from milp.search.first_placements import ANY_PLACEMENT, SEEDS
+from milp.search.whole_model import WHOLE_MODEL
 from milp.solver.matrix import compile_model
 from partition import NoSolutionInTime, Placement, Result, SearchFault, load_hardware, load_model, partition
 from partition.scoring.cost import Cost, CostModel
@@ -115,13 +117,30 @@ def test_memory_that_runs_out_ends_the_phase_alone(phase: str) -> None:
 
 
 @pytest.mark.usefixtures("quick_slices")
-def test_an_error_of_the_library_is_told_beside_the_answer() -> None:
+@pytest.mark.parametrize("phase", ["work", "seeds", "few ideals", "milp", "neighbourhoods"])
+def test_an_error_of_the_library_ends_the_phase_alone_and_is_told_beside_the_answer(phase: str) -> None:
     def fail() -> None:
         raise InjectedError("mine")
 
     with pytest.warns(SearchFault, match="InjectedError: mine"):
-        result, _ = solve_hard(fail, "milp")
-    assert "InjectedError in milp: mine" in result.faults[0] and not result.interrupted  # type: ignore[attr-defined]
+        result, seen = solve_hard(fail, phase, time_limit=60, work_limit=2)
+    assert result.faults == (f"InjectedError in {phase}: mine",)  # type: ignore[attr-defined]
+    assert not result.interrupted  # type: ignore[attr-defined]
+    assert set(seen[seen.index(phase) + 1 :]) - {phase}, "the search did not go on"
+
+
+def test_a_phase_that_always_fails_leaves_the_others_to_prove_the_answer() -> None:
+    graph, hardware = chain_of([3, 1, 4, 1, 5]), package(2)
+
+    def fail(_: object) -> None:
+        raise InjectedError("mine")
+
+    whole = (SEEDS, WHOLE_MODEL)
+    phases = [phase if phase in whole else replace(phase, work=fail) for phase in milp.search.period.PHASES]
+    with pytest.warns(SearchFault, match="InjectedError: mine"):
+        result = solve_by(phases, graph, hardware)
+    assert (result.status, result.period) == ("optimal", 8.0)
+    assert len(result.faults) > 1
 
 
 @pytest.mark.filterwarnings("ignore::partition.SearchFault")

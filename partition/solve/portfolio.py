@@ -1,6 +1,7 @@
 """Several searches side by side: other seeds, with and without the policy; the best answer and the best bound win.
 
-Each member is a whole search in a process of its own, run by joblib, so a Dask cluster serves as well
+The first member works in this process, so that there is an answer in time however long the others take to start. Each
+other is a whole search in a process of its own, run by joblib, so a Dask cluster serves as well
 (``with joblib.parallel_config(backend="dask")``). Members share nothing while they run: what one proves holds for all.
 On this machine they can be told to end, and what a member knew outlives it (:mod:`partition.solve.journal`).
 """
@@ -14,9 +15,10 @@ import os
 import signal
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,11 +40,40 @@ from partition.stopping import Stop, interruptible
 
 MOST_WORKERS = 1024
 
+GRACE = 1.0
+"""Seconds after the end in which members may hand in their answers; from then on, what they wrote down counts."""
+
 EXPECTED = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
 """Why a member may have no answer without any defect of the library."""
 
 Found: TypeAlias = "tuple[int, Result | None, BaseException | None]"
 """A member's number, its answer if there is one, and what went wrong if something did."""
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What all members are told.
+
+    Attributes
+    ----------
+    folder : of the journals.
+    parent : the process that waits for them.
+    deadline : when time is up, on the clock of the calendar. A member that starts late has less time.
+    seconds : until then; what counts on a machine without the folder, whose calendar may differ.
+    work : the work limit, if there is one.
+    """
+
+    folder: str
+    parent: int
+    deadline: float
+    seconds: float
+    work: float | None
+
+    def begin(self) -> Stop:
+        """The clock of a member that begins now."""
+        here = Path(self.folder).is_dir()
+        left = min(self.seconds, self.deadline - time.time()) if here else self.seconds
+        return Stop(max(left, 0.0), work_limit=self.work)
 
 
 def solve_side_by_side(
@@ -52,7 +83,7 @@ def solve_side_by_side(
 
     Ends with the first member whose answer is optimal or infeasible: in time, or by number where work is limited, so
     that the answer does not depend on how many of them run at the same time. If members are lost, or after a second
-    Ctrl-C, what they knew is the answer.
+    Ctrl-C, what they knew is the answer; so it is at the time limit, for which nobody is waited.
 
     Raises
     ------
@@ -61,51 +92,114 @@ def solve_side_by_side(
     """
     whole("workers", workers, least=1, most=MOST_WORKERS)
     other = "pretrained" if question.policy == "none" else question.policy
-    with tempfile.TemporaryDirectory(prefix="mcm-partition-") as folder, _watched(stop, Path(folder), report):
-        limits = stop.until_deadline, stop.time_limit if stop.by_work else None
-        tasks = [
-            delayed(_member)(replace(question, seed=question.seed + i, policy=advised), limits, folder, i, os.getpid())
-            for i, advised in zip(range(workers), itertools.cycle([question.policy, other]), strict=False)
-        ]
-        answers: dict[int, Result] = {}
-        failures: list[BaseException] = []
-        try:
-            for number, found, failure in _answers(tasks, workers, in_order=stop.by_work):
-                if failure is not None:
-                    failures.append(failure)
-                if found is not None:
-                    answers[number] = found
-                    if found.status != "feasible":
-                        break
-        except BrokenProcessPool:
-            stop.note("a worker process died")
-        except (Exception, KeyboardInterrupt) as lost:  # of joblib or its cluster: members raise nothing
-            failures.append(lost)
-        finally:
-            end_local_workers()
-        known = read_journals([Path(folder) / f"{i}.json" for i in range(workers) if i not in answers], question, stop)
-        if not (answers or known or failures or stop.forced):
-            return answer(question, stop)  # alone, in what is left of the time
-        for problem in failures:
-            if not isinstance(problem, NoSolutionInTime | KeyboardInterrupt):
-                stop.note(f"{type(problem).__name__} in a worker: {' '.join(str(problem).split())}")
+    policies = itertools.cycle([question.policy, other])
+    questions = [
+        replace(question, seed=question.seed + i, policy=advised)
+        for i, advised in zip(range(workers), policies, strict=False)
+    ]
+    with tempfile.TemporaryDirectory(prefix="mcm-partition-", ignore_cleanup_errors=True) as folder:
+        with _watched(stop, Path(folder), report):
+            found = _together(questions, folder, stop)
+        answers = {number: result for number, result, _ in found if result is not None}
+        failures = [failure for _, _, failure in found if failure is not None]
+        missing = [Path(folder) / f"{i}.json" for i in range(workers) if i not in answers]
+        known = read_journals(missing, question, stop)
+    for problem in failures:
+        if not isinstance(problem, NoSolutionInTime | KeyboardInterrupt):
+            stop.note(f"{type(problem).__name__} in a worker: {' '.join(str(problem).split())}")
     if not (answers or known):
         raise _worst(failures, stop)
     for problem in failures:
         if not isinstance(problem, EXPECTED):
             warn_of(problem)
     joined = _joined([*answers.values(), *known])
-    faults = tuple(dict.fromkeys([*stop.faults, *(fault for found in answers.values() for fault in found.faults)]))
+    faults = tuple(dict.fromkeys([*stop.faults, *(fault for each in answers.values() for fault in each.faults)]))
     return replace(joined, seconds=stop.elapsed, interrupted=joined.interrupted or stop.interrupted, faults=faults)
 
 
-def _answers(tasks: list[object], workers: int, *, in_order: bool) -> Iterator[Found]:
-    """Numbers of members and what they return, as they return it or by their numbers."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # the rest is not needed
-        running = Parallel(n_jobs=workers, return_as="generator" if in_order else "generator_unordered")(tasks)
-        with contextlib.closing(running):
-            yield from running
+def _together(questions: list[Question], folder: str, stop: Stop) -> list[Found]:
+    """The members at work until one has settled the question or it is time to end; what they found."""
+    left = stop.until_deadline
+    terms = _Terms(folder, os.getpid(), time.time() + left, left, stop.time_limit if stop.by_work else None)
+    tasks = [delayed(_member)(each, terms, i) for i, each in enumerate(questions) if i > 0]
+    with _Others(tasks, Path(folder), in_order=stop.by_work) as others:
+        own = _member(questions[0], terms, 0)
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: what is known by now is the answer
+            if not _settles(own):
+                others.wait(stop)
+    if isinstance(others.lost, BrokenProcessPool):
+        stop.note("a worker process died")
+    lost: list[Found] = []
+    if others.lost is not None and not isinstance(others.lost, BrokenProcessPool):
+        lost = [(-1, None, others.lost)]  # of joblib or its cluster: members raise nothing
+    if stop.by_work and _settles(own):
+        return [own, *lost]  # the first by number
+    return [own, *others.found, *lost]
+
+
+def _settles(found: Found) -> bool:
+    """Whether a member has left nothing to find or to prove."""
+    return found[1] is not None and found[1].status != "feasible"
+
+
+class _Others:
+    """Members in processes of their own, listened to by a thread; a context manager at whose end they end.
+
+    Parameters
+    ----------
+    in_order : whether answers count by the numbers of the members, and none ends the others before its turn.
+    """
+
+    def __init__(self, tasks: list[object], folder: Path, *, in_order: bool) -> None:
+        kind = "generator" if in_order else "generator_unordered"
+        # Made here, as the backend that the caller chose is that of this thread. One job alone would get no process.
+        self._parallel = Parallel(n_jobs=max(2, len(tasks)), return_as=kind)
+        self._tasks, self._folder, self._in_order = tasks, folder, in_order
+        self.found: list[Found] = []
+        self.lost: Exception | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True, name="answers")
+
+    def __enter__(self) -> _Others:
+        self._parallel.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ending.set()
+        self._end_all()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # not needed
+            self._parallel.__exit__(None, None, None)
+            end_local_workers()
+            self._thread.join(GRACE)
+
+    def wait(self, stop: Stop) -> None:
+        """Until all have answered or one has settled the question; not beyond the end, but for a moment."""
+        until = math.inf
+        while self._thread.is_alive() and time.perf_counter() < until:
+            if stop.forced:
+                until = min(until, time.perf_counter() + GRACE)
+            self._thread.join(INTERVAL / 4)
+
+    def _end_all(self) -> None:
+        with contextlib.suppress(OSError):
+            (self._folder / END).touch()
+
+    def _listen(self) -> None:
+        try:
+            with contextlib.closing(self._parallel(self._tasks)) as answers:
+                for found in answers:
+                    if self._ending.is_set():
+                        return
+                    self.found.append(found)
+                    if _settles(found):
+                        if not self._in_order:
+                            self._end_all()
+                        return
+        except Exception as lost:
+            if not self._ending.is_set():
+                self.lost = lost
 
 
 @contextlib.contextmanager
@@ -139,14 +233,13 @@ def _watched(stop: Stop, folder: Path, report: Callable[[Progress], None] | None
         thread.join()
 
 
-def _member(question: Question, limits: tuple[float, float | None], folder: str, number: int, parent: int) -> Found:
+def _member(question: Question, terms: _Terms, number: int) -> Found:
     """Its number, its answer and what went wrong; never raises, for joblib would end all members then."""
-    if os.getpid() != parent and threading.current_thread() is threading.main_thread():
+    if os.getpid() != terms.parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
-    time_limit, work_limit = limits
-    stop = Stop(time_limit, work_limit=work_limit)
+    stop = terms.begin()
     try:
-        with interruptible(stop), Journal(Path(folder), number, stop, parent) as journal:
+        with interruptible(stop), Journal(Path(terms.folder), number, stop, terms.parent) as journal:
             found = answer(question, stop, watch=journal.watch)
     except (Exception, KeyboardInterrupt) as error:
         return number, None, error

@@ -216,5 +216,5 @@ def warn_of(failure: BaseException) -> None:
     """Tell of an error of the library itself that an answer survived."""
     where = "".join(traceback.format_exception(failure))
     warnings.warn(
-        SearchFault(f"the search ended early with an error of its own; please report it\n{where}"), stacklevel=3
+        SearchFault(f"a step of the search ended with an error of its own; please report it\n{where}"), stacklevel=3
     )

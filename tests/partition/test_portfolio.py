@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from instances import answer_of, diamond, package
 from oracle import certify
 
 from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
+from partition.solve.portfolio import _Terms
 from partition.solve.processes import end_local_workers
 from partition.solve.search_once import answer
 
@@ -92,13 +95,41 @@ def kill_workers() -> None:
 def test_what_killed_workers_knew_is_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     graph, hardware = load_model("randwire").graph, load_hardware("ring8")
-    killer = once_known(tmp_path, 1, kill_workers)
-    result = partition(graph, hardware, workers=2, time_limit=120)
+    killer = once_known(tmp_path, 2, kill_workers)
+    result = partition(graph, hardware, workers=2, time_limit=10)
     killer.join()
     certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and 0 < result.bound <= result.period
     assert result.faults == ("a worker process died",)
     assert not list(tmp_path.glob("mcm-partition-*"))
+
+
+def test_at_the_limit_nobody_waits_for_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the second one never comes to an end; its start-up may take as long."""
+    end = threading.Event()
+
+    def answer_unless_second(question: Any, *rest: Any, **more: Any) -> Any:
+        if question.seed == 1:
+            end.wait(60)
+            raise MemoryError("too late")
+        return answer(question, *rest, **more)
+
+    monkeypatch.setattr("partition.solve.portfolio.answer", answer_unless_second)
+    graph, hardware = load_model("randwire").graph, load_hardware("ring8")
+    with joblib.parallel_config(backend="sequential"):
+        result = partition(graph, hardware, workers=2, time_limit=2)
+    assert not end.is_set()
+    end.set()
+    certify(as_given(graph, hardware), answer_of(result))
+    assert result.status == "feasible" and not result.faults
+
+
+def test_a_member_that_starts_late_has_less_time(tmp_path: Path) -> None:
+    late = _Terms(str(tmp_path), 0, time.time() - 5, 20.0, None)
+    assert late.begin().remaining == 0
+    assert 0 < replace(late, deadline=time.time() + 3).begin().remaining <= 3
+    assert replace(late, folder=str(tmp_path / "elsewhere")).begin().remaining > 15, "another machine's clock"
+    assert replace(late, deadline=math.inf, seconds=math.inf, work=2.0).begin().remaining == 2.0
 
 
 def test_workers_killed_before_they_knew_anything_leave_it_to_this_process() -> None:
