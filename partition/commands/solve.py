@@ -91,7 +91,7 @@ def solve(
     """Partition MODEL over the chips of HW.
 
     Exit codes: 0 solved, 2 bad input, 3 proved infeasible, 4 no valid assignment in time, 5 an answer with trouble (it
-    could not be written everywhere, or a step of the search failed with an error of the library; stderr says more). Ctrl-C and
+    could not be written everywhere, or a step of the search failed; stderr says more). Ctrl-C and
     SIGTERM print the best answer so far with its bound, code 0; before the first answer the code is 130.
 
     \b
