@@ -107,6 +107,9 @@ LOOK = 0.1
 JOURNAL = 0.2
 """Between two notes of a worker, and two looks at the notes of all."""
 
+GRACE = 1.0
+"""Seconds after the end in which members may hand in their answers; from then on, what they wrote down counts."""
+
 OVERRUN = 2.0
 """Beyond its limit, after which a run of HiGHS is interrupted, and again after which it is left behind. HiGHS 1.16.0
 can stay inside a heuristic for minutes (a randomly wired network on 8 chips)."""

@@ -40,9 +40,6 @@ from partition.stopping import Stop, interruptible
 
 MOST_WORKERS = 1024
 
-GRACE = 1.0
-"""Seconds after the end in which members may hand in their answers; from then on, what they wrote down counts."""
-
 EXPECTED = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
 """Why a member may have no answer without any defect of the library."""
 
@@ -172,15 +169,15 @@ class _Others:
             warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # not needed
             self._parallel.__exit__(None, None, None)
             end_local_workers()
-            self._thread.join(GRACE)
+            self._thread.join(budget.GRACE)
 
     def wait(self, stop: Stop) -> None:
         """Until all have answered or one has settled the question; not beyond the end, but for a moment."""
         until = math.inf
         while self._thread.is_alive() and time.perf_counter() < until:
             if stop.forced:
-                until = min(until, time.perf_counter() + GRACE)
-            self._thread.join(INTERVAL / 4)
+                until = min(until, time.perf_counter() + budget.GRACE)
+            self._thread.join(budget.JOURNAL / 4)
 
     def _end_all(self) -> None:
         with contextlib.suppress(OSError):
