@@ -107,7 +107,7 @@ LOOK = 0.1
 JOURNAL = 0.2
 """Between two notes of a worker, and two looks at the notes of all."""
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds after the end in which members may hand in their answers; from then on, what they wrote down counts."""
 
 OVERRUN = 2.0

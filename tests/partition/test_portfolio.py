@@ -95,8 +95,15 @@ def kill_workers() -> None:
 def test_what_killed_workers_knew_is_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     graph, hardware = load_model("randwire").graph, load_hardware("ring8")
-    killer = once_known(tmp_path, 2, kill_workers)
-    result = partition(graph, hardware, workers=2, time_limit=10)
+    over = threading.Event()
+
+    def kill_and_end() -> None:
+        kill_workers()
+        time.sleep(0.5)
+        over.set()
+
+    killer = once_known(tmp_path, 2, kill_and_end)
+    result = partition(graph, hardware, workers=2, time_limit=120, stop=over)
     killer.join()
     certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and 0 < result.bound <= result.period
