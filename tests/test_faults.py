@@ -117,7 +117,7 @@ def test_memory_that_runs_out_ends_the_phase_alone(phase: str) -> None:
 
 
 @pytest.mark.usefixtures("quick_slices")
-@pytest.mark.parametrize("phase", ["work", "seeds", "few ideals", "milp", "neighbourhoods"])
+@pytest.mark.parametrize("phase", ["work", "few ideals", "neighbourhoods"])
 def test_an_error_of_the_library_ends_the_phase_alone_and_is_told_beside_the_answer(phase: str) -> None:
     def fail() -> None:
         raise InjectedError("mine")
