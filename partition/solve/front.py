@@ -74,7 +74,7 @@ def partition(
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.
-    workers : searches side by side, each in a process of its own (:mod:`partition.solve.portfolio`); the best answer
+    workers : searches side by side, the first one in this process (:mod:`partition.solve.portfolio`); the best answer
         and the best bound win.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
