@@ -153,7 +153,8 @@ def test_workers_killed_before_they_knew_anything_leave_it_to_this_process() -> 
     result = partition(graph, hardware, workers=2, time_limit=60)
     killer.join()
     certify(as_given(graph, hardware), answer_of(result))
-    assert result.status == "optimal" and result.faults == ("a worker process died",)
+    assert result.status == "optimal"
+    assert set(result.faults) <= {"a worker process died"}, "told, unless this process was done before it heard of it"
 
 
 def test_ctrl_c_gives_the_best_answer_of_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
