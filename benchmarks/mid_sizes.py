@@ -43,7 +43,7 @@ def question(seed: int) -> Question:
     """Wide graphs in whole numbers; the more operations, the fewer ways to choose for each."""
     rng = np.random.default_rng(seed)
     pinned = {name: values[int(rng.integers(0, len(values)))] for name, values in ALLOWED.items()}
-    pinned |= {"shape": str(rng.choice(WIDE)), "dynamic_memory": False}
+    pinned |= {"shape": str(rng.choice(WIDE)), "dynamic_memory": False, "wishes": "none"}
     if pinned["times"] == "equal":
         pinned["times"] = "whole"
     large = rng.random() < 0.5

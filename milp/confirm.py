@@ -225,4 +225,5 @@ def _refuted(result: Result, package: Hardware, placement: Placement, solver: st
         goals=(Reached("period", period, bound),),
         confirmation=Confirmation("refuted", solver, None, over, seconds, reason),
         seconds=result.seconds + seconds,
+        proof=(),
     )

@@ -11,6 +11,7 @@ import inspect
 import json
 import tomllib
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from exhaustive import brute_force
@@ -19,6 +20,7 @@ from oracle import certify
 import partition as library
 import partition.solve.front
 from partition.problem.hardware_files import to_toml
+from partition.problem.wishes import Wishes
 from partition.solve.given import opened
 
 RESOLUTION = 2e-5
@@ -52,23 +54,31 @@ def _checked(solve: Callable[..., Any], trials: int) -> Callable[..., Any]:
         # Where operations are in parts, the answer is one of the graph with parts (tests/partition/test_shards.py).
         graph, package = opened(asked["graph"], asked["hw"])
         graph = graph if result.shards is None else result.graph
-        judge(graph, package, result, gap=asked["gap"], throughput=asked["throughput"], trials=trials)
+        wishes = Wishes.of(**{f.name: asked[f.name] for f in fields(Wishes)}).to_dict()
+        judge(graph, package, result, gap=asked["gap"], throughput=asked["throughput"], trials=trials, wishes=wishes)
         answers += 1
         return result
 
     return checked
 
 
-def as_given(graph: Any, hardware: Any) -> dict[str, Any]:
+def as_given(graph: Any, hardware: Any, wishes: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a user would have to write for this graph and package: the problem as the independent checker reads it."""
-    return {"graph": json.loads(graph.to_json()), "hardware": tomllib.loads(to_toml(hardware))}
+    return {"graph": json.loads(graph.to_json()), "hardware": tomllib.loads(to_toml(hardware)), "wishes": wishes or {}}
 
 
 def judge(
-    graph: Any, hardware: Any, result: Any, *, gap: float = 1e-4, throughput: float | None = None, trials: int = 0
+    graph: Any,
+    hardware: Any,
+    result: Any,
+    *,
+    gap: float = 1e-4,
+    throughput: float | None = None,
+    trials: int = 0,
+    wishes: dict[str, Any] | None = None,
 ) -> None:
     """AssertionError unless the answer, read from its JSON, passes the checker and, if small, brute force."""
-    problem, answer = as_given(graph, hardware), json.loads(result.to_json())
+    problem, answer = as_given(graph, hardware, wishes), json.loads(result.to_json())
     certify(problem, answer, gap_asked=max(gap, RESOLUTION), throughput=throughput)
     if not trials:
         return

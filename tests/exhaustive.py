@@ -109,11 +109,21 @@ class _Exhaustive:
         group = p.operations[v]["group"]
         fixed = {self.home[w] for w in self.home if group is not None and p.operations[w]["group"] == group}
         homes = [c for c in range(first, p.C) if (not fixed or c in fixed) and math.isfinite(p.time(v, c))]
+        homes = [c for c in homes if p.wanted.permits(v, c) and self.cut(v, c)]
         if v not in p.replicable:
             yield from ((c,) for c in homes)
             return
-        able = [c for c in range(p.C) if math.isfinite(p.time(v, c))]
+        able = [c for c in range(p.C) if math.isfinite(p.time(v, c)) and p.wanted.permits(v, c)]
         yield from ((c, *further) for c in homes for further in _subsets([b for b in able if b > c]))
+
+    def cut(self, v: str, chip: int) -> bool:
+        """Whether a home of ``v`` on the chip leaves room for the cuts between it and what is placed."""
+        for before, behind in self.p.wanted.cuts:
+            if v in before and (v in behind or any(self.home[w] <= chip for w in behind if w in self.home)):
+                return False
+            if v in behind and any(self.home[u] >= chip for u in before if u in self.home):
+                return False
+        return True
 
     def put(self, v: str, chips: tuple[int, ...]) -> None:
         """Place ``v`` and charge its instances and what they receive."""

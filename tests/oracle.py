@@ -2,7 +2,8 @@
 
 It shares no code with the library, takes no figure or flag that the library derived, and follows docs/problem.md to
 the letter. ``problem`` is ``{"graph": ..., "hardware": ...}``: the graph's JSON (docs/formats.md) and the hardware's
-TOML (docs/hardware.md) as parsed data, with whatever they leave out left out. ``answer`` is what
+TOML (docs/hardware.md) as parsed data, with whatever they leave out left out, and ``"wishes"`` if there are any.
+``answer`` is what
 ``cli.py solve ... --json`` prints.
 """
 
@@ -12,6 +13,8 @@ import copy
 import itertools
 import math
 from typing import Any
+
+from wish_draws import Wanted
 
 TOLERANCE = 1e-9
 
@@ -53,6 +56,9 @@ class Problem:
             for consumer in tensor["consumers"]:
                 self.reads[consumer].append(name)
         self.operations = {row["name"]: self._operation(row) for row in graph["operations"]}
+        self.wanted = Wanted(data.get("wishes") or {}, list(self.operations), self.C)
+        for v, group in self.wanted.joined({v: row["group"] for v, row in self.operations.items()}).items():
+            self.operations[v]["group"] = group
         self.times = {v: [self._time_on(kind, row) for kind in self.hw["kinds"]] for v, row in self.operations.items()}
         self.topology = self.hw["topology"]
         self.routed = self.topology in ("bichain", "biring", "mesh") and self.C > 1
@@ -367,6 +373,8 @@ def replicable(p: Problem) -> set[str]:
     order = topological(p)
     for v in order:
         row, producers = p.operations[v], {p.tensors[t]["producer"] for t in p.reads[v]}
+        if v in p.wanted.allowed:
+            continue
         if v in shared or row["backward"] or row["group"] is not None or not producers <= family.keys():
             continue
         own = {v}.union(*(family[u] for u in producers))
@@ -423,6 +431,7 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
     found += [
         f"support: {v} on {c}" for v, chips in _instances(p, answer).items() for c in chips if math.isinf(p.time(v, c))
     ]
+    found += p.wanted.broken(answer)
     if p.rules["no_skipping"] and set(f.values()) != set(range(max(f.values()) + 1)):
         found.append("no_skipping")
     if p.rules["memory"]:

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from wish_draws import STYLES, draw_wishes, in_modules
 
 from partition import Graph, Hardware, load_hardware
+from partition.problem.narrowed import Narrowed, narrow
+from partition.problem.wishes import Wishes
 
 Draw = Callable[[float], float]
 """A random amount up to a limit."""
@@ -69,6 +72,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dynamic_memory": (False, False, True),
     "objective": ("period",),
     "throughput": (None,),
+    "wishes": STYLES,
 }
 """What each feature is drawn from; a value twice is drawn twice as often."""
 
@@ -85,13 +89,14 @@ class Question:
 
     Attributes
     ----------
-    graph, hardware : parsed JSON and TOML.
+    graph, hardware : parsed JSON and TOML. wishes : as parsed TOML, or empty.
     objective, throughput : as for ``partition``; the throughput in inverse optima of the period, or None.
     drawn : the value of every feature.
     """
 
     graph: dict[str, Any]
     hardware: dict[str, Any]
+    wishes: dict[str, Any]
     objective: str
     throughput: float | None
     drawn: dict[str, Any]
@@ -99,7 +104,7 @@ class Question:
     @property
     def problem(self) -> dict[str, Any]:
         """As the oracle reads it."""
-        return {"graph": self.graph, "hardware": self.hardware}
+        return {"graph": self.graph, "hardware": self.hardware, "wishes": self.wishes}
 
     def read(self) -> tuple[Graph, Hardware]:
         """As the library reads it: from the JSON text and a TOML file."""
@@ -107,6 +112,11 @@ class Question:
             path = Path(folder) / "hardware.toml"
             path.write_text(to_toml(self.hardware), encoding="utf-8")
             return Graph.from_json(json.dumps(self.graph)), load_hardware(str(path))
+
+    def narrowed(self) -> Narrowed:
+        """As the engines see it, wishes included."""
+        graph, hardware = self.read()
+        return narrow(graph, hardware, Wishes.of(**self.wishes).on(graph, hardware.chips))
 
     def pairs(self) -> set[tuple[str, str]]:
         """Every two features with their values."""
@@ -130,7 +140,9 @@ def draw(
     """
     unknown = set(pinned) - set(CHOICES)
     assert not unknown, f"no such features: {sorted(unknown)}"
-    features = {name: values[int(rng.integers(0, len(values)))] for name, values in CHOICES.items()} | pinned
+    own = rng.spawn(1)[0]
+    features = {name: values[int(rng.integers(0, len(values)))] for name, values in CHOICES.items() if name != "wishes"}
+    features |= {"wishes": str(own.choice(STYLES))} | pinned
     size, count = int(rng.integers(n[0], n[1] + 1)), int(rng.integers(chips[0], chips[1] + 1))
     if features["dynamic_memory"]:
         features["memory"] = True  # the one builds on the other
@@ -138,7 +150,12 @@ def draw(
         features["acyclic"] = True  # refused otherwise
     graph = _graph(rng, features, size)
     hardware = _hardware(rng, features, graph, count)
-    return Question(graph, hardware, features["objective"], features["throughput"], features)
+    if features["wishes"] != "none":
+        in_modules(graph)
+    wishes = draw_wishes(own, features["wishes"], [row["name"] for row in graph["operations"]], count)
+    if wishes.keys() & {"pins", "forbid", "max_stages"}:
+        features["kind_order"] = hardware["kind_order"] = "fixed"  # refused otherwise
+    return Question(graph, hardware, wishes, features["objective"], features["throughput"], features)
 
 
 # --- graphs ---------------------------------------------------------------------------------------------------

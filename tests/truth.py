@@ -134,7 +134,8 @@ class Case:
 
 def case_of(question: Question, seed: int, *, trials: int = TRIALS) -> Case | None:
     """The case of a question; None if it is too large for brute force."""
-    graph, hardware = question.read()
+    narrowed = question.narrowed()
+    graph, hardware = narrowed.graph, narrowed.hardware
     try:
         optimum, best = brute_force(question.problem, limit=trials)
     except OverflowError:
@@ -143,20 +144,20 @@ def case_of(question: Question, seed: int, *, trials: int = TRIALS) -> Case | No
     truths = [] if best is None else [_truth(question, graph, hardware, best)]
     broken = []
     for _ in range(SAMPLES):
-        answer = _random_answer(rng, question)
+        answer = _random_answer(rng, question, hardware.chips)
         broken.append(_placement(graph, hardware, answer))
         if not question.drawn["dynamic_memory"] and not broken_rules(Problem(question.problem), answer):
             truths.append(_truth(question, graph, hardware, answer))
     return Case(question, graph, hardware, optimum, truths, broken, seed)
 
 
-def _random_answer(rng: np.random.Generator, question: Question) -> dict[str, Any]:
+def _random_answer(rng: np.random.Generator, question: Question, chips: int) -> dict[str, Any]:
     """Homes along a random topological order, or any."""
     p = Problem(question.problem)
     order = topological(p)
-    chips = rng.integers(0, int(rng.integers(1, p.C + 1)), len(order))
-    chips = np.sort(chips) if rng.random() < 0.8 else chips
-    home = dict(zip(order, chips.tolist(), strict=True))
+    drawn = rng.integers(0, int(rng.integers(1, chips + 1)), len(order))
+    drawn = np.sort(drawn) if rng.random() < 0.8 else drawn
+    home = dict(zip(order, drawn.tolist(), strict=True))
     grouped: dict[Any, int] = {}
     for v in order:
         group = p.operations[v]["group"]
@@ -175,7 +176,8 @@ def _truth(question: Question, graph: Graph, hardware: Hardware, answer: dict[st
     if "kinds" in answer:
         names = [kind.name for kind in hardware.kinds]
         p = p.with_kinds(answer["kinds"])
-        hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in answer["kinds"]))
+        if hardware.kind_order == "free":
+            hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in answer["kinds"]))
         if hardware.routed:
             p.positions = answer["positions"]
             hardware = replace(hardware, positions=tuple(answer["positions"]))
@@ -485,7 +487,7 @@ SLOW = {"capacity", "crowds", "formulation", "thresholds"}
 def ask_whole(case: Case) -> int:
     """The whole search; links with routes may keep it from closing its gap, so it is not given long."""
     try:
-        result = partition(case.graph, case.hardware, time_limit=5)
+        result = partition(*case.question.read(), time_limit=5, **case.question.wishes)
     except NoSolutionInTime:
         return 0
     if case.optimum is None:

@@ -16,7 +16,7 @@ from partition.arrays import FloatArray, IntArray
 
 
 def homes(model: Model, cols: Columns) -> None:
-    """Every node has one home, on a chip that can run it, and not before those of its producers."""
+    """Every node has one home, on a chip that can run it, not before its producers', and behind cuts it is behind."""
     v, c = cols.homes.pairs
     inner = c + 1 < cols.hi[v]
     v, c = v[inner], c[inner]
@@ -29,6 +29,9 @@ def homes(model: Model, cols: Columns) -> None:
     source, reader = cols.inst.edges[:, 0], cols.inst.edges[:, 1]
     edge, c = spans(cols.lo[reader], cols.hi[source])
     model.at_most("acyclic", cols.y(reader[edge], c), cols.y(source[edge], c))
+    first, second = cols.inst.before[:, 0], cols.inst.before[:, 1]
+    pair, c = spans(cols.lo[second], cols.hi[first] + 1)
+    model.at_most("cut", cols.y(second[pair], c), cols.y(first[pair], c - 1))
 
 
 def replicas(model: Model, cols: Columns) -> None:

@@ -59,6 +59,8 @@ def _smaller(inst: Instance, label: IntArray, own: IntArray, home: IntArray) -> 
     size, kept = len(home), len(own)
     edges = np.unique(label[inst.edges], axis=0) if len(inst.edges) else inst.edges
     edges = edges[(edges < kept).any(axis=1) & (edges[:, 0] != edges[:, 1])]
+    before = np.unique(label[inst.before], axis=0)
+    before = before[(before < kept).any(axis=1)]
     tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
     source, reader = label[inst.source], label[inst.readers]
     apart = source[tensor] != reader
@@ -85,6 +87,7 @@ def _smaller(inst: Instance, label: IntArray, own: IntArray, home: IntArray) -> 
         readers=rows[1],
         reader_constrains=constrains_of,
         edges=edges,
+        before=before,
         shared_bytes=inst.shared_bytes[weight],
         shared_ptr=np.concatenate([[0], np.cumsum(np.bincount(shared_rows, minlength=len(weight)))]).astype(np.int64),
         shared_nodes=users[used][np.argsort(shared_rows, kind="stable")],

@@ -39,6 +39,9 @@ PACKED_LIMIT = 40_000
 KEPT_LIMIT = 2_800
 """Nodes up to which it is kept unpacked too (half of N^2 numbers, 32 MB)."""
 
+MOST_PRICES = 8
+"""Kinds of chips up to which the time of each kind alone has a price."""
+
 CHUNK = 256
 """Rows of the reachability matrix unpacked at a time."""
 
@@ -173,7 +176,8 @@ class WindowRules:
             total = time[:, common].sum(axis=1)
             if (total > 0).all():
                 vectors.append(total.min() / total)
-            vectors += list(np.eye(len(kinds)))
+            if len(kinds) <= MOST_PRICES:
+                vectors += list(np.eye(len(kinds)))
         prices = []
         for vector in vectors:
             cost = np.where(np.isfinite(time), vector[:, None] * np.where(np.isfinite(time), time, 0.0), np.inf)
@@ -199,6 +203,22 @@ class WindowRules:
 
 
 def propagate(instance: Instance, windows: Windows) -> Windows:
+    """``lo[u] <= lo[v]`` and ``hi[u] <= hi[v]`` along every edge ``(u, v)``, one more where there is a cut."""
+    windows = _along_edges(instance, windows)
+    if not len(instance.before):
+        return windows
+    first, second = instance.before.T
+    while not windows.empty:
+        low, high = windows.lo.copy(), windows.hi.copy()
+        np.maximum.at(low, second, low[first] + 1)
+        np.minimum.at(high, first, high[second] - 1)
+        if np.array_equal(low, windows.lo) and np.array_equal(high, windows.hi):
+            return windows
+        windows = _along_edges(instance, Windows(low, high))
+    return windows
+
+
+def _along_edges(instance: Instance, windows: Windows) -> Windows:
     """``lo[u] <= lo[v]`` and ``hi[u] <= hi[v]`` along every edge ``(u, v)``."""
     low, high = windows.lo.tolist(), windows.hi.tolist()
     edges = instance.edges  # nodes are numbered topologically where there are edges

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
-from partition.commands.options import Origin, json_option, load, model_argument, read_placement, source_options
+from partition.commands.options import (
+    Origin,
+    json_option,
+    load,
+    model_argument,
+    read_placement,
+    read_wishes,
+    source_options,
+)
+from partition.commands.wishes import wish_options
+
+if TYPE_CHECKING:
+    from partition.problem.wishes import Wishes
 
 
 @click.command()
@@ -17,8 +30,11 @@ from partition.commands.options import Origin, json_option, load, model_argument
 @json_option
 @source_options
 @one_sentence_errors
-def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
-    """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule, and cost it.
+@wish_options
+def check(model: str, assignment: str, as_json: bool, wishes: Wishes, origin: Origin) -> None:
+    """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule and wish, and cost it.
+
+    Wishes are those that the solve was asked for, and those given here.
 
     Exit codes: 0 valid, 1 a rule is broken, 2 bad input.
 
@@ -32,7 +48,7 @@ def check(model: str, assignment: str, as_json: bool, origin: Origin) -> None:
 
     graph, hardware = load(model, origin)
     graph, placement = read_placement(assignment, graph, hardware)
-    violations = rules.check(graph, hardware, placement)
+    violations = rules.check(graph, hardware, placement, read_wishes(assignment).joined(wishes))
     period = float(evaluate_placement(graph, hardware, placement).period[0])
     if as_json:
         rows = [vars(violation) for violation in violations]

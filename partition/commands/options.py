@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from partition.problem.graph import Graph
     from partition.problem.hardware import Hardware
     from partition.problem.placement import Placement
+    from partition.problem.wishes import Wishes
 
 
 def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
@@ -206,6 +207,15 @@ def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, 
     data = parse_file(Path(path))
     graph = with_parts(graph, data)
     return graph, Placement.from_answer(graph, data, chips=hardware.chips)
+
+
+def read_wishes(path: str) -> Wishes:
+    """What the JSON of a solve says was wished of its placement."""
+    from partition.problem.wishes import Wishes
+    from partition.readers.json_fields import parse_file
+    from partition.results.saved import wishes_of
+
+    return wishes_of(parse_file(Path(path))) or Wishes()
 
 
 def read_answer(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement, Hardware]:

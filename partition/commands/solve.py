@@ -27,9 +27,11 @@ from partition.commands.options import (
     work_limit_option,
 )
 from partition.commands.outputs import OutputFile
+from partition.commands.wishes import wish_options
 from partition.errors import InvalidInput, SearchFault
 
 if TYPE_CHECKING:
+    from partition.problem.wishes import Wishes
     from partition.results.result import Result
 
 
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
 @click.option("--report", type=OutputFile(), help="Also write a self-contained HTML page about the result.")
 @source_options
 @one_sentence_errors
+@wish_options
 def solve(
     model: str,
     as_json: bool,
@@ -80,6 +83,7 @@ def solve(
     objective: str,
     workers: int,
     shards: tuple[str, ...],
+    wishes: Wishes,
     confirm: bool,
     strict: bool,
     throughput: float | None,
@@ -121,6 +125,7 @@ def solve(
             workers=workers,
             confirm=confirm,
             shard=parse_shards(shards),
+            **wishes.to_dict(),
             strict=strict,
             proof=proof is not None,
             on_progress=display,

@@ -54,6 +54,7 @@ def contract(
         reader_constrains=rows.reader_constrains,
         members=rows.members,
         edges=_edges(hardware, rows),
+        before=_before(graph, node_of),
         shared_bytes=held.shared_bytes,
         shared_ptr=held.shared_ptr,
         shared_nodes=held.shared_nodes,
@@ -105,6 +106,13 @@ def _bound(hardware: Hardware, constrains: BoolArray) -> BoolArray:
     if hardware.interconnect.topology == "chain":
         return np.ones_like(constrains)
     return constrains if hardware.rules.acyclic else np.zeros_like(constrains)
+
+
+def _before(graph: Graph, node_of: IntArray) -> IntArray:
+    """(B, 2) pairs of nodes with a cut between them."""
+    if graph.limits is None:
+        return np.zeros((0, 2), dtype=np.int64)
+    return np.asarray(np.unique(node_of[graph.limits.before], axis=0))
 
 
 def _edges(hardware: Hardware, rows: _Rows) -> IntArray:
@@ -163,6 +171,8 @@ def _free_source_links(problem: Problem) -> IntArray:
     free &= np.ptp(energy, axis=0) == 0
     free &= graph.group < 0
     free[graph.shared_users] = False
+    if graph.limits is not None:
+        free[graph.limits.before] = False
     if problem.hardware.rules.dynamic_memory:
         free[graph.producer[np.diff(graph.consumer_ptr) == 0]] = False
     unread = np.flatnonzero(free & (count == 0))

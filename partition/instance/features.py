@@ -47,6 +47,7 @@ class Feature(Enum):
     UNUSED_WEIGHTS = "weights that no operation uses"
     COMPUTED_WEIGHTS = "weights that are computed from others"
     GROUPS = "colocation groups"
+    CUTS = "operations with a cut between them"
     FORCED_CYCLES = "groups whose paths make cycles"
     FREE_EDGES = "edges of the backward pass that constrain nothing"
     SEVERAL_TENSORS = "several tensors from one operation"
@@ -66,12 +67,13 @@ ABSORBED = frozenset(
     {
         Feature.POSITIONS, Feature.UNUSED_WEIGHTS, Feature.GROUPS, Feature.FORCED_CYCLES, Feature.SEVERAL_TENSORS,
         Feature.UNREAD_TENSORS, Feature.PROFILED_TIMES, Feature.COMPUTED_WEIGHTS, Feature.INSTANT_LINKS,
-        Feature.THROUGHPUT,
+        Feature.THROUGHPUT, Feature.CUTS,
     }
 )  # fmt: skip
 """What the contraction turns into nodes, times and rows like any others, before an engine sees it; a required
 throughput is one more threshold, bounds over routes are over all positions, and where chips could hold what weights are
-computed from, "nothing fits" is claimed of the least weights alone."""
+computed from, "nothing fits" is claimed of the least weights alone. A cut only takes placements away, so what an engine
+says that no placement does stays true without heed of it; windows and the model heed it."""
 
 PERIOD_ALONE: Mapping[Feature, str] = dict.fromkeys(GOALS, "it speaks of the period alone")
 """What engines refuse that bound the period."""
@@ -143,7 +145,8 @@ FIELDS: Mapping[str, tuple[Feature, ...]] = {
     "Graph.shared_users": (Feature.SHARED_WEIGHTS,), "Graph.group": (Feature.GROUPS, Feature.FORCED_CYCLES),
     "Graph.backward": (Feature.FREE_EDGES,),
     "Graph.profiled_times": (Feature.PROFILED_TIMES, Feature.UNSUPPORTED),
-    "Graph.unknown_operators": (), "Graph.least": (Feature.COMPUTED_WEIGHTS,), "Graph.guessed": (),
+    "Graph.unknown_operators": (), "Graph.least": (Feature.COMPUTED_WEIGHTS,), "Graph.guessed": (), "Graph.modules": (),
+    "Graph.limits": (Feature.CUTS,),
 }  # fmt: skip
 """Every field that a user can set -> the features it can bring; none for names and plain figures."""
 
@@ -191,6 +194,7 @@ def _presence(instance: Instance) -> dict[Feature, bool]:
         Feature.UNUSED_WEIGHTS: bool((users == 0).any()),
         Feature.COMPUTED_WEIGHTS: graph.least is not None,
         Feature.GROUPS: bool(inside.any()),
+        Feature.CUTS: len(instance.before) > 0,
         Feature.FORCED_CYCLES: cycles,
         Feature.FREE_EDGES: not bool(instance.reader_constrains.all()),
         Feature.SEVERAL_TENSORS: len(np.unique(graph.producer)) < graph.m,

@@ -42,6 +42,7 @@ class Instance:
     reader_constrains : for each reader, whether its edge is bound by the acyclic and triangle rules.
     members : (m,) graph tensor -> the row that stands for it, or -1 where no other node reads it.
     edges : (E, 2) unique pairs (source node, reader node) that must not go back in the order of the chips.
+    before : (B, 2) unique pairs of nodes of which the first has its home on an earlier chip than the second.
     shared_bytes, shared_ptr, shared_nodes : CSR of the weights that several nodes use.
     legal : the package that decides what may be replicated, where ``hardware`` is only a part of it.
     """
@@ -62,6 +63,7 @@ class Instance:
     reader_constrains: BoolArray
     members: IntArray
     edges: IntArray
+    before: IntArray
     shared_bytes: FloatArray
     shared_ptr: IntArray
     shared_nodes: IntArray

@@ -46,6 +46,7 @@ class GraphBuilder:
         times: Mapping[str, float] | None = None,
         unknown: bool = False,
         guessed: bool = False,
+        module: str = "",
     ) -> None:
         """Add one operation.
 
@@ -60,11 +61,12 @@ class GraphBuilder:
         times : chip kind -> seconds, overriding the roofline.
         unknown : the operator's cost fell to the default; its kind is listed in the graph.
         guessed : its cost follows from a guess made elsewhere.
+        module : path of the module that it is in, where its name does not say so.
         """
         if not isinstance(weights, Mapping):
             weights = {f"{name}::weights": weights} if weights else {}
         self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
-                               bytes_accessed, dict(weights), group, backward, dict(times or {})))  # fmt: skip
+                               bytes_accessed, dict(weights), group, backward, dict(times or {}), module))  # fmt: skip
         if unknown:
             self._unknown.add(name)
         if unknown or guessed:
@@ -106,6 +108,7 @@ class GraphBuilder:
             unknown_operators=tuple(sorted({row.op_type for row in rows if row.name in self._unknown})),
             least=self._least_weights(),
             guessed=tuple(row.name for row in rows if row.name in self._guessed),
+            modules=tuple(row.module for row in rows) if any(row.module for row in rows) else (),
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:
@@ -202,3 +205,4 @@ class _Row:
     group: str | int | None
     backward: bool
     times: dict[str, float]
+    module: str = ""

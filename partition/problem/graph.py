@@ -38,6 +38,21 @@ class HeldWeights:
 
 
 @dataclass(frozen=True, eq=False)
+class Limits:
+    """What wishes ask of the search beyond groups and times.
+
+    Attributes
+    ----------
+    before : (B, 2) int, pairs of operations of which the first has its home on an earlier chip than the second.
+    replicable : (n,) bool, the operations that may be replicated; ``lightest``, the same for the least weights.
+    """
+
+    before: IntArray
+    replicable: BoolArray
+    lightest: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """An ML model as a directed acyclic graph, immutable after construction (arrays are read-only).
 
@@ -67,6 +82,8 @@ class Graph:
     least : the least weights that no placement can do without, where some are computed from others (a chip could hold
         those instead); otherwise None. Only a claim that nothing fits goes by them.
     guessed : names of the operations whose FLOPs, bytes or tensors rest on a default or a guessed shape, in order.
+    modules : path of the module that each operation is in, where the reader knows better than the name; or empty.
+    limits : what wishes ask of the search, set by :func:`partition.problem.narrowed.narrow`; otherwise None.
 
     Raises
     ------
@@ -95,6 +112,8 @@ class Graph:
     unknown_operators: tuple[str, ...] = ()
     least: HeldWeights | None = None
     guessed: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -164,7 +183,8 @@ class Graph:
         if self.least is None:
             return self
         held = {f.name: getattr(self.least, f.name) for f in fields(self.least)}
-        return replace(self, **held, least=None)
+        limits = self.limits and replace(self.limits, replicable=self.limits.lightest)
+        return replace(self, **held, least=None, limits=limits)
 
     @cached_property
     def topological_order(self) -> IntArray:
@@ -176,7 +196,7 @@ class Graph:
         """A hash of all but the name and measured times: whether an answer belongs to this version of the model."""
         digest = hashlib.sha256()
         for f in fields(self):
-            if f.name in ("name", "profiled_times", "least", "guessed"):
+            if f.name in ("name", "profiled_times", "least", "guessed", "modules", "limits"):
                 continue
             value = getattr(self, f.name)
             parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
@@ -233,6 +253,8 @@ def _validate(g: Graph) -> None:
         )
     _check_csr("consumers", g.consumer_ptr, g.consumers, m, n)
     _check_csr("shared_users", g.shared_ptr, g.shared_users, len(g.shared_names), n)
+    if g.modules and len(g.modules) != n:
+        raise InvalidGraph(f"modules has {len(g.modules)} entries, expected {n}")
     if not set(g.guessed) <= set(g.names):
         raise InvalidGraph(f"guessed names operation {min(set(g.guessed) - set(g.names))!r}, which does not exist")
     _check_acyclic(g)

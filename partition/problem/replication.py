@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.arrays import BoolArray, FloatArray
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
@@ -15,7 +15,7 @@ CLOSURE_LIMIT = 64
 """Most operations (itself and its ancestors) that one replica may bring along."""
 
 
-def replicable(graph: Graph, hardware: Hardware, times: FloatArray) -> BoolArray:
+def replicable(graph: Graph, hardware: Hardware, times: FloatArray, fixed: IntArray | None = None) -> BoolArray:
     """(n,) bool, the operations that may run on several chips (docs/problem.md, *Replicable*).
 
     They are cheap, have small inputs and are closed under producers, so that a replica together with its
@@ -24,11 +24,14 @@ def replicable(graph: Graph, hardware: Hardware, times: FloatArray) -> BoolArray
     Parameters
     ----------
     times : (k, n) of each operation on the kinds that the package has chips of.
+    fixed : operations that may not be replicated, because a wish says on which chips they can be.
     """
     result = np.zeros(graph.n, dtype=bool)
     if not hardware.replication_allowed or hardware.chips == 1:
         return result
-    for v in _cheap_source_closed(graph, hardware, times):
+    if graph.limits is not None:
+        return graph.limits.replicable
+    for v in _cheap_source_closed(graph, hardware, times, fixed):
         result[v] = True
     return _wanted_by_several(graph, result)
 
@@ -43,7 +46,7 @@ def relayable(graph: Graph, hardware: Hardware) -> BoolArray:
     return result
 
 
-def _cheap_source_closed(graph: Graph, hardware: Hardware, times: FloatArray) -> list[int]:
+def _cheap_source_closed(graph: Graph, hardware: Hardware, times: FloatArray, fixed: IntArray | None) -> list[int]:
     time = times.max(axis=0)
     time_limit = SHARE * float(times.min(axis=0).sum()) / hardware.chips
     sram_limit = SHARE * float(hardware.sram_bytes.min())
@@ -51,6 +54,8 @@ def _cheap_source_closed(graph: Graph, hardware: Hardware, times: FloatArray) ->
     memory = graph.weights + np.where(graph.is_input, produced, 0.0)
     barred = graph.backward | (graph.group >= 0)
     barred[graph.shared_users] = True
+    if fixed is not None:
+        barred[fixed] = True
     barred |= (time > time_limit) | (memory > sram_limit)
 
     # Only operations fed by candidates alone are looked at: a small neighbourhood of the inputs.

@@ -18,7 +18,9 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.problem.wishes import Wishes
 from partition.results.confirmation import Confirmation
+from partition.results.contradiction import Contradiction
 from partition.results.guesses import Guesses, find_guesses
 from partition.results.progress import Progress
 from partition.results.proof_steps import ProofStep
@@ -68,6 +70,7 @@ class Result:
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
     proof : what proved the bound, where that was asked for: a claim for all orders of the kinds, or one for each.
+    wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
     """
 
     graph: Graph
@@ -88,6 +91,8 @@ class Result:
     faults: tuple[str, ...] = ()
     shards: Shards | None = None
     proof: tuple[ProofStep, ...] = field(default=(), repr=False)
+    wishes: Wishes | None = None
+    contradiction: Contradiction | None = None
 
     from_json: ClassVar[Callable[..., Result]]
     # What to_json wrote, see partition.results.saved, which binds it.
@@ -226,6 +231,8 @@ class Result:
             "faults": list(self.faults),
             "reason": self.reason,
             "shards": None if self.shards is None else self.shards.to_dict(),
+            "wishes": None if self.wishes is None else self.wishes.to_dict(),
+            "contradiction": None if self.contradiction is None else self.contradiction.to_dict(),
             "wall": None if self.wall is None else self.wall.to_dict(),
             "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),

@@ -14,6 +14,7 @@ from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.problem.wishes import Wishes
 from partition.readers.json_fields import parse_file
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -91,7 +92,23 @@ def result_of(answer: str | PathLike[str] | Mapping[str, Any], graph: Graph, har
         goals=goals,
         work=data.get("work"),
         faults=tuple(map(str, data.get("faults") or ())),
+        wishes=wishes_of(data),
     )
+
+
+def wishes_of(data: Mapping[str, Any]) -> Wishes | None:
+    """What was wished of the placement of an answer.
+
+    Raises
+    ------
+    InvalidInput : it is not of the form a solve writes.
+    """
+    told = data.get("wishes")
+    if told is None:
+        return None
+    if not isinstance(told, Mapping):
+        raise InvalidAssignment("the wishes of the answer are not of the form a solve writes")
+    return Wishes.from_mapping(told, "the answer")
 
 
 def _figure(data: Mapping[str, Any], key: str) -> float:

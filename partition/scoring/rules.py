@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,43 +11,33 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Rules
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.problem.wishes import Wishes
 from partition.scoring.cost import CostModel, validated_assignments
 from partition.scoring.schedules import ChipWork, Schedule, WorkModel, schedule
 from partition.scoring.transfers import TransferModel, Transfers
+from partition.scoring.unkept_wishes import unkept_wishes
+from partition.scoring.violation import Violation
+
+__all__ = ["Violation", "check", "valid", "violated"]
 
 MEMORY_SLACK = 1e-9
 """Relative rounding allowance when weights are compared with SRAM."""
 
 
-@dataclass(frozen=True)
-class Violation:
-    """One broken rule.
-
-    Attributes
-    ----------
-    rule : ``acyclic``, ``no_skipping``, ``triangle``, ``memory``, ``dynamic_memory``, ``colocation``,
-        ``replication``, ``relays`` or ``support``.
-    message : one sentence.
-    operations, tensors : names involved; chips : chip numbers involved.
-    """
-
-    rule: str
-    message: str
-    operations: tuple[str, ...] = ()
-    chips: tuple[int, ...] = ()
-    tensors: tuple[str, ...] = ()
-
-
-def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) -> list[Violation]:
+def check(
+    graph: Graph, hardware: Hardware, placement: Placement | ArrayLike, wishes: Wishes | None = None
+) -> list[Violation]:
     """Every violation of the rules that are switched on (docs/problem.md); empty if the placement is valid.
 
     Parameters
     ----------
     placement : a :class:`Placement`, or an (n,) assignment without replicas and relays.
+    wishes : that it shall keep beside the rules.
 
     Raises
     ------
     InvalidAssignment : it is for other operations or chips.
+    InvalidInput : a wish names what the graph or the package lacks.
     """
     if not isinstance(placement, Placement):
         placement = Placement(validated_assignments(graph, hardware, placement)[0])
@@ -60,6 +48,7 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
         *_acyclic(graph, hardware, placement),
         *_colocation(graph, placement),
         *_support(problem, placement),
+        *_cuts(graph, placement),
         *_replication(problem, placement),
         *_relays(problem, placement),
     ]
@@ -71,6 +60,8 @@ def check(graph: Graph, hardware: Hardware, placement: Placement | ArrayLike) ->
         found += _triangle(problem, placement)
     if hardware.rules.dynamic_memory and not any(violation.rule == "memory" for violation in found):
         found += _dynamic_memory(problem, placement)
+    if wishes is not None:
+        found += unkept_wishes(graph, hardware, placement, wishes.on(graph, hardware.chips))
     return found
 
 
@@ -109,6 +100,9 @@ def violated(
     unsupported = np.isinf(model.times)
     if unsupported.any():
         broken["support"] = any_of(unsupported[model.kind[chips], np.arange(graph.n)], 1)
+    if graph.limits is not None:
+        first, second = graph.limits.before.T
+        broken["cut"] = any_of(chips[:, first] >= chips[:, second], 1)
     broken["acyclic"] = any_of(chips[:, graph.edge_source[back]] > chips[:, graph.consumers[back]], 1)
     if rules.no_skipping:
         slot = chips + (np.arange(len(chips)) * hardware.chips)[:, None]
@@ -192,6 +186,19 @@ def _support(problem: Problem, placement: Placement) -> list[Violation]:
         name, cannot = graph.names[v], hardware.kinds[kind[c]].name
         message = f"{name!r} ({graph.op_types[v]}) is on chip {c}, but chips of kind {cannot!r} cannot run it"
         found.append(Violation("support", message, (name,), (c,)))
+    return found
+
+
+def _cuts(graph: Graph, placement: Placement) -> list[Violation]:
+    """Where a search is asked for cuts (``Graph.limits``)."""
+    if graph.limits is None:
+        return []
+    chip, found = placement.assignment, []
+    for u, w in graph.limits.before.tolist():
+        if chip[u] >= chip[w]:
+            names = graph.names[u], graph.names[w]
+            message = f"{names[0]!r} on chip {chip[u]} is not before {names[1]!r} on chip {chip[w]}"
+            found.append(Violation("cut", message, names, (int(chip[u]), int(chip[w]))))
     return found
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from milp import budget
@@ -16,6 +15,7 @@ from partition.errors import InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
+from partition.problem.wishes import Forbidden, Names, Pins, Wishes
 from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -24,6 +24,7 @@ from partition.solve.given import Listener, Model, Package, Start, opened, start
 from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.solve.shards import Wanted, answer_with_shards
+from partition.solve.wished import Wished
 from partition.stopping import Stop, ended_by, interruptible
 
 TIME_LIMIT = 60.0
@@ -45,6 +46,12 @@ def partition(
     workers: int = 1,
     confirm: bool = False,
     shard: Wanted = "none",
+    pins: Pins | None = None,
+    forbid: Forbidden | None = None,
+    together: Iterable[Names] = (),
+    cuts: Iterable[Sequence[str]] = (),
+    granularity: str | None = None,
+    max_stages: int | None = None,
     strict: bool = False,
     proof: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
@@ -81,6 +88,11 @@ def partition(
     shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: operations computed in
         parts on several chips (docs/shards.md). ``Result.graph`` is then the graph with parts; ``Result.shards``
         says what was cut and what holds without. Automatic: as long as it makes the period shorter.
+    pins : operation (or pattern) -> the one chip that runs it. forbid : -> chips that do not run it.
+    together : sets of operations that share a chip. cuts : pairs (before, behind) on earlier and later chips.
+    granularity : keep modules whole: ``"layer"``, or ``"module:2"`` for modules two levels deep.
+    max_stages : use no more than the first so many chips. All six are wishes (docs/problem.md): where no placement
+        keeps them, the result says which of them contradict each other (``Result.contradiction``).
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     proof : keep what proves the bound, step by step, for :func:`partition.results.proof_file.write_proof`
@@ -102,6 +114,9 @@ def partition(
     validate_limits(time_limit, gap, work_limit)
     problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
     model, hw = problem.graph, problem.hardware
+    wishes = Wishes.of(pins, forbid, together, cuts, granularity, max_stages)
+    _refuse_together(wishes, proof, workers=workers, shard=shard)
+    wished = Wished.of(model, hw, wishes)
     if strict:
         _refuse_guesses(model, hw)
     if time_limit is None:
@@ -109,30 +124,37 @@ def partition(
     clock = Stop(time_limit, work_limit=work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
     question = Question(
-        graph=model,
-        hardware=hw,
-        start=start_from(model, hw, warm_start),
+        graph=wished.narrowed.graph,
+        hardware=wished.narrowed.hardware,
+        start=wished.start(start_from(model, hw, warm_start)),
         policy=policy,
         goals=tuple(parse_goals(objective, model, hw)),
         throughput=throughput,
         gap=gap,
         seed=seed,
         proof=proof,
+        alike=wished.alike,
     )
     question.check()
-    if proof and (workers != 1 or shard != "none"):
-        raise InvalidInput("a proof is kept of one search in one process; leave out workers and shard, or the proof")
     judge = _second_opinion(confirm, question.goals)
     first = clock.limited((1 - budget.CONFIRMATION) * clock.time_limit) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
         result = _searched(question, first, workers, shard, listener)
         if listener is not None and listener.raised is not None:
             raise listener.raised
-        if judge is None:
-            return result
-        told = judge(result.graph, hw, result, within=question.period_limit, stop=clock, seed=seed)
-        withdrawn = told.confirmation is not None and told.confirmation.verdict == "refuted"
-        return replace(told, proof=()) if withdrawn else told
+        if judge is not None:
+            result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
+        return wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
+
+
+def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted) -> None:
+    """Raise InvalidInput where arguments do not go together."""
+    if wishes and shard != "none":
+        raise InvalidInput("wishes are about the operations as they are; leave shard out, or the wishes")
+    if proof and (workers != 1 or shard != "none"):
+        raise InvalidInput("a proof is kept of one search in one process; leave out workers and shard, or the proof")
+    if proof and wishes:
+        raise InvalidInput("a proof is kept of a question without wishes; leave out the wishes, or the proof")
 
 
 def _refuse_guesses(model: Graph, hw: Hardware) -> None:

@@ -17,7 +17,12 @@ from partition.solve.adviser import adviser
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What :func:`partition` is asked, limits aside; see there."""
+    """What :func:`partition` is asked, limits aside; see there.
+
+    Attributes
+    ----------
+    alike : whether the chips are of different kinds for the sake of wishes alone, so that stages may stand anywhere.
+    """
 
     graph: Graph
     hardware: Hardware
@@ -28,6 +33,7 @@ class Question:
     gap: float
     seed: int
     proof: bool = False
+    alike: bool = False
 
     def check(self) -> None:
         """Raise InvalidInput for what could not be asked."""

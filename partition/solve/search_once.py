@@ -138,7 +138,7 @@ def _too_slow(question: Question, outcome: Outcome, stop: Stop, part: Stop) -> N
 def _arrange_stages(question: Question, incumbent: Incumbent, stop: Stop) -> None:
     """Choose where the stages stand, on a package where that matters."""
     chosen, placement = incumbent.hardware, incumbent.placement
-    if placement is not None and chosen.routed and chosen.identical_chips:
+    if placement is not None and chosen.routed and (question.alike or chosen.identical_chips):
         with stop.surviving(lambda: "the choice of where stages stand"):
             incumbent.move_stages(arrange(question.graph, chosen, placement, stop=stop))
 

@@ -93,6 +93,7 @@ def _add(builder: GraphBuilder, operation: Operation) -> None:
         weights=operation.weights,
         unknown=not operation.cost.known,
         guessed=operation.guessed,
+        module=operation.module,
     )
 
 

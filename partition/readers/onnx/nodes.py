@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +28,12 @@ VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})
 """Operators that return a part of their first input."""
 
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Key of the metadata in which PyTorch's exporter lists the modules around a node, then the node: a Python list."""
+
+LONGEST_SCOPES = 10_000
+"""Characters of such a list."""
+
 _COSTED_DOMAINS = STANDARD_DOMAINS | {"ai.onnx.ml", "com.microsoft"}
 
 
@@ -43,6 +51,7 @@ class Operation:
     weights: dict[str, float]
     cost: OperatorCost
     guessed: bool
+    module: str
 
 
 @dataclass
@@ -145,6 +154,7 @@ class NodeReader:
             weights=weights,
             cost=replace(cost, known=cost.known and known),
             guessed=not (cost.known and known) or guessed,
+            module=module_of(node),
         )
 
     def _node_cost(self, node: NodeProto) -> OperatorCost:
@@ -174,6 +184,17 @@ class NodeReader:
             for tensor in reads(node):
                 found.setdefault(tensor, []).append(node)
         return found | {value.name: [] for value in self.graph.output}
+
+
+def module_of(node: NodeProto) -> str:
+    """Path of the module that PyTorch's exporter found the node in: the last scope before the node's own name."""
+    for entry in getattr(node, "metadata_props", ()):
+        if entry.key == SCOPES and len(entry.value) <= LONGEST_SCOPES:
+            with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                scopes = ast.literal_eval(entry.value)
+                if isinstance(scopes, list) and len(scopes) > 1 and isinstance(scopes[-2], str):
+                    return scopes[-2]
+    return ""
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""A question with wishes at the front door: what is searched instead, and the answer as one of what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware
+from partition.problem.narrowed import Narrowed, narrow
+from partition.problem.placement import Placement
+from partition.problem.wishes import Wish, Wishes
+from partition.results.result import Result
+from partition.scoring.cost import evaluate_placement
+from partition.solve.contradictions import contradiction
+from partition.stopping import Stop
+
+
+@dataclass(frozen=True, eq=False)
+class Wished:
+    """A model, a package and what is wished of a placement.
+
+    Attributes
+    ----------
+    wishes, each : as given, and with names looked up.
+    narrowed : the question without wishes that has the same placements.
+    """
+
+    graph: Graph
+    hardware: Hardware
+    wishes: Wishes
+    each: tuple[Wish, ...]
+    narrowed: Narrowed
+
+    @staticmethod
+    def of(graph: Graph, hardware: Hardware, wishes: Wishes) -> Wished:
+        """Look up all names.
+
+        Raises
+        ------
+        InvalidInput : a wish names what there is not.
+        """
+        each = wishes.on(graph, hardware.chips)
+        return Wished(graph, hardware, wishes, each, narrow(graph, hardware, each))
+
+    @property
+    def alike(self) -> bool:
+        """Whether all chips are of one kind, but for what wishes say of them."""
+        return self.hardware.identical_chips
+
+    def start(self, given: Placement | None) -> Placement | None:
+        """A placement to start from, unless it uses a chip that wishes leave out; the search checks all else."""
+        if given is None or given.assignment.max() >= self.narrowed.hardware.chips:
+            return None
+        return given
+
+    def answered(self, result: Result) -> Result:
+        """The result of the narrowed question as one of what was asked."""
+        if not self.wishes:
+            return result
+        hardware = result.hardware
+        if self.narrowed.hardware is not self.hardware:
+            positions = hardware.positions if hardware.routed and self.hardware.routed else self.hardware.positions
+            hardware = replace(self.hardware, positions=positions)
+        cost = None if result.placement is None else evaluate_placement(self.graph, hardware, result.placement)
+        return replace(result, graph=self.graph, hardware=hardware, cost=cost, wishes=self.wishes)
+
+    def explained(self, result: Result, stop: Stop, *, throughput: float | None, seed: int) -> Result:
+        """An infeasible result with the wishes and rules that contradict each other, if wishes have a part in it."""
+        if result.status != "infeasible" or not self.each:
+            return result
+        found = contradiction(self.graph, self.hardware, self.each, stop, throughput=throughput, seed=seed)
+        if not found.wishes:
+            return result
+        return replace(result, reason=found.sentence(), contradiction=found)
