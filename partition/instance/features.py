@@ -47,7 +47,7 @@ class Feature(Enum):
     UNUSED_WEIGHTS = "weights that no operation uses"
     COMPUTED_WEIGHTS = "weights that are computed from others"
     GROUPS = "colocation groups"
-    CUTS = "operations with a cut between them"
+    CUTS = "cuts"
     FORCED_CYCLES = "groups whose paths make cycles"
     FREE_EDGES = "edges of the backward pass that constrain nothing"
     SEVERAL_TENSORS = "several tensors from one operation"
