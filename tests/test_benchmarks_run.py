@@ -18,7 +18,7 @@ def test_one_run_of_the_test_bed_starts_alone() -> None:
 
 
 def test_real_models_are_solved_and_checked_alone() -> None:
-    command = [sys.executable, "benchmarks/solve_models.py", "--only", "unet ring4"]
+    command = [sys.executable, "benchmarks/solve_models.py", "--only", "unet ring4", "--work-limit", "5"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 0, done.stderr[-2000:]
     assert "1 of 1 instances with a gap of at most 1%" in done.stdout
