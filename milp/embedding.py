@@ -91,7 +91,7 @@ def partition_block(graph: Graph, hw: Hardware, *, longest: float | None = None)
 
     Raises
     ------
-    InvalidInput : no placement has such a period.
+    InvalidInput : no placement has such a period, or none is valid at all.
     """
     instance = contract(graph, hw)
     windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
@@ -100,10 +100,17 @@ def partition_block(graph: Graph, hw: Hardware, *, longest: float | None = None)
         upper = longest / instance.unit
         windows = WindowRules(instance).windows(upper)
         if windows.empty:
-            raise InvalidInput(f"no placement has a period of {longest:g} or less; give a larger one")
+            raise _nothing_fits(longest)
     try:
         block = pyomo_view(build(instance, windows, choices=Choices.complete(instance), upper=upper)).block
     except ImpossibleRow:
-        raise InvalidInput(f"no placement has a period of {longest:g} or less; give a larger one") from None
+        raise _nothing_fits(longest) from None
     block.goal.deactivate()
     return PartitionBlock(block, instance.unit, instance, windows)
+
+
+def _nothing_fits(longest: float | None) -> InvalidInput:
+    """What to say where the model has no solution."""
+    if longest is None:
+        return InvalidInput("no placement keeps all rules, so there is no model; give chips more SRAM")
+    return InvalidInput(f"no placement has a period of {longest:g} or less; give a larger one")

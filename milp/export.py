@@ -6,16 +6,10 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
-
-from milp.formulation.build import build
-from milp.formulation.choices import Choices
+from milp.embedding import partition_block
 from milp.formulation.pyomo_import import ProblemFormat
-from milp.formulation.pyomo_view import pyomo_view
-from milp.windows.windows import WindowRules, Windows
 from partition.errors import InvalidInput
 from partition.files import replacing
-from partition.instance.contract import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
@@ -40,15 +34,8 @@ def write_model(graph: Graph, hw: Hardware, path: str | os.PathLike[str], *, thr
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InvalidInput(f"cannot tell the format of {str(path)!r}; end the file name in .lp or .mps")
-    instance = contract(graph, hw)
-    windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
-    upper = None
-    if threshold is not None:
-        upper = threshold / instance.unit
-        windows = WindowRules(instance).windows(upper)
-        if windows.empty:
-            raise InvalidInput(f"no placement has a period of {threshold:g} or less; give a larger threshold")
-    model = pyomo_view(build(instance, windows, choices=Choices.complete(instance), upper=upper)).block
+    model = partition_block(graph, hw, longest=threshold).block
+    model.goal.activate()
     model.name = re.sub(r"[^\w.:=,-]+", "_", graph.name)[:200]  # stands in a comment, which other names could end
     with replacing(path) as temporary:
         model.write(str(temporary), format=FORMATS[path.suffix.lower()], io_options={"symbolic_solver_labels": True})

@@ -23,6 +23,7 @@ from partition.extras import require
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import REFERENCE_CPU
+from partition.problem.problem import Problem
 from partition.readers.traces import spans_of
 
 if TYPE_CHECKING:
@@ -268,7 +269,8 @@ def _shares(opened: WholeModel, nodes: list[Any]) -> FloatArray:
     """
     graph = opened.graph
     available = {tensor for node in nodes for tensor in node.output}
-    weight = Hardware("cpu", (REFERENCE_CPU,), (0,), Interconnect("memory", 1.0)).times(graph)[0]
+    alone = Hardware("cpu", (REFERENCE_CPU,), (0,), Interconnect("memory", 1.0))
+    weight = Problem.of(graph, alone).times[0]
     owner = np.full(graph.n, -1)
     for j, node in enumerate(nodes):
         stack = [tensor for tensor in node.output if tensor in opened.maker]

@@ -130,6 +130,15 @@ def test_exporting_to_another_ending_is_refused(tmp_path: Path) -> None:
         write_model(diamond(), package(2), tmp_path / "model.txt")
     with pytest.raises(InvalidInput, match="no placement"):
         write_model(diamond(), package(2), tmp_path / "model.lp", threshold=0.1)
+    with pytest.raises(InvalidInput, match="keeps all rules"):
+        write_model(*too_heavy(), tmp_path / "model.lp")
+
+
+def too_heavy() -> tuple[Graph, Hardware]:
+    """Weights that no chip holds, which no window tells."""
+    b = GraphBuilder("heavy")
+    b.operation("v", "Op", flops=1, bytes_accessed=0, weights=6)
+    return b.build(), package(1, sram=5)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import weakref
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,3 +102,18 @@ def test_a_package_may_be_written_with_lists() -> None:
     listed = Hardware("lists", list(hardware.kinds), [0, 0, 0], hardware.interconnect, hardware.rules)  # type: ignore[arg-type]
     graph, _ = random_instance(np.random.default_rng(4))
     assert np.array_equal(Problem.of(graph, listed).times, Problem.of(graph, hardware).times)
+
+
+def test_nobody_else_works_out_what_a_problem_keeps() -> None:
+    """But for parts of a model, whose chips are those in use, and the definitions themselves."""
+    root = Path(__file__).parents[2]
+    kept = {"CostModel", "WorkModel", "TransferModel", "replicable", "relayable", "times", "transfer_times"}
+    definitions = {"partition/problem/problem.py", "partition/scoring/transfers.py", "partition/split/flows.py"}
+    found = []
+    for path in (path for top in ("partition", "milp", "learned") for path in (root / top).rglob("*.py")):
+        if str(path.relative_to(root)) in definitions:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in kept:
+                found.append(f"{path.relative_to(root)}:{node.lineno}")
+    assert not found
