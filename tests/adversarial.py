@@ -112,7 +112,8 @@ def unequal_kinds_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:
 OBJECTIVES = (
     "traffic", "energy", "latency", "chips", "period,traffic", "period,energy", "period,latency", "period,chips",
     "chips,energy", "chips,traffic", "chips,latency", "traffic,energy", "energy,latency", "latency,traffic",
-    "period,traffic,latency", "period,chips,energy", "chips,energy,latency",
+    "period,traffic,latency", "period,chips,energy", "chips,energy,latency", "latency,period", "traffic,period",
+    "energy,period", "chips,period", "latency,period,traffic",
 )  # fmt: skip
 
 

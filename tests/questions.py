@@ -79,7 +79,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 OBJECTIVES = (
     "traffic", "energy", "latency", "chips", "period,traffic", "period,energy", "period,latency", "period,chips",
     "chips,energy", "chips,traffic", "chips,latency", "traffic,energy", "energy,latency", "latency,traffic",
-    "period,traffic,latency", "period,chips,energy", "chips,energy,latency",
+    "period,traffic,latency", "period,chips,energy", "chips,energy,latency", "latency,period", "traffic,period",
+    "energy,period", "chips,period", "latency,period,traffic",
 )  # fmt: skip
 
 

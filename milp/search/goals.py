@@ -1,4 +1,4 @@
-"""Goals other than the period: least traffic, energy, latency or number of chips, within a limit on the period.
+"""Least traffic, energy, latency or number of chips within a limit on the period, and the least period within others.
 
 Each is a linear objective over the one formulation, within the windows of the period allowed. Several goals in a row
 are lexicographic: what an earlier goal reached becomes a row of the next model.
@@ -77,7 +77,8 @@ class GoalSearch:
         aim = Aim.at(instance, goal, limits)
         self.incumbent = Incumbent(instance, gap, lambda: stop.elapsed, None, aim=aim)
         self.run = Run.begin(instance, self.incumbent, stop, seed=seed)
-        self.covered = SCOPE.admits(instance.features | {Feature(f"goal {goal}")})
+        named_goals = {Feature(f"goal {each}") for each in (goal, *limits) if each != "period"}
+        self.covered = SCOPE.admits(instance.features | named_goals)
         self.incumbent.enter(Doing.WORK)
         self.incumbent.prove(self._trivial_bound(), exact=True)
         self.incumbent.enter(Doing.GOALS)
@@ -87,8 +88,11 @@ class GoalSearch:
     @cached_property
     def windows(self) -> Windows:
         """Of every placement that keeps the limits."""
-        period = self.incumbent.aim.period
-        within = self.run.tightening.known[0].rules.windows(float("inf") if period is None else period)
+        aim = self.incumbent.aim
+        period = float("inf") if aim.period is None else aim.period
+        if aim.goal == "period":
+            period = min(period, self.incumbent.upper)
+        within = self.run.tightening.known[0].rules.windows(period)
         return Windows(within.lo, np.minimum(within.hi, self.used - 1))
 
     @property
@@ -125,6 +129,8 @@ class GoalSearch:
             for u, w in inst.edges[np.argsort(inst.edges[:, 1], kind="stable")].tolist():
                 end[w] = max(end[w], end[u] + inst.fastest[w])
             return float(end.max())
+        if goal == "period":
+            return max(float(inst.fastest.sum()) / inst.chips, float(inst.fastest.max()))
         return 0.0
 
     def _walk(self, stop: Stop) -> None:

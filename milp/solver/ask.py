@@ -176,9 +176,13 @@ def _model_of(
 ) -> tuple[Written, MatrixModel] | None:
     """The model of a question and the part of it that is solved; None if a row cannot hold. See :func:`ask`."""
     limit, aim, cuts = upper if period is None else period, run.incumbent.aim, run.incumbent.cuts.known
-    if aim.goal != "period":
-        caps = aim.caps if upper is None else {**aim.caps, aim.goal: upper}
-        written = write(instance, windows, stop=run.stop, upper=aim.period, goal=aim.goal, caps=caps, cuts=cuts)
+    if aim.goal != "period" or aim.caps:
+        caps, within = aim.caps, aim.period
+        if aim.goal == "period":
+            within = limit
+        elif upper is not None:
+            caps = {**caps, aim.goal: upper}
+        written = write(instance, windows, stop=run.stop, upper=within, goal=aim.goal, caps=caps, cuts=cuts)
         return None if written is None else (written, written.model)
     if not lossless or limit is None:
         written = write(instance, windows, stop=run.stop, upper=limit, cuts=cuts)

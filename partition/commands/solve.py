@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
 @click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
+@click.option("--batch", type=int, help="Also tell the time of a batch of so many inputs, with fill and drain.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
 @click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
 @click.option("--proof", type=OutputFile(), help="Also write what proves the bound, for the command replay.")
@@ -86,6 +87,7 @@ def solve(
     wishes: Wishes,
     confirm: bool,
     strict: bool,
+    batch: int | None,
     throughput: float | None,
     output: str | None,
     proof: str | None,
@@ -122,6 +124,7 @@ def solve(
             policy=policy,
             objective=objective,
             throughput=throughput,
+            batch=batch,
             workers=workers,
             confirm=confirm,
             shard=parse_shards(shards),

@@ -13,12 +13,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from partition.amounts import gap_text, time_text
+from partition.arguments import whole
+from partition.errors import InvalidInput
 from partition.files import write_atomically
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
+from partition.results.batch import Batch, batch_of, steady_bubbles
 from partition.results.confirmation import Confirmation
 from partition.results.contradiction import Contradiction
 from partition.results.guesses import Guesses, find_guesses
@@ -70,6 +73,7 @@ class Result:
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
     proof : what proved the bound, where that was asked for: a claim for all orders of the kinds, or one for each.
+    inputs : of a batch that the answer shall tell the time of, or None.
     wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
     """
 
@@ -91,6 +95,7 @@ class Result:
     faults: tuple[str, ...] = ()
     shards: Shards | None = None
     proof: tuple[ProofStep, ...] = field(default=(), repr=False)
+    inputs: int | None = None
     wishes: Wishes | None = None
     contradiction: Contradiction | None = None
 
@@ -130,6 +135,23 @@ class Result:
         if [r.goal for r in self.goals] not in ([], ["period"]):
             return max(r.gap for r in self.goals)
         return max(0.0, self.period - self.bound) / self.period if self.period > 0 else 0.0
+
+    @cached_property
+    def bubbles(self) -> float | None:
+        """Share of the period in which the chips in use do not compute; None if infeasible."""
+        return None if self.cost is None or self.placement is None else steady_bubbles(self.placement, self.cost)
+
+    def batch(self, inputs: int) -> Batch:
+        """Time and bubbles of a batch, with the pipeline empty before and behind it.
+
+        Raises
+        ------
+        InvalidInput : ``inputs`` is no whole number from 1 up, or there is no placement.
+        """
+        whole("the batch", inputs, least=1)
+        if self.cost is None or self.placement is None:
+            raise InvalidInput(f"{self.graph.name!r} has no placement that a batch could run on")
+        return batch_of(self.placement, self.cost, inputs)
 
     @cached_property
     def proofs(self) -> tuple[Progress, ...]:
@@ -231,6 +253,8 @@ class Result:
             "faults": list(self.faults),
             "reason": self.reason,
             "shards": None if self.shards is None else self.shards.to_dict(),
+            "bubbles": self.bubbles,
+            "batch": None if self.inputs is None or self.cost is None else self.batch(self.inputs).to_dict(),
             "wishes": None if self.wishes is None else self.wishes.to_dict(),
             "contradiction": None if self.contradiction is None else self.contradiction.to_dict(),
             "wall": None if self.wall is None else self.wall.to_dict(),

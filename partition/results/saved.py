@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from partition.arguments import number
+from partition.arguments import number, whole
 from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -92,8 +92,14 @@ def result_of(answer: str | PathLike[str] | Mapping[str, Any], graph: Graph, har
         goals=goals,
         work=data.get("work"),
         faults=tuple(map(str, data.get("faults") or ())),
+        inputs=_inputs(data),
         wishes=wishes_of(data),
     )
+
+
+def _inputs(data: Mapping[str, Any]) -> int | None:
+    told = data.get("batch")
+    return None if told is None else whole("the batch of the answer", dict(told).get("inputs"), least=1)
 
 
 def wishes_of(data: Mapping[str, Any]) -> Wishes | None:

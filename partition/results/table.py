@@ -73,6 +73,11 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"relayed tensors: {len(tensors)} over {len(result.relays)} hops: {_listed(tensors)}"
     latency = time_text(float(result.cost.latency[0]), unit)
     yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
+    yield f"bubbles: the chips in use are idle for {100 * (result.bubbles or 0.0):.1f}% of the period"
+    if result.inputs is not None:
+        batch = result.batch(result.inputs)
+        took = time_text(batch.time, unit)
+        yield f"a batch of {batch.inputs} inputs takes {took}, chips in use idle for {100 * batch.bubbles:.1f}% of it"
     if result.wall is not None:
         yield result.wall.sentence
 

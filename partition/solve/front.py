@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from milp import budget
 from milp.confirm import confirmed, solver_name
 from milp.tolerances import GAP
-from partition.arguments import number
+from partition.arguments import number, whole
 from partition.errors import InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -52,6 +53,7 @@ def partition(
     cuts: Iterable[Sequence[str]] = (),
     granularity: str | None = None,
     max_stages: int | None = None,
+    batch: int | None = None,
     strict: bool = False,
     proof: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
@@ -93,6 +95,7 @@ def partition(
     granularity : keep modules whole: ``"layer"``, or ``"module:2"`` for modules two levels deep.
     max_stages : use no more than the first so many chips. All six are wishes (docs/problem.md): where no placement
         keeps them, the result says which of them contradict each other (``Result.contradiction``).
+    batch : inputs of a batch that the answer shall tell the time of, fill and drain included (``Result.batch``).
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     proof : keep what proves the bound, step by step, for :func:`partition.results.proof_file.write_proof`
@@ -115,13 +118,11 @@ def partition(
     problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
     model, hw = problem.graph, problem.hardware
     wishes = Wishes.of(pins, forbid, together, cuts, granularity, max_stages)
-    _refuse_together(wishes, proof, workers=workers, shard=shard)
+    _refuse_together(wishes, proof, workers=workers, shard=shard, batch=batch)
     wished = Wished.of(model, hw, wishes)
     if strict:
         _refuse_guesses(model, hw)
-    if time_limit is None:
-        time_limit = TIME_LIMIT if work_limit is None else math.inf
-    clock = Stop(time_limit, work_limit=work_limit)
+    clock = _clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
     question = Question(
         graph=wished.narrowed.graph,
@@ -144,11 +145,21 @@ def partition(
             raise listener.raised
         if judge is not None:
             result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
-        return wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
+        result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
+        return replace(result, inputs=batch)
 
 
-def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted) -> None:
-    """Raise InvalidInput where arguments do not go together."""
+def _clock(time_limit: float | None, work_limit: float | None) -> Stop:
+    """The clock of the search."""
+    if time_limit is None:
+        time_limit = TIME_LIMIT if work_limit is None else math.inf
+    return Stop(time_limit, work_limit=work_limit)
+
+
+def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted, batch: int | None) -> None:
+    """Raise InvalidInput where arguments do not go together, or the batch is none."""
+    if batch is not None:
+        whole("batch", batch, least=1)
     if wishes and shard != "none":
         raise InvalidInput("wishes are about the operations as they are; leave shard out, or the wishes")
     if proof and (workers != 1 or shard != "none"):
