@@ -2,6 +2,11 @@
 
 The clock is that of the search (partition/stopping.py): seconds, or units of work. Modules read the table when they
 spend (``budget.STRETCHES``), so that a change here is a change everywhere.
+
+Where nobody limits the work, the clock counts the seconds that processors worked for the process, and what is left is
+told at the pace so far. A share then is of the work that will be done, and a slice is as much work on a busy machine as
+on an idle one. Shares that must leave something to those who come after are of the wall too (``Stop.part``): those at
+the front door, of each goal, of each order of the kinds, and of what comes before any valid placement is known.
 """
 
 from __future__ import annotations
@@ -69,6 +74,9 @@ CAPACITY_QUESTION = 0.2
 
 WALK = 0.4
 """Neighbourhoods of another goal than the period; the rest is for the whole model and its bound."""
+
+FEWER_CHIPS = 0.5
+"""One number of chips of the bisection for the fewest."""
 
 ANY_ORDER = 0.7
 """The search of all orders of the kinds by down-sets, where it is all there is or transfers are free."""

@@ -81,7 +81,7 @@ def confirmed(graph: Graph, hardware: Hardware, result: Result, *, within: float
     hardware : as asked for, with its kinds in the order given.
     within : the period that was required, for a result that is infeasible because of it; infinite otherwise.
     """
-    solver, begun = solver_name(), stop.seconds
+    solver, begun = solver_name(), stop.elapsed
     bound = result.bound if result.placement is not None else within
     packages = orders(hardware)
     if not packages:
@@ -89,13 +89,13 @@ def confirmed(graph: Graph, hardware: Hardware, result: Result, *, within: float
         return replace(result, confirmation=said)
     answers = []
     for i, package in enumerate(packages):
-        part = stop.limited(stop.remaining / (len(packages) - i))
+        part = stop.part(1 / (len(packages) - i))
         answers.append(_ask(graph, package, bound, part, seed))
         if not answers[-1].excluded:
             break
     last = answers[-1]
     over = "all placements" if all(answer.whole for answer in answers) else "windows"
-    seconds = stop.seconds - begun
+    seconds = stop.elapsed - begun
     if last.placement is not None:
         return _refuted(result, packages[len(answers) - 1], last.placement, solver, over, seconds)
     if not last.excluded:
@@ -153,9 +153,10 @@ def _satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray
         terms = cp_model.LinearExpr.weighted_sum([columns[i] for i in indices], coefficients)
         problem.add(terms <= most)
     solver = cp_model.CpSolver()
+    seconds = stop.remaining if stop.by_work else stop.until_deadline  # it works on all processors
     solver.parameters.num_workers = os.cpu_count() or 1
     solver.parameters.random_seed = seed
-    solver.parameters.max_time_in_seconds = max(stop.remaining, budget.LEAST)
+    solver.parameters.max_time_in_seconds = max(seconds, budget.LEAST)
     solver.parameters.catch_sigint_signal = False
     status: list[Any] = []
     thread = threading.Thread(target=lambda: status.append(solver.solve(problem)), daemon=True, name="cp-sat")

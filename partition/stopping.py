@@ -19,13 +19,18 @@ POLL = 1e-4
 LOOK = 0.05
 """Seconds between two looks whether the search is over, while waiting for an event."""
 
+SLOWEST = 0.05
+"""Least pace that is believed."""
+
+BELIEVED = 1.0
+"""Seconds on an idle machine that are taken for measured before any are."""
+
 
 class _Shared:
     """What a stop and all its parts have in common."""
 
-    def __init__(self, deadline: float) -> None:
-        self.begun = time.perf_counter()
-        self.deadline = deadline
+    def __init__(self) -> None:
+        self.begun, self.begun_work = time.perf_counter(), time.process_time()
         self.flag = threading.Event()
         self.work = 0.0
         self.faults: list[str] = []
@@ -35,9 +40,11 @@ class _Shared:
 class Stop:
     """Asked by every phase of the search; the one place that reads the clock.
 
-    The search's clock is the clock on the wall or, with a work limit, a meter that every phase advances by what it
-    does (:meth:`charge`). All shares and slices are of that clock, so a search by work is the same search, repeatable
-    to the last digit: nothing in it depends on how fast the machine is.
+    The search's clock counts the seconds that processors worked for this process; on an idle machine it goes like the
+    clock on the wall. With a work limit it is a meter that every phase advances by what it does (:meth:`charge`). All
+    shares and slices are of that clock. So a minute on a machine that gives this process a third of its time is the
+    same search as 20 s on an idle one. A search by work is the same search, repeatable to the last digit: nothing in
+    it depends on how fast the machine is.
 
     Parameters
     ----------
@@ -51,15 +58,27 @@ class Stop:
     """
 
     def __init__(self, time_limit: float = math.inf, *, work_limit: float | None = None) -> None:
-        self._shared = _Shared(time_limit)
+        self._shared = _Shared()
+        self._deadline = time_limit
         self.by_work = work_limit is not None
         self.time_limit = time_limit if work_limit is None else work_limit
 
     def limited(self, seconds: float) -> Stop:
         """A stop after this much more on the same clock; the same flag sets it off."""
-        part = Stop()
-        part._shared, part.by_work = self._shared, self.by_work
-        part.time_limit = min(self.time_limit, self.seconds + seconds)
+        limited = Stop()
+        limited._shared, limited._deadline, limited.by_work = self._shared, self._deadline, self.by_work
+        limited.time_limit = min(self.time_limit, self.seconds + seconds)
+        return limited
+
+    def part(self, share: float) -> Stop:
+        """A stop after a share of what is left, on the search's clock and on the wall alike.
+
+        For what must leave something to those who come after, however busy the machine becomes. The safeguard of a
+        search by work stays as it is.
+        """
+        part = self.limited(share * self.remaining)
+        if not self.by_work:
+            part._deadline = min(self._deadline, self.elapsed + share * self.until_deadline)
         return part
 
     @property
@@ -79,18 +98,31 @@ class Stop:
 
     @property
     def seconds(self) -> float:
-        """What the search's clock shows: seconds since the start, or units of work done."""
-        return self._shared.work if self.by_work else self.elapsed
+        """What the search's clock shows: seconds worked since the start, or units of work done.
+
+        Several threads at work count as one, and never more than the wall shows.
+        """
+        if self.by_work:
+            return self._shared.work
+        return min(time.process_time() - self._shared.begun_work, self.elapsed)
+
+    @property
+    def pace(self) -> float:
+        """How fast the search's clock has gone, measured by the wall: near 1 where the machine is idle."""
+        if self.by_work:
+            return 1.0
+        return max(SLOWEST, (self.seconds + BELIEVED) / (self.elapsed + BELIEVED))
 
     @property
     def remaining(self) -> float:
-        """What is left on the search's clock, never negative."""
-        return max(0.0, self.time_limit - self.seconds)
+        """What is left on the search's clock, never negative; at the pace so far, if that is not known."""
+        left = self.time_limit - self.seconds
+        return max(0.0, left if self.by_work else min(left, self.pace * self.until_deadline))
 
     @property
     def until_deadline(self) -> float:
-        """Seconds on the wall until the safeguard strikes, never negative."""
-        return max(0.0, self._shared.deadline - self.elapsed)
+        """Seconds on the wall until the time is up, or the safeguard of a search by work strikes; never negative."""
+        return max(0.0, self._deadline - self.elapsed)
 
     @property
     def forced(self) -> bool:

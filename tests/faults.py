@@ -85,7 +85,9 @@ def clock_that_jumps(at: int) -> Iterator[Countdown]:
         ahead[0] = 1e6
 
     count = Countdown(at, jump)
-    fake = types.SimpleNamespace(perf_counter=lambda: time.perf_counter() + ahead[0])
+    fake = types.SimpleNamespace(
+        perf_counter=lambda: time.perf_counter() + ahead[0], process_time=lambda: time.process_time()
+    )
     with mock.patch.object(stopping, "time", fake):
         yield count
 

@@ -108,7 +108,7 @@ class GoalSearch:
             return
         if incumbent.closed:
             return
-        walk = stop.limited(budget.WALK * stop.remaining)
+        walk = stop.part(budget.WALK)
         if not affordable(instance, windows, walk):
             self._walk(walk)
         if affordable(instance, windows, stop) and not stop():
@@ -202,7 +202,7 @@ def pursue(
     for i, goal in enumerate(goals):
         if goal in bounds:
             continue
-        part = stop.limited(stop.remaining / (len(goals) - i))
+        part = stop.part(1 / (len(goals) - i))
         if goal == "chips":
             placement, found = fewest_chips(graph, hardware, placement, limits["period"], stop=part, seed=seed)
         else:
@@ -271,7 +271,7 @@ def _within_chips(
     few = contract(graph, package.ports_only(), legal=hardware)
     incumbent = Incumbent(few, 0.0, lambda: stop.elapsed, None, package)
     incumbent.limit, incumbent.enough = period_limit * (1 + ROUNDING), True
-    part = stop.limited(stop.remaining / 2)
+    part = stop.part(budget.FEWER_CHIPS)
     feasible = True
     with stop.surviving(lambda: "the search for fewest chips"):
         feasible = search(Run.begin(few, incumbent, part, seed=seed))

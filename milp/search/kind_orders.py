@@ -252,7 +252,7 @@ def search_orders(
                 period, because = _all_orders_at_once(outcome.incumbents, stop, means.seed)
                 outcome.raise_floor(period, because)
     if not outcome.settled:
-        part = stop if listed else stop.limited(budget.ONE_BY_ONE * stop.remaining)
+        part = stop if listed else stop.part(budget.ONE_BY_ONE)
         _one_by_one(outcome, means, part)
     if together is not None and not (listed or outcome.settled):
         with stop.surviving(lambda: "the search of all orders at once"):
@@ -279,7 +279,7 @@ def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop:
 
     search = any_order(first, of_kinds, outcome.raise_floor, stop)
     if search is not None:
-        search.run(stop.limited(budget.ANY_ORDER * stop.remaining), lambda: outcome.settled)
+        search.run(stop.part(budget.ANY_ORDER), lambda: outcome.settled)
     return search
 
 
@@ -302,8 +302,8 @@ def _one_by_one(outcome: Outcome, means: Means, stop: Stop) -> None:
                 incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True, because=outcome.for_all_orders)
                 if incumbent.closed or stop():
                     continue
-                left = stop.remaining * (1.0 if final or len(waiting) == 1 else budget.FIRST_PASS)
-                part = stop.limited(left / (len(waiting) - place))
+                share = 1.0 if final or len(waiting) == 1 else budget.FIRST_PASS
+                part = stop.part(share / (len(waiting) - place))
                 guide = None if means.advice is None else means.advice(incumbent.instance)
                 run = Run.begin(incumbent.instance, incumbent, part, seed=means.seed, advice=guide)
                 if not search(run, starts=means.starts, phases=means.phases):

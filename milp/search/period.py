@@ -87,7 +87,7 @@ def _without_schedules(run: Run, phases: Sequence[Phase]) -> None:
     relaxed = contract(instance.graph, static, unit=instance.unit, legal=instance.legal)
     outcome = Incumbent(relaxed, incumbent.gap_wanted, lambda: stop.elapsed, None, keeps_steps=incumbent.keeps_steps)
     outcome.limit, outcome.enough, outcome.rival = incumbent.limit, incumbent.enough, incumbent.best
-    part = stop.limited(run.share(budget.STATIC_MEMORY))
+    part = stop.part(budget.STATIC_MEMORY)
     if not search(Run.begin(relaxed, outcome, part, seed=run.seed), phases=phases):
         incumbent.exclude_all(because=lambda: _without_room(outcome))
     incumbent.prove(outcome.lower, exact=True, because=lambda: _without_room(outcome))

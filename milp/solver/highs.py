@@ -100,14 +100,11 @@ def solve(
         random_seed=seed,
         presolve="off" if model.A.nnz <= PRESOLVE_FROM else "choose",
     )
-    if stop.by_work:
-        run.limit_work(time_limit)
-    else:
-        run.options(time_limit=max(time_limit, budget.LEAST))
+    patience = run.limit_work(time_limit) if stop.by_work else run.limit_seconds(time_limit)
     if start is not None:
         columns = np.arange(model.columns, dtype=np.int32)
         run.highs.setSolution(model.columns, columns, np.asarray(start, dtype=float))
-    run.wait(stop.until_deadline if stop.by_work else max(time_limit, budget.LEAST))
+    run.wait(patience)
     return run.outcome()
 
 
@@ -181,7 +178,7 @@ class _Run:
         self.error: BaseException | None = None
         self.failure: BaseException | str | None = None
         self.best: FloatArray | None = None
-        self.work_left = float("inf")
+        self.work_left = self.until = float("inf")
         self.highs = _SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=HIGHS_GAP, mip_abs_gap=HIGHS_ABSOLUTE_GAP)
 
@@ -209,13 +206,24 @@ class _Run:
     def _per_iteration(self) -> float:
         return budget.ITERATION + budget.ITERATION_NONZERO * self.model.A.nnz
 
-    def limit_work(self, units: float) -> None:
-        """Stop after about this much work: simplex iterations where there are no integers, HiGHS's checks otherwise."""
+    def limit_work(self, units: float) -> float:
+        """Stop after about this much work; the seconds on the wall that this may take.
+
+        Simplex iterations are counted where there are no integers, HiGHS's checks otherwise.
+        """
         self.work_left = max(units - budget.LOADED_NONZERO * self.model.A.nnz, 0.0)
         if not self.integral:
             self.options(
                 simplex_iteration_limit=int(min(self.work_left / self._per_iteration, 2**30)), solver="simplex"
             )
+        return self.stop.until_deadline
+
+    def limit_seconds(self, seconds: float) -> float:
+        """Stop when the search's clock shows so much more; the seconds on the wall that this may take."""
+        self.until = self.stop.seconds + seconds
+        patience = max(min(seconds / self.stop.pace, self.stop.until_deadline), budget.LEAST)
+        self.options(time_limit=patience)
+        return patience
 
     def _improved(self, event: Any) -> None:
         try:  # an exception inside a callback would lose the incumbent
@@ -230,7 +238,8 @@ class _Run:
             if self.integral:
                 in_tree = event.data_out.mip_node_count > 1
                 self.work_left -= self._per_iteration * ITERATIONS_PER_CHECK[int(in_tree)]
-            if self.cancelled.is_set() or self.work_left <= 0.0 or self.stop.forced:
+            over = self.work_left <= 0.0 or self.stop.seconds > self.until
+            if over or self.cancelled.is_set() or self.stop.forced:
                 event.data_in.user_interrupt = True
             elif self.on_bound is not None and self.integral:  # HiGHS fills the bound in for integers only
                 self.on_bound(self._measured(float(event.data_out.mip_dual_bound)))

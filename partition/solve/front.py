@@ -138,7 +138,7 @@ def partition(
     )
     question.check()
     judge = _second_opinion(confirm, question.goals)
-    first = clock.limited((1 - budget.CONFIRMATION) * clock.time_limit) if confirm else clock
+    first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
         result = _searched(question, first, workers, shard, listener)
         if listener is not None and listener.raised is not None:

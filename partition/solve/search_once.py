@@ -91,7 +91,7 @@ def _search(
     if reason is not None:
         proof = (ProofStep("counting", math.inf),) if question.proof else ()
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof)
-    part = stop.limited(budget.PERIOD * stop.time_limit) if len(question.goals) > first else stop
+    part = stop.part(budget.PERIOD) if len(question.goals) > first else stop
     limit = None if first and question.throughput is None else question.allowed
     aim = Aim(question.gap, limit, enough=not first, keeps_steps=question.proof)
     starts = [question.start] if question.start else []

@@ -59,11 +59,11 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     if isinstance(wanted, Mapping):
         sharded = plans.sharded(wanted)
         return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
-    whole = _attempt(question, stop.limited(budget.WITHOUT_PARTS * stop.remaining), search)
+    whole = _attempt(question, stop.part(budget.WITHOUT_PARTS), search)
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
-    best = _Comparison(question, plans, first, stop.limited(budget.PLANS * stop.remaining), search).find()
+    best = _Comparison(question, plans, first, stop.part(budget.PLANS), search).find()
     if best is None:
         return whole if whole is not None else search(question, stop)
     if best.result.status != "optimal" and not stop():
