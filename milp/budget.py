@@ -45,6 +45,9 @@ COMPLETION = 0.25
 BLOCKS = 0.1
 """The cheapest blocks around heavy nodes."""
 
+BEAMS = 0.1
+"""Beams over down-sets: a first look for better placements."""
+
 TABU = 0.06
 """A first look around the best placement, before what takes the longer the worse that is."""
 

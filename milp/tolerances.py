@@ -88,6 +88,9 @@ CAPACITY_PRECISION = 3e-3
 STRETCH_PRECISION = 5e-3
 """Relative precision to which the period of stretches is looked for."""
 
+BEAM_PRECISION = 5e-3
+"""Relative precision to which the least period that a beam finds is looked for."""
+
 NEIGHBOURHOOD_GAIN = 1e-6
 """Least relative decrease of the heaviest chip in a neighbourhood that counts."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from milp import budget
 from milp.chip_bounds.pigeonholes import heaviest_crowd
+from milp.search.beams import BEAMS
 from milp.search.bisection import BISECTION
 from milp.search.downsets.phase import DOWN_SETS
 from milp.search.dynamic_programs import FEW_IDEALS, FRONTIERS, IDEALS, STRETCHES
@@ -31,6 +32,7 @@ PHASES: tuple[Phase, ...] = (
     FEW_IDEALS,
     BLOCKS,
     WHOLE_MODEL,
+    BEAMS,
     IDEALS,
     TABU,
     STRETCHES,

@@ -20,6 +20,7 @@ class Doing(StrEnum):
     FEW_IDEALS = "few ideals"
     BLOCKS = "blocks"
     MILP = "milp"
+    BEAMS = "beams"
     IDEALS = "ideals"
     TABU = "tabu"
     STRETCHES = "stretches"

@@ -1,0 +1,137 @@
+"""Beams over down-sets as a phase: narrow ones first, for one period after the other; they find and prove nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from milp import budget
+from milp.search.bisection import WINDOW_WORK
+from milp.search.downsets.beam import Beam
+from milp.search.downsets.relays import MOST_CHIPS
+from milp.search.downsets.transfers import Flow
+from milp.state.names import Doing
+from milp.state.run import Phase, Run
+from milp.tolerances import BEAM_PRECISION
+from partition.arrays import IntArray
+from partition.instance.instance import Instance
+from partition.stopping import Stop
+
+NODES_LIMIT = 4_000
+"""Most nodes: what is known of a block is a row of them, and adding them one by one takes so many steps."""
+
+FIRST_WIDTH = 32
+"""Blocks of one size that are kept at first."""
+
+WIDER = 2
+"""Factor from one width to the next."""
+
+MOST_CELLS = 1 << 25
+"""Largest width, times nodes and tensors."""
+
+PRICES = (0.5, 1.0, 2.0)
+"""What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn."""
+
+
+def applies(instance: Instance) -> bool:
+    """Whether chips in order are filled with blocks whose transfers only go forward."""
+    rules = instance.hardware.rules
+    few = 1 < instance.nodes <= NODES_LIMIT and 1 < instance.chips <= (MOST_CHIPS if rules.triangle else NODES_LIMIT)
+    forward = rules.acyclic and instance.forward_only and bool(instance.reader_constrains.all())
+    return few and forward and bool((~instance.replicable).any())
+
+
+@dataclass(eq=False)
+class BeamSearch:
+    """Beams of one run, which go on where they ended.
+
+    Attributes
+    ----------
+    run : Run
+    width : of the beams that come next.
+    """
+
+    run: Run
+    width: int = FIRST_WIDTH
+    _flow: tuple[Instance, Flow] | None = field(default=None, repr=False)
+
+    def work(self, stop: Stop) -> None:
+        """Wider and wider beams until the gap is closed, or it is time to stop."""
+        instance = self.run.instance
+        cells = instance.nodes + instance.tensors
+        while not (self.run.incumbent.closed or stop()) and self.width * cells <= MOST_CELLS:
+            for price in PRICES:
+                self._lower(price, stop)
+            self.width *= WIDER
+
+    def _lower(self, price: float, stop: Stop) -> None:
+        """Bisect for the least period that the beams of one kind find."""
+        incumbent = self.run.incumbent
+        unknown, high = incumbent.lower, incumbent.upper
+        while high - unknown > BEAM_PRECISION * high and not (incumbent.closed or stop()):
+            period = (unknown + high) / 2
+            before = incumbent.upper
+            if self._found(period, price, stop):
+                high = min(period, incumbent.upper)
+            else:
+                unknown = period
+            if incumbent.upper < before:
+                high = min(high, incumbent.upper)
+
+    def _found(self, period: float, price: float, stop: Stop) -> bool:
+        """Whether a beam finds blocks within a period; they are offered."""
+        tight = self.run.tightening.at(period)
+        instance = tight.instance
+        stop.charge(WINDOW_WORK * instance.nodes**2 * instance.chips)
+        windows = tight.rules.windows(period)
+        if windows.empty:
+            return False
+        flow = self._flow_of(instance)
+        inside = windows.lo[flow.node], windows.hi[flow.node]
+        found = Beam(flow, instance, period, inside, price * flow.tau).decide(self.width, stop)
+        if found is None:
+            return False
+        homes = np.full(instance.nodes, -1)
+        homes[flow.node] = found[0]
+        replicas = with_replicas(instance, homes)
+        relays = [(int(flow.tensor[t]), c) for t, c in found[1]]
+        self.run.incumbent.offer(instance.lift(homes, replicas, relays))
+        return True
+
+    def _flow_of(self, instance: Instance) -> Flow:
+        if self._flow is None or self._flow[0] is not instance:
+            self._flow = instance, Flow.of(instance)
+        return self._flow[1]
+
+
+def with_replicas(instance: Instance, homes: IntArray) -> list[tuple[int, int]]:
+    """(node, chip) of replicas: replicable nodes run wherever they are read; their homes are set, the first of those.
+
+    Parameters
+    ----------
+    homes : (N,) chips of the nodes; those of replicable ones are written.
+    """
+    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+    made = instance.source[tensor]
+    replicas: list[tuple[int, int]] = []
+    wanted: dict[int, set[int]] = {int(v): set() for v in np.flatnonzero(instance.replicable)}
+    for v in sorted(wanted, reverse=True):  # numbered topologically
+        for w in instance.readers[made == v].tolist():
+            wanted[v] |= wanted[w] if w in wanted else {int(homes[w])}
+        first, *others = sorted(wanted[v]) or [0]
+        homes[v] = first
+        replicas += [(v, c) for c in others]
+    return replicas
+
+
+def beams(run: Run) -> BeamSearch:
+    """The beams of a run, shared through :meth:`Run.kept`."""
+    return BeamSearch(run)
+
+
+def _work(run: Run) -> None:
+    run.kept(beams).work(run.stop.limited(run.share(budget.BEAMS)))
+
+
+BEAMS = Phase(Doing.BEAMS, lambda run: applies(run.instance), _work)

@@ -1,0 +1,308 @@
+"""A beam over the down-sets of a graph whose transfers cost: chip after chip is filled within one period.
+
+A *boundary* is the down-set that chips ``0..c`` hold. From each of the boundaries kept, blocks grow node by node; what
+a block receives, sends and computes is kept up to date with each node, as it depends on the two boundaries alone. Of
+equal blocks one is kept. Every block within the period ends in a boundary of the next chip; of equal boundaries one is
+kept, as all that follows depends on the boundary alone, but for the triangle rule.
+
+Of too many blocks those stay that have lost least of the chips' time (to transfers and idling) so far, and whose
+boundary costs least later: each tensor that crosses has a *toll*, a guess at the time of chips that it will take. So a
+beam finds placements and proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milp.search.downsets.boundaries import Boundaries
+from milp.search.downsets.relays import Ends, relayed
+from milp.search.downsets.tasks import Words, packed, unpacked
+from milp.search.downsets.transfers import Flow
+from milp.tolerances import ROUNDING
+from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.instance.instance import Instance
+from partition.stopping import Stop
+
+WORK = 4e-7
+"""Units of work (stopping.py) for a node that could be added to a block, and for each tensor it reads."""
+
+STEP_WORK = 5e-4
+"""Units of work for adding a node to all blocks, however few."""
+
+SEED = 21
+"""Of the random words that stand for nodes in the names of sets."""
+
+SCATTER = np.uint64(0x9E3779B97F4A7C15)
+"""Odd factor that tells the name of a block's beginning from that of its end."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Children:
+    """Blocks with one node more than the block in row ``parent``: (K,) each; see :class:`_Blocks`."""
+
+    parent: IntArray
+    node: IntArray
+    root: IntArray
+    name: NDArray[np.uint64]
+    work: FloatArray
+    cut: FloatArray
+    toll: FloatArray
+    compute: FloatArray
+    receive: FloatArray
+    send: FloatArray
+    held: FloatArray
+    inputs: NDArray[np.uint64]
+    above: NDArray[np.uint64]
+
+    def take(self, rows: IntArray | BoolArray) -> _Children:
+        """Some of them."""
+        return _Children(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Blocks that grow.
+
+    Attributes
+    ----------
+    last : what is one number for each block. ``root`` is the row of the boundary where it begins; ``name``, ``work``,
+        ``cut`` and ``toll`` are of the boundary where it would end now; ``compute``, ``receive`` and ``send`` are its
+        loads, ``held`` its bytes of weights; ``inputs`` and ``above`` are the chips that it receives from, and those
+        that lead to these, as bits.
+    done, below : (S, W) nodes done, and descendants of its nodes where the triangle rule asks for them.
+    eligible : (S, N) bool, nodes that may come next.
+    unread : (S, M) readers of each tensor that are not done.
+    got : (S, M) bool, tensors that the block receives.
+    shared : (S, Q) bool, shared weights that it holds.
+    """
+
+    last: _Children
+    done: Words
+    below: Words
+    eligible: BoolArray
+    unread: IntArray
+    got: BoolArray
+    shared: BoolArray
+
+
+class Beam:
+    """The question whether all nodes fit within one period, for any width.
+
+    Parameters
+    ----------
+    flow : Flow
+        What is to be placed.
+    instance : Instance
+        Of the flow.
+    period : float
+        Largest load of a chip or link, in units of the instance.
+    windows : ((N,), (N,)) of int
+        First and last chip that each node of the flow can be on within the period.
+    tolls : (M,) float
+        What each tensor of the flow costs later where it crosses a boundary, in units of the instance.
+    """
+
+    def __init__(
+        self, flow: Flow, instance: Instance, period: float, windows: tuple[IntArray, IntArray], tolls: FloatArray
+    ) -> None:
+        self.flow, self.tolls = flow, tolls
+        self.sent_toll = sums(flow.producer, tolls, flow.count)
+        self.hardware = hardware = instance.hardware
+        self.triangle = hardware.rules.triangle and not instance.triangle_by_relays
+        self.links = instance.links_carry_cuts
+        self.limit = period * (1 + ROUNDING)
+        self.first, self.last = windows
+        self.sram = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
+        self.word = np.random.default_rng(SEED).integers(0, 2**64, flow.count, dtype=np.uint64)
+        self.total = float(flow.fastest.sum()) * (1 - ROUNDING)
+
+    def decide(self, width: int, stop: Stop) -> tuple[IntArray, list[tuple[int, int]]] | None:
+        """Chips (N,) of the nodes of the flow where all fit, and (tensor, chip) of relays.
+
+        None if no boundary that was kept leads there, or if stopped.
+        """
+        flow, chips = self.flow, self.hardware.chips
+        trail = [Boundaries.none_done(flow.words, *((len(flow.tau), chips) if self.triangle else (0, 0)))]
+        for chip in range(chips):
+            found = self._fill(trail[-1], chip, width, stop)
+            if found is None:
+                return None
+            trail.append(found)
+            complete = np.flatnonzero(np.bitwise_count(found.done).sum(axis=1) == flow.count)
+            if len(complete):
+                return self._placement(trail, int(complete[0]))
+        return None
+
+    def _fill(self, begun: Boundaries, chip: int, width: int, stop: Stop) -> Boundaries | None:
+        """Boundaries behind a chip, at most ``width``; None if there are none."""
+        blocks, found = self._open(begun), begun.take(np.zeros(0, np.int64))
+        while not stop():
+            children = self._children(begun, blocks, chip, stop)
+            children = children.take(self._kept(begun, children, chip, width))
+            if not len(children.parent):
+                return found if len(found) else None
+            blocks = self._grown(begun, blocks, children)
+            found = found.with_others(self._ended(begun, blocks, chip), width)
+        return None
+
+    def _ended(self, begun: Boundaries, blocks: _Blocks, chip: int) -> Boundaries:
+        """Boundaries behind those blocks that may end now."""
+        last = blocks.last
+        least = self.total - (self.hardware.chips - 1 - chip) * self.limit
+        must = packed((self.last <= chip)[None])[0]
+        ends = (self._load(last, chip) <= self.limit) & (last.work >= least) & ((must & ~blocks.done) == 0).all(axis=1)
+        rows = np.flatnonzero(ends)
+        some = last.take(rows)
+        source, above = begun.source[some.root], begun.above[some.root]
+        if self.triangle and len(rows):
+            passed = relayed(
+                self.flow,
+                begun,
+                Ends(some.root, blocks.done[rows], blocks.below[rows], blocks.unread[rows], blocks.got[rows],
+                     some.inputs, some.above),
+                chip,
+            )  # fmt: skip
+            legal = passed.legal & (self._load(some, chip, passed.receive, passed.send) <= self.limit)
+            rows, some, source, above = rows[legal], some.take(legal), passed.source[legal], passed.above[legal]
+        return Boundaries(blocks.done[rows], some.name, some.work, some.cut, some.toll, some.root, source, above)
+
+    # --- blocks that grow ------------------------------------------------------------------------------------
+
+    def _open(self, begun: Boundaries) -> _Blocks:
+        """An empty block at each boundary."""
+        flow, count = self.flow, len(begun)
+        done = unpacked(begun.done)[:, : flow.count]
+        zero, none = np.zeros(count), np.zeros(count, np.uint64)
+        rows = np.arange(count)
+        return _Blocks(
+            last=_Children(
+                rows, rows, rows, begun.name, begun.work, begun.cut, begun.toll, zero, zero, zero, zero, none, none
+            ),
+            done=begun.done,
+            below=np.zeros((count, flow.words if self.triangle else 0), np.uint64),
+            eligible=flow.eligible(done),
+            unread=flow.unread(done),
+            got=np.zeros((count, len(flow.tau)), dtype=bool),
+            shared=np.zeros((count, len(flow.shared_bytes)), dtype=bool),
+        )
+
+    def _children(self, begun: Boundaries, blocks: _Blocks, chip: int, stop: Stop) -> _Children:
+        """Each block with each node added that leaves room for it."""
+        flow, last = self.flow, blocks.last
+        able = (self.first <= chip) & np.isfinite(flow.time[chip])
+        parent, node = np.nonzero(blocks.eligible & able)
+        fits = last.compute[parent] + flow.time[chip, node] <= self.limit
+        parent, node = parent[fits], node[fits]
+        place, tensor = flow.reads.along(node)
+        stop.charge(STEP_WORK + WORK * (len(fits) + len(place)))
+        row, count = parent[place], len(parent)
+        root = last.root[row]
+        inside = ~_member(begun.done, root, flow.producer[tensor])
+        tau, final = flow.tau[tensor], blocks.unread[row, tensor] == 1
+        inputs, above = last.inputs[parent], last.above[parent]
+        if self.triangle:
+            outside = np.flatnonzero(~inside)
+            sender = begun.source[root[outside], tensor[outside]].astype(np.int64)
+            np.bitwise_or.at(inputs, place[outside], np.uint64(1) << sender.astype(np.uint64))
+            np.bitwise_or.at(above, place[outside], begun.above[root[outside], sender])
+        children = _Children(
+            parent=parent,
+            node=node,
+            root=last.root[parent],
+            name=last.name[parent] ^ self.word[node],
+            work=last.work[parent] + flow.fastest[node],
+            cut=last.cut[parent] + flow.sent[node] - sums(place, tau * final, count),
+            toll=last.toll[parent] + self.sent_toll[node] - sums(place, self.tolls[tensor] * final, count),
+            compute=last.compute[parent] + flow.time[chip, node],
+            receive=last.receive[parent] + sums(place, tau * ~(inside | blocks.got[row, tensor]), count),
+            send=last.send[parent] + flow.sent[node] - sums(place, tau * (final & inside), count),
+            held=self._held(blocks, parent, node),
+            inputs=inputs,
+            above=above,
+        )
+        growing = (self._growing(children, chip) <= self.limit) & ((inputs & above) == 0)
+        if self.sram is not None:
+            growing &= children.held <= self.sram[chip]
+        return children.take(growing)
+
+    def _held(self, blocks: _Blocks, parent: IntArray, node: IntArray) -> FloatArray:
+        """(K,) bytes of weights with one node more."""
+        flow = self.flow
+        held = blocks.last.held[parent] + flow.weights[node]
+        if len(flow.shared_bytes):
+            place, weight = flow.shared.along(node)
+            held = held + sums(place, flow.shared_bytes[weight] * ~blocks.shared[parent[place], weight], len(node))
+        return held
+
+    def _growing(self, blocks: _Children, chip: int) -> FloatArray:
+        """(K,) the part of each load that no further node lowers."""
+        receive = blocks.receive * self.hardware.transfers_charged[chip]
+        if self.hardware.serial:
+            return np.asarray(blocks.compute + receive)
+        return np.asarray(np.maximum(blocks.compute, receive))
+
+    def _load(
+        self, blocks: _Children, chip: int, received: FloatArray | float = 0.0, relayed: FloatArray | float = 0.0
+    ) -> FloatArray:
+        """(S,) load of each block, or of the link behind it, if it ended now, with what it relays."""
+        paid = self.hardware.transfers_charged[chip]
+        receive, send = paid * (blocks.receive + received), paid * (blocks.send + relayed)
+        if self.hardware.serial:
+            load = blocks.compute + receive + send
+        else:
+            load = np.maximum(blocks.compute, np.maximum(receive, send))
+        return np.asarray(np.maximum(load, blocks.cut) if self.links else load)
+
+    def _kept(self, begun: Boundaries, children: _Children, chip: int, width: int) -> IntArray:
+        """Rows of different children that have lost least, at most ``width``."""
+        rows = np.unique(children.name ^ (begun.name[children.root] * SCATTER), return_index=True)[1]
+        if len(rows) <= width:
+            return np.asarray(rows)
+        some = children.take(rows)
+        lost = some.toll - begun.work[some.root]
+        if self.hardware.serial:
+            lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
+        return np.asarray(np.sort(rows[np.argsort(lost, kind="stable")[:width]]))
+
+    def _grown(self, begun: Boundaries, blocks: _Blocks, children: _Children) -> _Blocks:
+        """The children as blocks."""
+        flow, parent, node = self.flow, children.parent, children.node
+        done = blocks.done[parent] | flow.bit[node]
+        unread, got, shared = blocks.unread[parent], blocks.got[parent], blocks.shared[parent]
+        place, tensor = flow.reads.along(node)
+        unread[place, tensor] -= 1
+        outside = _member(begun.done, children.root[place], flow.producer[tensor])
+        got[place[outside], tensor[outside]] = True
+        eligible = blocks.eligible[parent]
+        eligible[np.arange(len(node)), node] = False
+        place, after = flow.successors.along(node)
+        ready = ((flow.needed[after] & ~done[place]) == 0).all(axis=1)
+        eligible[place[ready], after[ready]] = True
+        below = blocks.below[parent]
+        if self.triangle:
+            below |= flow.descendants[node]
+        if len(flow.shared_bytes):
+            place, weight = flow.shared.along(node)
+            shared[place, weight] = True
+        return _Blocks(children, done, below, eligible, unread, got, shared)
+
+    def _placement(self, trail: list[Boundaries], row: int) -> tuple[IntArray, list[tuple[int, int]]]:
+        """Chips and relays along the boundaries that lead to a row of the last ones."""
+        flow, relays = self.flow, []
+        chip = np.zeros(flow.count, np.int64)
+        for c in range(len(trail) - 1, 0, -1):
+            row, found = int(trail[c].parent[row]), trail[c].take(np.array([row]))
+            chip[unpacked(found.done)[0, : flow.count]] = c - 1
+            before = _member(trail[c - 1].done, np.full(len(flow.tau), row), flow.producer)
+            if self.triangle:
+                relays += [(int(t), c - 1) for t in np.flatnonzero(before & (found.source[0] == c - 1))]
+        return chip, relays
+
+
+def _member(sets: Words, rows: IntArray, numbers: IntArray) -> BoolArray:
+    """(E,) whether each number is in the set of its row."""
+    word = sets[rows, numbers >> 6]
+    return np.asarray((word >> (numbers & 63).astype(np.uint64)) & np.uint64(1) > 0)

@@ -1,0 +1,66 @@
+"""Down-sets that the first chips may hold, of which a beam keeps the most promising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milp.search.downsets.tasks import Words
+from partition.arrays import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Boundaries:
+    """Down-sets that chips ``0..c`` may hold, and how what crosses them got there.
+
+    Attributes
+    ----------
+    done : (S, W) nodes on the chips so far.
+    name : (S,) 64 random bits for each set.
+    work, cut : (S,) time of its nodes where they run fastest, and transfer time of what crosses.
+    toll : (S,) what that will cost later.
+    parent : (S,) row of the boundary where the last block began.
+    source : (S, M) chip that sends each tensor on: its producer's, or the last that relays it; (S, 0) where every chip
+        may receive from every earlier one.
+    above : (S, C) chips that lead to each chip, as bits; (S, 0) likewise.
+    """
+
+    done: Words
+    name: NDArray[np.uint64]
+    work: FloatArray
+    cut: FloatArray
+    toll: FloatArray
+    parent: IntArray
+    source: NDArray[np.int8]
+    above: NDArray[np.uint64]
+
+    @staticmethod
+    def none_done(words: int, tensors: int, chips: int) -> Boundaries:
+        """The empty set alone."""
+        zero = np.zeros(1)
+        return Boundaries(
+            done=np.zeros((1, words), np.uint64),
+            name=np.zeros(1, np.uint64),
+            work=zero,
+            cut=zero,
+            toll=zero,
+            parent=np.zeros(1, np.int64),
+            source=np.zeros((1, tensors), np.int8),
+            above=np.zeros((1, chips), np.uint64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.work)
+
+    def take(self, rows: IntArray | BoolArray) -> Boundaries:
+        """Some of them."""
+        return Boundaries(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def with_others(self, others: Boundaries, width: int) -> Boundaries:
+        """Both; of equal sets the one of least toll, and of more than ``width`` those that promise most work."""
+        both = Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
+        order = np.argsort(both.toll - both.work, kind="stable")
+        first = np.sort(np.unique(both.name[order], return_index=True)[1])
+        return both.take(order[first[:width]])

@@ -1,0 +1,175 @@
+"""What crosses the boundaries of down-sets: the nodes that a chip is filled with, and the tensors between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from milp.search.downsets.tasks import Words, packed
+from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.instance.instance import Instance
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A list of numbers for each of several things (CSR)."""
+
+    ptr: IntArray
+    column: IntArray
+
+    @staticmethod
+    def of(count: int, row: IntArray, column: IntArray) -> Rows:
+        """From pairs in any order; equal pairs count once."""
+        pairs = np.unique(np.stack([row, column]), axis=1)
+        return Rows(np.searchsorted(pairs[0], np.arange(count + 1)), pairs[1])
+
+    def along(self, things: IntArray) -> tuple[IntArray, IntArray]:
+        """(E,) places in ``things`` and (E,) the numbers of the thing there, one list after the other."""
+        size = self.ptr[things + 1] - self.ptr[things]
+        place = np.repeat(np.arange(len(things)), size)
+        first = np.cumsum(size) - size
+        return place, self.column[np.arange(len(place)) - first[place] + self.ptr[things][place]]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Nodes that chips are filled with, in order of the chips, and what they send one another.
+
+    Replicable nodes are left out: they take next to nothing, and run wherever they are read. Tensors of theirs, and
+    tensors that only they read, are left out with them.
+
+    Attributes
+    ----------
+    node : (N,) nodes of the instance, numbered topologically; all other arrays count in their places.
+    time : (C, N) on each chip, in units of the instance; infinite where the chip cannot run the node.
+    fastest : (N,) on the chip that runs the node fastest.
+    edges : (E, 2) pairs that must not go back.
+    tensor : (M,) tensors of the instance.
+    tau, producer, degree : (M,) transfer time, producer and number of readers of each tensor.
+    relayable : (M,) bool, whether it may be relayed.
+    reads : tensors that each node reads.
+    weights : (N,) bytes of private weights. shared : shared weights that each node uses. shared_bytes : (Q,).
+    """
+
+    node: IntArray
+    time: FloatArray
+    fastest: FloatArray
+    edges: IntArray
+    tensor: IntArray
+    tau: FloatArray
+    producer: IntArray
+    degree: IntArray
+    relayable: BoolArray
+    reads: Rows
+    weights: FloatArray
+    shared: Rows
+    shared_bytes: FloatArray
+
+    @staticmethod
+    def of(instance: Instance) -> Flow:
+        """The nodes of an instance whose tensors only move forward."""
+        node = np.flatnonzero(~instance.replicable)
+        place = np.full(instance.nodes, -1)
+        place[node] = np.arange(len(node))
+        tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+        seen = (place[instance.source[tensor]] >= 0) & (place[instance.readers] >= 0)
+        old, tensor = np.unique(tensor[seen], return_inverse=True)
+        reader = place[instance.readers[seen]]
+        reads = Rows.of(len(node), reader, tensor)
+        edges = place[instance.edges]
+        weight = np.repeat(np.arange(len(instance.shared_bytes)), np.diff(instance.shared_ptr))
+        kinds = instance.hardware.kind_array()
+        time = np.where(instance.supported, instance.time, np.inf)[:, node][kinds]
+        return Flow(
+            node=node,
+            time=time,
+            fastest=time.min(axis=0),
+            edges=edges[(edges >= 0).all(axis=1)],
+            tensor=old,
+            tau=instance.tau[old],
+            producer=place[instance.source[old]],
+            degree=np.bincount(reads.column, minlength=len(old)),
+            relayable=instance.relayable[old] & instance.hardware.relays_allowed,
+            reads=reads,
+            weights=instance.weights[node],
+            shared=Rows.of(len(node), place[instance.shared_nodes], weight),
+            shared_bytes=instance.shared_bytes,
+        )
+
+    @property
+    def count(self) -> int:
+        """Number of nodes ``N``."""
+        return len(self.node)
+
+    @property
+    def words(self) -> int:
+        """64-bit words of a set of nodes ``W``."""
+        return -(-self.count // 64)
+
+    @cached_property
+    def bit(self) -> Words:
+        """(N, W) the set of each node alone."""
+        return packed(np.eye(self.count, dtype=bool))
+
+    @cached_property
+    def needed(self) -> Words:
+        """(N, W) direct predecessors of each node."""
+        before = np.zeros((self.count, self.count), dtype=bool)
+        before[self.edges[:, 1], self.edges[:, 0]] = True
+        return packed(before)
+
+    @cached_property
+    def successors(self) -> Rows:
+        """Direct successors of each node."""
+        return Rows.of(self.count, self.edges[:, 0], self.edges[:, 1])
+
+    @cached_property
+    def sent(self) -> FloatArray:
+        """(N,) transfer time of all tensors of each node."""
+        return sums(self.producer, self.tau, self.count)
+
+    @cached_property
+    def readers(self) -> Rows:
+        """Nodes that read each tensor."""
+        reader = np.repeat(np.arange(self.count), np.diff(self.reads.ptr))
+        return Rows.of(len(self.tau), self.reads.column, reader)
+
+    @cached_property
+    def reader_set(self) -> Words:
+        """(M, W) nodes that read each tensor."""
+        read = np.zeros((len(self.tau), self.count), dtype=bool)
+        read[np.repeat(np.arange(len(self.tau)), np.diff(self.readers.ptr)), self.readers.column] = True
+        return packed(read)
+
+    @cached_property
+    def descendants(self) -> Words:
+        """(N, W) nodes that come after each node, itself not among them."""
+        found = np.zeros((self.count, self.words), np.uint64)
+        for u, v in self.edges[np.argsort(-self.edges[:, 0], kind="stable")].tolist():  # numbered topologically
+            found[u] |= found[v] | self.bit[v]
+        return found
+
+    def unread(self, done: BoolArray) -> IntArray:
+        """(S, M) readers of each tensor that are not in the sets ``done`` (S, N)."""
+        if not len(self.tau):
+            return np.zeros((len(done), 0), np.int32)
+        read = np.add.reduceat(done[:, self.readers.column], self.readers.ptr[:-1], axis=1, dtype=np.int32)
+        return np.asarray(self.degree.astype(np.int32) - read)
+
+    def eligible(self, done: BoolArray) -> BoolArray:
+        """(S, N) nodes outside the sets ``done`` (S, N) all of whose predecessors are inside."""
+        missing = np.zeros(done.shape, dtype=bool)
+        for v, u in _layers(self.edges):
+            missing[:, v] |= ~done[:, u]
+        return np.asarray(~done & ~missing)
+
+
+def _layers(edges: IntArray) -> list[tuple[IntArray, IntArray]]:
+    """Edges (E, 2) in portions that have each reader once: (readers, sources)."""
+    order = np.argsort(edges[:, 1], kind="stable")
+    source, reader = edges[order].T
+    begins = np.flatnonzero(np.diff(reader, prepend=-1))
+    rank = np.arange(len(reader)) - np.repeat(begins, np.diff(np.append(begins, len(reader))))
+    return [(reader[rank == k], source[rank == k]) for k in range(int(rank.max(initial=-1)) + 1)]
