@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from milp import budget
-from milp.search.bisection import WINDOW_WORK
 from milp.search.downsets.beam import Beam
 from milp.search.downsets.relays import MOST_CHIPS
 from milp.search.downsets.transfers import Flow
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import BEAM_PRECISION
+from milp.windows.windows import WINDOW_WORK
 from partition.arrays import IntArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
@@ -30,7 +30,7 @@ WIDER = 2
 MOST_CELLS = 1 << 25
 """Largest width, times nodes and tensors."""
 
-PRICES = (0.5, 1.0, 2.0)
+PRICES = (0.5, 1.0, 0.2)
 """What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn."""
 
 
@@ -50,10 +50,12 @@ class BeamSearch:
     ----------
     run : Run
     width : of the beams that come next.
+    helped : whether any of them found a better placement.
     """
 
     run: Run
     width: int = FIRST_WIDTH
+    helped: bool = False
     _flow: tuple[Instance, Flow] | None = field(default=None, repr=False)
 
     def work(self, stop: Stop) -> None:
@@ -66,38 +68,35 @@ class BeamSearch:
             self.width *= WIDER
 
     def _lower(self, price: float, stop: Stop) -> None:
-        """Bisect for the least period that the beams of one kind find."""
+        """Ask for less in growing steps while beams of one kind find it, and in smaller ones from where they do not."""
         incumbent = self.run.incumbent
-        unknown, high = incumbent.lower, incumbent.upper
-        while high - unknown > BEAM_PRECISION * high and not (incumbent.closed or stop()):
-            period = (unknown + high) / 2
+        step, growing = BEAM_PRECISION, True
+        while step >= BEAM_PRECISION and not (incumbent.closed or stop()):
+            period = max(incumbent.upper * (1 - step), incumbent.lower)
             before = incumbent.upper
-            if self._found(period, price, stop):
-                high = min(period, incumbent.upper)
-            else:
-                unknown = period
-            if incumbent.upper < before:
-                high = min(high, incumbent.upper)
+            self._try(period, price, stop)
+            better = incumbent.upper < before
+            growing &= better
+            step = 2 * step if growing else step / 2
 
-    def _found(self, period: float, price: float, stop: Stop) -> bool:
-        """Whether a beam finds blocks within a period; they are offered."""
+    def _try(self, period: float, price: float, stop: Stop) -> None:
+        """Offer the blocks that a beam finds within a period, if it finds any."""
         tight = self.run.tightening.at(period)
         instance = tight.instance
         stop.charge(WINDOW_WORK * instance.nodes**2 * instance.chips)
         windows = tight.rules.windows(period)
         if windows.empty:
-            return False
+            return
         flow = self._flow_of(instance)
         inside = windows.lo[flow.node], windows.hi[flow.node]
         found = Beam(flow, instance, period, inside, price * flow.tau).decide(self.width, stop)
         if found is None:
-            return False
+            return
         homes = np.full(instance.nodes, -1)
         homes[flow.node] = found[0]
         replicas = with_replicas(instance, homes)
         relays = [(int(flow.tensor[t]), c) for t, c in found[1]]
-        self.run.incumbent.offer(instance.lift(homes, replicas, relays))
-        return True
+        self.helped |= self.run.incumbent.offer(instance.lift(homes, replicas, relays))
 
     def _flow_of(self, instance: Instance) -> Flow:
         if self._flow is None or self._flow[0] is not instance:

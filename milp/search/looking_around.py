@@ -6,6 +6,7 @@ from milp import budget
 from milp.improve.adjacent_chips import improve
 from milp.improve.doubtful_nodes import release_by_doubt
 from milp.improve.tabu import Tabu
+from milp.search.beams import applies, beams
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from partition.arrays import IntArray
@@ -35,8 +36,11 @@ def _tabu(run: Run, seconds: float) -> None:
 
 
 def look_around(run: Run, seconds: float) -> None:
-    """Single nodes, chips near the bottleneck, nodes that the adviser doubts: so many seconds each."""
+    """Wider beams where narrow ones helped, single nodes, heavy chips, nodes in doubt: so many seconds each."""
     incumbent = run.incumbent
+    if applies(run.instance) and run.kept(beams).helped:
+        incumbent.enter(Doing.BEAMS)
+        run.kept(beams).work(run.stop.limited(seconds))
     if _moves_alone(run):
         incumbent.enter(Doing.TABU)
         _tabu(run, seconds)

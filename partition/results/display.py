@@ -31,6 +31,7 @@ WORDS = {
     "blocks": "around heavy operations",
     "thresholds": "is a shorter one possible?",
     "milp": "is a shorter one possible?",
+    "beams": "improving",
     "tabu": "improving",
     "neighbourhoods": "improving",
     "fixings": "improving",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from instances import package
+from instances import broadcast_mask, package
+from searching import solve_by
 
+from milp.search.beams import BEAMS
 from milp.search.downsets.beam import Beam
 from milp.search.downsets.transfers import Flow
+from milp.state.names import Doing
+from milp.state.run import Phase, always
 from milp.windows.windows import WindowRules
-from partition import GraphBuilder
+from partition import GraphBuilder, Placement
 from partition.heuristics.completion import satisfy_triangle
 from partition.instance.instance import contract
 from partition.scoring.cost import CostModel
@@ -88,3 +92,45 @@ def min_period(graph, hardware):
     chips = np.stack(np.meshgrid(*[np.arange(hardware.chips)] * graph.n, indexing="ij"), axis=-1).reshape(-1, graph.n)
     periods = CostModel(graph, hardware).period(chips)
     return periods[valid(graph, hardware, chips)].min(initial=np.inf)
+
+
+def crossed_lanes(lanes=4, length=5, *, size=3.0):
+    """Lanes of unequal nodes side by side from one source: any order that takes them in turn sends a lot."""
+    b = GraphBuilder("lanes")
+    b.operation("in", "Op", outputs={"x": 0.1}, flops=1, bytes_accessed=0)
+    for k in range(length):
+        for lane in range(lanes):
+            inputs = [f"t{lane}.{k - 1}"] if k else ["x"]
+            b.operation(f"v{lane}.{k}", "Op", inputs=inputs, outputs={f"t{lane}.{k}": size if k < length - 1 else 0.1},
+                        flops=1.0 + (k + lane) % 3, bytes_accessed=0)  # fmt: skip
+    b.operation("out", "Op", inputs=[f"t{lane}.{length - 1}" for lane in range(lanes)], flops=1, bytes_accessed=0)
+    return b.build()
+
+
+@pytest.mark.parametrize("transfers", ["serial", "overlapped"])
+@pytest.mark.parametrize("rules", [PLAIN, {}])
+def test_beams_alone_improve_on_everything_on_one_chip(transfers, rules):
+    graph, hardware = crossed_lanes(), package(4, transfers=transfers, **rules)
+    one_chip = Phase(Doing.SEEDS, always, offer_one_chip, first=True)
+    result = solve_by([one_chip, BEAMS], graph, hardware)
+    assert result.period <= 0.4 * float(hardware.times(graph).sum())
+
+
+def offer_one_chip(run):
+    run.incumbent.offer(Placement(np.zeros(run.instance.graph.n, dtype=np.int64)))
+
+
+def test_replicable_nodes_run_wherever_they_are_read():
+    graph, hardware = broadcast_mask(6), package(3, transfers="serial")
+    one_chip = Phase(Doing.SEEDS, always, offer_one_chip, first=True)
+    result = solve_by([one_chip, BEAMS], graph, hardware)
+    assert result.period < 0.4 * float(hardware.times(graph).sum())
+    assert len(result.placement.replicas)
+
+
+def test_a_beam_repeats():
+    graph, hardware = crossed_lanes(5, 6), package(4, transfers="serial", **PLAIN)
+    flow_of = beam_of(contract(graph, hardware), 1.4)
+    first, second = (flow_of.decide(20, Stop()) for _ in range(2))
+    assert first is not None and second is not None
+    assert np.array_equal(first[0], second[0])

@@ -32,6 +32,9 @@ WORK = 4e-7
 STEP_WORK = 5e-4
 """Units of work for adding a node to all blocks, however few."""
 
+LIGHT = 0.05
+"""Share of the period that a node takes at most that a block is given as soon as it costs no transfer."""
+
 SEED = 21
 """Of the random words that stand for nodes in the names of sets."""
 
@@ -226,7 +229,26 @@ class Beam:
         growing = (self._growing(children, chip) <= self.limit) & ((inputs & above) == 0)
         if self.sram is not None:
             growing &= children.held <= self.sram[chip]
-        return children.take(growing)
+        return self._committed(last, children.take(growing), chip)
+
+    def _committed(self, before: _Children, children: _Children, chip: int) -> _Children:
+        """Of blocks that a light node costs nothing, that child alone: it receives nothing, and no more crosses."""
+        parent = children.parent
+        more = children.cut - before.cut[parent]
+        free = (
+            (children.receive <= before.receive[parent])
+            & (more <= ROUNDING * self.limit)
+            & (children.toll <= before.toll[parent] + ROUNDING * self.limit)
+            & (self.flow.time[chip, children.node] <= LIGHT * self.limit)
+        )
+        if not free.any():
+            return children
+        rows = np.flatnonzero(free)
+        rows = rows[np.lexsort((rows, more[rows], parent[rows]))]
+        first = rows[np.unique(parent[rows], return_index=True)[1]]
+        kept = ~np.isin(parent, parent[first])
+        kept[first] = True
+        return children.take(kept)
 
     def _held(self, blocks: _Blocks, parent: IntArray, node: IntArray) -> FloatArray:
         """(K,) bytes of weights with one node more."""
