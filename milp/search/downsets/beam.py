@@ -3,7 +3,8 @@
 A *boundary* is the down-set that chips ``0..c`` hold. From each of the boundaries kept, blocks grow node by node; what
 a block receives, sends and computes is kept up to date with each node, as it depends on the two boundaries alone. Of
 equal blocks one is kept. Every block within the period ends in a boundary of the next chip; of equal boundaries one is
-kept, as all that follows depends on the boundary alone, but for the triangle rule.
+kept, as all that follows depends on the boundary alone, but for the triangle rule. Boundaries are equal, too, where one
+becomes the other when nodes that look alike change places (:attr:`Flow.likeness`).
 
 Of too many blocks those stay that have lost least of the chips' time (to transfers and idling) so far, and whose
 boundary costs least later: each tensor that crosses has a *toll*, a guess at the time of chips that it will take. So a
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from milp.search.downsets.boundaries import Boundaries
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, packed, unpacked
-from milp.search.downsets.transfers import Flow
+from milp.search.downsets.transfers import SCATTER, Flow, scattered
 from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
@@ -32,14 +33,8 @@ WORK = 4e-7
 STEP_WORK = 5e-4
 """Units of work for adding a node to all blocks, however few."""
 
-LIGHT = 0.05
-"""Share of the period that a node takes at most that a block is given as soon as it costs no transfer."""
-
-SEED = 21
-"""Of the random words that stand for nodes in the names of sets."""
-
-SCATTER = np.uint64(0x9E3779B97F4A7C15)
-"""Odd factor that tells the name of a block's beginning from that of its end."""
+LIGHT, TRIFLE = 0.05, 5e-4
+"""Shares of the period: what a node takes, and what more crosses with it, at most where a block gets it at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +46,7 @@ class _Children:
     root: IntArray
     name: NDArray[np.uint64]
     work: FloatArray
+    size: FloatArray
     cut: FloatArray
     toll: FloatArray
     compute: FloatArray
@@ -72,9 +68,9 @@ class _Blocks:
     Attributes
     ----------
     last : what is one number for each block. ``root`` is the row of the boundary where it begins; ``name``, ``work``,
-        ``cut`` and ``toll`` are of the boundary where it would end now; ``compute``, ``receive`` and ``send`` are its
-        loads, ``held`` its bytes of weights; ``inputs`` and ``above`` are the chips that it receives from, and those
-        that lead to these, as bits.
+        ``size``, ``cut`` and ``toll`` are of the boundary where it would end now; ``compute``, ``receive`` and ``send``
+        are its loads, ``held`` its bytes of weights; ``inputs`` and ``above`` are the chips that it receives from, and
+        those that lead to these, as bits.
     done, below : (S, W) nodes done, and descendants of its nodes where the triangle rule asks for them.
     eligible : (S, N) bool, nodes that may come next.
     unread : (S, M) readers of each tensor that are not done.
@@ -119,8 +115,10 @@ class Beam:
         self.limit = period * (1 + ROUNDING)
         self.first, self.last = windows
         self.sram = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
-        self.word = np.random.default_rng(SEED).integers(0, 2**64, flow.count, dtype=np.uint64)
         self.total = float(flow.fastest.sum()) * (1 - ROUNDING)
+        self.size = flow.fastest  # of a node: the share of a chip that it takes, of what is scarcer
+        if self.sram is not None:
+            self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.sram.min()))
 
     def decide(self, width: int, stop: Stop) -> tuple[IntArray, list[tuple[int, int]]] | None:
         """Chips (N,) of the nodes of the flow where all fit, and (tensor, chip) of relays.
@@ -170,7 +168,9 @@ class Beam:
             )  # fmt: skip
             legal = passed.legal & (self._load(some, chip, passed.receive, passed.send) <= self.limit)
             rows, some, source, above = rows[legal], some.take(legal), passed.source[legal], passed.above[legal]
-        return Boundaries(blocks.done[rows], some.name, some.work, some.cut, some.toll, some.root, source, above)
+        return Boundaries(
+            blocks.done[rows], some.name, some.work, some.size, some.cut, some.toll, some.root, source, above
+        )
 
     # --- blocks that grow ------------------------------------------------------------------------------------
 
@@ -178,12 +178,10 @@ class Beam:
         """An empty block at each boundary."""
         flow, count = self.flow, len(begun)
         done = unpacked(begun.done)[:, : flow.count]
-        zero, none = np.zeros(count), np.zeros(count, np.uint64)
-        rows = np.arange(count)
+        zero, none, rows = np.zeros(count), np.zeros(count, np.uint64), np.arange(count)
+        now = begun.name, begun.work, begun.size, begun.cut, begun.toll
         return _Blocks(
-            last=_Children(
-                rows, rows, rows, begun.name, begun.work, begun.cut, begun.toll, zero, zero, zero, zero, none, none
-            ),
+            last=_Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none),
             done=begun.done,
             below=np.zeros((count, flow.words if self.triangle else 0), np.uint64),
             eligible=flow.eligible(done),
@@ -215,8 +213,9 @@ class Beam:
             parent=parent,
             node=node,
             root=last.root[parent],
-            name=last.name[parent] ^ self.word[node],
+            name=last.name[parent] + flow.likeness[node],
             work=last.work[parent] + flow.fastest[node],
+            size=last.size[parent] + self.size[node],
             cut=last.cut[parent] + flow.sent[node] - sums(place, tau * final, count),
             toll=last.toll[parent] + self.sent_toll[node] - sums(place, self.tolls[tensor] * final, count),
             compute=last.compute[parent] + flow.time[chip, node],
@@ -232,13 +231,13 @@ class Beam:
         return self._committed(last, children.take(growing), chip)
 
     def _committed(self, before: _Children, children: _Children, chip: int) -> _Children:
-        """Of blocks that a light node costs nothing, that child alone: it receives nothing, and no more crosses."""
+        """Of blocks that a light node costs next to nothing, that child alone: nothing arrives, hardly more crosses."""
         parent = children.parent
         more = children.cut - before.cut[parent]
         free = (
             (children.receive <= before.receive[parent])
-            & (more <= ROUNDING * self.limit)
-            & (children.toll <= before.toll[parent] + ROUNDING * self.limit)
+            & (more <= TRIFLE * self.limit)
+            & (children.toll <= before.toll[parent] + TRIFLE * self.limit)
             & (self.flow.time[chip, children.node] <= LIGHT * self.limit)
         )
         if not free.any():
@@ -280,11 +279,14 @@ class Beam:
 
     def _kept(self, begun: Boundaries, children: _Children, chip: int, width: int) -> IntArray:
         """Rows of different children that have lost least, at most ``width``."""
-        rows = np.unique(children.name ^ (begun.name[children.root] * SCATTER), return_index=True)[1]
+        name = children.name ^ (begun.name[children.root] * SCATTER)
+        for amount in (children.receive, children.send, children.compute):
+            name = name * SCATTER + scattered(amount)
+        rows = np.unique(name, return_index=True)[1]
         if len(rows) <= width:
             return np.asarray(rows)
         some = children.take(rows)
-        lost = some.toll - begun.work[some.root]
+        lost = some.toll - begun.size[some.root]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
         return np.asarray(np.sort(rows[np.argsort(lost, kind="stable")[:width]]))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.search.downsets.tasks import Words
+from milp.search.downsets.transfers import SCATTER, scattered
 from partition.arrays import BoolArray, FloatArray, IntArray
 
 
@@ -18,8 +19,9 @@ class Boundaries:
     Attributes
     ----------
     done : (S, W) nodes on the chips so far.
-    name : (S,) 64 random bits for each set.
-    work, cut : (S,) time of its nodes where they run fastest, and transfer time of what crosses.
+    name : (S,) 64 random bits for each set; the same for sets that differ in nodes that look alike.
+    work, size : (S,) time of its nodes where they run fastest, and what they take of chips, of time or memory.
+    cut : (S,) transfer time of what crosses.
     toll : (S,) what that will cost later.
     parent : (S,) row of the boundary where the last block began.
     source : (S, M) chip that sends each tensor on: its producer's, or the last that relays it; (S, 0) where every chip
@@ -30,6 +32,7 @@ class Boundaries:
     done: Words
     name: NDArray[np.uint64]
     work: FloatArray
+    size: FloatArray
     cut: FloatArray
     toll: FloatArray
     parent: IntArray
@@ -44,6 +47,7 @@ class Boundaries:
             done=np.zeros((1, words), np.uint64),
             name=np.zeros(1, np.uint64),
             work=zero,
+            size=zero,
             cut=zero,
             toll=zero,
             parent=np.zeros(1, np.int64),
@@ -59,8 +63,11 @@ class Boundaries:
         return Boundaries(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def with_others(self, others: Boundaries, width: int) -> Boundaries:
-        """Both; of equal sets the one of least toll, and of more than ``width`` those that promise most work."""
+        """Both; of equal sets one, and of more than ``width`` those that have done most for their toll."""
         both = Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
-        order = np.argsort(both.toll - both.work, kind="stable")
-        first = np.sort(np.unique(both.name[order], return_index=True)[1])
+        order = np.argsort(both.toll - both.size, kind="stable")
+        name = both.name
+        for amount in (both.cut, both.toll):
+            name = name * SCATTER + scattered(amount)
+        first = np.sort(np.unique(name[order], return_index=True)[1])
         return both.take(order[first[:width]])
