@@ -27,8 +27,11 @@ FIRST_WIDTH = 32
 WIDER = 2
 """Factor from one width to the next."""
 
-MOST_CELLS = 1 << 25
+MOST_CELLS = 1 << 23
 """Largest width, times nodes and tensors."""
+
+LARGEST_STEP = 0.02
+"""Relative gain that beams of one kind are first asked for, where the gap is wide."""
 
 PRICES = (0.5, 1.0, 0.2)
 """What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn."""
@@ -70,8 +73,9 @@ class BeamSearch:
     def _lower(self, price: float, stop: Stop) -> None:
         """Ask for less in growing steps while beams of one kind find it, and in smaller ones from where they do not."""
         incumbent = self.run.incumbent
-        step, growing = BEAM_PRECISION, True
-        while step >= BEAM_PRECISION and not (incumbent.closed or stop()):
+        gap = 1 - incumbent.lower / incumbent.upper
+        step, least, growing = min(gap / 8, LARGEST_STEP), min(gap / 16, BEAM_PRECISION), True
+        while step >= least and not (incumbent.closed or stop()):
             period = max(incumbent.upper * (1 - step), incumbent.lower)
             before = incumbent.upper
             self._try(period, price, stop)

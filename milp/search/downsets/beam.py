@@ -116,6 +116,7 @@ class Beam:
         self.first, self.last = windows
         self.sram = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
         self.total = float(flow.fastest.sum()) * (1 - ROUNDING)
+        self.light = min(LIGHT * period, (period - self.total / hardware.chips) / 2)  # less where chips must be full
         self.size = flow.fastest  # of a node: the share of a chip that it takes, of what is scarcer
         if self.sram is not None:
             self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.sram.min()))
@@ -238,7 +239,7 @@ class Beam:
             (children.receive <= before.receive[parent])
             & (more <= TRIFLE * self.limit)
             & (children.toll <= before.toll[parent] + TRIFLE * self.limit)
-            & (self.flow.time[chip, children.node] <= LIGHT * self.limit)
+            & (self.flow.time[chip, children.node] <= self.light)
         )
         if not free.any():
             return children
