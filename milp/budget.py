@@ -167,5 +167,8 @@ STRETCH_EFFORT, STRETCH_OVERHEAD = 2e-6, 1.0
 FRONTIER_MOVE, FRONTIER_ROW = 1e-4, 2e-5
 """A node that is placed on one more chip, and each partial placement that this gives."""
 
+BEAM_STEP, BEAM_NODE = 5e-4, 4e-7
+"""A node more for all blocks of a beam, and besides for each that it might be and each tensor that this one reads."""
+
 TABU_NODE = 1e-7
 """A node of a candidate of the tabu search."""

@@ -13,7 +13,6 @@ from milp.search.downsets.transfers import Flow
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import BEAM_PRECISION
-from milp.windows.windows import WINDOW_WORK
 from partition.arrays import IntArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
@@ -87,7 +86,7 @@ class BeamSearch:
         """Offer the blocks that a beam finds within a period, if it finds any."""
         tight = self.run.tightening.at(period)
         instance = tight.instance
-        stop.charge(WINDOW_WORK * instance.nodes**2 * instance.chips)
+        stop.charge(budget.WINDOWS * instance.nodes**2 * instance.chips)
         windows = tight.rules.windows(period)
         if windows.empty:
             return

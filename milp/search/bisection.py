@@ -14,7 +14,7 @@ from milp.state.grounds import by_joining, by_model
 from milp.state.names import Doing
 from milp.state.run import Phase, Run, always
 from milp.tolerances import CAPACITY_PRECISION, SPLIT, WINDOW_PRECISION
-from milp.windows.windows import WINDOW_WORK, Windows
+from milp.windows.windows import Windows
 from partition.results.proof_steps import ProofStep
 from partition.stopping import Stop
 

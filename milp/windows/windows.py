@@ -42,9 +42,6 @@ KEPT_LIMIT = 2_800
 MOST_PRICES = 8
 """Kinds of chips up to which the time of each kind alone has a price."""
 
-WINDOW_WORK = 3e-9
-"""Units of work (stopping.py) for windows, per pair of nodes and chip."""
-
 CHUNK = 256
 """Rows of the reachability matrix unpacked at a time."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from milp import budget
 from milp.search.downsets.boundaries import Boundaries
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, packed, unpacked
@@ -26,12 +27,6 @@ from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
 from partition.stopping import Stop
-
-WORK = 4e-7
-"""Units of work (stopping.py) for a node that could be added to a block, and for each tensor it reads."""
-
-STEP_WORK = 5e-4
-"""Units of work for adding a node to all blocks, however few."""
 
 LIGHT, TRIFLE = 0.05, 5e-4
 """Shares of the period: what a node takes, and what more crosses with it, at most where a block gets it at once."""
@@ -199,7 +194,7 @@ class Beam:
         fits = last.compute[parent] + flow.time[chip, node] <= self.limit
         parent, node = parent[fits], node[fits]
         place, tensor = flow.reads.along(node)
-        stop.charge(STEP_WORK + WORK * (len(fits) + len(place)))
+        stop.charge(budget.BEAM_STEP + budget.BEAM_NODE * (len(fits) + len(place)))
         row, count = parent[place], len(parent)
         root = last.root[row]
         inside = ~_member(begun.done, root, flow.producer[tensor])
