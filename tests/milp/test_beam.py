@@ -15,7 +15,7 @@ from milp.state.run import Phase, always
 from milp.windows.windows import WindowRules
 from partition import GraphBuilder, Placement
 from partition.heuristics.completion import satisfy_triangle
-from partition.instance.instance import contract
+from partition.instance.contract import contract
 from partition.scoring.cost import CostModel
 from partition.scoring.rules import check, valid
 from partition.stopping import Stop
