@@ -35,6 +35,7 @@ WORDS = {
     "tabu": "improving",
     "neighbourhoods": "improving",
     "fixings": "improving",
+    "goals": "the other goals",
     "workers": "side by side",
 }
 """The phases of a search (``milp.state.names``) as a user would say them."""
