@@ -131,13 +131,14 @@ def not_concluded(proof: Proof, rng: np.random.Generator) -> bool:
 
 
 def moved_operation(proof: Proof, rng: np.random.Generator) -> bool:
-    """The slowest operation on another chip, and the period as it was."""
+    """The slowest operation on another chip, and a period told that is shorter."""
     home = proof["answer"]["assignment"]
     if not home or len(set(home.values())) < 2:
         return False
     slowest = max(proof["graph"]["operations"], key=lambda row: row["flops"])["name"]
     others = sorted(set(home.values()) - {home[slowest]})
     home[slowest] = int(rng.choice(others))
+    proof["answer"]["period"] *= 0.99
     return True
 
 

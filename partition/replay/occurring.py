@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from partition.replay.question import Question
 
-DIGITS, SAME = 15, Fraction(4, 10**16)
+DIGITS, SAME = 15, Fraction(8, 10**16)
 """Decimal places that a figure is written in at most, and how far a double is from the decimal it stands for."""
 
 MOST_UNITS, MOST_SUMS = 10**8, 4 * 10**6
