@@ -41,8 +41,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("float(instance.fastest.max())", "1.01 * float(instance.fastest.max())"),
         ("crowded = crowd.work if", "crowded = 1.5 * crowd.work if"),
         ("work[size - count : size].sum()", "work[:count].sum()", "milp/chip_bounds/pigeonholes.py"),
-        ("(-work, -work[others * chips], side=\"right\")", "(-work, -work[others * chips], side=\"right\") + 1",
-         "milp/chip_bounds/pigeonholes.py"),
+        ("work[size - count : size].sum()", "2 * work[size - count : size].sum()", "milp/chip_bounds/pigeonholes.py"),
     ),
     "windows": (
         ("early = (windows.hi[:, None] <= stages)", "early = (windows.lo[:, None] <= stages)"),
@@ -56,12 +55,10 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
     "separations": (
         ("tau = np.where(inst.replicable[inst.source], 0.0, tau)", "tau = tau + 1.0"),
         ("if flow.flow_value > limit * scale:", "if flow.flow_value > 0.3 * limit * scale:"),
-        ("head = [self.edges[:, 0], inst.nodes + tensors, self.reader]",
-         "head = [self.edges[:, 0], self.edges[:1, 1].repeat(len(tensors)), self.reader]"),
-        ("tail = [self.edges[:, 1], inst.source[tensors]", "tail = [self.edges[:, 0], inst.source[tensors]"),
+        ("tensors = np.unique(self.tensor)", "tensors = self.tensor"),
+        ("tail = [self.edges[:, 1], inst.source[tensors]", "tail = [self.edges[:, 1], 0 * inst.source[tensors]"),
         ("np.floor(tau[tensors] * scale)", "np.floor(2 * tau[tensors] * scale)"),
-        ("counted = plain[instance.source[tensor]] & plain[instance.readers]",
-         "counted = plain[instance.readers] | True"),
+        ("tau = np.minimum(inst.tau, 2 * limit)", "tau = np.maximum(inst.tau, 0.4 * limit)"),
         ("limit = threshold * (1 + ROUNDING)", "limit = 0.7 * threshold"),
     ),
     "ideals": (

@@ -41,6 +41,9 @@ NO_COPIES: Stratum = {"replication": (False,)}
 MOVING: Stratum = {"bandwidth": (1.0, 0.5, 4.0), "sizes": ("whole", "equal", "fractions")}
 WORK: Stratum = {"sizes": ("none", "equal"), "bandwidth": (4.0, 1e9)}
 MIXED: Stratum = {"kinds": ("two", "three"), "speeds": ("unequal", "far"), "profiled": ("none", "some")}
+SPREAD: Stratum = {"memory": (True,), "sram": ("chipwise",)}
+"""Room for a fair part of the weights on a chip, so that operations have to spread."""
+
 ROOM: Stratum = {"memory": (True,), "sram": ("part", "exact", "chipwise")}
 SERIAL: Stratum = {"transfers": ("serial",)}
 LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
@@ -63,6 +66,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")},
         PLAIN | ORDERED | MOVING | SERIAL | LINE | MIXED | {"free_transfers": ("some",)},
         PLAIN | ORDERED | WORK | ROOM | LINE | {"shared": ("used",), "triangle": (False,)},
+        PLAIN | ORDERED | WORK | SPREAD | LINE | {"shared": ("used",), "triangle": (False,), "no_skipping": (False,)},
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"cheap": ("inputs", "chain"), "backward": ("last", "none")},
         PLAIN | ORDERED | LINKS,
     ),
@@ -82,6 +86,19 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         | ORDERED
         | MOVING
         | SERIAL
+        | SPREAD
+        | NO_COPIES
+        | {
+            "topology": ("ring",),
+            "triangle": (True,),
+            "no_skipping": (True,),
+            "relays": (True, False),
+            "shape": ("random", "parallel", "layers", "isolated"),
+        },
+        PLAIN
+        | ORDERED
+        | MOVING
+        | SERIAL
         | {
             "cheap": ("inputs", "chain"),
             "topology": ("ring",),
@@ -95,8 +112,22 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN
         | MOVING
         | {"topology": ("ring",), "acyclic": (True, False), "backward": ("last", "any"), "triangle": (False,)},
+        PLAIN
+        | SPREAD
+        | {
+            "topology": ("ring",),
+            "acyclic": (False,),
+            "triangle": (False,),
+            "bandwidth": (0.2, 0.5),
+            "sizes": ("whole", "equal"),
+            "times": ("sparse",),
+        },
     ),
-    "levels": (PLAIN | ORDERED | MOVING | LINE, PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")}),
+    "levels": (
+        PLAIN | ORDERED | MOVING | LINE,
+        PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")},
+        PLAIN | ORDERED | WORK | SPREAD | LINE | {"triangle": (False,)},
+    ),
     "stretches": (
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},
         PLAIN | ORDERED | MOVING | LINE | {"shape": ("chain", "parallel", "broadcast")},
