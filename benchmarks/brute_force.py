@@ -6,7 +6,8 @@
     python benchmarks/brute_force.py --instances 3000 --goals          # other goals, alone and in a row
     python benchmarks/brute_force.py --instances 1000 --confirm        # and the second solver against both
 
-Brute force is tests/exhaustive.py, which shares no code with the library; every answer also passes tests/oracle.py.
+Questions are drawn by tests/questions.py, every feature on its own. Brute force is tests/exhaustive.py, which shares no
+code with the library; every answer also passes tests/oracle.py.
 Prints how many instances of every combination of rules and transfers were compared, and every disagreement with its
 seed; then it exits with 1.
 """
@@ -28,27 +29,23 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import checked
 import click
 import numpy as np
-from adversarial import FAMILIES, goal_instance
+from adversarial import FAMILIES
 from checked import as_given
 from exhaustive import brute_force
-from instances import (
-    RULES,
-    random_instance,
-    random_mixed_instance,
-    random_passing_instance,
-    random_tight_instance,
-    random_training_instance,
-)
+from questions import RULES, draw, with_goals
 from searching import solve_by, without
 
 from milp.state.names import Doing
-from partition import Graph, Hardware, RefutedBound, partition
+from partition import Graph, Hardware, InvalidInput, NoSolutionInTime, RefutedBound, partition
 from partition.scoring.goals import parse_goals
 
 TRIALS = 20_000
 """Partial placements beyond which an instance is too large for brute force."""
 
 GAP = 1e-4
+
+LIMIT, ROUTED = 60.0, 3.0
+"""Seconds for a solve; with routes, where no bound over positions closes the gap."""
 
 MILP_ALONE = without(Doing.SEEDS, Doing.FEW_IDEALS, Doing.IDEALS)
 """The search without seeds and ideals."""
@@ -58,48 +55,45 @@ MILP_ALONE = without(Doing.SEEDS, Doing.FEW_IDEALS, Doing.IDEALS)
 class Campaign:
     """What to draw and what to ask."""
 
-    unit: float
     adversarial: bool
     goals: bool
     confirm: bool
     milp_only: bool = False
 
-    def draw(self, seed: int) -> tuple[Graph, Hardware, str, float | None]:
-        """Graph, hardware, objective, required throughput."""
+    def draw(self, seed: int) -> tuple[dict[str, Any], Graph, Hardware, str, float | None]:
+        """The problem as the oracle reads it, with its wishes, graph, hardware, objective, required throughput."""
         rng = np.random.default_rng(seed)
-        if self.goals:
-            return goal_instance(rng)
         if self.adversarial:
-            return *list(FAMILIES.values())[seed % len(FAMILIES)](rng), "period", None
-        if seed % 5 == 0:
-            return *random_training_instance(rng), "period", None
-        if seed % 5 == 1:
-            return *random_mixed_instance(rng), "period", None
-        if seed % 5 == 2:
-            return *random_tight_instance(rng), "period", None
-        if seed % 10 == 3:
-            return *random_passing_instance(rng), "period", None
-        return *random_instance(rng, unit=self.unit), "period", None
+            graph, hardware = list(FAMILIES.values())[seed % len(FAMILIES)](rng)
+            return as_given(graph, hardware), graph, hardware, "period", None
+        question = draw(rng, wishes="none") if self.milp_only or self.confirm else draw(rng)
+        question = with_goals(rng, question) if self.goals else question
+        return question.problem, *question.read(), question.objective, question.throughput
 
     def compare(self, seed: int) -> str | None:
-        """The combination the instance belongs to, None if it is too large; AssertionError on a disagreement."""
-        graph, hardware, objective, throughput = self.draw(seed)
-        problem = as_given(graph, hardware)
+        """The combination the instance belongs to, None if it cannot be judged; AssertionError on a disagreement."""
+        problem, graph, hardware, objective, throughput = self.draw(seed)
         try:
+            goals = tuple(parse_goals(objective, graph, hardware))
             best, _ = brute_force(problem, limit=TRIALS)
-        except OverflowError:
+        except (InvalidInput, OverflowError):
             return None
         if throughput is not None and best:
             throughput /= best
-        if self.milp_only:
-            goals = tuple(parse_goals(objective, graph, hardware))
-            result = solve_by(MILP_ALONE, graph, hardware, time_limit=60, goals=goals, throughput=throughput)
-        else:
-            result = partition(
-                graph, hardware, time_limit=60, objective=objective, throughput=throughput, confirm=self.confirm
-            )
+        limit = ROUTED if hardware.routed else LIMIT
+        try:
+            if self.milp_only:
+                result = solve_by(MILP_ALONE, graph, hardware, time_limit=limit, goals=goals, throughput=throughput)
+            else:
+                result = partition(
+                    graph, hardware, time_limit=limit, objective=objective, throughput=throughput, confirm=self.confirm,
+                    **problem["wishes"],
+                )  # fmt: skip
+        except NoSolutionInTime:
+            assert hardware.routed or graph.least is not None, "no answer in time"
+            return None
         answer = json.loads(result.to_json())
-        checked.judge(graph, hardware, result, throughput=throughput)
+        checked.judge(graph, hardware, result, throughput=throughput, wishes=problem["wishes"])
         checked.agree(answer, best, throughput=throughput)
         if self.confirm:
             assert answer["confirmation"]["verdict"] != "refuted", answer["confirmation"]
@@ -111,7 +105,8 @@ class Campaign:
         self, problem: dict[str, Any], hardware: Hardware, answer: dict[str, Any], throughput: float | None
     ) -> None:
         fixed = hardware.identical_chips or hardware.kind_order == "fixed"
-        assert answer["status"] == "optimal" or (self.goals and not fixed), answer["status"]
+        closable = not hardware.routed and (fixed or not self.goals)
+        assert answer["status"] == "optimal" or not closable, answer["status"]
         limits = {} if throughput is None else {"period": (1 + 1e-9) / throughput}
         for row in answer["goals"]:
             least, _ = brute_force(problem, goal=row["goal"], limits=limits)
@@ -139,7 +134,6 @@ def _combination(graph: Graph, hardware: Hardware, objective: str) -> str:
 @click.option("--adversarial", is_flag=True, help="Units far apart, ties, exact fits, every interconnect.")
 @click.option("--goals", is_flag=True, help="Other goals than the period, alone and in lexicographic order.")
 @click.option("--confirm", is_flag=True, help="Ask the second solver as well.")
-@click.option("--unit", default=1.0, show_default=True, help="Scale of all times.")
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
 @click.option("--brief", is_flag=True, help="The totals alone.")
 @click.option("--json", "as_json", is_flag=True)
@@ -150,13 +144,12 @@ def main(
     adversarial: bool,
     goals: bool,
     confirm: bool,
-    unit: float,
     seconds: float,
     brief: bool,
     as_json: bool,
 ) -> None:
     """Compare and count."""
-    campaign = Campaign(unit, adversarial, goals, confirm, milp_only)
+    campaign = Campaign(adversarial, goals, confirm, milp_only)
     counts: collections.Counter[str] = collections.Counter()
     skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed
     for seed in range(first_seed, first_seed + instances):
@@ -179,7 +172,7 @@ def main(
         for combination, count in sorted(counts.items() if not brief else ()):
             print(f"{count:5d}  {combination}")
         print(
-            f"{agreed} instances agree, {failed} disagree, {skipped} too large for brute force, "
+            f"{agreed} instances agree, {failed} disagree, {skipped} that cannot be judged, "
             f"{len(counts)} combinations, {time.perf_counter() - begun:.0f} s"
         )
     sys.exit(failed > 0)

@@ -11,7 +11,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,16 @@ def draw(
     if wishes.keys() & {"pins", "forbid", "max_stages"}:
         features["kind_order"] = hardware["kind_order"] = "fixed"  # refused otherwise
     return Question(graph, hardware, wishes, features["objective"], features["throughput"], features)
+
+
+def with_goals(rng: np.random.Generator, question: Question) -> Question:
+    """The question with other goals than the period, and at times a throughput, in inverse least periods."""
+    objective = str(rng.choice(OBJECTIVES))
+    slack = float(rng.choice([1.0, 1 + 1e-6, 1.3, 2.0, 0.5]))
+    wanted = not objective.startswith("period") and rng.random() < 0.8
+    throughput = 1 / slack if wanted else None
+    drawn = question.drawn | {"objective": objective, "throughput": throughput is not None}
+    return replace(question, objective=objective, throughput=throughput, drawn=drawn)
 
 
 # --- graphs ---------------------------------------------------------------------------------------------------

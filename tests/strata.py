@@ -17,6 +17,7 @@ PLAIN: Stratum = {
     "dynamic_memory": (False,),
     "unsupported": ("none",),
     "profiled": ("none",),
+    "wishes": ("none",),
     "computed": ("none",),
     "shared": ("none",),
     "sram": ("unlimited",),

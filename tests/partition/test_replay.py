@@ -174,7 +174,7 @@ def test_no_engine_proves_a_period_above_the_optimum() -> None:
     """The judge asked about random questions, without the placement that would give the claim away."""
     asked = 0
     for seed in range(24):
-        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
+        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3), wishes="none")
         graph, hardware = question.read()
         try:
             optimum, _ = brute_force(question.problem, limit=1_500)
@@ -194,7 +194,7 @@ def test_no_engine_proves_a_period_above_the_optimum() -> None:
 def test_proofs_of_random_questions_are_never_rejected() -> None:
     accepted = 0
     for seed in range(400, 416):
-        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3))
+        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3), wishes="none")
         try:
             proof = proof_for(*question.read(), time_limit=3)
         except NoSolutionInTime:
