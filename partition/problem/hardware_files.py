@@ -12,6 +12,7 @@ from typing import Any
 
 from partition.errors import InvalidHardware
 from partition.files import read_toml
+from partition.problem.boards import BOARDS
 from partition.problem.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
 from partition.text import shown
 
@@ -74,6 +75,7 @@ def presets() -> list[tuple[str, str]]:
             "cores of a CPU that exchange tensors in memory, as `calibrate` found them, else of a reference machine",
         ),
         ("meshRxC", "mesh of R rows and C columns, routed along the row first; without the triangle rule"),
+        *((name, note) for name, (note, _) in BOARDS.items()),
     ]
 
 
@@ -97,13 +99,15 @@ def _preset(name: str) -> Hardware:
     mesh = re.fullmatch(r"mesh([0-9]{1,4})x([0-9]{1,4})", name)
     if name == "simba36":
         return replace(_mesh(name, 6, 6), kinds=(SIMBA_CHIP,), interconnect=SIMBA_MESH)
+    if name in BOARDS:
+        return BOARDS[name][1]
     if mesh is not None:
         return _mesh(name, int(mesh[1]), int(mesh[2]))
     match = re.fullmatch(r"(ring|chain|biring|bichain|crossbar|cpu)(-?[0-9]+)", name)
     if match is None:
         raise InvalidHardware(
             f"unknown hardware {name[:60]!r}; give ringN (ring36 is the paper's), chainN, biringN, bichainN, "
-            "crossbarN, meshRxC, simba36, cpuN or a TOML file"
+            f"crossbarN, meshRxC, simba36, cpuN, {', '.join(BOARDS)} or a TOML file"
         )
     topology, digits = match[1], match[2]
     if len(digits) > 12 or not 1 <= int(digits) <= MOST_CHIPS:
