@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from partition.readers.line_balancing import looks_like_a_line, read_line_balanc
 from partition.readers.minos import from_minos, looks_like_minos
 from partition.readers.native_json import from_dict
 from partition.readers.pipedream import looks_like_a_profile, read_pipedream
+from partition.readers.several import join_models
 from partition.readers.torch.archive import PICKLE, ZIP
 from partition.text import shown
 
@@ -41,7 +42,7 @@ class Source:
     ----------
     graph : the model.
     hardware : the package the file brings, or None.
-    format : one of ``FORMATS``.
+    format : one of ``FORMATS``, or ``several``.
     """
 
     graph: Graph
@@ -50,25 +51,32 @@ class Source:
 
 
 def load_model(
-    spec: str,
+    spec: str | Sequence[str],
     *,
     format: str | None = None,
     dims: Mapping[str, int] | None = None,
     max_cpus: int | None = None,
+    rates: Sequence[int] | None = None,
 ) -> Source:
-    """Load ``spec``, a built-in model (``bert-large:seq=384``) or a file.
+    """Load ``spec``, a built-in model (``bert-large:seq=384``) or a file; or several of them as one graph.
 
     Parameters
     ----------
     format : overrides the guess by content.
     dims : values of symbolic dimensions, ONNX only.
     max_cpus : instead of the file's ``maxCPUs``, device-placement only.
+    rates : of several models: how many inputs of each one period takes (docs/problem.md, *Several models*).
 
     Raises
     ------
     InvalidInput : no such model or file, or options that do not fit it.
     InvalidModelFile, InvalidGraph : the file cannot be used.
     """
+    if not isinstance(spec, str):
+        each = [load_model(one, format=format, dims=dims, max_cpus=max_cpus) for one in spec]
+        return Source(join_models([source.graph for source in each], rates), None, "several")
+    if rates is not None:
+        raise InvalidInput(f"rates are for several models; give a list of them, not {shown(spec, 300)} alone")
     if format is not None and format not in FORMATS:
         raise InvalidInput(f"unknown format {format!r}; choose from {', '.join(FORMATS)}")
     data = None

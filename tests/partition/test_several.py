@@ -1,0 +1,70 @@
+"""Several models on one package: a union in which each has its rate of inputs in a period."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from checked import as_given
+from exhaustive import brute_force
+from instances import chain_of, package
+from questions import draw
+
+from partition import Graph, GraphBuilder, InvalidInput, load_model, partition
+from partition.readers.several import join_models
+
+
+def test_a_rate_is_so_many_inputs_in_a_period() -> None:
+    """Works of 2 + 2 and, three times, 1 + 1: 10 in all, 5 on each of two chips."""
+    one, other = chain_of([2.0, 2.0], size=0.0), chain_of([1.0, 1.0], size=0.0)
+    both = join_models([one, other], [1, 3])
+    assert both.names == ("chain/v0", "chain/v1", "chain#2/v0", "chain#2/v1")
+    assert both.flops.tolist() == [2.0, 2.0, 3.0, 3.0] and both.name == "1xchain+3xchain"
+    result = partition(both, package(2))
+    assert result.period == 5.0 and result.status == "optimal"
+    assert brute_force(as_given(both, package(2)))[0] == 5.0
+
+
+def test_weights_are_held_once_and_tensors_move_for_every_input() -> None:
+    b = GraphBuilder("m")
+    b.operation("k", "Constant", outputs={"c": 7.0})
+    b.operation("u", "Op", inputs=["c"], outputs={"t": 5.0}, flops=1, bytes_accessed=2, weights={"w": 3.0})
+    b.operation("v", "Op", inputs=["t"], flops=1, bytes_accessed=2, weights={"w": 3.0}, times={"unit": 0.5})
+    both = join_models([b.build(), chain_of([1.0])], [4, 1])
+    assert both.weight_bytes == 3.0 and both.shared_names == ("m/w",)
+    assert dict(zip(both.tensor_names, both.tensor_bytes.tolist(), strict=True)) == {
+        "m/c": 7.0,
+        "m/t": 20.0,
+        "chain/t0": 1.0,
+    }
+    assert both.profiled_times["unit"][2] == 2.0 and np.isnan(both.profiled_times["unit"][3])
+
+
+def test_one_model_at_rate_one_stays_what_it_is() -> None:
+    for seed in range(40):
+        graph, hardware = draw(np.random.default_rng(seed), wishes="none").read()
+        same = join_models([graph])
+        rebuilt = Graph.from_json(same.to_json())
+        assert rebuilt.fingerprint == same.fingerprint
+        for name in ("flops", "weights", "tensor_bytes", "consumers", "producer", "shared_users", "backward"):
+            assert np.array_equal(getattr(same, name), getattr(graph, name)), (seed, name)
+        assert np.array_equal(hardware.times(same), hardware.times(graph))
+
+
+def test_several_models_are_loaded_by_a_list() -> None:
+    source = load_model(["resnet50", "unet"], rates=[2, 1])
+    assert source.format == "several" and source.graph.names[0] == "resnet50/images"
+    assert source.graph.n == load_model("resnet50").graph.n + load_model("unet").graph.n
+
+
+@pytest.mark.parametrize(
+    ("spec", "rates", "message"),
+    [
+        (["unet"], [1, 2], "give a rate for each model"),
+        (["unet"], [0], "a rate is 0"),
+        ([], None, "0 models"),
+        ("unet", [1], "give a list of them"),
+    ],
+)
+def test_what_is_no_list_of_models_and_rates_is_refused(spec: list[str], rates: list[int], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        load_model(spec, rates=rates)
