@@ -1,4 +1,4 @@
-"""Every tolerance of the solver in one table, each with its reason; docs/proof.md says the same under "Floating point".
+"""Every tolerance of the solver in one table, each with its reason; docs/proof/floating-point.md argues from them.
 
 Where a bound is proved, the margin goes against the claim: a bound is rounded down, a row is loosened, a chip counts as
 full a little later than it is. Numbers between 0 and 1 stand here or in milp/budget.py, and nowhere else
