@@ -33,7 +33,8 @@ from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
-from partition.scoring.cost import CostModel, validated_assignments
+from partition.scoring.batches import validated_assignments
+from partition.scoring.cost import CostModel
 from partition.scoring.rules import violated
 
 RESTARTS = 8

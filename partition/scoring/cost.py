@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from partition.arrays import BoolArray, FloatArray, IntArray, any_of, runs, sums
-from partition.errors import InvalidAssignment
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.routes import Routes
+from partition.scoring.batches import rows_between, validated_assignments, validated_rows
 from partition.scoring.crossings import CrossingModel, Crossings
 from partition.scoring.transfers import TransferModel, Transfers
 
@@ -308,8 +308,8 @@ class CostModel:
     ) -> tuple[IntArray, IntArray | None, IntArray | None]:
         chips = validated_assignments(self.graph, self.hardware, assignments)
         rows = len(chips)
-        copies = _validated_rows("replicas", replicas, (rows, self.graph.n, self.hardware.chips))
-        forwards = _validated_rows("relays", relays, (rows, self.graph.m, self.hardware.chips))
+        copies = validated_rows("replicas", replicas, (rows, self.graph.n, self.hardware.chips))
+        forwards = validated_rows("relays", relays, (rows, self.graph.m, self.hardware.chips))
         return chips, copies, forwards
 
     def _slices(
@@ -319,7 +319,7 @@ class CostModel:
         if len(chips) <= step:
             return [(chips, replicas, relays)]
         return [
-            (chips[i : i + step], _rows_between(replicas, i, i + step), _rows_between(relays, i, i + step))
+            (chips[i : i + step], rows_between(replicas, i, i + step), rows_between(relays, i, i + step))
             for i in range(0, len(chips), step)
         ]
 
@@ -351,45 +351,6 @@ def evaluate(
 def evaluate_placement(graph: Graph, hardware: Hardware, placement: Placement) -> Cost:
     """:meth:`CostModel.evaluate_placement` for a single use."""
     return Problem.of(graph, hardware).kept(CostModel).evaluate_placement(placement)
-
-
-def validated_assignments(graph: Graph, hardware: Hardware, assignments: ArrayLike) -> IntArray:
-    """(B, n) int copy of one assignment or a batch.
-
-    Raises
-    ------
-    InvalidAssignment : wrong shape, not whole numbers, or a chip that the package does not have.
-    """
-    chips = np.atleast_2d(np.asarray(assignments))
-    if chips.ndim != 2 or chips.shape[1] != graph.n:
-        raise InvalidAssignment(
-            f"assignments have shape {np.shape(assignments)}; graph {graph.name!r} needs (B, {graph.n}) or ({graph.n},)"
-        )
-    if not np.issubdtype(chips.dtype, np.integer):
-        raise InvalidAssignment(f"assignments are of type {chips.dtype}; chips are whole numbers")
-    if chips.size and (chips.min() < 0 or chips.max() >= hardware.chips):
-        row, v = np.argwhere((chips < 0) | (chips >= hardware.chips))[0]
-        raise InvalidAssignment(
-            f"operation {graph.names[v]!r} is on chip {chips[row, v]}; the package has chips 0..{hardware.chips - 1}"
-        )
-    return chips.astype(np.int64)
-
-
-def _validated_rows(name: str, values: ArrayLike | None, limits: tuple[int, int, int]) -> IntArray | None:
-    if values is None:
-        return None
-    rows = np.asarray(values, dtype=np.int64).reshape(-1, 3) if np.size(values) else np.zeros((0, 3), np.int64)
-    if np.any((rows < 0) | (rows >= np.array(limits))):
-        raise InvalidAssignment(f"{name} name a batch row, item or chip outside {limits}")
-    return rows
-
-
-def _rows_between(rows: IntArray | None, begin: int, end: int) -> IntArray | None:
-    if rows is None:
-        return None
-    inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end)].copy()
-    inside[:, 0] -= begin
-    return inside
 
 
 def _first_of_each(key: IntArray, *, ordered: bool) -> IntArray:

@@ -12,7 +12,8 @@ from partition.problem.hardware import Hardware, Rules
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
-from partition.scoring.cost import CostModel, validated_assignments
+from partition.scoring.batches import validated_assignments
+from partition.scoring.cost import CostModel
 from partition.scoring.schedules import ChipWork, Schedule, WorkModel, schedule
 from partition.scoring.transfers import TransferModel, Transfers
 from partition.scoring.unkept_wishes import unkept_wishes
