@@ -294,3 +294,36 @@ def test_a_cache_that_comes_back_shares_a_chip_with_what_writes_it() -> None:
 def test_a_result_with_the_shape_of_a_weight_is_no_new_weight() -> None:
     graph = Graph.from_jax(lambda w, x: jnp.tanh(x @ w), shaped(8, 8), shaped(8, 8), weights=0)
     assert (graph.group < 0).all()
+
+
+# --- dense linear algebra, functions that are cut for devices
+
+
+def test_a_library_that_xla_calls_is_not_taken_for_free() -> None:
+    """XLA's analysis counts a factorisation by LAPACK as next to nothing; the right values are textbook counts."""
+    n, columns = 32, 4
+    matrix, right = shaped(n, n), shaped(n, columns)
+    programs: list[tuple[Any, tuple[Any, ...], float]] = [
+        (jnp.linalg.cholesky, (matrix,), n**3 / 3),
+        (jnp.linalg.solve, (matrix, right), 2 / 3 * n**3 + 2 * n * n * columns),
+        (jnp.linalg.eigh, (matrix,), 9 * n**3),
+        (lambda a: jnp.linalg.svd(a, compute_uv=False), (matrix,), 8 / 3 * n**3),
+    ]
+    for function, args, expected in programs:
+        graph = Graph.from_jax(function, *args)
+        assert graph.unknown_operators == ()
+        assert expected <= graph.flops.sum() <= expected + 6 * n * n
+
+
+def test_a_function_cut_for_one_device_is_inlined_and_one_for_several_is_refused() -> None:
+    def cut(devices: int) -> Any:
+        mesh, spec = jax.sharding.AbstractMesh((devices,), ("i",)), jax.sharding.PartitionSpec
+        return jax.shard_map(
+            lambda w, x: jax.lax.psum(x @ w, "i"), mesh=mesh, in_specs=(spec(), spec(None, None)), out_specs=spec()
+        )
+
+    graph = Graph.from_jax(cut(1), shaped(64, 32), shaped(8, 64), weights=0)
+    assert (graph.flops.sum(), graph.unknown_operators) == (2 * 8 * 64 * 32, ())
+    assert graph.weights.sum() == 64 * 32 * 4
+    with pytest.raises(InvalidModelFile, match="'shard_map' in the function is cut for 2 devices already"):
+        Graph.from_jax(cut(2), shaped(64, 32), shaped(8, 64), weights=0)

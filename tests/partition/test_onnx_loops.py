@@ -163,6 +163,49 @@ def test_a_sequence_that_a_while_loop_fills_is_followed() -> None:
     assert flops(graph, "loop") >= 6 * 16
 
 
+def over_elements() -> onnx.ModelProto:
+    """A loop over the elements of a sequence, whose trip count is the length of the sequence."""
+    inner = body(
+        [node("SequenceAt", "s it", "e"), node("MatMul", "e w", "m"), node("Add", "a m", "a_out"),
+         node("Identity", "go", "go_on")],
+        [vi("a", F, [4])], "go_on a_out",
+    )  # fmt: skip
+    nodes = [
+        node("SplitToSequence", "x", "s", axis=0, keepdims=0), node("SequenceLength", "s", "n"),
+        node("Loop", "n yes a0", "y", body=inner),
+    ]  # fmt: skip
+    weights = [const("yes", True, np.bool_), weight("a0", 4), weight("w", 8, 4)]
+    return model(nodes, [vi("x", F, [6, 8])], [vi("y", F, [4])], weights)
+
+
+def test_a_loop_over_a_sequence_runs_for_each_element() -> None:
+    graph = read_onnx(over_elements())
+    assert (flops(graph, "loop"), graph.guessed) == (6 * (2 * 8 * 4 + 4), ())
+
+
+def looping_as_often_as_an_input_says() -> onnx.ModelProto:
+    inner = body([node("MatMul", "s w", "s_out"), node("Identity", "go", "go_on")], [vi("s", F, [4, 8])], "go_on s_out")
+    nodes = [node("Loop", "n yes x", "y", body=inner)]
+    weights = [const("yes", True, np.bool_), weight("w", 8, 8)]
+    return model(nodes, [vi("x", F, [4, 8]), vi("n", I64, [])], [vi("y", F, [4, 8])], weights)
+
+
+def test_a_loop_of_an_unknown_count_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops._Loop, "step", lambda *_: pytest.fail("followed"))
+    graph = read_onnx(looping_as_often_as_an_input_says())
+    assert (flops(graph, "loop"), graph.guessed) == (2 * 4 * 64, ("loop",))
+
+
+def test_an_optional_tensor_is_the_tensor() -> None:
+    nodes = [
+        node("Optional", "x", "o"), node("OptionalHasElement", "o", "h", name="has"),
+        node("OptionalGetElement", "o", "e", name="get"), node("MatMul", "e w", "y"),
+    ]  # fmt: skip
+    graph = read_onnx(model(nodes, [vi("x", F, [4, 8])], [vi("y", F, None)], [weight("w", 8, 2)], opset=18))
+    assert graph.guessed == ()
+    assert size(graph, "o") == size(graph, "e") == 4 * 8 * 4
+
+
 def test_what_a_body_computes_from_constants_alone_costs_nothing() -> None:
     inner = body(
         [node("Transpose", "w", "t"), node("Mul", "t half", "scaled"), node("MatMul", "s scaled", "s_out"),

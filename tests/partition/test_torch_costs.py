@@ -46,6 +46,9 @@ PRODUCTS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], float]] = {
     "chain of two": (lambda a, b: torch.linalg.multi_dot([a, b]), (zeros(64, 128), zeros(128, 32)), 2 * 64 * 128 * 32),
     "conv1d same": (lambda x, w: functional.conv1d(x, w, padding="same"), (zeros(2, 8, 40), zeros(4, 8, 5)),
                     2 * 2 * 4 * 40 * 8 * 5),
+    "qr": (lambda a: torch.linalg.qr(a)[1], (zeros(64, 16),), 4 * 16 * 16 * (64 - 16 / 3)),
+    "singular values": (torch.linalg.svdvals, (zeros(64, 16),), 4 * 16 * 16 * (64 - 16 / 3)),
+    "eigenvalues": (torch.linalg.eigvalsh, (zeros(3, 16, 16),), 3 * 4 / 3 * 16**3),
     "grouped queries": (lambda q, k: functional.scaled_dot_product_attention(q, k, k, enable_gqa=True),
                         (zeros(1, 8, 16, 32), zeros(1, 2, 16, 32)), 8 * 16 * 16 * (4 * 32 + 6)),
 }  # fmt: skip
@@ -128,6 +131,8 @@ LOOKUPS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], float]] = {
                   3 * 3 * 64 * 4 + 3 * 8),
     "scatter": (lambda w, i: w.scatter(0, i, torch.ones(3, 64)), (zeros(10_000, 64), zeros(3, 64, dtype=torch.long)),
                 2 * 3 * 64 * 4 + 3 * 64 * 8),
+    "embedding_renorm": (lambda w, i: functional.embedding(i, w.clone(), max_norm=1.0),
+                         (zeros(10_000, 64), zeros(3, dtype=torch.long)), 2 * 3 * 64 * 4 + 3 * 8),
     "slice_scatter": (lambda w, x: w.slice_scatter(x, 0, 5, 8), (zeros(10_000, 64), zeros(3, 64)), 2 * 3 * 64 * 4),
 }  # fmt: skip
 

@@ -14,16 +14,17 @@ from partition.problem.operators import OperatorCost
 
 INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call",
+    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call", "shard_map",
 })  # fmt: skip
 """Calls whose body takes their place."""
 
 FREE = frozenset({
     "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient",
     "sharding_constraint", "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint",
-    "random_wrap", "random_unwrap",
+    "random_wrap", "random_unwrap", "name", "reshard", "pbroadcast", "psum", "psum_invariant", "all_gather",
+    "all_gather_invariant", "all_to_all", "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin",
 })  # fmt: skip
-"""Metadata: no FLOPs and no traffic."""
+"""Metadata: no FLOPs and no traffic. Collectives too, since no more than one device is read."""
 
 _MOVES = frozenset({
     "transpose", "concatenate", "slice", "pad", "rev", "iota", "select_n", "split", "convert_element_type", "empty",
@@ -87,8 +88,14 @@ def open_jaxpr(body: Any) -> Any:
 
 
 def refuse_control_flow(equation: Any, where: str) -> None:
-    """Raise if the equation, or one inside of it, is control flow that depends on data."""
+    """Raise if the equation, or one inside of it, is control flow that depends on data, or is cut for devices."""
     primitive = equation.primitive.name
+    devices = getattr(equation.params.get("mesh"), "size", 1) if primitive == "shard_map" else 1
+    if devices != 1:
+        raise InvalidModelFile(
+            f"'shard_map' in {where or 'the function'} is cut for {devices} devices already and cannot be partitioned; "
+            "trace the function for one device"
+        )
     if primitive in _CONTROL:
         raise InvalidModelFile(
             f"{primitive!r} in {where or 'the function'} is {_CONTROL[primitive]} and cannot be partitioned; trace one "
@@ -128,6 +135,9 @@ class EquationCosts:
             return float(equation_spec(equation.invars[0].aval).size), True
         if primitive in _PRODUCTS:
             return float(_PRODUCTS[primitive](equation, output)), True
+        if primitive == "custom_linear_solve":
+            inner = [self.flops(e) for e in open_jaxpr(params["jaxprs"].solve).eqns]
+            return sum(f for f, _ in inner), all(known for _, known in inner)
         if primitive == "scan" or primitive in INLINED:
             inner = [self.flops(e) for e in open_jaxpr(body_of(equation)).eqns]
             return params.get("length", 1) * sum(f for f, _ in inner), all(known for _, known in inner)
@@ -152,7 +162,10 @@ def _analysed(equation: Any) -> float | None:
 
     try:
         shapes: Any = [v.aval for v in equation.invars]
-        counted = jax.jit(alone).lower(*shapes).cost_analysis()
+        lowered = jax.jit(alone).lower(*shapes)
+        if "custom_call" in lowered.as_text():
+            return None  # a call into another library, which XLA does not look into
+        counted = lowered.cost_analysis()
     except Exception:  # whatever a primitive raises that cannot stand alone
         return None
     if not counted or "flops" not in counted or counted["flops"] < 0:
@@ -217,6 +230,35 @@ def _top(equation: Any, output: TensorSpec) -> float:
     return equation_spec(equation.invars[0].aval).size * math.ceil(math.log2(max(2, equation.params.get("k", 2))))
 
 
+def _matrices(of: Callable[[int, int, Any], float]) -> Callable[[Any, TensorSpec], float]:
+    """Dense linear algebra by the counts of Golub and Van Loan: ``of(rows, columns, equation)`` for each matrix."""
+
+    def flops(equation: Any, output: TensorSpec) -> float:
+        shape = equation.invars[0].aval.shape
+        return float(math.prod(shape[:-2]) * of(shape[-2], shape[-1], equation))
+
+    return flops
+
+
+def _householder(m: int, n: int, equation: Any) -> float:
+    """``m x n`` to a triangle by reflections."""
+    low, high = min(m, n), max(m, n)
+    return 2.0 * low * low * (high - low / 3)
+
+
+def _singular_values(m: int, n: int, equation: Any) -> float:
+    low, high = min(m, n), max(m, n)
+    vectors = equation.params.get("compute_uv", True)
+    return (
+        4.0 * high * high * low + 8.0 * high * low * low + 9.0 * low**3 if vectors else 2.0 * _householder(m, n, None)
+    )
+
+
+def _triangular_solve(m: int, n: int, equation: Any) -> float:
+    columns = equation.invars[1].aval.shape[-1 if equation.params.get("left_side", True) else -2]
+    return float(m * m * columns)
+
+
 def _combined(equation: Any, output: TensorSpec) -> float:
     return float(equation_spec(equation.invars[2].aval).size)
 
@@ -232,7 +274,14 @@ _PRODUCTS: Mapping[str, Callable[[Any, TensorSpec], float]] = {
     "reduce_window": _window, "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none,
     "scatter": _none, "scatter-add": _combined, "scatter_add": _combined, "scatter-mul": _combined,
     "scatter_mul": _combined, "scatter-min": _combined, "scatter_min": _combined, "scatter-max": _combined,
-    "scatter_max": _combined,
+    "scatter_max": _combined, "cholesky": _matrices(lambda m, n, _: n**3 / 3),
+    "lu": _matrices(lambda m, n, _: min(m, n) ** 2 * (max(m, n) - min(m, n) / 3)),
+    "triangular_solve": _matrices(_triangular_solve), "qr": _matrices(lambda m, n, e: 2 * _householder(m, n, e)),
+    "geqrf": _matrices(_householder), "householder_product": _matrices(_householder),
+    "svd": _matrices(_singular_values), "eigh": _matrices(lambda m, n, _: 9.0 * n**3),
+    "eig": _matrices(lambda m, n, _: 25.0 * n**3), "schur": _matrices(lambda m, n, _: 25.0 * n**3),
+    "hessenberg": _matrices(lambda m, n, _: 10.0 / 3 * n**3), "tridiagonal": _matrices(lambda m, n, _: 4.0 / 3 * n**3),
+    "lu_pivots_to_permutation": lambda e, output: output.size,
 }  # fmt: skip
 
 

@@ -76,7 +76,9 @@ class _Repeated(Control):
     open_trips = False
     """Whether the number of iterations can vary."""
     limit: int | None = None
-    """Iterations after which the body does not run again; None if nothing but a condition ends it."""
+    """Iterations after which the body does not run again; None if that is not known."""
+    endable = False
+    """Whether nothing but a condition ends the loop."""
 
     @property
     def once(self) -> Passage:
@@ -157,6 +159,8 @@ class _Repeated(Control):
             return known
         found = _Followed(states=[self.before()], certain=self.begins())
         counted = self.limit is not None and self.limit <= MOST_TRIPS
+        if self.limit is None and not self.endable:
+            return None
         while not found.ended and len(found.costs) < MOST_FOLLOWED and iterations.nodes < MOST_READ:
             iterations.nodes += size
             passage, states, piled, further = self.step(len(found.costs), found.states[-1])
@@ -229,7 +233,8 @@ class _Loop(_Repeated):
         scope, body = self.once.reader.scope, self.bodies[0]
         lasting = _truth(scope.certain_value(body.output[0].name)) if body.output else None
         endless = bool(self._begun() and lasting)
-        given = self.outer.scope.certain_value(self.node.input[0]) if self.node.input and self.node.input[0] else None
+        self.endable = not self.node.input or not self.node.input[0]
+        given = None if self.endable else self.outer.scope.certain_value(self.node.input[0])
         if given is not None and given.size == 1:
             self.limit = max(0, int(given.reshape(-1)[0]))
         if self._begun() is False or self.limit == 0:

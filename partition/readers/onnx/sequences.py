@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
-from onnx import NodeProto, TypeProto
+from onnx import NodeProto, TensorProto, TypeProto, helper
 
 from partition.readers.onnx.types import Shaped, extents_of, of_shape, stacked, static_spec
 
 
 @dataclass(frozen=True)
 class Elements:
-    """What a sequence holds: ``parts`` in order, or only the ``total`` in bytes where the order cannot be followed."""
+    """What a sequence holds: ``parts`` in order, or only the ``total`` in bytes where the order cannot be followed.
+
+    An optional tensor is held alike; ``optional`` tells it from a sequence of one.
+    """
 
     parts: tuple[Shaped, ...] | None
     total: float | None = None
+    optional: bool = False
 
     @property
     def bytes(self) -> float | None:
@@ -78,6 +82,12 @@ def follow(
             return first.parts[k].type if k is not None and 0 <= k < len(first.parts) else None
         case "ConcatFromSequence" if first is not None and first.parts:
             return _joined(node, first.parts)
+        case "Optional" if first is None and tensors and tensors[0].spec is not None:
+            return Elements((tensors[0],), optional=True)
+        case "OptionalGetElement" if first is not None and first.optional and first.parts:
+            return first.parts[0].type
+        case "OptionalHasElement":
+            return helper.make_tensor_type_proto(TensorProto.BOOL, [])
         case "Identity" | "Optional" | "OptionalGetElement" if first is not None:
             return first
     return None

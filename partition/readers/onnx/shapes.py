@@ -258,6 +258,8 @@ class Scope:
     def _settle_sequences(self, node: NodeProto) -> None:
         """Note the elements of a sequence that the node makes, or the type of the one that it takes out."""
         read = [self._elements.get(name) for name in node.input]
+        if node.op_type == "SequenceLength" and read and read[0] is not None and read[0].parts is not None:
+            self._values[node.output[0]] = np.array(len(read[0].parts), np.int64)
         found = sequences.follow(node, read, [self.shaped(name) for name in node.input], self.certain_value)
         if isinstance(found, sequences.Elements):
             self._hold(node.output[0], found)

@@ -78,6 +78,25 @@ def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[Call],
     return flops
 
 
+def _orthogonal(call: Call) -> float:
+    """A QR factorisation by reflections, and the orthogonal factor from them (Golub and Van Loan)."""
+    *batch, m, n = shape_of(call, 0)
+    low, high = min(m, n), max(m, n)
+    return math.prod(batch) * 4.0 * low * low * (high - low / 3)
+
+
+def _singular(vectors: bool) -> Callable[[Call], float]:
+    """Singular values, with or without vectors (Golub and Van Loan)."""
+
+    def flops(call: Call) -> float:
+        *batch, m, n = shape_of(call, 0)
+        low, high = min(m, n), max(m, n)
+        with_vectors = 4.0 * high * high * low + 8.0 * high * low * low + 9.0 * low**3
+        return math.prod(batch) * (with_vectors if vectors else 4.0 * low * low * (high - low / 3))
+
+    return flops
+
+
 def _fourier(call: Call) -> float:
     """5 n log2 n for each transform of n points (half of it where one side is real)."""
     points = max(call.reads[0].numel(), call.writes[0].numel())
@@ -101,6 +120,10 @@ PRODUCTS: Mapping[str, Callable[[Call], float]] = {
     "linalg_cholesky": _dense(1 / 3), "linalg_cholesky_ex": _dense(1 / 3), "linalg_inv": _dense(2),
     "linalg_inv_ex": _dense(2), "det": _dense(2 / 3), "linalg_det": _dense(2 / 3), "_linalg_det": _dense(2 / 3),
     "linalg_lu_factor": _dense(2 / 3), "linalg_solve": _dense(2 / 3, 1), "_linalg_solve_ex": _dense(2 / 3, 1),
+    "linalg_qr": _orthogonal, "linalg_lstsq": _orthogonal, "linalg_svd": _singular(True),
+    "_linalg_svd": _singular(True), "linalg_svdvals": _singular(False), "linalg_eigh": _dense(9),
+    "_linalg_eigh": _dense(9), "linalg_eigvalsh": _dense(4 / 3), "linalg_eig": _dense(25), "linalg_eigvals": _dense(10),
+    "_linalg_eigvals": _dense(10), "quantile": _sort, "nanquantile": _sort,
     "linalg_solve_triangular": _dense(0, 1), "triangular_solve": _dense(0, 0), "_fft_r2c": _fourier,
     "_fft_c2r": _fourier, "_fft_c2c": _fourier,
 }  # fmt: skip
@@ -142,6 +165,12 @@ def _put(call: Call) -> tuple[float, float]:
     return float(touched * accumulates), moved + sum(map(size_in_bytes, indices))
 
 
+def _renormed(call: Call) -> tuple[float, float]:
+    """``embedding_renorm(weight, indices, ...)``: of each row looked up the norm, and a scaling."""
+    rows = float(call.args[1].numel() * call.args[0].shape[-1])
+    return 3.0 * rows, 2.0 * rows * call.args[0].dtype.itemsize + size_in_bytes(call.args[1])
+
+
 def _fill(call: Call) -> tuple[float, float]:
     dim, index = call.args[1], call.args[2]
     rows = call.args[0].numel() / max(1, call.args[0].shape[dim]) * index.numel()
@@ -158,6 +187,7 @@ def _nothing(call: Call) -> tuple[float, float]:
 
 
 ROWS: Mapping[str, Callable[[Call], tuple[float, float]]] = {
+    "embedding_renorm": _renormed,
     "embedding_bag": _bag, "_embedding_bag": _bag, "_embedding_bag_forward_only": _bag, "index_put": _put,
     "_unsafe_index_put": _put, "index_copy": _written(3, 2), "index_add": _written(3, 2, 1),
     "index_reduce": _written(3, 2, 1), "scatter": _written(2, 2), "scatter_add": _written(2, 2, 1),

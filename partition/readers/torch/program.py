@@ -11,14 +11,17 @@ from partition.readers.torch.signature import is_joint
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
+_DATA = "control flow that depends on data"
+_LOOP = "a loop with a body of its own"
+
 REFUSED = {
-    "cond": "torch.cond",
-    "while_loop": "torch.while_loop",
-    "map_impl": "map",
-    "scan": "scan",
-    "associative_scan": "associative_scan",
+    "cond": f"torch.cond, {_DATA}",
+    "while_loop": f"torch.while_loop, {_DATA}",
+    "map_impl": f"map, {_LOOP}",
+    "scan": f"scan, {_LOOP}",
+    "associative_scan": f"associative_scan, {_LOOP}",
 }
-"""Control flow: higher-order operator -> what the user wrote."""
+"""Control flow: higher-order operator -> what the user wrote, and what it is."""
 
 
 def functional(program: Any) -> ExportedProgram:
@@ -67,8 +70,8 @@ def _refuse_control_flow(module: Any) -> None:
         kind = getattr(node.target, "__name__", "")
         if node.op == "call_function" and kind in REFUSED and not hasattr(node.target, "overloadpacket"):
             raise InvalidModelFile(
-                f"operation {node.name!r} is {REFUSED[kind]}: control flow that depends on data cannot be "
-                "partitioned; export the module without it, or one branch at a time"
+                f"operation {node.name!r} is {REFUSED[kind]}, and cannot be partitioned; export the module without it: "
+                "one branch at a time, or the steps of a loop written out"
             )
         if node.op == "get_attr" and hasattr(inner := getattr(module, str(node.target), None), "graph"):
             _refuse_control_flow(inner)
