@@ -93,7 +93,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 """Part of a path -> inputs that random values do not suit."""
 
-CHIPS = (2, 3, 5)
+CHIPS = (2, 3, 4, 5)
 DEFAULT_SHARE = 1e-3
 
 

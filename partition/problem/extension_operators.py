@@ -152,6 +152,104 @@ def _short_fourier(call: Call) -> float:
     return frames / max(1, bins) * 5.0 * length * math.log2(max(2, length))
 
 
+def _state_update(rule: str) -> tuple[float, float]:
+    """Of one token and one head of a linear attention: FLOPs per entry of the state, and per entry of the value."""
+    gated, corrected = rule in ("gated", "gated_delta"), rule in ("delta", "gated_delta")
+    return 2.0 + gated + 2.0 * corrected, 2.0 * corrected
+
+
+def _linear_attention(call: Call) -> float:
+    """Per token: every state is updated by an outer product, decayed and corrected; every query reads its state."""
+    batch, steps, width = call.input().shape
+    queries, heads = int(call.attributes["q_num_heads"]), int(call.attributes["kv_num_heads"])
+    depth, value = width / queries, call.input(2).shape[-1] / heads
+    entry, each = _state_update(call.text("update_rule", "gated_delta"))
+    update = heads * value * (depth * entry + each)
+    return batch * steps * (update + queries * value * (2.0 * depth + 1))
+
+
+def _gated_delta_net(call: Call) -> float:
+    """The same with heads as an axis and all sequences behind one another: (tokens, heads, width)."""
+    tokens, queries, depth = call.input().shape
+    _, heads, value = call.input(2).shape
+    entry, each = _state_update("gated_delta")
+    return tokens * (heads * value * (depth * entry + each) + queries * value * (2.0 * depth + 1))
+
+
+def _causal_convolution(call: Call) -> float:
+    """Each channel with a filter of its own; a fused SiLU takes 5."""
+    window = math.prod(call.input(1).shape[1:])
+    activation = 0.0 if call.text("activation", "none") == "none" else 5.0
+    return call.output().size * (2.0 * window + call.has(2) + activation)
+
+
+def _expanded(call: Call) -> float:
+    """A product with a packed matrix, each of whose entries is expanded once by 2 steps."""
+    inner, columns = call.input().shape[-1], call.output().shape[-1]
+    return 2.0 * call.output().size * inner + 2.0 * inner * columns
+
+
+def _with_extra(count: float) -> Formula:
+    """A product of the first two operands, and ``count`` steps per output element."""
+    return lambda call: call.output().size * (2.0 * call.input().shape[-1] + count)
+
+
+def _several_packed(columns: Mapping[str, int], norm: int, extra: float) -> Formula:
+    """Products of one, perhaps normalised, operand with several packed matrices.
+
+    Parameters
+    ----------
+    columns : attribute that tells the columns of a matrix -> how many matrices have as many.
+    norm : index of the scale of the normalisation.
+    extra : steps per output element of the first result.
+    """
+
+    def flops(call: Call) -> float:
+        inner = int(call.attributes["K"])
+        rows, width = call.input().size / inner, sum(int(call.attributes[n]) * k for n, k in columns.items())
+        return 2.0 * inner * width * (rows + 1) + 5.0 * call.has(norm) * call.input().size + extra * call.output().size
+
+    return flops
+
+
+def _adapted(call: Call) -> float:
+    """A packed product and one of low rank beside it, whose two matrices are packed too."""
+    inner, columns, rank = int(call.attributes["K"]), int(call.attributes["N"]), call.input(3).shape[0]
+    rows = call.input().size / inner
+    return 2.0 * (rows + 1) * (inner * columns + rank * (inner + columns)) + call.output().size
+
+
+def _packed_attention(offsets: int) -> Formula:
+    """Attention over sequences without their padding; keys at most as many as the longest sequence has.
+
+    ``offsets``: index of the operand of shape (sequences, longest sequence).
+    """
+
+    def flops(call: Call) -> float:
+        heads, tokens = int(call.attributes["num_heads"]), call.input().shape[0]
+        width = call.output().shape[-1]
+        projects = offsets == 3
+        projection = tokens * call.input(1).shape[1] * (2.0 * call.input().shape[1] + 1) if projects else 0.0
+        return projection + tokens * call.input(offsets).shape[1] * (4.0 * width + 6 * heads)
+
+    return flops
+
+
+def _decoder_attention(call: Call) -> float:
+    """Queries (steps, batch, width) and keys (keys, batch, width) are projected, then attended to."""
+    (steps, batch, width), keys, heads = call.input().shape, call.input(1).shape[0], int(call.attributes["num_heads"])
+    projected = 2.0 * batch * (steps * math.prod(call.input(2).shape) + keys * math.prod(call.input(3).shape))
+    return projected + batch * steps * keys * (4.0 * width + 6 * heads)
+
+
+def _real_fourier(call: Call) -> float:
+    """Half of 5 n log2 n for each transform of n real numbers; complex ones have an axis of 2 at the end."""
+    dims = int(call.attributes.get("signal_ndim", 1))
+    inverse = len(call.input().shape) > len(call.output().shape)
+    real = call.output() if inverse else call.input()
+    return 2.5 * real.size * math.log2(max(2, math.prod(real.shape[-dims:])))
+
+
 FORMULAS: Mapping[str, Formula] = {
     name: formula
     for names, formula in (
@@ -182,6 +280,31 @@ FORMULAS: Mapping[str, Formula] = {
         ("ComplexMul ComplexMulConj", _each(3)),
         ("CropAndResize", _each(9)),
         ("MurmurHash3", _each(10)),
+        ("LinearAttention", _linear_attention),
+        ("GatedDeltaNet", _gated_delta_net),
+        ("CausalConvWithState", _causal_convolution),
+        ("GemmFastGelu", _with_extra(8)),
+        ("GemmFloat8 QOrderedMatMul", _with_extra(2)),
+        ("SparseToDenseMatMul", _with_extra(0)),
+        ("MatMulFpQ4 MatMulPacked MatMulBlockQuantizedFp4Weight MatMulBlockQuantizedFp8Weight", _expanded),
+        ("MatMulNBitsMlp", _several_packed({"N": 2}, norm=2, extra=6)),
+        ("MatMulNBitsQkv", _several_packed({"Nq": 1, "Nkv": 2}, norm=2, extra=0)),
+        ("MatMulNBitsQLoRA", _adapted),
+        ("PackedAttention", _packed_attention(3)),
+        ("PackedMultiHeadAttention", _packed_attention(4)),
+        ("DecoderAttention", _decoder_attention),
+        ("Rfft Irfft", _real_fourier),
+        ("MulInteger BiasDropout MRotaryEmbedding QuantizeBFP ScaledTanh", _each(3)),
+        ("Affine BitmaskDropout DequantizeBFP DequantizeWithOrder GatedAdd ImageScaler QuantizeWithOrder", _each(2)),
+        ("GemmaRotaryEmbedding ScaledSiLU", _each(6)),
+        ("ParametricSoftplus", _each(5)),
+        ("QOrderedGelu", _each(7)),
+        ("RelativePositionBias", _each(10)),
+        ("Scale", _each(1)),
+        ("QOrderedLayerNormalization", _each_read(8)),
+        ("GatedRMSNorm", _each_read(11)),
+        ("Crop DynamicSlice GivenTensorFill ReorderInput ReorderOutput RemovePadding RestorePadding", _each(0)),
+        ("TorchEmbedding", _each(0)),
     )
     for name in names.split()
 }

@@ -106,11 +106,34 @@ def deformable_convolution(call: Call) -> float:
 
 
 def einsum(call: Call) -> float:
-    """One multiply-add per point of the whole index space; an outer product needs no adding, a sum no multiplying."""
-    terms, arrow, result = call.text("equation", "").replace(" ", "").partition("->")
+    """Operands from the left, pair by pair, as runtimes do.
+
+    One multiply-add per point of the pair's index space; an outer product needs no adding, a sum no multiplying.
+    """
+    text, arrow, result = call.text("equation", "").replace(" ", "").partition("->")
+    terms, extent = _labelled(text, call)
+    letters = [label for term in terms for label in term]
+    if arrow:
+        wanted = {label for label in letters if label in result or not label.isalpha()}
+    else:
+        wanted = {label for label in letters if letters.count(label) == 1 or not label.isalpha()}
+    space = set(terms[0])
+    if len(terms) == 1:
+        return float(_points(space, extent) * (space > wanted))
+    total = 0.0
+    for k, term in enumerate(terms[1:], start=2):
+        space |= set(term)
+        left = space & (wanted.union(*terms[k:]))
+        total += _points(space, extent) * (1 + (left < space))
+        space = left
+    return total
+
+
+def _labelled(text: str, call: Call) -> tuple[list[list[str]], dict[str, int]]:
+    """The labels of every operand, those of an ellipsis counted from the right, and the extent of each label."""
+    terms: list[list[str]] = []
     extent: dict[str, int] = {}
-    operands = terms.split(",")
-    for i, term in enumerate(operands):
+    for i, term in enumerate(text.split(",")):
         shape = call.input(i).shape
         before, ellipsis, after = term.partition("...")
         broadcast = len(shape) - len(before) - len(after)
@@ -119,11 +142,14 @@ def einsum(call: Call) -> float:
         labels = [*before, *(f"...{broadcast - j}" for j in range(broadcast)), *after]
         for label, length in zip(labels, shape, strict=True):
             extent[label] = max(extent.get(label, 1), length)
+        terms.append(labels)
     if len(extent) > 64:
         raise ValueError("the equation has more indices than numpy could run")
-    letters = [label for label in terms if label.isalpha()]
-    contracted = any(label not in result if arrow else letters.count(label) > 1 for label in letters)
-    return float(math.prod(extent.values()) * (len(operands) - 1 + contracted))
+    return terms, extent
+
+
+def _points(labels: set[str], extent: dict[str, int]) -> int:
+    return math.prod(extent[label] for label in labels)
 
 
 # --- Attention ----------------------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ FLOPS: Mapping[str, Formula] = _table(
     ("Det", of.determinant),
     ("DFT", of.fourier),
     # attention and recurrence
-    ("Attention QAttention", of.attention(4)),
+    ("Attention DecoderMaskedSelfAttention", of.attention(4)),
+    ("QAttention", of.attention(8)),
     ("DecoderMaskedMultiHeadAttention", of.attention(5)),
     ("MultiHeadAttention", of.attention(6)),
     ("GroupQueryAttention", of.attention(3)),
@@ -145,7 +146,7 @@ TRAFFIC: Mapping[str, Formula] = _table(  # every other operator: all inputs rea
     ("Reshape Squeeze Unsqueeze Flatten Identity Shape Size Dropout Constant BitCast", of.free),
     ("SequenceConstruct SequenceEmpty SequenceInsert SequenceErase SequenceAt SequenceLength", of.free),
     ("Optional OptionalGetElement OptionalHasElement", of.free),
-    ("Gather GatherElements GatherND Slice Split Compress GatherBlockQuantized", of.part_of_first),
+    ("Gather GatherElements GatherND Slice Split Compress GatherBlockQuantized TorchEmbedding", of.part_of_first),
     ("EmbedLayerNormalization", of.embedding_rows),
 )
 

@@ -57,6 +57,16 @@ def test_einsum_follows_ellipses_and_counts_plain_products_once() -> None:
     assert outer.flops == 24
     transposed = operator_cost("Einsum", [f32(4, 6)], [f32(6, 4)], {"equation": "ij->ji"})
     assert transposed.flops == 0
+    summed = operator_cost("Einsum", [f32(4, 6)], [f32(4)], {"equation": "ij->i"})
+    assert summed.flops == 24
+
+
+def test_an_einsum_of_three_counts_pair_by_pair() -> None:
+    chain = operator_cost("Einsum", [f32(64, 128), f32(128, 32), f32(32, 16)], [f32(64, 16)],
+                          {"equation": "ij,jk,kl->il"})  # fmt: skip
+    assert chain.flops == 2 * (64 * 128 * 32 + 64 * 32 * 16)
+    scaled = operator_cost("Einsum", [f32(3, 4), f32(4), f32(4, 5)], [f32(3, 5)], {"equation": "bi,i,ij->bj"})
+    assert scaled.flops == 3 * 4 + 2 * 3 * 4 * 5
 
 
 @given(groups=st.sampled_from([1, 2, 4]), kernel=st.lists(st.integers(1, 3), min_size=1, max_size=3))
@@ -102,6 +112,43 @@ def test_attention_costs_the_same_with_heads_apart_or_together() -> None:
     assert apart.flops == together.flops == contributed.flops
     products = 2 * 2 * (2 * 4 * 8 * 8 * 16)
     assert products < apart.flops < 1.2 * products
+
+
+def test_quantised_attention_finds_its_cache_behind_the_scales() -> None:
+    """``QAttention`` has scales and zero points where ``Attention`` has mask and cache."""
+    operands = [f32(1, 8, 16), f32(16, 48), f32(48), f32(), f32(), None, f32(), f32()]
+    plain = operator_cost("Attention", operands[:3], [f32(1, 8, 16)], {"num_heads": 2})
+    assert operator_cost("QAttention", operands, [f32(1, 8, 16)], {"num_heads": 2}).flops == plain.flops
+
+
+def test_packed_attention_counts_as_attention_without_padding() -> None:
+    offsets = f32(2, 8)
+    packed = operator_cost("PackedAttention", [f32(16, 16), f32(16, 48), f32(48), offsets], [f32(16, 16)],
+                           {"num_heads": 2})  # fmt: skip
+    assert packed.flops == operator_cost("Attention", [f32(2, 8, 16), f32(16, 48), f32(48)], [f32(2, 8, 16)],
+                                         {"num_heads": 2}).flops  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "entry", "each"), [("linear", 2, 0), ("gated", 3, 0), ("gated_delta", 5, 2)])
+def test_linear_attention_updates_and_reads_its_state_for_every_token(rule: str, entry: int, each: int) -> None:
+    batch, steps, queries, heads, key, value = 2, 5, 4, 2, 8, 6
+    cost = operator_cost(
+        "LinearAttention", [f32(batch, steps, queries * key), f32(batch, steps, heads * key),
+                            f32(batch, steps, heads * value)],
+        [f32(batch, steps, queries * value)], {"q_num_heads": queries, "kv_num_heads": heads, "update_rule": rule},
+    )  # fmt: skip
+    update, read = heads * (key * value * entry + value * each), queries * (2 * key * value + value)
+    assert (cost.flops, cost.known) == (batch * steps * (update + read), True)
+
+
+def test_packed_products_of_one_operator_count_as_those_of_several() -> None:
+    k, n, rows = 32, 16, 3
+    one = operator_cost("MatMulNBits", [f32(rows, k)], [f32(rows, n)], {"K": k, "N": n}).flops
+    qkv = operator_cost("MatMulNBitsQkv", [f32(rows, k), None, f32(k)], [f32(rows, n)] * 3,
+                        {"K": k, "Nq": n, "Nkv": n})  # fmt: skip
+    assert qkv.flops == 3 * one + 5 * rows * k
+    mlp = operator_cost("MatMulNBitsMlp", [f32(rows, k)], [f32(rows, n)], {"K": k, "N": n})
+    assert mlp.flops == 2 * one + 6 * rows * n
 
 
 def test_cached_keys_are_attended_to() -> None:
