@@ -13,7 +13,7 @@ from partition.errors import InvalidModelFile
 from partition.problem.operator_call import TensorSpec
 from partition.readers.onnx.size import MOST_FIELDS, check_fields, check_inlined, count_fields
 from partition.readers.onnx.types import ITEMSIZE
-from partition.readers.onnx.values import KEPT_ELEMENTS
+from partition.readers.onnx.values import most_kept
 from partition.readers.onnx.walk import all_graphs, all_nodes, all_tensors
 
 MOST_AXES = 64  # of a tensor; numpy's limit
@@ -26,7 +26,7 @@ _AS_TEXT = frozenset({".json", ".onnxjson", ".onnxtext", ".onnxtxt", ".pbtxt", "
 def open_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
     """The model in ``source`` without its weight data, checked to be complete.
 
-    Weights keep their shape and type; constants of at most :data:`KEPT_ELEMENTS` elements keep their values.
+    Weights keep their shape and type; small constants (:func:`most_kept`) keep their values.
     Model-local functions are inlined. ``source`` itself, if a model, is not changed.
 
     Raises
@@ -234,7 +234,7 @@ def _without_data(model: ModelProto, folder: Path | None) -> ModelProto:
 
 def _kept(tensor: TensorProto, folder: Path | None) -> TensorProto:
     """The constant itself if it is small, its value read from beside the model if it is there; else a stub."""
-    if tensor_spec(tensor).size > KEPT_ELEMENTS:
+    if tensor_spec(tensor).size > most_kept(tensor.data_type):
         return _stub(tensor)
     if tensor.data_location != TensorProto.EXTERNAL:
         return tensor

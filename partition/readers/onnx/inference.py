@@ -12,7 +12,7 @@ from onnx import NodeProto, OperatorSetIdProto, TensorProto, TypeProto, defs, he
 from partition.errors import InvalidModelFile
 from partition.readers.onnx.contrib import DOMAINS, runtime_types
 from partition.readers.onnx.types import extents_of, of_shape, static_spec
-from partition.readers.onnx.values import KEPT_ELEMENTS
+from partition.readers.onnx.values import KEPT_ELEMENTS, value_key
 
 _SHAPED_BY_VALUES = frozenset({
     "AffineGrid", "CenterCropPad", "Col2Im", "ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice",
@@ -77,7 +77,7 @@ class Inference:
         key = (
             node.SerializeToString(),
             tuple((name, found.SerializeToString()) for name, found in types.items()),
-            tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in values.items()),
+            tuple((name, *value_key(value)) for name, value in values.items()),
             tuple(sizes.get(name) for name in node.input),
         )
         if key not in self._told:
@@ -130,7 +130,7 @@ class Inference:
         """The same of onnxruntime; nodes that differ in nothing but names are asked about once."""
         place = {name: i for i, name in reversed(list(enumerate(node.input)))}
         known = [types[name].SerializeToString() if name in types else None for name in node.input]
-        given = [(place[name], value.dtype.str, value.shape, value.tobytes()) for name, value in values.items()]
+        given = [(place[name], *value_key(value)) for name, value in values.items()]
         attributes = [attribute.SerializeToString() for attribute in node.attribute]
         wired = ([place[name] if name else None for name in node.input], [bool(name) for name in node.output])
         key = (node.domain, node.op_type, repr(wired), repr(attributes), repr(known), repr(given))

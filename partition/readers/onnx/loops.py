@@ -20,6 +20,7 @@ from partition.problem.operators import OperatorCost
 from partition.readers.onnx.control import Control, If, Passage, Run, largest
 from partition.readers.onnx.sequences import Elements
 from partition.readers.onnx.types import Shaped, common, extents_of, sliced, stacked, static_spec
+from partition.readers.onnx.values import value_key
 from partition.readers.onnx.walk import all_nodes, subgraphs
 
 if TYPE_CHECKING:
@@ -363,7 +364,7 @@ def _truth(value: NDArray[Any] | None) -> bool | None:
 
 def _told(found: Shaped) -> tuple[Any, ...]:
     """All that is known of a tensor, as something that can be compared."""
-    value = None if found.value is None else (found.value.dtype.str, found.value.shape, found.value.tobytes())
+    value = None if found.value is None else value_key(found.value)
     held = found.elements
     parts = None if held is None or held.parts is None else [_told(part) for part in held.parts]
     total = None if held is None else held.bytes

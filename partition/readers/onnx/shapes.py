@@ -32,7 +32,7 @@ from partition.problem.operators import FLOPS
 from partition.readers.onnx import inference, sequences
 from partition.readers.onnx.file import MOST_AXES, MOST_ELEMENTS
 from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, static_spec
-from partition.readers.onnx.values import KEPT_ELEMENTS, Evaluator, is_small, shape_of
+from partition.readers.onnx.values import Evaluator, is_small, most_kept, shape_of
 from partition.readers.onnx.walk import subgraphs
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
@@ -130,7 +130,7 @@ class Scope:
         tensor = self._tensors.get(name)
         if tensor is None or tensor.data_location == TensorProto.EXTERNAL or tensor.data_type == TensorProto.STRING:
             return None
-        if math.prod(tensor.dims) > KEPT_ELEMENTS:
+        if math.prod(tensor.dims) > most_kept(tensor.data_type):
             return None
         try:
             self._values[name] = numpy_helper.to_array(tensor)

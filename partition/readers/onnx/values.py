@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,17 @@ from onnx import NodeProto, OperatorSetIdProto, TensorProto, helper, reference
 
 KEPT_ELEMENTS = 1024
 """Values of up to this size are kept and computed."""
+
+KEPT_INTEGERS = 2**14
+"""The same of 64-bit and 32-bit integers, which may be sizes and offsets."""
+
+_INTEGERS = frozenset({TensorProto.INT64, TensorProto.INT32})
+
+
+def most_kept(data_type: int) -> int:
+    """Elements up to which the value of a tensor of ONNX's ``data_type`` is kept."""
+    return KEPT_INTEGERS if data_type in _INTEGERS else KEPT_ELEMENTS
+
 
 _WINDOWS = frozenset({"auto_pad", "dilations", "kernel_shape", "output_padding", "pads", "strides"})
 """Attributes that can make an operator work on far more than it reads and writes."""
@@ -41,7 +53,10 @@ def is_small(node: NodeProto, feeds: Mapping[str, NDArray[Any]], sizes: Sequence
         start, limit, delta = (float(np.ravel(feeds[name])[0]) for name in node.input)
         return delta != 0.0 and (limit - start) / delta <= KEPT_ELEMENTS
     known = [size for size in sizes if size is not None]
-    return sum(known) <= KEPT_ELEMENTS and (len(known) == len(sizes) or node.op_type in _BOUNDED)
+    integers = bool(feeds) and all(value.dtype in (np.int64, np.int32) for value in feeds.values())
+    return sum(known) <= (KEPT_INTEGERS if integers else KEPT_ELEMENTS) and (
+        len(known) == len(sizes) or node.op_type in _BOUNDED
+    )
 
 
 class Evaluator:
@@ -57,7 +72,7 @@ class Evaluator:
         self._prepared: dict[bytes, reference.ReferenceEvaluator] = {}
 
     def evaluate(self, node: NodeProto, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Values of the outputs, of at most :data:`KEPT_ELEMENTS` each; empty if the reference cannot run it."""
+        """Values of the outputs, as far as they are kept; empty if the reference cannot run it."""
         try:
             with np.errstate(all="ignore"):
                 found = self._of(node, feeds).run(None, dict(feeds))
@@ -66,7 +81,8 @@ class Evaluator:
         return {
             name: np.asarray(value)
             for name, value in zip(filter(None, node.output), found, strict=True)
-            if isinstance(value, np.ndarray | np.generic) and np.size(value) <= KEPT_ELEMENTS
+            if isinstance(value, np.ndarray | np.generic)
+            and np.size(value) <= (KEPT_INTEGERS if value.dtype in (np.int64, np.int32) else KEPT_ELEMENTS)
         }
 
     def _of(self, node: NodeProto, names: Iterable[str]) -> reference.ReferenceEvaluator:
@@ -78,6 +94,12 @@ class Evaluator:
             model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.ir_version)
             self._prepared[key] = reference.ReferenceEvaluator(model)
         return self._prepared[key]
+
+
+def value_key(value: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
+    """What tells a value from others, in few bytes."""
+    content = np.ascontiguousarray(value).tobytes()
+    return value.dtype.str, value.shape, content if len(content) <= 64 else hashlib.blake2b(content).digest()
 
 
 def shape_of(node: NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
