@@ -19,8 +19,8 @@ class Interval:
     high : float
         A value known.
     given_up : bool
-        Whether a question remained open, or none was worth asking; otherwise the interval is narrow enough, or it was
-        time to stop.
+        Whether a question remained open, moved neither end (no number lies between them), or was not worth asking.
+        Otherwise the interval is narrow enough, or it was time to stop.
     """
 
     low: float
@@ -68,7 +68,7 @@ def bisect(
     while high - low > max(precision * high, step) and not (stop and stop()):
         threshold = split(low, high)
         ends = None if threshold is None else ask(threshold, low, high)
-        if ends is None:
+        if ends is None or ends == (low, high):
             return Interval(low, high, given_up=True)
         low, high = ends
     return Interval(low, high)

@@ -53,3 +53,10 @@ def test_it_is_asked_before_every_question_whether_to_stop() -> None:
 
 def test_off_the_middle_is_never_on_it() -> None:
     assert 0.4 < off_the_middle(0.0, 1.0) < 0.5
+
+
+def test_it_ends_where_no_number_lies_between_the_ends() -> None:
+    asked: list[float] = []
+    ends = bisect(5e-324, 1e-323, below(1e-323, asked), split=off_the_middle, precision=1e-3)
+    assert (ends.low, ends.high) == (5e-324, 1e-323)
+    assert len(asked) == 1
