@@ -123,6 +123,19 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
             "sizes": ("whole", "equal"),
             "times": ("sparse",),
         },
+        PLAIN
+        | SPREAD
+        | {
+            "topology": ("ring",),
+            "acyclic": (True,),
+            "triangle": (False,),
+            "shape": ("mirror",),
+            "backward": ("last",),
+            "groups": ("some",),
+            "bandwidth": (0.2, 0.5),
+            "sizes": ("whole", "equal"),
+            "times": ("sparse",),
+        },
     ),
     "levels": (
         PLAIN | ORDERED | MOVING | LINE,

@@ -9,6 +9,7 @@ rules.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,13 +17,14 @@ from partition.arrays import IntArray
 from partition.replay.cuts import carried_by_links
 from partition.replay.question import NEAR
 from partition.replay.units import TICKS, Units
+from partition.replay.whole_model import WholeModel, told
 from partition.replay.windows import Reach
 
 COARSE = 2**10
 """Ticks that one unit of the model has: sums must stay small beside 2^63."""
 
-MOST_COLUMNS = 400_000
-"""Columns of a model worth writing."""
+MOST_COLUMNS, MOST_ROWS = 400_000, 60_000
+"""Columns of a model worth writing, and rows of one of the whole question."""
 
 
 def installed() -> bool:
@@ -30,12 +32,48 @@ def installed() -> bool:
     return find_spec("ortools") is not None
 
 
+Pairs = frozenset[tuple[int, int]]
+
+
 @dataclass(frozen=True)
 class Opinion:
-    """``"infeasible"``, ``"feasible"`` with the chip of each unit, or ``"unknown"``."""
+    """``"infeasible"``, ``"feasible"`` with the home of each operation, replicas and relays, or ``"unknown"``."""
 
     status: str
-    chip: tuple[int, ...] = ()
+    home: tuple[int, ...] = ()
+    replicas: Pairs = frozenset()
+    relays: Pairs = frozenset()
+
+
+def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Fraction, seconds: float) -> Opinion:
+    """Whether the question as it is, schedules aside, has a placement of a period less than ``below``.
+
+    Parameters
+    ----------
+    kinds : of each chip. times : (K, U) in ticks of ``below``. seconds : for the solver.
+    """
+    if not installed() or seconds <= 0 or WholeModel.size(units, len(kinds)) > MOST_ROWS:
+        return Opinion("unknown")
+    from ortools.sat.python import cp_model
+
+    room = (TICKS - 1) // COARSE
+    pace = TICKS / below / COARSE
+    model = WholeModel(cp_model.CpModel(), units, kinds, (times // COARSE).tolist(), pace, room)
+    status, solver = _solved(model.model, seconds)
+    return Opinion(status, *told(units, model, solver.value)) if status == "feasible" else Opinion(status)
+
+
+def _solved(model: Any, seconds: float) -> tuple[str, Any]:
+    """What CP-SAT says, and the solver with its solution."""
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.num_workers = 1
+    status = solver.solve(model)
+    if status == cp_model.INFEASIBLE:
+        return "infeasible", solver
+    return ("feasible" if status in (cp_model.OPTIMAL, cp_model.FEASIBLE) else "unknown"), solver
 
 
 def ask(
@@ -54,15 +92,9 @@ def ask(
     from ortools.sat.python import cp_model
 
     model = _Model(cp_model.CpModel(), units, reach, kinds, times // COARSE, moved // COARSE)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = seconds
-    solver.parameters.num_workers = 1
-    status = solver.solve(model.model)
-    if status == cp_model.INFEASIBLE:
-        return Opinion("infeasible")
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return Opinion("unknown")
-    return Opinion("feasible", model.chips(solver))
+    status, solver = _solved(model.model, seconds)
+    chip = model.chips(solver) if status == "feasible" else ()
+    return Opinion(status, tuple(chip[unit] for unit in units.of) if chip else ())
 
 
 class _Model:

@@ -17,7 +17,7 @@ from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
 from partition.replay.question import NEAR, Question
-from partition.replay.second_solver import ask
+from partition.replay.second_solver import Opinion, ask, ask_whole
 from partition.replay.units import TICKS, Units, units_of
 from partition.replay.windows import Reach, reach
 
@@ -229,7 +229,7 @@ class Judge:
                 return True, "by all sets of units that the first chips may hold"
         except TooMany:
             return False, TOO_MANY
-        return False, "sets of units without replicas, and without all that relays cost, do not show it"
+        return False, "neither sets of units nor the second solver show it"
 
     def _left_out(self, claim: Claim, units: Units) -> frozenset[int]:
         """Units of operations that were left out, and those that take no time and send nothing that counts."""
@@ -247,18 +247,22 @@ class Judge:
         """What the second solver says; None where it does not know, or only of an easier question."""
         seconds = PART * (self.deadline - time.monotonic())
         opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)
+        if opinion.status != "infeasible" and not self._is_valid(claim, asked, opinion):
+            below = claim.below if claim.below is not None else self._beyond()
+            opinion = ask_whole(asked.units, asked.kinds, asked.times, below, seconds)
         if opinion.status == "infeasible":
             return "second solver", "OR-Tools CP-SAT finds no placement"
-        if opinion.status == "feasible" and self._is_valid(claim, asked, opinion.chip):
+        if self._is_valid(claim, asked, opinion):
             return "refuted", "OR-Tools CP-SAT finds a valid placement of a shorter period"
         return None
 
-    def _is_valid(self, claim: Claim, asked: _Asked, chip: tuple[int, ...]) -> bool:
-        """Whether a placement of the relaxed model keeps all rules, below the period of the claim."""
-        home = tuple(chip[unit] for unit in asked.units.of)
+    def _is_valid(self, claim: Claim, asked: _Asked, found: Opinion) -> bool:
+        """Whether a placement that the second solver found keeps all rules, below the period of the claim."""
+        if found.status != "feasible":
+            return False
         where = self.question.positions or tuple(range(self.question.chips))
         schedules: Mapping[int, tuple[int, ...]] = {}
-        placed = Placed(self.question, home, frozenset(), frozenset(), asked.kinds, where, schedules)
+        placed = Placed(self.question, found.home, found.replicas, found.relays, asked.kinds, where, schedules)
         period = placed.period()
         valid = period is not None and not placed.broken()
         return valid and period is not None and (claim.below is None or period < claim.below * (1 - NEAR))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from exhaustive import brute_force
-from instances import package
+from instances import long_skip, package
 from proof_mutations import MUTATIONS, made_false
 from questions import draw
 
@@ -130,6 +131,17 @@ def test_a_step_made_false_is_rejected(resnet: Proof, name: str) -> None:
             assert name == "in_a_circle"
         return
     pytest.fail("the change applies to neither proof")
+
+
+def test_what_the_triangle_rule_alone_excludes_is_decided_by_the_second_solver() -> None:
+    """A skip beside two operations: without relays three chips are not allowed, and with copies nothing is to be had."""
+    pytest.importorskip("ortools")
+    proof = proof_for(long_skip(), package(3, bandwidth=float("inf"), relays=False), time_limit=10)
+    judge = Judge(proof_from(proof).question, None, time.monotonic() + 20)
+    period = Fraction(proof["answer"]["period"])
+    claim = Claim(0, "model", period * (1 - Fraction(1, 10**6)), (), (), {})
+    assert judge.step(claim, []).verdict in ("proved", "second solver")
+    assert judge.step(replace(claim, below=period * (1 + Fraction(1, 10**6))), []).verdict == "refuted"
 
 
 def test_tensors_that_go_back_round_a_ring_count_at_ports() -> None:
