@@ -15,16 +15,19 @@ import numpy as np
 import psutil
 from checked import as_given
 from exhaustive import brute_force
-from faults import GENERATORS
 from instances import answer_of
 from oracle import certify
+from questions import Question, draw
 
-from partition import Graph, Hardware, NoSolutionInTime, load_hardware, load_model, partition
+from partition import NoSolutionInTime, load_hardware, load_model, partition
 
 MODELS = (
     "unet", "resnet50", "mobilenet", "gpt:layers=2", "gpt:layers=2,training=adam", "vit:layers=3", "towers:tables=4",
     "dlrm:tables=6", "rnn:seq=4",
 )  # fmt: skip
+MODEL_EVERY = 18
+"""A built-in model follows after so many random questions: it takes longer than all of them together."""
+
 PACKAGES = ("ring4", "chain8", "ring8:transfers=serial", "mesh2x2", "ring4:relays=off")
 OBJECTIVES = ("period", "period", "period", "period,traffic", "chips")
 
@@ -45,7 +48,7 @@ class Record:
 
     Attributes
     ----------
-    statuses : answers by generator and status. proved : answers held against a known optimum.
+    statuses : answers by topology and status. proved : answers held against a known optimum.
     """
 
     statuses: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
@@ -82,12 +85,10 @@ def soak(seconds: float, *, seed: int = 0, every: float = 2.0) -> Record:
                 Sample(sampled, process.memory_info().rss / 2**20, threading.active_count(), process.num_fds())
             )
         rng = np.random.default_rng([seed, number])
-        kind = number % (len(GENERATORS) + 1)
         try:
-            if kind < len(GENERATORS):
-                generator = GENERATORS[kind]
-                _small(record, generator.__name__, *generator(rng))
-            elif number // (len(GENERATORS) + 1) % 3 == 0:  # these take longer than all others together
+            if number % MODEL_EVERY:
+                _small(record, draw(rng))
+            else:
                 _model(record, rng)
         except Exception as error:
             raise AssertionError(f"instance {number} of seed {seed}: {type(error).__name__}: {error}") from error
@@ -95,14 +96,15 @@ def soak(seconds: float, *, seed: int = 0, every: float = 2.0) -> Record:
     return record
 
 
-def _small(record: Record, name: str, graph: Graph, hardware: Hardware) -> None:
-    problem = as_given(graph, hardware)
+def _small(record: Record, question: Question) -> None:
+    graph, hardware = question.read()
+    problem, name = question.problem, str(question.drawn["topology"])
     try:
         best, _ = brute_force(problem, limit=2_000)
     except OverflowError:
         best = float("nan")  # not known
     try:
-        result = partition(graph, hardware, time_limit=20)
+        result = partition(graph, hardware, time_limit=3 if hardware.routed else 20, **question.wishes)
     except NoSolutionInTime:  # not wrong; a machine may be busy or sleep
         record.statuses[name, "none in time"] += 1
         return

@@ -134,7 +134,7 @@ def test_a_step_made_false_is_rejected(resnet: Proof, name: str) -> None:
 
 
 def test_what_the_triangle_rule_alone_excludes_is_decided_by_the_second_solver() -> None:
-    """A skip beside two operations: without relays three chips are not allowed, and with copies nothing is to be had."""
+    """A skip beside two operations, without relays."""
     pytest.importorskip("ortools")
     proof = proof_for(long_skip(), package(3, bandwidth=float("inf"), relays=False), time_limit=10)
     judge = Judge(proof_from(proof).question, None, time.monotonic() + 20)
