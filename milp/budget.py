@@ -75,6 +75,12 @@ CAPACITY = 0.15
 CAPACITY_QUESTION = 0.2
 """One question about the most work of a block."""
 
+TRAFFIC = 0.5
+"""Placements of little traffic, where a model of the whole cannot be afforded at once."""
+
+TRAFFIC_FIRST = 0.1
+"""The same, where the model of the whole comes next and proves."""
+
 WALK = 0.4
 """Neighbourhoods of another goal than the period; the rest is for the whole model and its bound."""
 

@@ -20,7 +20,9 @@ def frozen(values: object, dtype: type) -> NDArray[Any]:
     return array
 
 
-def csr(rows: int, row_of: Sequence[int], column: Sequence[int]) -> tuple[IntArray, IntArray]:
+def csr(
+    rows: int, row_of: Sequence[int] | NDArray[np.integer], column: Sequence[int] | NDArray[np.integer]
+) -> tuple[IntArray, IntArray]:
     """Sorted, duplicate-free CSR of (row, column) pairs: (rows + 1,) pointers and the columns."""
     pairs = np.unique(np.array([row_of, column], dtype=np.int64).reshape(2, -1), axis=1)
     ptr = np.searchsorted(pairs[0], np.arange(rows + 1))

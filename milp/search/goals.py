@@ -24,6 +24,8 @@ from milp.state.names import Doing
 from milp.state.run import Run
 from milp.tolerances import MARGIN, ROUNDING
 from milp.windows.windows import Windows, propagate
+from partition.heuristics.traffic.network import Network
+from partition.heuristics.traffic.search import little_traffic
 from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -109,7 +111,9 @@ class GoalSearch:
         if incumbent.closed:
             return
         walk = stop.part(budget.WALK)
-        if not affordable(instance, windows, walk):
+        small = affordable(instance, windows, walk)
+        self._little_traffic(stop.part(budget.TRAFFIC_FIRST if small else budget.TRAFFIC))
+        if not small:
             self._walk(walk)
         if affordable(instance, windows, stop) and not stop():
             learnt, better = -1, True
@@ -132,6 +136,19 @@ class GoalSearch:
         if goal == "period":
             return max(float(inst.fastest.sum()) / inst.chips, float(inst.fastest.max()))
         return 0.0
+
+    def _little_traffic(self, stop: Stop) -> None:
+        """Offer placements of little traffic, where that is the goal and all chips stand in the order of the edges."""
+        instance, incumbent = self.run.instance, self.incumbent
+        if incumbent.aim.goal != "traffic" or not instance.forward_only or incumbent.placement is None:
+            return
+        limit = np.inf if incumbent.aim.period is None else incumbent.aim.period * (1 + ROUNDING)
+        network = Network.of(instance, self.windows.lo, self.windows.hi, limit, self.used)
+        given = np.clip(instance.chip_of_nodes(incumbent.placement), self.windows.lo, self.windows.hi)
+        for chip in little_traffic(network, given, self.run.rng, stop):
+            incumbent.offer(instance.lift(chip, [], []))
+            if incumbent.closed:
+                return
 
     def _walk(self, stop: Stop) -> None:
         """Solve a few adjacent chips again, from one end to the other, until nothing helps."""

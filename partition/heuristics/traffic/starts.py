@@ -1,0 +1,184 @@
+"""First placements of little traffic: halves by closures of least cut along smooth directions, halved again.
+
+A direction gives every node a place between first and last. Smooth ones, of neighbours near each other, are the
+eigenvectors of the graph's Laplacian (Fiedler, 1973) and mixtures of them; another kind is a depth-first order. A
+closure of least cut with a price for nodes on the wrong side of the middle then keeps the edges' direction.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags
+from scipy.sparse.linalg import ArpackError, eigsh
+
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.heuristics.traffic.closures import Cut
+from partition.heuristics.traffic.network import Network
+
+DIRECTIONS = 8
+"""Eigenvectors that are mixed."""
+
+SHIFT = 1e-3
+"""Added to the Laplacian's diagonal, so that it can be factored."""
+
+HALVES = 3
+"""Drawn for every split, of which the one with the least cut is taken."""
+
+STEPS = 8
+"""Closures tried until one is balanced."""
+
+PRICES = (0.1, 0.3, 1.0)
+"""What a node on the wrong side counts for at most, in mean tensors."""
+
+SPREAD = 0.2
+"""How much the sizes of tensors are drawn larger, so that starts differ."""
+
+
+class Starts:
+    """Draws placements of a network."""
+
+    def __init__(self, network: Network, rng: np.random.Generator) -> None:
+        self.network, self.rng = network, rng
+        self.directions = _smooth(network, rng)
+        ptr, readers = network.ptr, network.readers
+        last = np.repeat(network.size / np.maximum(1, np.diff(ptr)), np.diff(ptr))
+        self.arcs = np.stack([network.source[network.tensor], readers], axis=1)
+        self.cost = last  # a tensor's bytes are shared by its readers: near enough for a start
+
+    def draw(self) -> IntArray:
+        """(N,) chips; edges are kept, limits nearly."""
+        return self._split(np.ones(self.network.nodes, bool), range(self.network.chips))
+
+    def _split(self, inside: BoolArray, chips: range) -> IntArray:
+        chip = np.full(self.network.nodes, chips.start)
+        if len(chips) == 1 or not inside.any():
+            return chip
+        middle = len(chips) // 2
+        halves = [self._halve(inside, middle / len(chips)) for _ in range(HALVES)]
+        front = min(halves, key=lambda half: self._crossing(half, inside))
+        for half, part in ((front, chips[:middle]), (inside & ~front, chips[middle:])):
+            chip[half] = self._split(half, part)[half]
+        return chip
+
+    def _crossing(self, front: BoolArray, inside: BoolArray) -> float:
+        """Cost of what leaves the first half for the second."""
+        u, w = self.arcs.T
+        return float(self.cost[front[u] & inside[w] & ~front[w]].sum())
+
+    def _halve(self, inside: BoolArray, share: float) -> BoolArray:
+        """A closed set of nodes inside with about this share of the time."""
+        nodes = np.flatnonzero(inside)
+        time = self.network.time.mean(axis=0)[nodes]
+        place = self._places(nodes)
+        target = share * float(time.sum())
+        slack = 0.5 * (self.network.limit - float(self.network.time.mean(axis=0).sum()) / self.network.chips)
+        slack = min(slack, target)
+        edges, arcs, cost = self._within(inside)
+        price = float(self.rng.choice(PRICES)) * float(cost.mean() if len(cost) else 1.0)
+        low, high = -1.5 * price, 1.5 * price
+        best, off = np.zeros(len(nodes), bool), np.inf
+        for _ in range(STEPS):
+            push = price * (share - place) + (low + high) / 2
+            found = Cut(len(nodes), edges, arcs, cost, np.maximum(push, 0.0), np.maximum(-push, 0.0)).least()
+            held = [float(time[each].sum()) for each in found]
+            for each, amount in zip(found, held, strict=True):
+                if abs(amount - target) < off:
+                    best, off = each, abs(amount - target)
+            if off <= slack:
+                break
+            low, high = ((low + high) / 2, high) if held[0] < target else (low, (low + high) / 2)
+        front = np.zeros(len(inside), bool)
+        front[nodes[_balanced(best, time, target, slack, self._order(nodes, edges, place))]] = True
+        return front
+
+    def _within(self, inside: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """Edges and arcs among the nodes inside, by their numbers there, and costs drawn a little larger."""
+        index = np.cumsum(inside) - 1
+        edges = self.network.edges[inside[self.network.edges].all(axis=1)]
+        kept = inside[self.arcs].all(axis=1)
+        cost = self.cost[kept] * (1.0 + SPREAD * self.rng.random(int(kept.sum())))
+        return index[edges], index[self.arcs[kept]], cost
+
+    def _places(self, nodes: IntArray) -> FloatArray:
+        """(n,) places in 0..1 along a direction drawn at random."""
+        kind = int(self.rng.integers(3))
+        if kind == 0 or not self.directions.shape[1]:
+            along = _depth_first(self.network, self.rng)[nodes]
+        elif kind == 1:
+            along = self.directions[nodes] @ self.rng.standard_normal(self.directions.shape[1])
+        else:
+            along = self.directions[nodes, int(self.rng.integers(self.directions.shape[1]))]
+            along = along * float(self.rng.choice([-1.0, 1.0]))
+        place = np.empty(len(nodes))
+        place[np.argsort(along, kind="stable")] = (np.arange(len(nodes)) + 0.5) / len(nodes)
+        return place
+
+    @staticmethod
+    def _order(nodes: IntArray, edges: IntArray, place: FloatArray) -> IntArray:
+        """Topological order of the nodes inside, of least place first."""
+        waiting = np.bincount(edges[:, 1], minlength=len(nodes)).tolist()
+        behind = [x.tolist() for x in np.split(edges[:, 1], np.searchsorted(edges[:, 0], np.arange(1, len(nodes))))]
+        ready = [(place[v], v) for v in range(len(nodes)) if not waiting[v]]
+        heapq.heapify(ready)
+        order = []
+        while ready:
+            _, v = heapq.heappop(ready)
+            order.append(v)
+            for w in behind[v]:
+                waiting[w] -= 1
+                if not waiting[w]:
+                    heapq.heappush(ready, (place[w], w))
+        return np.array(order)
+
+
+def _balanced(front: BoolArray, time: FloatArray, target: float, slack: float, order: IntArray) -> BoolArray:
+    """A closed set made larger or smaller, in an order, until its time is near the target."""
+    front, held = front.copy(), float(time[front].sum())
+    if held > target + slack:
+        last = order[::-1][front[order[::-1]]]
+        front[last[np.cumsum(time[last]) - time[last] < held - target - slack]] = False
+    elif held < target - slack:
+        more = order[~front[order]]
+        front[more[np.cumsum(time[more]) <= target - held]] = True
+    return front
+
+
+def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
+    """(N, D) eigenvectors of the least eigenvalues of the Laplacian, each weighed by its smoothness."""
+    n, count = network.nodes, min(DIRECTIONS, network.nodes - 2)
+    if count < 1:
+        return np.zeros((n, 0))
+    u, w = network.edges.T
+    ends = np.concatenate([u, w]), np.concatenate([w, u])
+    near = csr_matrix((np.ones(2 * len(u)), ends), shape=(n, n))
+    laplacian = diags(np.asarray(near.sum(axis=1)).ravel() + SHIFT) - near
+    try:
+        values, vectors = eigsh(laplacian.tocsc(), k=count, sigma=0, which="LM", v0=rng.random(n))
+    except (ArpackError, RuntimeError):  # it has not converged, or could not be factored
+        return np.zeros((n, 0))
+    return np.asarray(vectors / np.sqrt(np.maximum(values, SHIFT)))
+
+
+def _depth_first(network: Network, rng: np.random.Generator) -> FloatArray:
+    """(N,) places in a depth-first order from the last nodes, neighbours in random order."""
+    rank = rng.permutation(network.nodes)
+    order = network.edges[np.lexsort((rank[network.edges[:, 0]], network.edges[:, 1]))]
+    ahead = [x.tolist() for x in np.split(order[:, 0], np.searchsorted(order[:, 1], np.arange(1, network.nodes)))]
+    roots = np.setdiff1d(np.arange(network.nodes), network.edges[:, 0])
+    place, count = np.full(network.nodes, -1.0), 0
+    for root in roots[np.argsort(rank[roots])].tolist():
+        stack = [root]
+        while stack:
+            v = stack[-1]
+            if place[v] >= 0:
+                stack.pop()
+            elif ahead[v]:
+                u = ahead[v].pop()
+                if place[u] < 0:
+                    stack.append(u)
+            else:
+                place[v], count = count, count + 1
+                stack.pop()
+    return place
