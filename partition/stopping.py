@@ -22,7 +22,7 @@ LOOK = 0.05
 SLOWEST = 0.05
 """Least pace that is believed."""
 
-BELIEVED = 1.0
+BELIEVED = 0.2
 """Seconds on an idle machine that are taken for measured before any are."""
 
 
