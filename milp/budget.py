@@ -45,8 +45,8 @@ COMPLETION = 0.25
 BLOCKS = 0.1
 """The cheapest blocks around heavy nodes."""
 
-BEAMS = 0.1
-"""Beams over down-sets: a first look for better placements."""
+BEAMS, BEAMS_IN_VAIN = 0.3, 0.06
+"""Beams over down-sets: as long as they find better placements, and without finding any."""
 
 TABU = 0.06
 """A first look around the best placement, before what takes the longer the worse that is."""

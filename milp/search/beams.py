@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,48 +59,54 @@ class BeamSearch:
     run: Run
     width: int = FIRST_WIDTH
     helped: bool = False
+    _better_at: float = field(default=0.0, repr=False)
     _flow: tuple[Instance, Flow] | None = field(default=None, repr=False)
 
-    def work(self, stop: Stop) -> None:
-        """Wider and wider beams until the gap is closed, or it is time to stop."""
-        instance = self.run.instance
-        cells = instance.nodes + instance.tensors
-        while not (self.run.incumbent.closed or stop()) and self.width * cells <= MOST_CELLS:
+    def work(self, seconds: float, in_vain: float) -> None:
+        """Wider and wider beams for so many seconds at most, until the gap is closed or ``in_vain`` passes in vain."""
+        run, cells = self.run, self.run.instance.nodes + self.run.instance.tensors
+        end = run.stop.seconds + seconds
+        self._better_at = run.stop.seconds
+
+        def left() -> Stop:
+            return run.stop.limited(min(end, self._better_at + in_vain) - run.stop.seconds)
+
+        while not (run.incumbent.closed or left()()) and self.width * cells <= MOST_CELLS:
             for price in PRICES:
-                self._lower(price, stop)
+                self._lower(price, left)
             self.width *= WIDER
 
-    def _lower(self, price: float, stop: Stop) -> None:
+    def _lower(self, price: float, left: Callable[[], Stop]) -> None:
         """Ask for less in growing steps while beams of one kind find it, and in smaller ones from where they do not."""
         incumbent = self.run.incumbent
         gap = 1 - incumbent.lower / incumbent.upper
         step, least, growing = min(gap / 8, LARGEST_STEP), min(gap / 16, BEAM_PRECISION), True
-        while step >= least and not (incumbent.closed or stop()):
-            period = max(incumbent.upper * (1 - step), incumbent.lower)
-            before = incumbent.upper
-            self._try(period, price, stop)
-            better = incumbent.upper < before
+        while step >= least and not (incumbent.closed or left()()):
+            better = self._try(max(incumbent.upper * (1 - step), incumbent.lower), price, left())
             growing &= better
             step = 2 * step if growing else step / 2
 
-    def _try(self, period: float, price: float, stop: Stop) -> None:
-        """Offer the blocks that a beam finds within a period, if it finds any."""
+    def _try(self, period: float, price: float, stop: Stop) -> bool:
+        """Offer the blocks that a beam finds within a period; whether they are better than the best so far."""
         tight = self.run.tightening.at(period)
         instance = tight.instance
         stop.charge(budget.WINDOWS * instance.nodes**2 * instance.chips)
         windows = tight.rules.windows(period)
         if windows.empty:
-            return
+            return False
         flow = self._flow_of(instance)
         inside = windows.lo[flow.node], windows.hi[flow.node]
         found = Beam(flow, instance, period, inside, price * flow.tau).decide(self.width, stop)
         if found is None:
-            return
+            return False
         homes = np.full(instance.nodes, -1)
         homes[flow.node] = found[0]
         replicas = with_replicas(instance, homes)
         relays = [(int(flow.tensor[t]), c) for t, c in found[1]]
-        self.helped |= self.run.incumbent.offer(instance.lift(homes, replicas, relays))
+        if not self.run.incumbent.offer(instance.lift(homes, replicas, relays)):
+            return False
+        self.helped, self._better_at = True, self.run.stop.seconds
+        return True
 
     def _flow_of(self, instance: Instance) -> Flow:
         if self._flow is None or self._flow[0] is not instance:
@@ -133,7 +140,7 @@ def beams(run: Run) -> BeamSearch:
 
 
 def _work(run: Run) -> None:
-    run.kept(beams).work(run.stop.limited(run.share(budget.BEAMS)))
+    run.kept(beams).work(run.share(budget.BEAMS), run.share(budget.BEAMS_IN_VAIN))
 
 
 BEAMS = Phase(Doing.BEAMS, lambda run: applies(run.instance), _work)

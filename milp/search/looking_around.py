@@ -40,7 +40,7 @@ def look_around(run: Run, seconds: float) -> None:
     incumbent = run.incumbent
     if applies(run.instance) and run.kept(beams).helped:
         incumbent.enter(Doing.BEAMS)
-        run.kept(beams).work(run.stop.limited(seconds))
+        run.kept(beams).work(seconds, seconds)
     if _moves_alone(run):
         incumbent.enter(Doing.TABU)
         _tabu(run, seconds)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp import budget
-from milp.search.downsets.boundaries import Boundaries
+from milp.search.downsets.boundaries import Boundaries, most_promising
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, packed, unpacked
 from milp.search.downsets.transfers import SCATTER, Flow, scattered
@@ -27,6 +27,9 @@ from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
 from partition.stopping import Stop
+
+SIZES = 0.05
+"""Steps of the period in which the sizes of boundaries are told apart, so that some of each are kept."""
 
 LIGHT, TRIFLE = 0.05, 5e-4
 """Shares of the period: what a node takes, and what more crosses with it, at most where a block gets it at once."""
@@ -142,7 +145,7 @@ class Beam:
             if not len(children.parent):
                 return found if len(found) else None
             blocks = self._grown(begun, blocks, children)
-            found = found.with_others(self._ended(begun, blocks, chip), width)
+            found = found.with_others(self._ended(begun, blocks, chip), width, SIZES * self.limit)
         return None
 
     def _ended(self, begun: Boundaries, blocks: _Blocks, chip: int) -> Boundaries:
@@ -279,13 +282,11 @@ class Beam:
         for amount in (children.receive, children.send, children.compute):
             name = name * SCATTER + scattered(amount)
         rows = np.unique(name, return_index=True)[1]
-        if len(rows) <= width:
-            return np.asarray(rows)
         some = children.take(rows)
         lost = some.toll - begun.size[some.root]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
-        return np.asarray(np.sort(rows[np.argsort(lost, kind="stable")[:width]]))
+        return np.asarray(rows[most_promising(lost, some.root, width)])
 
     def _grown(self, begun: Boundaries, blocks: _Blocks, children: _Children) -> _Blocks:
         """The children as blocks."""

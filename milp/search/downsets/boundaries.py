@@ -62,12 +62,30 @@ class Boundaries:
         """Some of them."""
         return Boundaries(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def with_others(self, others: Boundaries, width: int) -> Boundaries:
-        """Both; of equal sets one, and of more than ``width`` those that have done most for their toll."""
+    def with_others(self, others: Boundaries, width: int, step: float) -> Boundaries:
+        """Both; of equal sets one, and of more than ``width`` those that have done most for their toll.
+
+        A part of the room goes to the best of each size, counted in ``step``: the next chip may want more or less.
+        """
         both = Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
-        order = np.argsort(both.toll - both.size, kind="stable")
+        lost = both.toll - both.size
+        order = np.argsort(lost, kind="stable")
         name = both.name
         for amount in (both.cut, both.toll):
             name = name * SCATTER + scattered(amount)
-        first = np.sort(np.unique(name[order], return_index=True)[1])
-        return both.take(order[first[:width]])
+        rows = np.sort(order[np.unique(name[order], return_index=True)[1]])
+        return both.take(rows[most_promising(lost[rows], (both.size[rows] / step).astype(np.int64), width)])
+
+
+def most_promising(lost: FloatArray, group: IntArray, width: int) -> IntArray:
+    """At most ``width`` rows, sorted: half those of least ``lost`` (S,), half the best of each ``group`` (S,)."""
+    if len(lost) <= width:
+        return np.arange(len(lost))
+    order = np.argsort(lost, kind="stable")
+    best, rest = np.split(order, [width // 2])
+    by_group = rest[np.argsort(group[rest], kind="stable")]
+    begins = np.flatnonzero(np.diff(group[by_group], prepend=-1))
+    rank = np.arange(len(by_group)) - np.repeat(begins, np.diff(np.append(begins, len(by_group))))
+    place = np.empty(len(lost), np.int64)
+    place[by_group] = rank
+    return np.sort(np.concatenate([best, rest[np.argsort(place[rest], kind="stable")[: width - len(best)]]]))
