@@ -13,7 +13,7 @@ beam finds placements and proves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,21 +155,32 @@ class Beam:
         must = packed((self.last <= chip)[None])[0]
         ends = (self._load(last, chip) <= self.limit) & (last.work >= least) & ((must & ~blocks.done) == 0).all(axis=1)
         rows = np.flatnonzero(ends)
-        some = last.take(rows)
-        source, above = begun.source[some.root], begun.above[some.root]
-        if self.triangle and len(rows):
-            passed = relayed(
-                self.flow,
-                begun,
-                Ends(some.root, blocks.done[rows], blocks.below[rows], blocks.unread[rows], blocks.got[rows],
-                     some.inputs, some.above),
-                chip,
-            )  # fmt: skip
-            legal = passed.legal & (self._load(some, chip, passed.receive, passed.send) <= self.limit)
-            rows, some, source, above = rows[legal], some.take(legal), passed.source[legal], passed.above[legal]
-        return Boundaries(
-            blocks.done[rows], some.name, some.work, some.size, some.cut, some.toll, some.root, source, above
-        )
+        if not self.triangle:
+            some = last.take(rows)
+            return self._behind(blocks, rows, some, begun.source[some.root], begun.above[some.root])
+        found = [self._relaying(begun, blocks, rows, chip, eagerly=eagerly) for eagerly in (False, True)]
+        return found[0].joined(found[1])
+
+    def _behind(
+        self, blocks: _Blocks, rows: IntArray, some: _Children, source: NDArray[np.int8], above: NDArray[np.uint64]
+    ) -> Boundaries:
+        """Boundaries behind some blocks."""
+        shown = some.name, some.work, some.size, some.cut, some.toll, some.root
+        return Boundaries(blocks.done[rows], *shown, source, above)
+
+    def _relaying(self, begun: Boundaries, blocks: _Blocks, rows: IntArray, chip: int, *, eagerly: bool) -> Boundaries:
+        """Boundaries behind those of some blocks that keep the triangle rule, and the period with what they relay."""
+        some = blocks.last.take(rows)
+        ends = Ends(
+            some.root, blocks.done[rows], blocks.below[rows], blocks.unread[rows], blocks.got[rows],
+            some.inputs, some.above,
+        )  # fmt: skip
+        passed = relayed(self.flow, begun, ends, chip, eagerly=eagerly)
+        legal = passed.legal & (self._load(some, chip, passed.receive, passed.send) <= self.limit)
+        some = some.take(legal)
+        if eagerly:
+            some = replace(some, name=some.name ^ SCATTER)
+        return self._behind(blocks, rows[legal], some, passed.source[legal], passed.above[legal])
 
     # --- blocks that grow ------------------------------------------------------------------------------------
 

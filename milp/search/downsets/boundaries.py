@@ -62,12 +62,16 @@ class Boundaries:
         """Some of them."""
         return Boundaries(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def joined(self, others: Boundaries) -> Boundaries:
+        """Both, one after the other."""
+        return Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
+
     def with_others(self, others: Boundaries, width: int, step: float) -> Boundaries:
         """Both; of equal sets one, and of more than ``width`` those that have done most for their toll.
 
         A part of the room goes to the best of each size, counted in ``step``: the next chip may want more or less.
         """
-        both = Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
+        both = self.joined(others)
         lost = both.toll - both.size
         order = np.argsort(lost, kind="stable")
         name = both.name

@@ -60,8 +60,12 @@ class Relayed:
     above: NDArray[np.uint64]
 
 
-def relayed(flow: Flow, begun: Boundaries, ends: Ends, chip: int) -> Relayed:
-    """What blocks on a chip relay, each behind the boundary ``begun`` where it begins."""
+def relayed(flow: Flow, begun: Boundaries, ends: Ends, chip: int, *, eagerly: bool) -> Relayed:
+    """What blocks on a chip relay, each behind the boundary ``begun`` where it begins.
+
+    Eagerly they also relay what they read themselves and what is read again later: no later chip then needs to receive
+    from their sender, so that it may receive from them as well.
+    """
     count = len(ends.root)
     source = begun.source[ends.root]
     before = ((begun.done[:, flow.producer >> 6] >> (flow.producer & 63).astype(np.uint64)) & np.uint64(1)) > 0
@@ -69,8 +73,15 @@ def relayed(flow: Flow, begun: Boundaries, ends: Ends, chip: int) -> Relayed:
     sender = source[row, tensor].astype(np.uint64)
     leads = ((ends.inputs | ends.above)[row] >> sender) & np.uint64(1) > 0
     row, tensor, sender = row[leads], tensor[leads], sender[leads]
-    ahead = ((flow.reader_set[tensor] & ~ends.done[row] & ends.below[row]) != 0).any(axis=1)
-    row, tensor, sender = row[ahead], tensor[ahead], sender[ahead]
+    chosen = ends.got[row, tensor] & flow.relayable[tensor] if eagerly else np.zeros(len(row), dtype=bool)
+    left, below = flow.reader_set[tensor] & ~ends.done[row], ends.below.copy()
+    while True:  # what a chip relays makes it lead to more readers
+        np.bitwise_or.at(below, row[chosen], flow.beyond[tensor[chosen]])
+        more = ~chosen & ((left & below[row]) != 0).any(axis=1)
+        if not more.any():
+            break
+        chosen |= more
+    row, tensor, sender = row[chosen], tensor[chosen], sender[chosen]
     tau = flow.tau[tensor]
     inputs, above = ends.inputs.copy(), ends.above.copy()
     np.bitwise_or.at(inputs, row, np.uint64(1) << sender)

@@ -159,6 +159,14 @@ class Flow:
         return found
 
     @cached_property
+    def beyond(self) -> Words:
+        """(M, W) nodes that read each tensor, and all that come after them."""
+        found = self.reader_set.copy()
+        tensor = np.repeat(np.arange(len(self.tau)), np.diff(self.readers.ptr))
+        np.bitwise_or.at(found, tensor, self.descendants[self.readers.column])
+        return found
+
+    @cached_property
     def likeness(self) -> NDArray[np.uint64]:
         """(N,) random bits, the same for nodes that look alike, as far as one can see along the edges.
 
