@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from test_docs import small_onnx
 
 from partition.commands.main import main
 
@@ -37,26 +38,13 @@ SLOW = ("python benchmarks/", "python cli.py calibrate\n")
 tests/partition/test_run_commands.py try the measurement."""
 
 
-def products(path: Path, names: tuple[str, ...]) -> None:
-    """A model of matrix products in a row, with an open batch."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
-    rng = np.random.default_rng(0)
-    weights = [numpy_helper.from_array(rng.standard_normal((64, 64)).astype(np.float32), f"w{n}") for n in names]
-    nodes = [
-        helper.make_node("MatMul", [f"h{i}", f"w{name}"], [f"h{i + 1}"], name=name) for i, name in enumerate(names)
-    ]
-    ends = [helper.make_tensor_value_info(f"h{i}", TensorProto.FLOAT, ["batch", 64]) for i in (0, len(names))]
-    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], weights)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
-
-
 LAYERS = tuple(f"layer{i}" for i in range(6))
+"""The operations of :func:`test_docs.small_onnx`."""
 
 
 def small_model() -> None:
     """The model.onnx that most pages speak of."""
-    products(Path("model.onnx"), LAYERS)
+    small_onnx(Path("model.onnx"))
 
 
 def classifier() -> None:
