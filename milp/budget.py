@@ -39,6 +39,9 @@ TIGHTENING = 0.05
 DOWN_SETS = 0.6
 """The search over down-sets, where transfers are free."""
 
+DOWN_SETS_ALONE = 0.95
+"""The same where no rule but *acyclic* can be broken, so that whatever it finds is valid."""
+
 COMPLETION = 0.25
 """Completing the best chain of ideals."""
 
@@ -158,8 +161,8 @@ FLOW_ARC = 1e-6
 CLOSURE = 1e-9
 """The tables of order of the down-sets: for each triple of nodes."""
 
-LAYER, DOWN_SET = 5e-4, 1e-6
-"""A layer of down-sets, however small, and besides for each child of a state."""
+LAYER, DOWN_SET, EXCHANGE = 5e-4, 7e-7, 2e-7
+"""A layer of down-sets, however small; besides for each child of a state, and for two tasks that may change places."""
 
 IDEAL, LOOK_AT_IDEAL = 3e-6, 1e-9
 """An ideal that is found, and one that is looked at once more."""

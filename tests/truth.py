@@ -34,6 +34,7 @@ from milp.ideals.forced_relays import forced_relays
 from milp.ideals.leaving_out import transfers
 from milp.ideals.program import best_chain
 from milp.ideals.stretches import Stretches
+from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
 from milp.search.downsets.phase import applies, tasks_of
@@ -439,8 +440,8 @@ def ask_downsets(case: Case, truth: Truth) -> int:
     for (end, kinds), free in itertools.product(((ordered, kind), (ordered.reversed(), kind[::-1])), (False, True)):
         line = Line(kinds, free)
         chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
-        for width in (1, 1_000):
-            verdict = Pass(Threshold(end, line, load, chosen)).decide(width, Stop(LIMIT))
+        for width, guide in ((1, Guide.BUDGET), (1, Guide.TAILS), (1, Guide.SQUARES), (1_000, Guide.BUDGET)):
+            verdict = Pass(Threshold(end, line, load, chosen), guide).decide(width, Stop(LIMIT))
             assert verdict.possible is not False, f"down-sets say impossible, free={free}"
             asked += 1
     return asked

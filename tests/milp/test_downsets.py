@@ -9,10 +9,12 @@ import pytest
 from instances import package
 
 from milp.search.downsets.engine import LineSearch
+from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
 from milp.search.downsets.measures import DualFeasible
-from milp.search.downsets.tasks import NEVER, Tasks, closure
+from milp.search.downsets.states import Index
+from milp.search.downsets.tasks import NEVER, Tasks, closure, places
 from milp.search.downsets.threshold import Threshold, tails
 from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Rules, partition
 from partition.scoring.rules import check
@@ -69,7 +71,8 @@ def test_no_end_calls_the_least_load_impossible_or_a_smaller_one_possible(seed):
             verdict = Pass(Threshold(end, line, least)).decide(10_000, Stop())
             assert verdict.possible
             check_solution(end, verdict.kind, verdict.station, least)
-            assert Pass(Threshold(end, line, least)).decide(1, Stop()).possible is not False
+            for guide in Guide:
+                assert Pass(Threshold(end, line, least), guide).decide(1, Stop()).possible is not False
             if least > 1:
                 assert Pass(Threshold(end, line, least - 1)).decide(10_000, Stop()).possible is False
 
@@ -124,6 +127,46 @@ def test_a_pass_that_drops_sets_for_width_proves_nothing():
     narrow = [Pass(Threshold(tasks, line, low + i)).decide(1, Stop()).possible for i in range(-1, 3)]
     assert wide[0] is False
     assert all(n is None or n == w for n, w in zip(narrow, wide, strict=True))
+
+
+def test_a_pass_for_a_proof_ends_where_sets_would_be_dropped():
+    tasks = Tasks(np.full((1, 12), 5), np.zeros((12, 12), dtype=bool))
+    spread = Tasks(np.arange(20, 32)[None], tasks.before)
+    line = Line(np.zeros(3, np.int64), False)
+    assert Pass(Threshold(tasks.without_symmetry(), line, 20)).decide(1, Stop(), proof=True).possible
+    assert Pass(Threshold(spread, line, 103)).decide(1, Stop(), proof=True).possible is None
+
+
+def test_a_task_that_takes_longer_and_has_as_many_followers_goes_first():
+    """Of {short} and {long} on a station that either fills, the set with the short task is dropped."""
+    tasks = Tasks(np.array([[6, 7, 9, 9]]), np.zeros((4, 4), dtype=bool))
+    threshold = Threshold(tasks, Line(np.zeros(4, np.int64), False), 10)
+    search = Pass(threshold)
+    start = search._beginning()
+    children = search._children(start, Stop())
+    layer = search._grown(children, start)
+    dropped = search._exchanged(layer, Stop())
+    assert dict(zip(layer.task.tolist(), dropped.tolist(), strict=True)) == {0: True, 1: True, 2: False, 3: True}
+
+
+def test_rows_are_found_by_name_and_names_that_nobody_has_are_not():
+    names = np.array([3, 1 << 63, 7, 3], np.uint64)
+    place, row = Index(names).find(np.array([5, 7, 3, 1 << 63], np.uint64))
+    assert (place.tolist(), row.tolist()) == ([1, 2, 3], [2, 0, 1])
+
+
+def test_places_count_from_nought_for_each():
+    assert places(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("guide", Guide)
+def test_a_narrow_pass_finds_what_each_guide_is_for(guide):
+    """Times of bins that can be filled to the brim, in a random order: a narrow pass needs little more room."""
+    rng = np.random.default_rng(3)
+    cuts = np.sort(rng.choice(np.arange(1, 100), (6, 4)), axis=1)
+    times = np.diff(np.concatenate([np.zeros((6, 1), int), cuts, np.full((6, 1), 100)], axis=1), axis=1).ravel()
+    tasks = Tasks(rng.permutation(times[times > 0])[None], np.zeros((int((times > 0).sum()),) * 2, dtype=bool))
+    assert Pass(Threshold(tasks, Line(np.zeros(6, np.int64), False), 103), guide).decide(100, Stop()).possible
 
 
 def line_of_workers(ticks, before, *, topology="memory"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass, Verdict
 from milp.search.downsets.line import Line
 from milp.search.downsets.prices import prices
@@ -19,8 +20,11 @@ from partition.stopping import Stop
 FIRST_WIDTH = 100
 """Down-sets in a layer at first."""
 
-WIDER = 4
+WIDER = 3
 """Factor from one width to the next."""
+
+FEW_WAYS = 2
+"""Ends and guides that try a load, unless it is the next one to the least known."""
 
 MOST_CELLS = 1 << 20
 """Largest width, times words of a set, times the stations that may be opened next."""
@@ -37,7 +41,7 @@ class LineSearch:
     high : a load, in ticks, known to be possible for the line.
     found : told of every better solution: (N,) station of each task, and (m,) kind of each station, -1 if empty.
     proved : told of every new ``low``.
-    width : down-sets in a layer at most, by now.
+    width, proof_width : down-sets in a layer at most, by now: of a pass that drops others, and of one that ends then.
     tick : what a tick is in the unit of those who ask.
     """
 
@@ -48,8 +52,11 @@ class LineSearch:
     found: Callable[[IntArray, IntArray], None]
     proved: Callable[[int], None]
     width: int = FIRST_WIDTH
+    proof_width: int = FIRST_WIDTH
     tick: float = 1.0
     _ends: list[_End] = field(default_factory=list)
+    _ways: list[tuple[_End, Guide]] = field(default_factory=list)
+    _failed: dict[tuple[_End, Guide], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
@@ -59,16 +66,24 @@ class LineSearch:
             _End(forwards, self.line, chosen, backwards=False),
             _End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
         ]
+        self._ways = [(end, guide) for guide in Guide for end in self._ends]
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
-        cells = self.tasks.words * len(self.line.first)
+        most = max(FIRST_WIDTH, MOST_CELLS // (self.tasks.words * len(self.line.first)))
+        proving = finding = 0.0
         while not self._over(stop, closed):
-            self._raise_low(self.width, stop, closed)
-            self._lower_high(self.width, stop, closed)
-            if self._over(stop, closed) or self.width * cells >= MOST_CELLS:
+            begun = stop.seconds
+            if self.proof_width <= most and (proving <= finding or self.width > most):
+                self._raise_low(self.proof_width, stop, closed)
+                self.proof_width *= WIDER
+                proving += stop.seconds - begun
+            elif self.width <= most:
+                self._lower_high(self.width, stop, closed)
+                self.width *= WIDER
+                finding += stop.seconds - begun
+            else:
                 return
-            self.width *= WIDER
 
     def cap(self, period: float) -> None:
         """A period, in the unit of those who ask, has been reached elsewhere."""
@@ -80,38 +95,72 @@ class LineSearch:
         return self.low >= self.high or closed() or stop()
 
     def _raise_low(self, width: int, stop: Stop, closed: Callable[[], bool]) -> None:
-        """Ask about the least load, and about larger ones in growing steps, while they are impossible."""
+        """Prove loads impossible, in growing steps from the least one that is not."""
         step = 1
-        while not self._over(stop, closed) and self._ask(self.low, width, stop) is False:
-            while not self._over(stop, closed):
-                if self._ask(min(self.low + step, self.high - 1), width, stop) is not False:
-                    break
+        while not self._over(stop, closed):
+            load = min(self.low + step - 1, self.high - 1)
+            if self._refuted(load, width, stop):
                 step *= 2
-            step = 1
+            elif step == 1:
+                return
+            else:
+                step = 1
 
-    def _lower_high(self, width: int, stop: Stop, closed: Callable[[], bool]) -> None:
-        """Ask about larger loads in growing steps until one is possible, then by halves."""
-        unknown, step = self.low, 1
-        while unknown + 1 < self.high and not self._over(stop, closed):
-            at = min(unknown + step, (unknown + self.high) // 2)
-            verdict = self._ask(at, width, stop)
-            if not verdict:
-                unknown, step = max(at, self.low), 2 * step
-
-    def _ask(self, load: int, width: int, stop: Stop) -> bool | None:
-        """Whether a load is possible, from the end first that was last sure."""
+    def _refuted(self, load: int, width: int, stop: Stop) -> bool:
+        """Whether a load is proved impossible, from the end first that was last sure."""
         for end in list(self._ends):
-            verdict = end.decide(load, width, stop)
+            verdict = end.decide(load, width, stop, proof=True)
             if verdict.possible is None:
                 continue
             self._ends.sort(key=lambda other: other is not end)
-            if not verdict.possible:
-                self.low = load + 1
-                self.proved(self.low)
+            if verdict.possible:
+                self._keep(verdict, end)
                 return False
-            self._keep(verdict, end)
+            self._exclude(load)
             return True
-        return None
+        return False
+
+    def _lower_high(self, width: int, stop: Stop, closed: Callable[[], bool]) -> None:
+        """Look for less load than the least known: at first between that and the bound, then step by step below it."""
+        self._failed = {}
+        unknown, step = self.low - 1, 1
+        while width == FIRST_WIDTH and unknown + 1 < self.high and not self._over(stop, closed):
+            load = max(self.low, min(unknown + step, (unknown + self.high) // 2))
+            if not self._settled(load, FEW_WAYS, width, stop):
+                unknown, step = load, 2 * step
+        step = 1
+        while not self._over(stop, closed):
+            load = max(self.high - step, self.low)
+            if self._settled(load, FEW_WAYS if step > 1 else len(self._ways), width, stop):
+                step *= 2
+            elif step == 1:
+                return
+            else:
+                step //= 2
+
+    def _settled(self, load: int, most: int, width: int, stop: Stop) -> bool:
+        """Whether one of so many ways tells if a load is possible; it is then the first to be asked.
+
+        A way that failed at a load is not asked about it again, nor about less.
+        """
+        fresh = [way for way in self._ways if self._failed.get(way, -1) < load]
+        for way in fresh[:most]:
+            end, guide = way
+            verdict = end.decide(load, width, stop, guide)
+            if verdict.possible is None:
+                self._failed[way] = load
+                continue
+            self._ways.sort(key=lambda other: other is not way)
+            if verdict.possible:
+                self._keep(verdict, end)
+            else:
+                self._exclude(load)
+            return True
+        return False
+
+    def _exclude(self, load: int) -> None:
+        self.low = load + 1
+        self.proved(self.low)
 
     def _keep(self, verdict: Verdict, end: _End) -> None:
         station, kind = verdict.station, verdict.kind
@@ -133,5 +182,6 @@ class _End:
     prices: IntArray | None
     backwards: bool
 
-    def decide(self, load: int, width: int, stop: Stop) -> Verdict:
-        return Pass(Threshold(self.tasks, self.line, load, self.prices)).decide(width, stop)
+    def decide(self, load: int, width: int, stop: Stop, guide: Guide = Guide.BUDGET, *, proof: bool = False) -> Verdict:
+        threshold = Threshold(self.tasks, self.line, load, self.prices)
+        return Pass(threshold, guide).decide(width, stop, proof=proof)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from milp import budget
-from milp.search.downsets.tasks import Words, unpacked
+from milp.search.downsets.guides import Guide
+from milp.search.downsets.states import Index, Names, States, scattered
+from milp.search.downsets.tasks import places, unpacked
 from milp.search.downsets.threshold import Threshold
 from partition.arrays import BoolArray, IntArray
 from partition.stopping import Stop
@@ -16,41 +17,17 @@ from partition.stopping import Stop
 PRESELECTED = 3
 """Times the width that is kept before it is known which states must open a new station."""
 
+WORTHWHILE = 0.02
+"""Part of a layer that must be dropped for other tasks in their place, else :data:`REST` layers are left alone."""
+
+REST = 8
+"""Layers."""
+
+PORTION = 8_192
+"""States whose pairs of tasks are looked at together."""
+
 SEED = 20
 """Of the random words that stand for tasks in the names of sets."""
-
-
-@dataclass(frozen=True, eq=False)
-class States:
-    """Down-sets, each with the station that is filled next once all of its tasks are done.
-
-    Attributes
-    ----------
-    done, eligible : (S, W) tasks that are done, and those that are not but all of whose predecessors are.
-    mode, load : (S,) mode of the open station (:class:`Line`), and its load in ticks.
-    need : (S, P) what the undone tasks need in each measure.
-    urgency : (S,) sum of the times and tails of the undone tasks.
-    name : (S,) 64 random bits for each down-set.
-    parent, task, placed : (S,) row of the state in the layer before, the task added to it, and the mode it went to.
-    """
-
-    done: Words
-    eligible: Words
-    mode: IntArray
-    load: IntArray
-    need: IntArray
-    urgency: IntArray
-    name: NDArray[np.uint64]
-    parent: IntArray
-    task: IntArray
-    placed: IntArray
-
-    def __len__(self) -> int:
-        return len(self.mode)
-
-    def take(self, rows: IntArray | BoolArray) -> States:
-        """Some of the states."""
-        return States(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,29 +53,39 @@ class Pass:
     room left.
     """
 
-    def __init__(self, threshold: Threshold) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: Threshold, guide: Guide = Guide.BUDGET) -> None:
+        self.threshold, self.guide = threshold, guide
         rng = np.random.default_rng(SEED)
         self.word = rng.integers(0, 2**64, threshold.tasks.count, dtype=np.uint64)
-        self.priority = threshold.tails + threshold.tasks.least
+        self.worth = guide.worth(threshold)
+        self.whole = self.slack = self._idle = 0
 
-    def decide(self, width: int, stop: Stop) -> Verdict:
-        """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that have lost least."""
+    def decide(self, width: int, stop: Stop, *, proof: bool = False) -> Verdict:
+        """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that the guide likes.
+
+        Parameters
+        ----------
+        proof : end as soon as down-sets would have to be dropped.
+        """
         states, complete, count = self._beginning(), True, self.threshold.tasks.count
         trail: list[tuple[IntArray, IntArray, IntArray]] = []
         for layer in range(count):
             if stop():
                 return Verdict(None)
             children = self._children(states, stop)
-            best = self._best_of_equals(children)
+            best = self._best_of_equals(children, states)
             if len(best) > PRESELECTED * width:
+                if proof:
+                    return Verdict(None)
                 complete = False
                 best = best[self._most_promising(children.take(best), PRESELECTED * width)]
-            chosen = children.take(best)
+            chosen = self._grown(children.take(best), states)
             if layer + 1 < count:
-                chosen = self._undominated(self._with_eligible(chosen), children, states)
-                chosen = self._closed_where_full(self._in_time(chosen))
+                chosen = chosen.take(self._in_time(chosen) & ~self._exchanged(chosen, stop))
+                chosen = self._closed_where_full(chosen)
             if len(chosen) > width:
+                if proof:
+                    return Verdict(None)
                 complete = False
                 chosen = chosen.take(self._most_promising(chosen, width))
             states = chosen
@@ -117,6 +104,7 @@ class Pass:
         states = States(
             done=np.zeros((count, tasks.words), np.uint64),
             eligible=np.repeat(eligible[None], count, axis=0),
+            ends=np.zeros((count, tasks.words), np.uint64),
             mode=first,
             load=nothing,
             need=self.threshold.measures.total(first, undone),
@@ -126,10 +114,15 @@ class Pass:
             task=nothing,
             placed=first,
         )
-        return self._closed_where_full(self._in_time(self._within_room(states)))
+        states = states.take(self._in_time(states) & self._within_room(states))
+        states = self._closed_where_full(states)
+        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)[:, 0]
+        self.whole = int(room.max(initial=0))
+        self.slack = int((room - states.need[:, 0]).max(initial=0))
+        return states
 
     def _children(self, states: States, stop: Stop) -> States:
-        """Each state with each task added that fits; what is eligible is still that of the parent."""
+        """Each state with each task added that fits; the sets are still those of the parents."""
         threshold, tasks = self.threshold, self.threshold.tasks
         fitting = states.eligible & threshold.fitting(states.mode, states.load)
         parent, task = np.nonzero(unpacked(fitting)[:, : tasks.count])
@@ -137,91 +130,110 @@ class Pass:
         mode = states.mode[parent]
         load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
         need = states.need[parent] - threshold.measures.need(mode, task)
-        room = threshold.measures.room(mode, threshold.period - load)
-        kept = np.flatnonzero((need <= room).all(axis=1))
+        kept = np.flatnonzero((need <= threshold.measures.room(mode, threshold.period - load)).all(axis=1))
         parent, task, mode = parent[kept], task[kept], mode[kept]
+        none = np.zeros((len(kept), 0), np.uint64)
         return States(
-            done=states.done[parent] | tasks.bit[task],
-            eligible=states.eligible[parent] & ~tasks.bit[task],
+            done=none,
+            eligible=none,
+            ends=none,
             mode=mode,
             load=load[kept],
             need=need[kept],
-            urgency=states.urgency[parent] - self.priority[task],
+            urgency=states.urgency[parent] - self.worth[task],
             name=states.name[parent] ^ self.word[task],
             parent=parent,
             task=task,
             placed=mode,
         )
 
-    def _best_of_equals(self, states: States) -> IntArray:
+    def _grown(self, children: States, parents: States) -> States:
+        """The children with their sets."""
+        tasks, row, task = self.threshold.tasks, children.parent, children.task
+        done = parents.done[row] | tasks.bit[task]
+        eligible = parents.eligible[row] & ~tasks.bit[task]
+        ends = parents.ends[row] & ~tasks.needed[task] | tasks.bit[task]
+        degree = tasks.degree[task]
+        after = tasks.following[np.repeat(tasks.first[task], degree) + places(degree)]
+        child = np.repeat(np.arange(len(task)), degree)
+        ready = ((tasks.needed[after] & ~done[child]) == 0).all(axis=1)
+        child, after = child[ready], after[ready]
+        np.bitwise_or.at(eligible, (child, after // 64), tasks.bit[after, after // 64])
+        return replace(children, done=done, eligible=eligible, ends=ends)
+
+    def _best_of_equals(self, children: States, parents: States) -> IntArray:
         """Rows of which no other has the same down-set and more room; equal names of different sets are kept apart."""
-        if not len(states):
+        if not len(children):
             return np.zeros(0, np.int64)
-        ordered = self.threshold.line.ordered
-        used = states.mode * (self.threshold.period + 1) + states.load if ordered else states.load
-        key = states.name if ordered else states.name ^ _scattered(states.mode)
+        key, used = self._key(children), self._used(children.mode, children.load)
         order = np.argsort(key)
-        key, done, mode, used = key[order], states.done[order], states.mode[order], used[order]
-        same = (key[1:] == key[:-1]) & (done[1:] == done[:-1]).all(axis=1)
-        if not ordered:
-            same &= mode[1:] == mode[:-1]
+        key, used = key[order], used[order]
+        same = key[1:] == key[:-1]
+        pair = np.flatnonzero(same)
+        one, other = order[pair], order[pair + 1]
+        bit, done = self.threshold.tasks.bit, parents.done
+        sets = [done[children.parent[row]] | bit[children.task[row]] for row in (one, other)]
+        same[pair] = (sets[0] == sets[1]).all(axis=1)
+        if not self.threshold.line.ordered:
+            same[pair] &= children.mode[one] == children.mode[other]
         begins = np.flatnonzero(np.concatenate([[True], ~same]))
         least = np.minimum.reduceat(used, begins)
         group = np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(order))))
         candidate = np.where(used == least[group], order, len(order))
         return np.sort(np.minimum.reduceat(candidate, begins))
 
-    def _with_eligible(self, states: States) -> States:
-        """The states with what has become eligible by their last task."""
-        tasks, task = self.threshold.tasks, states.task
-        eligible = states.eligible.copy()
-        for successor in tasks.successors.T:
-            rows = np.flatnonzero(successor[task] >= 0)
-            after = successor[task[rows]]
-            ready = ((tasks.needed[after] & ~states.done[rows]) == 0).all(axis=1)
-            eligible[rows[ready]] |= tasks.bit[after[ready]]
-        return replace(states, eligible=eligible)
+    def _exchanged(self, states: States, stop: Stop) -> BoolArray:
+        """Whether a task of a state had better be another (Jackson's dominance, over all histories).
 
-    def _undominated(self, states: States, children: States, parents: States) -> States:
-        """States but for full stations in which one task had better be another (Jackson's dominance).
-
-        Let a parent add task ``j``, after which no eligible task fits, although ``i`` could have been added instead.
-        If ``i`` takes as long on every kind and all that follows ``j`` follows ``i``, the two can change places in any
-        solution. So the child with ``i`` is as good. Its set has the greater sum of times (or of followers, or comes
-        first in number), so no circle of sets can drop all of them.
+        Let a set have task ``j``, which nothing done follows, where ``i`` is eligible, takes as long on every kind,
+        and all that follows ``j`` follows ``i``. Let another set have ``i`` in place of ``j`` and leave as much room.
+        In any solution from the first set on, ``j`` can be where ``i`` is. So the other set is as good. It has the
+        greater sum of times (or of followers, or comes first in number), so no circle of sets drops all of them.
         """
-        threshold, tasks = self.threshold, self.threshold.tasks
+        threshold, tasks, count = self.threshold, self.threshold.tasks, self.threshold.tasks.count
+        dropped = np.zeros(len(states), dtype=bool)
+        if len(states) < 2 or not tasks.better.any() or self._idle > 0:
+            self._idle -= 1
+            return dropped
         full = ((states.eligible & threshold.fitting(states.mode, states.load)) == 0).all(axis=1)
-        if not full.any():
-            return states
-        row, mode, task = children.parent, children.mode, children.task
-        before = children.load - tasks.ticks[threshold.line.kind(mode), task]
-        might = parents.eligible[row] & tasks.better[task]
-        some = np.flatnonzero((might != 0).any(axis=1))
-        fits = threshold.fitting(mode[some], before[some])
-        worse = children.take(some[((might[some] & fits) != 0).any(axis=1)])
-        dropped = full & self._among(states, worse)
-        return states.take(np.flatnonzero(~dropped))
+        used, name = self._used(states.mode, np.where(full, threshold.period, states.load)), self._key(states)
+        index = Index(name)
+        for begin in range(0, len(states), PORTION):
+            row, worse = np.nonzero(unpacked(states.ends[begin : begin + PORTION])[:, :count])
+            row += begin
+            might = states.eligible[row] & tasks.better[worse]
+            some = np.flatnonzero((might != 0).any(axis=1))
+            at, better = np.nonzero(unpacked(might[some])[:, :count])
+            row, worse = row[some[at]], worse[some[at]]
+            stop.charge(budget.EXCHANGE * len(row))
+            place, other = index.find(name[row] ^ self.word[worse] ^ self.word[better])
+            row, worse, better = row[place], worse[place], better[place]
+            wanted = states.done[row] & ~tasks.bit[worse] | tasks.bit[better]
+            good = (used[other] <= used[row]) & (states.done[other] == wanted).all(axis=1)
+            if not threshold.line.ordered:
+                good &= states.mode[other] == states.mode[row]
+            dropped[row[good]] = True
+        if dropped.sum() < WORTHWHILE * len(dropped):
+            self._idle = REST
+        return dropped
 
-    def _among(self, states: States, others: States) -> BoolArray:
-        """Whether each state, mode and load alike, is one of the others."""
-        if not len(others):
-            return np.zeros(len(states), dtype=bool)
-        mine, theirs = (s.name ^ _scattered(s.mode * (self.threshold.period + 1) + s.load) for s in (states, others))
-        order = np.argsort(theirs)
-        at = np.minimum(np.searchsorted(theirs[order], mine), len(order) - 1)
-        found = order[at]
-        alike = (others.mode[found] == states.mode) & (others.load[found] == states.load)
-        return np.asarray(alike & (others.done[found] == states.done).all(axis=1))
+    def _used(self, mode: IntArray, load: IntArray) -> IntArray:
+        """(S,) room of the line that is used: of the open station alone, where modes cannot be compared."""
+        return np.asarray(mode * (self.threshold.period + 1) + load if self.threshold.line.ordered else load)
 
-    def _within_room(self, states: States) -> States:
+    def _key(self, states: States) -> Names:
+        """(S,) names of the sets, with the mode where modes cannot be compared."""
+        return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
+
+    def _within_room(self, states: States) -> BoolArray:
+        """Whether what is left to do does not need more than the stations can give."""
         room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)
-        return states.take(np.flatnonzero((states.need <= room).all(axis=1)))
+        return np.asarray((states.need <= room).all(axis=1))
 
-    def _in_time(self, states: States) -> States:
-        """States in which every undone task can still begin."""
+    def _in_time(self, states: States) -> BoolArray:
+        """Whether every undone task can still begin."""
         late = self.threshold.late(states.mode, states.load)
-        return states.take(((late & ~states.done) == 0).all(axis=1))
+        return np.asarray(((late & ~states.done) == 0).all(axis=1))
 
     def _closed_where_full(self, states: States) -> States:
         """Where no eligible task fits, the next station is open instead, or each one that may be the next."""
@@ -237,16 +249,16 @@ class Pass:
                 undone = ~unpacked(opened.done)[:, : threshold.tasks.count]
                 need = threshold.measures.total(modes, undone)
             opened = replace(opened, mode=modes, load=np.zeros_like(modes), need=need)
-            states = self._in_time(self._within_room(opened))
+            states = opened.take(self._in_time(opened) & self._within_room(opened))
         if not finished:
             return states
-        return States(*(np.concatenate([getattr(s, f.name) for s in finished]) for f in fields(States)))
+        return States.joined(finished)
 
     def _most_promising(self, states: States, width: int) -> IntArray:
-        """Rows of the states that have most to spare, those first whose undone tasks have shorter tails."""
-        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)
-        spare = (room - states.need)[:, 0]
-        return np.sort(np.lexsort((states.urgency, -spare))[:width])
+        """Rows of the states that the guide likes best."""
+        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)[:, 0]
+        lost = self.slack - (room - states.need[:, 0])
+        return np.sort(self.guide.best(lost, self.slack, self.whole - room, self.whole, states.urgency)[:width])
 
     def _solution(self, trail: list[tuple[IntArray, IntArray, IntArray]]) -> Verdict:
         line, row = self.threshold.line, 0
@@ -259,11 +271,3 @@ class Pass:
             kind[position] = line.kind(mode)[0]
             row = int(parent[row])
         return Verdict(True, station, kind)
-
-
-def _scattered(numbers: IntArray) -> NDArray[np.uint64]:
-    """64 bits that look random for each number (splitmix64)."""
-    x = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))

@@ -51,14 +51,19 @@ class Tasks:
         return np.asarray(self.before & ~((steps @ steps) > 0))
 
     @cached_property
-    def successors(self) -> IntArray:
-        """(N, D) direct successors of each task, padded with -1."""
-        degree = self.direct.sum(axis=1)
-        table = np.full((self.count, int(degree.max(initial=0))), -1)
-        source, target = np.nonzero(self.direct)
-        place = np.arange(len(source)) - np.repeat(np.cumsum(degree) - degree, degree)
-        table[source, place] = target
-        return table
+    def degree(self) -> IntArray:
+        """(N,) number of direct successors of each task."""
+        return np.asarray(self.direct.sum(axis=1))
+
+    @cached_property
+    def first(self) -> IntArray:
+        """(N,) where the direct successors of each task begin in :attr:`following`."""
+        return np.asarray(np.cumsum(self.degree) - self.degree)
+
+    @cached_property
+    def following(self) -> IntArray:
+        """(E,) direct successors of all tasks, task by task."""
+        return np.nonzero(self.direct)[1]
 
     @cached_property
     def bit(self) -> Words:
@@ -72,10 +77,10 @@ class Tasks:
 
     @cached_property
     def better(self) -> Words:
-        """(N, W) of each task ``j`` those ``i`` that had better be done first where only one of the two still fits.
+        """(N, W) of each task ``j`` those ``i`` that had better be done in its place.
 
         ``i`` takes as long or longer on every kind, and all that must follow ``j`` must follow ``i``. Of equal tasks
-        the smaller number is better.
+        the smaller number is better. Of three tasks, each better than the one before, the first has the second only.
         """
         ticks, before = self.ticks, self.before
         longer = np.ones((self.count, self.count), dtype=bool)
@@ -85,7 +90,9 @@ class Tasks:
             equal &= row[:, None] == row[None, :]
         more = (before.astype(np.float32) @ (~before).T.astype(np.float32)) == 0  # more[j, i]: after j is after i
         tie = equal & more & more.T & (np.arange(self.count)[:, None] >= np.arange(self.count)[None, :])
-        return packed((longer & more.T & ~tie).T)
+        found = longer & more.T & ~tie
+        steps = found.astype(np.float32)
+        return packed((found & ~((steps @ steps) > 0)).T)
 
     def reversed(self) -> Tasks:
         """The same line, seen from its end."""
@@ -145,3 +152,8 @@ def packed(rows: BoolArray) -> Words:
 def unpacked(sets: Words) -> BoolArray:
     """(S, 64 W) the members of each set."""
     return np.unpackbits(sets.view(np.uint8), axis=1, bitorder="little").view(bool)
+
+
+def places(counts: IntArray) -> IntArray:
+    """(sum of counts,) 0, 1, ... up to each count, one after the other."""
+    return np.asarray(np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts))
