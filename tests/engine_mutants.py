@@ -127,7 +127,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
     "capacity": (
         ("sign * np.minimum(inst.fastest, threshold)[model.node[y]]",
          "0.5 * sign * np.minimum(inst.fastest, threshold)[model.node[y]]"),
-        ("rules=replace(hw.rules, relays=False, triangle=False)", "rules=replace(hw.rules, relays=False)"),
+        ("-outcome.bound + BOUND_SAFETY * threshold", "-0.7 * outcome.bound"),
         ("limited=(1,)", "limited=(0, 1, 2)"),
         ("at_most = min([threshold, *smaller])", "at_most = 0.6 * min([threshold, *smaller])"),
         ("values[own] = model.chip[own]", "values[own] = 1.0 - model.chip[own]"),

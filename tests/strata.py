@@ -167,6 +167,19 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         | MOVING
         | {"relays": (False,), "free_transfers": ("all",), "topology": ("memory", "ring")},
         PLAIN | ORDERED | WORK | ROOM | {"relays": (False,), "topology": ("memory",), "triangle": (False,)},
+        PLAIN
+        | ORDERED
+        | SERIAL
+        | MOVING
+        | SPREAD
+        | NO_COPIES
+        | {
+            "relays": (False,),
+            "topology": ("memory",),
+            "triangle": (False,),
+            "shape": ("broadcast", "star", "parallel"),
+            "times": ("sparse", "whole"),
+        },
     ),
     "capacity": (
         PLAIN | ORDERED | SERIAL | MOVING | LINE,
