@@ -194,6 +194,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | MOVING | {"cheap": ("inputs", "chain")},
         PLAIN | ROOM | MOVING | {"shared": ("used",)},
         PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
+        PLAIN | ORDERED | MOVING | SERIAL | {"triangle": (True,), "relays": (True,), "topology": ("ring", "chain")},
     ),
     "memory cuts": (
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +56,11 @@ from partition.arrays import IntArray
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
+from partition.problem.hardware_files import to_toml
+from partition.readers.native_json import to_dict
+from partition.replay.proof_file import Claim
+from partition.replay.question import read_question
+from partition.replay.steps import Judge
 from partition.scoring.feasibility import impossible
 from partition.scoring.goals import parse_goals
 from partition.stopping import Stop
@@ -529,7 +536,19 @@ def ask_goals(case: Case) -> int:
     return 1
 
 
+def ask_replay(case: Case) -> int:
+    """A replay, without the placement at hand, proves no period above the optimum, and not that nothing is valid."""
+    if not case.optimum:
+        return 0
+    judge = Judge(read_question(to_dict(case.graph), to_toml(case.hardware)), None, time.monotonic() + 10)
+    for below in (Fraction(case.optimum) * (1 + Fraction(1, 10**7)), None):
+        found = judge.step(Claim(0, "model", below, (), (), {}), [])
+        assert found.verdict not in ("proved", "second solver"), found.how
+    return 2
+
+
 PER_CASE: dict[str, Callable[[Case], int]] = {
+    "replay": ask_replay,
     "whole search": ask_whole,
     "kind orders": ask_kind_orders,
     "goals": ask_goals,

@@ -13,19 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from exhaustive import brute_force
 from instances import long_skip, package
 from proof_mutations import MUTATIONS, made_false
 from questions import draw
 
 from partition import GraphBuilder, InvalidInput, NoSolutionInTime, partition
 from partition.commands.main import main
-from partition.problem.hardware_files import to_toml
-from partition.readers.native_json import to_dict
 from partition.replay.proof_file import Claim, proof_from
-from partition.replay.question import read_question
 from partition.replay.replaying import Replayed, replay_file
-from partition.replay.steps import PROGRAMS, SOLVER, Judge
+from partition.replay.steps import Judge
 from partition.results.proof_file import proof_of, seal
 
 Proof = dict[str, Any]
@@ -180,27 +176,6 @@ def test_goals_other_than_the_period_are_named_as_trust() -> None:
     found = replayed(proof)
     assert found.verdict == "accepted on trust"
     assert any("energy" in trusted for trusted in found.trusted)
-
-
-def test_no_engine_proves_a_period_above_the_optimum() -> None:
-    """The judge asked about random questions, without the placement that would give the claim away."""
-    asked = 0
-    for seed in range(24):
-        question = draw(np.random.default_rng(seed), n=(1, 5), chips=(1, 3), wishes="none")
-        graph, hardware = question.read()
-        try:
-            optimum, _ = brute_force(question.problem, limit=1_500)
-        except OverflowError:
-            continue
-        if not optimum:
-            continue
-        judge = Judge(read_question(to_dict(graph), to_toml(hardware)), None, time.monotonic() + 20)
-        for engine in (PROGRAMS[0], SOLVER[0]):
-            for below in (Fraction(optimum) * (1 + Fraction(1, 10**7)), None):
-                found = judge.step(Claim(0, engine, below, (), (), {}), [])
-                assert found.verdict not in ("proved", "second solver"), (seed, engine, below, found)
-                asked += 1
-    assert asked > 25
 
 
 def test_proofs_of_random_questions_are_never_rejected() -> None:
