@@ -32,7 +32,7 @@ MOST_TRIPS = 2**16
 MOST_FOLLOWED = 2**12
 """Iterations of one loop that are read one by one."""
 
-MOST_READ = 2**17
+MOST_READ = 2**16
 """Nodes of a model that are read again in iterations of loops."""
 
 

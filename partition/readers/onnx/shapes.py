@@ -10,7 +10,7 @@ import math
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,23 @@ from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, stati
 from partition.readers.onnx.values import Evaluator, is_small, most_kept, shape_of
 from partition.readers.onnx.walk import subgraphs
 
+Value = TypeVar("Value")
+
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 _PURE_DOMAINS = frozenset({"com.microsoft", "ai.onnx.ml"})
 _DRAWING = ("Random", "Dropout", "Sampling", "Search", "Bernoulli", "Multinomial")  # in names of what draws numbers
 _BY_THEIR_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap", "AffineGrid"})  # onnx says: not deterministic
+
+
+class _Layers(ChainMap[str, Value]):
+    """What is known in a graph before what is known around it; ChainMap's own test for a name is slow."""
+
+    def __contains__(self, key: object) -> bool:
+        for layer in self.maps:  # noqa: SIM110 - a generator costs more than the look-up
+            if key in layer:
+                return True
+        return False
 
 
 @dataclass
@@ -72,13 +84,13 @@ class Scope:
     def __init__(self, model: ModelProto) -> None:
         self._inference = inference.Inference(model.opset_import, model.ir_version)
         self._evaluator = Evaluator(self._inference.opsets, model.ir_version)
-        self._types: ChainMap[str, TypeProto] = ChainMap()
-        self._specs: ChainMap[str, TensorSpec] = ChainMap()
-        self._guessed: ChainMap[str, bool] = ChainMap()
-        self._tensors: ChainMap[str, TensorProto] = ChainMap()
-        self._values: ChainMap[str, NDArray[Any] | None] = ChainMap()
-        self._doubtful: ChainMap[str, bool] = ChainMap()  # values that rest on a guessed shape
-        self._elements: ChainMap[str, sequences.Elements] = ChainMap()
+        self._types: _Layers[TypeProto] = _Layers()
+        self._specs: _Layers[TensorSpec] = _Layers()
+        self._guessed: _Layers[bool] = _Layers()
+        self._tensors: _Layers[TensorProto] = _Layers()
+        self._values: _Layers[NDArray[Any] | None] = _Layers()
+        self._doubtful: _Layers[bool] = _Layers()  # values that rest on a guessed shape
+        self._elements: _Layers[sequences.Elements] = _Layers()
         self.contradictions: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
         self.impossible = ""
