@@ -6,6 +6,7 @@ import json
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from partition.amounts import time_text
 from partition.files import write_atomically
 from partition.simulate.outcome import Simulation, Span
 
@@ -50,6 +51,7 @@ def gantt(simulation: Simulation, ax: Axes | None = None) -> Axes:
     """Draw compute of every chip and traffic of every busy link over time, a colour per input; returns the axes."""
     from matplotlib import colormaps
     from matplotlib import pyplot as plt
+    from matplotlib.patches import Patch
 
     rows = sorted({_row(span) for span in simulation.spans if _row(span) is not None}, key=lambda r: (r[0], r[1]))
     place = {row: i for i, row in enumerate(rows)}
@@ -68,7 +70,12 @@ def gantt(simulation: Simulation, ax: Axes | None = None) -> Axes:
             )
     ax.set_yticks(range(len(rows)), [f"{kind} {number}" for kind, number in rows], fontsize=7)
     ax.invert_yaxis()
-    ax.set_xlabel(f"time, {unit} (a colour per input)")
+    ax.set_xlabel(f"time, {unit}")
+    told = (time_text(value, simulation.time_unit) for value in (simulation.period, simulation.predicted))
+    ax.set_title("period {} simulated, {} predicted".format(*told), fontsize=10)
+    inputs = sorted({span.input for span in simulation.spans})[:10]
+    marks = [Patch(color=colours(i % 10), label=f"input {i}") for i in inputs]
+    ax.legend(handles=marks, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return ax
 
 

@@ -119,6 +119,7 @@ def test_pictures_and_traces(tmp_path: Path) -> None:
     assert len(spans) == len(found.spans) > 20 and all(event["dur"] > 0 for event in spans)
     axes = gantt(found)
     assert next(label.get_text() for label in axes.get_yticklabels()) == "chip 0"
+    assert "simulated" in axes.get_title() and len(axes.get_legend().get_texts()) == 5
 
 
 @pytest.mark.parametrize(("key", "value"), [("inputs", 3), ("inputs", 2.5), ("buffers", 0), ("buffers", 1.5)])
