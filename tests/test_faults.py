@@ -53,6 +53,8 @@ def quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "FIRST_SLICE", 0.1)
     for share in ("STRETCHES", "FRONTIERS"):
         monkeypatch.setattr(budget, share, 0.01)
+    for share in ("BEAMS", "BEAMS_IN_VAIN"):  # they find the best placement within any share
+        monkeypatch.setattr(budget, share, 0.0)
 
 
 def solve_hard(
