@@ -209,6 +209,17 @@ def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, 
     return graph, Placement.from_answer(graph, data, chips=hardware.chips)
 
 
+def read_start(path: str, graph: Graph, hardware: Hardware) -> Placement | Mapping[str, int]:
+    """A placement to start from; of an answer for another version of the model, where its operations were."""
+    from partition.readers.json_fields import parse_file
+
+    data = parse_file(Path(path))
+    homes = data.get("assignment", data) if data.get("fingerprint") != graph.fingerprint else None
+    if isinstance(homes, Mapping) and set(homes) != set(graph.names) and not set(homes).isdisjoint(graph.names):
+        return homes
+    return read_placement(path, graph, hardware)[1]
+
+
 def read_wishes(path: str) -> Wishes:
     """What the JSON of a solve says was wished of its placement."""
     from partition.problem.wishes import Wishes

@@ -20,7 +20,7 @@ from partition.commands.options import (
     model_argument,
     parse_shards,
     quiet_option,
-    read_placement,
+    read_start,
     seed_option,
     source_options,
     time_limit_option,
@@ -110,7 +110,7 @@ def solve(
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
-    start = read_placement(warm_start, graph, hardware)[1] if warm_start else None
+    start = read_start(warm_start, graph, hardware) if warm_start else None
     limit = _limit(time_limit, work_limit)
     with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
         result = partition(

@@ -16,6 +16,7 @@ from partition.amounts import gap_text, time_text
 from partition.arguments import whole
 from partition.errors import InvalidInput
 from partition.files import write_atomically
+from partition.heuristics.carried import Carried
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -73,6 +74,7 @@ class Result:
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
     proof : what proved the bound, where that was asked for: a claim for all orders of the kinds, or one for each.
+    start : where operations were in the placement that the search started from, or None.
     inputs : of a batch that the answer shall tell the time of, or None.
     wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
     """
@@ -96,6 +98,7 @@ class Result:
     shards: Shards | None = None
     proof: tuple[ProofStep, ...] = field(default=(), repr=False)
     inputs: int | None = None
+    start: Carried | None = None
     wishes: Wishes | None = None
     contradiction: Contradiction | None = None
 
@@ -253,6 +256,7 @@ class Result:
             "faults": list(self.faults),
             "reason": self.reason,
             "shards": None if self.shards is None else self.shards.to_dict(),
+            "start": None if self.start is None or self.placement is None else self.start.to_dict(self.placement),
             "bubbles": self.bubbles,
             "batch": None if self.inputs is None or self.cost is None else self.batch(self.inputs).to_dict(),
             "wishes": None if self.wishes is None else self.wishes.to_dict(),

@@ -77,7 +77,8 @@ def partition(
     gap : relative gap, (period - bound) / period, at which to stop and call the answer optimal; below 2e-5, the
         resolution of proofs by a floating-point solver, it counts as 2e-5.
     seed : of every random choice.
-    warm_start : a placement, an earlier result, or operation name -> chip, to start from; ignored if it breaks a rule.
+    warm_start : a placement, an earlier result, or operation name -> chip, to start from. The graph may have gained,
+        lost or renamed operations since; what breaks a rule is repaired. ``Result.start`` says how much was kept.
     policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
         free where the quick ways fail (docs/learned.md). It never enters a bound.
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
@@ -124,10 +125,11 @@ def partition(
         _refuse_guesses(model, hw)
     clock = _clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
+    start, carried = start_from(model, wished.narrowed.graph, wished.narrowed.hardware, warm_start, seed)
     question = Question(
         graph=wished.narrowed.graph,
         hardware=wished.narrowed.hardware,
-        start=wished.start(start_from(model, hw, warm_start)),
+        start=start,
         policy=policy,
         goals=tuple(parse_goals(objective, model, hw)),
         throughput=throughput,
@@ -146,7 +148,7 @@ def partition(
         if judge is not None:
             result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
         result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
-        return replace(result, inputs=batch)
+        return replace(result, inputs=batch, start=carried)
 
 
 def _clock(time_limit: float | None, work_limit: float | None) -> Stop:

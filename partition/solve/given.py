@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
+from partition.arguments import whole
 from partition.errors import InvalidAssignment, InvalidInput
+from partition.heuristics.carried import Carried, carry, placed
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.hardware_files import load_hardware
@@ -45,21 +49,58 @@ def opened(model: Model, package: Package) -> tuple[Graph, Hardware]:
     return graph, package
 
 
-def start_from(graph: Graph, hw: Hardware, given: Start) -> Placement | None:
-    """The warm start as a placement, or None if there is none or it breaks a rule."""
-    if isinstance(given, Result):
-        given = given.placement if given.graph.fingerprint == graph.fingerprint else given.assignment or None
+def start_from(
+    model: Graph, searched: Graph, hw: Hardware, given: Start, seed: int
+) -> tuple[Placement | None, Carried | None]:
+    """The warm start as a valid placement, repaired where it has to be, and where its operations were.
+
+    Parameters
+    ----------
+    model : what was asked about. searched, hw : the graph and the package of the search, narrowed by wishes.
+    seed : of the repair.
+
+    Returns
+    -------
+    None for the placement where repair found none; None for both where no start is given.
+
+    Raises
+    ------
+    InvalidAssignment : it is no start, or places none of the model's operations.
+    """
     if given is None:
-        return None
-    if isinstance(given, Mapping):
-        given = Placement.from_names(graph, given, chips=hw.chips)
+        return None, None
+    earlier = given.graph if isinstance(given, Result) else None
+    full = _whole(model, given)
+    homes = dict(zip(model.names, full.assignment.tolist(), strict=True)) if full is not None else _homes(given)
+    carried = carry(searched, hw, homes, earlier)
+    if carried.new == searched.n and homes:
+        raise InvalidAssignment(f"the warm start places none of the operations of {model.name!r}")
+    fits = full is not None and 0 <= full.assignment.min() <= full.assignment.max() < hw.chips
+    if full is not None and fits and not check(searched, hw, full):
+        return full, carried
+    return (placed(searched, hw, carried, np.random.default_rng(seed)) if homes else None), carried
+
+
+def _whole(model: Graph, given: Start) -> Placement | None:
+    """A placement of all of the model's operations, replicas and relays included; None if it is of another graph."""
+    if isinstance(given, Result):
+        return given.placement if given.graph.fingerprint == model.fingerprint else None
     if not isinstance(given, Placement):
-        raise InvalidAssignment(f"{shown(given)} is no start; give a Result, a Placement, or operation name -> chip")
-    if len(given.assignment) != graph.n:
+        return None
+    if len(given.assignment) != model.n:
         raise InvalidAssignment(
-            f"the warm start places {len(given.assignment)} operations, but graph {graph.name!r} has {graph.n}"
+            f"the warm start places {len(given.assignment)} operations, but graph {model.name!r} has {model.n}"
         )
-    return None if check(graph, hw, given) else given
+    return given
+
+
+def _homes(given: Start) -> dict[str, int]:
+    """Operation name -> chip of an earlier result or a map."""
+    if isinstance(given, Result):
+        return given.assignment
+    if not isinstance(given, Mapping):
+        raise InvalidAssignment(f"{shown(given)} is no start; give a Result, a Placement, or operation name -> chip")
+    return {name: whole(f"the chip of {shown(name)}", chip) for name, chip in given.items()}
 
 
 class Listener:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.narrowed import Narrowed, narrow
-from partition.problem.placement import Placement
 from partition.problem.wishes import Wish, Wishes
 from partition.results.result import Result
 from partition.scoring.cost import evaluate_placement
@@ -46,12 +45,6 @@ class Wished:
     def alike(self) -> bool:
         """Whether all chips are of one kind, but for what wishes say of them."""
         return self.hardware.identical_chips
-
-    def start(self, given: Placement | None) -> Placement | None:
-        """A placement to start from, unless it uses a chip that wishes leave out; the search checks all else."""
-        if given is None or given.assignment.max() >= self.narrowed.hardware.chips:
-            return None
-        return given
 
     def answered(self, result: Result) -> Result:
         """The result of the narrowed question as one of what was asked."""
