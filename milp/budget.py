@@ -19,6 +19,15 @@ CONFIRMATION = 0.25
 PERIOD = 0.6
 """The period, where other goals follow; of the whole time."""
 
+STABILITY = 0.3
+"""The fewest moves, where an answer to stay near to is given; of the time left before the later goals."""
+
+APPROACH = 0.5
+"""Bringing the placement that moves least within the limit on the period, before the fewest moves are looked for."""
+
+SINGLE_NODES = 0.5
+"""Moves of single nodes and what must come along, of :data:`APPROACH`."""
+
 WITHOUT_PARTS = 0.3
 """The answer without parts, where operations may be computed in parts; of the time left."""
 

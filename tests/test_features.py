@@ -90,7 +90,7 @@ def test_engines_do_not_apply_to_what_they_refuse() -> None:
             if present:
                 assert not applies(instance), (seed, engine)
                 refused |= {(engine, feature) for feature in present}
-    goals = {Feature.TRAFFIC, Feature.ENERGY, Feature.LATENCY, Feature.CHIPS, Feature.THROUGHPUT}
+    goals = {Feature.TRAFFIC, Feature.ENERGY, Feature.LATENCY, Feature.CHIPS, Feature.MOVES, Feature.THROUGHPUT}
     assert features == set(Feature) - goals, "the generator draws everything but goals"
     expected = {(engine, feature) for engine in ENGINES for feature in SCOPES[engine].refuses if feature not in goals}
     assert refused == expected

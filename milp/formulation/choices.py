@@ -8,7 +8,7 @@ from typing import Literal
 
 from partition.instance.instance import Instance
 
-Goal = Literal["period", "traffic", "energy", "latency"]
+Goal = Literal["period", "traffic", "energy", "latency", "moves"]
 """What a model minimises."""
 
 
@@ -46,6 +46,8 @@ class Choices:
         if "latency" in goals:
             return Choices.complete(instance)
         lossless = Choices.lossless(instance)
+        if "moves" in goals:  # closing a gap moves what is behind it
+            return Choices(instance.hardware.rules.no_skipping, lossless.triangle)
         if instance.forward_only or set(goals) == {"period"}:
             return lossless
         return Choices(instance.hardware.rules.no_skipping, lossless.triangle)
@@ -58,7 +60,9 @@ class Choices:
 
 
 def goal_unit(instance: Instance, goal: Goal) -> float:
-    """Seconds, joules or link-seconds that 1.0 stands for in the objective of a model."""
+    """Seconds, joules, link-seconds or operations that 1.0 stands for in the objective of a model."""
+    if goal == "moves":
+        return 1.0
     if goal != "energy":
         return instance.unit
     moving = instance.hardware.interconnect.link_energy_j_per_byte * float(instance.graph.tensor_bytes.sum())

@@ -44,6 +44,8 @@ def objective(
             written[each] = energy(cols, tau, crossings)
         elif each == "latency":
             written[each] = latency(model, cols, busy, caps.get("latency", np.inf))
+        elif each == "moves":
+            written[each] = moves(cols)
     # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
     value = model.add("value", lower=-np.inf, upper=caps.get(goal, np.inf))
     if goal != "period":
@@ -52,6 +54,18 @@ def objective(
     for each, cap in caps.items():
         if each != goal:
             model.at_most("caps", written[each] * (1 / (cap or 1.0)), 1.0 if cap else 0.0)
+
+
+def moves(cols: Columns) -> Linear:
+    """Operations whose home is another chip than the one where they shall stay."""
+    limits = cols.inst.graph.limits
+    assert limits is not None and limits.reference is not None
+    chips = np.minimum(limits.reference, cols.chips)
+    known = np.flatnonzero((chips >= 0) & (chips < cols.chips))
+    pairs = np.stack([cols.inst.node_of[known], chips[known]])
+    places, count = np.unique(pairs, axis=1, return_counts=True)
+    staying = (cols.x(places[0], places[1]) * count.astype(np.float64)).total()
+    return (-staying).plus(float(np.count_nonzero(chips >= 0)))
 
 
 def traffic(cols: Columns, tau: FloatArray, crossings: Linear) -> Linear:

@@ -44,7 +44,7 @@ SCOPE = Scope(
     | named(
         "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS MOVES"
     ),
     refuses={
         Feature.ROUTES: "it depends on the places of the stages",
@@ -114,13 +114,13 @@ class GoalSearch:
         small = affordable(instance, windows, walk)
         self._little_traffic(stop.part(budget.TRAFFIC_FIRST if small else budget.TRAFFIC))
         if not small:
-            self._walk(walk)
+            self.walk(walk)
         if affordable(instance, windows, stop) and not stop():
             learnt, better = -1, True
             while (better or learnt < len(incumbent.cuts)) and not (incumbent.closed or stop()):
                 learnt = len(incumbent.cuts)
                 better = self._whole_model()  # a smaller model, finer figures
-            self._walk(walk)
+            self.walk(walk)
 
     def _trivial_bound(self) -> float:
         """What no model is needed for, in units of the model."""
@@ -150,7 +150,7 @@ class GoalSearch:
             if incumbent.closed:
                 return
 
-    def _walk(self, stop: Stop) -> None:
+    def walk(self, stop: Stop) -> None:
         """Solve a few adjacent chips again, from one end to the other, until nothing helps."""
         instance, incumbent, windows = self.run.instance, self.incumbent, self.windows
         helped = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from milp.formulation.choices import Goal, goal_unit
 from milp.tolerances import ROUNDING
+from partition.arrays import IntArray
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 from partition.scoring.cost import Cost
@@ -30,6 +31,8 @@ class Aim:
         The limit on the period in units of the instance; None if there is none.
     caps : Goal -> float
         The limits on all others in units of the model, where they are finite.
+    reference : (n,) int or None
+        Where operations shall stay, for the goal ``moves``.
     """
 
     goal: Goal
@@ -37,6 +40,7 @@ class Aim:
     limits: Mapping[Goal, float] = field(default_factory=dict)
     period: float | None = None
     caps: Mapping[Goal, float] = field(default_factory=dict)
+    reference: IntArray | None = None
 
     @staticmethod
     def at(instance: Instance, goal: Goal = "period", limits: Mapping[Goal, float] | None = None) -> Aim:
@@ -44,10 +48,14 @@ class Aim:
         limits = dict(limits or {})
         finite = {each: most for each, most in limits.items() if np.isfinite(most)}
         caps = {each: most / unit_of(instance, each) * (1 + ROUNDING) for each, most in finite.items()}
-        return Aim(goal, unit_of(instance, goal), limits, caps.pop("period", None), caps)
+        reference = None if instance.graph.limits is None else instance.graph.limits.reference
+        return Aim(goal, unit_of(instance, goal), limits, caps.pop("period", None), caps, reference)
 
     def value(self, placement: Placement, cost: Cost) -> float:
         """Of a placement, in the goal's own unit."""
+        if self.goal == "moves":
+            assert self.reference is not None
+            return float(((self.reference >= 0) & (placement.assignment != self.reference)).sum())
         return value_of(placement, cost, self.goal)
 
     def allows(self, placement: Placement, cost: Cost) -> bool:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 )
 @seed_option
 @click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
+@click.option("--stability", type=click.Path(), help="Earlier answer, from which as few operations as possible move.")
 @click.option(
     "--policy", default="none", show_default=True, metavar="POLICY", help="Adviser: pretrained, none, or a policy file."
 )
@@ -80,6 +81,7 @@ def solve(
     gap: float,
     seed: int,
     warm_start: str | None,
+    stability: str | None,
     policy: str,
     objective: str,
     workers: int,
@@ -121,6 +123,7 @@ def solve(
             gap=gap,
             seed=seed,
             warm_start=start,
+            stability=read_start(stability, graph, hardware) if stability else None,
             policy=policy,
             objective=objective,
             throughput=throughput,

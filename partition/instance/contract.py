@@ -173,6 +173,8 @@ def _free_source_links(problem: Problem) -> IntArray:
     free[graph.shared_users] = False
     if graph.limits is not None:
         free[graph.limits.before] = False
+        if graph.limits.reference is not None:
+            free[graph.limits.reference >= 0] = False
     if problem.hardware.rules.dynamic_memory:
         free[graph.producer[np.diff(graph.consumer_ptr) == 0]] = False
     unread = np.flatnonzero(free & (count == 0))

@@ -59,9 +59,10 @@ class Feature(Enum):
     ENERGY = "goal energy"
     LATENCY = "goal latency"
     CHIPS = "goal chips"
+    MOVES = "goal moves"
 
 
-GOALS = (Feature.TRAFFIC, Feature.ENERGY, Feature.LATENCY, Feature.CHIPS)
+GOALS = (Feature.TRAFFIC, Feature.ENERGY, Feature.LATENCY, Feature.CHIPS, Feature.MOVES)
 
 ABSORBED = frozenset(
     {

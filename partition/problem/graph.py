@@ -45,11 +45,13 @@ class Limits:
     ----------
     before : (B, 2) int, pairs of operations of which the first has its home on an earlier chip than the second.
     replicable : (n,) bool, the operations that may be replicated; ``lightest``, the same for the least weights.
+    reference : (n,) int, the chip where each operation shall stay if it can, -1 for none; None if that is no goal.
     """
 
     before: IntArray
     replicable: BoolArray
     lightest: BoolArray
+    reference: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

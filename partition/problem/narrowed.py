@@ -71,6 +71,15 @@ def narrow(graph: Graph, hardware: Hardware, wishes: Sequence[Wish]) -> Narrowed
     return Narrowed(replace(searched, limits=Limits(before, copies, lightest)), package)
 
 
+def remembering(graph: Graph, hardware: Hardware, chips: IntArray) -> Graph:
+    """The same question, in which operations may be told to stay on chips (n,); -1 where it does not matter."""
+    limits = graph.limits
+    if limits is None:
+        copies = Problem.of(graph, hardware).replicable
+        limits = Limits(np.zeros((0, 2), dtype=np.int64), copies, copies)
+    return replace(graph, limits=replace(limits, reference=chips))
+
+
 def _copies(graph: Graph, hardware: Hardware, fixed: IntArray) -> BoolArray:
     """(n,) what may be replicated where wishes say of some operations on which chips they can be."""
     problem = Problem.of(graph, hardware)

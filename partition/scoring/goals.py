@@ -16,7 +16,7 @@ from partition.scoring.cost import Cost
 GOALS: tuple[str, ...] = ("period", "chips", "traffic", "energy", "latency")
 """The goals; ``chips`` comes first in a combination, or right behind ``period``."""
 
-UNITS = {"period": "s", "chips": "chips", "traffic": "B", "energy": "J", "latency": "s"}
+UNITS = {"period": "s", "chips": "chips", "traffic": "B", "energy": "J", "latency": "s", "moves": "operations"}
 
 
 @dataclass(frozen=True)

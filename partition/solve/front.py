@@ -21,7 +21,7 @@ from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import parse_goals
-from partition.solve.given import Listener, Model, Package, Start, opened, start_from
+from partition.solve.given import Listener, Model, Package, Start, Started, opened
 from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.solve.shards import Wanted, answer_with_shards
@@ -54,6 +54,7 @@ def partition(
     granularity: str | None = None,
     max_stages: int | None = None,
     batch: int | None = None,
+    stability: Start = None,
     strict: bool = False,
     proof: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
@@ -97,6 +98,8 @@ def partition(
     max_stages : use no more than the first so many chips. All six are wishes (docs/problem.md): where no placement
         keeps them, the result says which of them contradict each other (``Result.contradiction``).
     batch : inputs of a batch that the answer shall tell the time of, fill and drain included (``Result.batch``).
+    stability : an earlier answer; last of all goals, as few operations as possible move away from where they are in it.
+        The period counts as least up to ``gap``, which leaves room for that. A warm start too, where no other is given.
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     proof : keep what proves the bound, step by step, for :func:`partition.results.proof_file.write_proof`
@@ -118,18 +121,17 @@ def partition(
     validate_limits(time_limit, gap, work_limit)
     problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
     model, hw = problem.graph, problem.hardware
-    wishes = Wishes.of(pins, forbid, together, cuts, granularity, max_stages)
-    _refuse_together(wishes, proof, workers=workers, shard=shard, batch=batch)
-    wished = Wished.of(model, hw, wishes)
-    if strict:
-        _refuse_guesses(model, hw)
+    wished = Wished.of(model, hw, Wishes.of(pins, forbid, together, cuts, granularity, max_stages))
+    _refuse_together(wished.wishes, proof, workers=workers, shard=shard, batch=batch)
+    _refuse_guesses(model, hw, strict)
     clock = _clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
-    start, carried = start_from(model, wished.narrowed.graph, wished.narrowed.hardware, warm_start, seed)
+    started = Started.of(wished, warm_start, stability, seed)
     question = Question(
         graph=wished.narrowed.graph,
         hardware=wished.narrowed.hardware,
-        start=start,
+        start=started.placement,
+        before=started.before,
         policy=policy,
         goals=tuple(parse_goals(objective, model, hw)),
         throughput=throughput,
@@ -137,8 +139,7 @@ def partition(
         seed=seed,
         proof=proof,
         alike=wished.alike,
-    )
-    question.check()
+    ).checked()
     judge = _second_opinion(confirm, question.goals)
     first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
@@ -148,7 +149,7 @@ def partition(
         if judge is not None:
             result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
         result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
-        return replace(result, inputs=batch, start=carried)
+        return replace(result, inputs=batch, start=started.carried)
 
 
 def _clock(time_limit: float | None, work_limit: float | None) -> Stop:
@@ -170,9 +171,9 @@ def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted
         raise InvalidInput("a proof is kept of a question without wishes; leave out the wishes, or the proof")
 
 
-def _refuse_guesses(model: Graph, hw: Hardware) -> None:
-    """Raise InvalidInput where costs or shapes of the model are guessed."""
-    guesses = find_guesses(model, hw)
+def _refuse_guesses(model: Graph, hw: Hardware, strict: bool) -> None:
+    """Raise InvalidInput where costs or shapes of the model are guessed and that is not allowed."""
+    guesses = find_guesses(model, hw) if strict else None
     if guesses is not None:
         raise InvalidInput(
             f"strict: {guesses.sentence()}; describe the model without what is guessed, or allow guesses"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from milp.search.stability import Before
 from partition.arguments import whole
 from partition.errors import InvalidAssignment, InvalidInput
 from partition.heuristics.carried import Carried, carry, placed
@@ -18,6 +20,7 @@ from partition.readers.load import Source, load_model
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.rules import check
+from partition.solve.wished import Wished
 from partition.stopping import Stop
 from partition.text import shown
 
@@ -47,6 +50,43 @@ def opened(model: Model, package: Package) -> tuple[Graph, Hardware]:
             f"{shown(package)} is no package; give a Hardware, the name of a preset such as 'ring36', or a TOML file"
         )
     return graph, package
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """What a search starts from.
+
+    Attributes
+    ----------
+    placement : a valid one, or None. carried : where operations were, or None.
+    before : where they shall stay, or None.
+    """
+
+    placement: Placement | None
+    carried: Carried | None
+    before: Before | None
+
+    @staticmethod
+    def of(wished: Wished, warm_start: Start, stability: Start, seed: int) -> Started:
+        """From a warm start, and an answer to stay near to, which is a warm start too where there is no other.
+
+        Raises
+        ------
+        InvalidInput : one of them is no start, or stages may stand anywhere.
+        """
+        model, searched, hw = wished.graph, wished.narrowed.graph, wished.narrowed.hardware
+        if stability is not None and hw.routed:
+            raise InvalidInput(
+                f"stability is not offered on a {hw.interconnect.topology}, where stages may stand anywhere"
+            )
+        first = stability if warm_start is None else warm_start
+        placement, carried = start_from(model, searched, hw, first, seed)
+        if stability is None:
+            return Started(placement, carried, None)
+        near, kept = (placement, carried)
+        if first is not stability:
+            near, kept = start_from(model, searched, hw, stability, seed)
+        return Started(placement, kept, None if kept is None else Before(kept.chips, near))
 
 
 def start_from(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from milp.search.stability import Before
 from milp.tolerances import ROUNDING
 from partition.arguments import number, whole
 from partition.problem.graph import Graph
@@ -22,6 +23,7 @@ class Question:
     Attributes
     ----------
     alike : whether the chips are of different kinds for the sake of wishes alone, so that stages may stand anywhere.
+    before : where operations shall stay as far as all goals allow, or None.
     """
 
     graph: Graph
@@ -34,12 +36,24 @@ class Question:
     seed: int
     proof: bool = False
     alike: bool = False
+    before: Before | None = None
 
-    def check(self) -> None:
-        """Raise InvalidInput for what could not be asked."""
+    def checked(self) -> Question:
+        """This question; raises InvalidInput for what could not be asked."""
         whole("seed", self.seed)
         _ = self.period_limit
         adviser(self.policy, self.seed)
+        return self
+
+    @property
+    def wanted(self) -> int:
+        """Number of goals, the fewest moves among them."""
+        return len(self.goals) + (self.before is not None)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the search goes on where the least period is known."""
+        return self.wanted > self.on_period
 
     @cached_property
     def problem(self) -> Problem:

@@ -7,11 +7,14 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from milp import budget
+from milp.formulation.choices import Goal
 from milp.search.goals import pursue
 from milp.search.kind_orders import Aim, Means, Outcome, search_orders
 from milp.search.period import PHASES
+from milp.search.stability import fewest_moves
 from milp.search.stage_positions import arrange
 from milp.state.incumbent import Incumbent
 from milp.state.run import Phase
@@ -91,7 +94,7 @@ def _search(
     if reason is not None:
         proof = (ProofStep("counting", math.inf),) if question.proof else ()
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof)
-    part = stop.part(budget.PERIOD) if len(question.goals) > first else stop
+    part = stop.part(budget.PERIOD) if question.goes_on else stop
     limit = None if first and question.throughput is None else question.allowed
     aim = Aim(question.gap, limit, enough=not first, keeps_steps=question.proof)
     starts = [question.start] if question.start else []
@@ -109,7 +112,8 @@ def _search(
     _arrange_stages(question, incumbent, stop)
     if incumbent.period > question.allowed:
         raise _too_slow(question, outcome, stop, part)
-    return _result(question, outcome, _later_goals(question, outcome, stop), stop)
+    found = _later_goals(question, outcome, stop.part(1 - budget.STABILITY) if question.before is not None else stop)
+    return _result(question, outcome, _stability(question, outcome, found, stop), stop)
 
 
 def _excluded(question: Question, outcome: Outcome) -> str | None:
@@ -168,10 +172,41 @@ def _later_goals(question: Question, outcome: Outcome, stop: Stop) -> _Answered:
     return _Answered(placement, cost, reached or [reached_by(placement, cost, goals[0])])
 
 
+def _stability(question: Question, outcome: Outcome, found: _Answered, stop: Stop) -> _Answered:
+    """Move as few operations as the other goals allow, the first of them up to the gap asked for."""
+    before, incumbent = question.before, outcome.incumbent
+    if before is None or stop.flag.is_set():
+        return found
+    limits: dict[Goal, float] = {"period": question.period_limit}
+    used = incumbent.hardware.chips
+    for each in found.reached:
+        if each.goal == "chips":
+            used = int(each.value)
+        else:
+            limits[cast(Goal, each.goal)] = each.value
+    if question.on_period:
+        near = found.reached[0].bound / (1 - incumbent.gap_wanted)
+        limits["period"] = min(question.period_limit, max(found.reached[0].value, near))
+    placement, moved = fewest_moves(
+        incumbent.instance.graph,
+        incumbent.hardware,
+        found.placement,
+        before,
+        limits,
+        used=used,
+        gap=question.gap,
+        stop=stop,
+        seed=question.seed,
+    )
+    cost = incumbent.model.evaluate_placement(placement)
+    reached = [reached_by(placement, cost, each.goal, each.bound) for each in found.reached]
+    return _Answered(placement, cost, [*reached, moved])
+
+
 def _result(question: Question, outcome: Outcome, found: _Answered, stop: Stop) -> Result:
     """Put the answer together, and tell of what went wrong on the way."""
     incumbent, reached = outcome.incumbent, found.reached
-    closed = len(reached) == len(question.goals) and all(r.gap <= incumbent.gap_wanted for r in reached)
+    closed = len(reached) == question.wanted and all(r.gap <= incumbent.gap_wanted for r in reached)
     if stop.by_work and stop.until_deadline <= 0.0:
         stop.note("the time limit came before the work limit, so another run may differ")
     if stop.failure is not None:

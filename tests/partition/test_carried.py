@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import as_given
 from click.testing import CliRunner
+from exhaustive import brute_force
 from instances import chain_of, package, random_instance
+from oracle import certify
 
-from partition import Graph, InvalidAssignment, check, load_hardware, load_model, partition
+from partition import Graph, InvalidAssignment, InvalidInput, check, load_hardware, load_model, partition
 from partition.commands.main import main
 from partition.heuristics.carried import carry, placed
 
@@ -100,3 +103,46 @@ def test_the_command_line_starts_from_an_answer_for_an_earlier_version(tmp_path:
     assert first.exit_code == 0
     done = CliRunner().invoke(main, ["solve", str(tmp_path / "new.json"), *run, "--warm-start", str(answer)])
     assert done.exit_code == 0 and "3 operations matched by name" in done.output, done.output
+
+
+def test_as_few_operations_move_as_brute_force_says() -> None:
+    """Last of all goals: within the least period, up to the gap."""
+    compared = 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        graph, hardware = random_instance(rng, n=5, chips=3)
+        old = {name: int(rng.integers(0, 3)) for name in graph.names if rng.random() < 0.8}
+        problem = as_given(graph, hardware) | {"reference": old}
+        try:
+            best, _ = brute_force(problem, limit=3000)
+        except OverflowError:
+            continue
+        if best is None or not old:
+            continue
+        result = partition(graph, hardware, stability=old)
+        certify(problem, json.loads(result.to_json()))
+        moves = result.goals[-1]
+        assert moves.goal == "moves" and result.period <= best * (1 + 1.01e-4)
+        near = brute_force(problem, goal="moves", limits={"period": best * (1 + 1.01e-4)})[0]
+        exact = brute_force(problem, goal="moves", limits={"period": best * (1 + 1e-9)})[0]
+        assert near is not None and exact is not None
+        assert moves.bound <= exact + 1e-9 and moves.value >= near - 1e-9, (seed, moves, near, exact)
+        assert moves.value == moves.bound or result.status != "optimal"
+        compared += 1
+    assert compared > 8
+
+
+def test_a_wide_gap_leaves_room_to_stay() -> None:
+    """Two chips of 5 and 5 are least; within a fifth of that, 6 and 4 keep everything where it was."""
+    graph, hardware = chain_of([3.0, 2.0, 1.0, 4.0], size=0.0), package(2)
+    before = {"v0": 0, "v1": 0, "v2": 0, "v3": 1}
+    assert partition(graph, hardware, stability=before).assignment == {"v0": 0, "v1": 0, "v2": 1, "v3": 1}
+    near = partition(graph, hardware, stability=before, gap=0.2)
+    assert near.assignment == before and near.goals[-1].value == 0.0
+    traffic = partition(graph, hardware, stability=before, objective="traffic")
+    assert [r.goal for r in traffic.goals] == ["traffic", "moves"]
+
+
+def test_stability_is_not_offered_where_stages_may_stand_anywhere() -> None:
+    with pytest.raises(InvalidInput, match="stages may stand anywhere"):
+        partition(chain_of([1.0, 1.0]), package(2, topology="biring"), stability={"v0": 0})
