@@ -172,6 +172,21 @@ def answer_of(what: str, work: float, objective: str) -> str:
     return json.dumps({key: answer[key] for key in KEPT}, sort_keys=True)
 
 
+def alike(one: Any, two: Any) -> str:
+    """How two answers differ: not at all, by the rounding of their figures, or in more."""
+    if one == two:
+        return "identical"
+    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+        parts = [alike(one[key], two[key]) for key in one]
+    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        parts = [alike(a, b) for a, b in zip(one, two, strict=True)]
+    elif isinstance(one, float) and isinstance(two, float):
+        parts = ["identical up to rounding" if np.isclose(one, two, rtol=ROUNDING, atol=0.0) else "DIFFERENT"]
+    else:
+        return "DIFFERENT"
+    return "DIFFERENT" if "DIFFERENT" in parts else "identical up to rounding"
+
+
 # --- the commands -------------------------------------------------------------------------------------------
 
 
@@ -241,9 +256,11 @@ def answers(
 
         asked += [f"{model} {hardware or '-'}" for model, hardware in instances()]
     before, after = _both(old, new, "answers", str(work), objective, *asked)
-    differ = [question for question in before if before[question] != after[question]]
+    verdicts = {question: alike(json.loads(before[question]), json.loads(after[question])) for question in before}
+    differ = [question for question, verdict in verdicts.items() if verdict == "DIFFERENT"]
     said = collections.Counter(json.loads(answer)["status"] for answer in after.values())
-    print(f"{len(before) - len(differ)} of {len(before)} answers identical ({dict(said.most_common())})")
+    told = ", ".join(f"{count} {verdict}" for verdict, count in collections.Counter(verdicts.values()).most_common())
+    print(f"{len(before)} answers: {told} ({dict(said.most_common())})")
     for question in differ:
         one, two = json.loads(before[question]), json.loads(after[question])
         print(question, *(f"{key}: {one[key]} -> {two[key]}" for key in ("status", "period", "bound", "work")))
