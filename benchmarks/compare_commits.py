@@ -169,6 +169,8 @@ def answer_of(what: str, work: float, objective: str) -> str:
         answer = json.loads(partition(graph, hardware, work_limit=work, objective=objective).to_json())
     except (NoSolutionInTime, InvalidInput) as error:
         answer = {**dict.fromkeys(KEPT), "status": type(error).__name__}
+    for goal in answer["goals"] or []:
+        del goal["gap"]  # which blows up the rounding of value and bound
     return json.dumps({key: answer[key] for key in KEPT}, sort_keys=True)
 
 
