@@ -50,6 +50,16 @@ def test_a_branch_that_cannot_run_with_these_shapes_is_left_out(x: int) -> None:
     assert graph.weights[graph.index["if"]] == (8 + 16) * 4 * 4
 
 
+def test_what_a_branch_that_is_left_out_declares_is_no_cause_for_a_warning() -> None:
+    built = rates(8)
+    for attribute in built.graph.node[0].attribute:
+        attribute.g.node.insert(0, node("Abs", "x", "seen", name="abs"))
+        attribute.g.value_info.append(vi("seen", F, [2, 8 if attribute.name == "then_branch" else 16]))
+    with pytest.warns(DoubtfulModel) as found:
+        read_onnx(built)
+    assert [str(warning.message).count("declares shapes") for warning in found] == [0]
+
+
 def test_a_model_that_cannot_run_is_said_to_be_one() -> None:
     with pytest.warns(DoubtfulModel, match="cannot run with these dimensions: MatMul 'fc"):
         graph = read_onnx(rates(12))

@@ -39,11 +39,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Passage:
-    """A body read once: its reader, what its nodes cost together, and whether that is guessed."""
+    """A body read once.
+
+    Attributes
+    ----------
+    reader : knows what the body yields.
+    cost : of its nodes together. guessed : whether that is guessed.
+    doubts : tensors of it whose declared shapes are not believed.
+    """
 
     reader: NodeReader
     cost: OperatorCost
     guessed: bool
+    doubts: frozenset[str]
 
     @property
     def results(self) -> list[Shaped]:
@@ -80,6 +88,7 @@ class Control:
         reader = self.outer.inner(body, inputs, prefix)
         local = {value.name for value in body.input} | {tensor for n in body.node for tensor in n.output}
         flops, traffic, known, guessed = 0.0, 0.0, True, False
+        doubted = set(self.outer.scope.contradictions)
         for operation in reader.operations():
             flops += operation.cost.flops
             traffic += operation.cost.bytes_accessed
@@ -92,7 +101,8 @@ class Control:
             handed = [value.name for value in body.output if value.name not in local]
             self.captured += [tensor for tensor in handed if tensor not in reader.constants]
             self.weights.update(reader.constants.weights(value.name for value in body.output))
-        return Passage(reader, OperatorCost(flops, traffic, known), guessed)
+        doubts = frozenset(self.outer.scope.contradictions.keys() - doubted)
+        return Passage(reader, OperatorCost(flops, traffic, known), guessed, doubts)
 
     def run(self) -> Run:
         """The node as a whole."""
@@ -138,6 +148,8 @@ class If(Control):
         for name, passage in zip(names, self.passages, strict=True):
             if passage.reader.scope.impossible:
                 self.outer.scope.left_out[f"{name} of {self.name!r}"] = passage.reader.scope.impossible
+                for tensor in passage.doubts:
+                    self.outer.scope.contradictions.pop(tensor, None)
         return possible[0]
 
 
