@@ -33,7 +33,7 @@ MOST_CELLS = 1 << 23
 LARGEST_STEP = 0.02
 """Relative gain that beams of one kind are first asked for, where the gap is wide."""
 
-PRICES = (0.5, 2.0, 1.0)
+PRICES: tuple[float, ...] = (0.5, 2.0, 1.0)
 """What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn."""
 
 
