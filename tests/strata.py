@@ -198,8 +198,12 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
     ),
     "memory cuts": (
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},
+        PLAIN | ROOM | MOVING | {"dynamic_memory": (True,), "sizes": ("spread",), "sram": ("part", "chipwise")},
         PLAIN | ROOM | {"shared": ("used",)},
-        PLAIN | ROOM | MOVING | {"dynamic_memory": (True,), "cheap": ("inputs", "constants", "chain")},
+        PLAIN
+        | ROOM
+        | MOVING
+        | {"dynamic_memory": (True,), "cheap": ("inputs", "constants", "chain"), "sizes": ("spread", "whole")},
     ),
 }
 

@@ -20,6 +20,9 @@ NEAR = Fraction(1, 10**9)
 
 SOURCES = ("Input", "Constant")
 
+MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100
+"""Chips of a package, characters of its text, and dots in a line of it, beyond which a file is refused unread."""
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -83,11 +86,6 @@ class Question:
     def in_line(self) -> bool:
         """Whether one link lies behind each chip."""
         return self.topology in ("chain", "ring") and self.chips > 1
-
-    @property
-    def alike(self) -> bool:
-        """Whether all chips are of one kind."""
-        return len(set(self.of_chip)) == 1
 
     def constrains(self, producer: int, reader: int) -> bool:
         """Whether an edge counts for the order and for the triangle rule."""
@@ -207,10 +205,21 @@ def read_question(graph: Mapping[str, Any], hardware: str) -> Question:
     InvalidInput : a field is missing, or is not what it must be.
     """
     try:
+        if len(hardware) > MOST_TOML or any(line.count(".") > MOST_DOTS for line in hardware.split("\n")):
+            raise InvalidInput("the package in the proof is longer than a person writes; the file is damaged")
         return _read(graph, tomllib.loads(hardware))
     except InvalidInput:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError) as error:
+    except (
+        RecursionError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        ZeroDivisionError,
+        OverflowError,
+    ) as error:
         raise InvalidInput(f"the question in the proof cannot be read ({error!r}); write the proof again") from error
 
 
@@ -220,6 +229,8 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> Question:
     number = {name: v for v, name in enumerate(names)}
     tables, link = hardware["chip_kinds"], hardware["interconnect"]
     kinds = list(tables)
+    if not 1 <= sum(int(row["count"]) for row in hardware["chips"]) <= MOST_CHIPS:
+        raise InvalidInput(f"the package in the proof does not have 1 to {MOST_CHIPS} chips; the file is damaged")
     bandwidth = float(link["link_bandwidth"])
     tensors = tuple(
         Tensor(

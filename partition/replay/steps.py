@@ -38,9 +38,6 @@ SETS = 5_000, 200_000
 
 TOO_MANY = "there are too many sets of units"
 
-WIDE = Fraction(1, 10**6)
-"""What windows of a model may be narrower by than those found here, as they are of a threshold so much larger."""
-
 Verdict = Literal["proved", "second solver", "trusted", "refuted"]
 
 

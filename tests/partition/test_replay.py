@@ -107,6 +107,20 @@ def test_a_fingerprint_that_does_not_fit_is_bad_input(resnet: Proof) -> None:
         proof_from(damaged)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("count = 16", "count = 1000000000"),
+        ("count = 16", "count = 0"),
+        ('name = "ring16"', "a" + ".b" * 5000 + " = 1"),
+    ],
+)
+def test_a_package_that_nobody_would_write_is_refused_unread(resnet: Proof, old: str, new: str) -> None:
+    assert old in resnet["hardware"]
+    with pytest.raises(InvalidInput):
+        proof_from(seal(resnet | {"hardware": resnet["hardware"].replace(old, new)}))
+
+
 def test_a_step_may_rest_only_on_steps_before_it(resnet: Proof) -> None:
     with pytest.raises(InvalidInput, match="not before it"):
         proof_from(with_step(resnet, 0, rests_on=[1]))
