@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
     from partition.problem.hardware_files import load_hardware
     from partition.problem.placement import Placement
+    from partition.problem.wishes import Wishes
     from partition.readers.load import load_model
     from partition.results.progress import Progress
     from partition.results.result import Result
@@ -48,8 +49,8 @@ __all__ = [
     "ChipKind", "Cost", "CostModel", "DoubtfulModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
     "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
     "PartitionError", "Placement", "Progress", "RefutedBound", "Repair", "Repaired", "Result", "Rules", "SearchFault",
-    "SolverError", "Violation", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model", "partition",
-    "valid",
+    "SolverError", "Violation", "Wishes", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model",
+    "partition", "valid",
 ]  # fmt: skip
 
 _HOME = {
@@ -62,6 +63,7 @@ _HOME = {
     "partition.problem.hardware": ("ChipKind", "Hardware", "Interconnect", "Rules"),
     "partition.problem.hardware_files": ("load_hardware",),
     "partition.problem.placement": ("Placement",),
+    "partition.problem.wishes": ("Wishes",),
     "partition.readers.load": ("load_model",),
     "partition.results.progress": ("Progress",),
     "partition.solve": ("Result",),
