@@ -38,7 +38,7 @@ def found(question: str, price: float, work: float) -> tuple[float, float]:
     run = Run.begin(instance, incumbent, stop)
     search(run, phases=[SEEDS, SEPARATIONS])
     before = incumbent.period
-    milp.search.beams.PRICES = (price,)
+    milp.search.beams.TOLLS = (price,)
     milp.search.beams.BeamSearch(run).work(work, work)
     return before, incumbent.period
 

@@ -19,6 +19,9 @@ DECIMAL = 4e-16
 TICK = 1e-12
 """Relative rounding error of a time that is counted in ticks, many times over."""
 
+TINIEST = 1e-300
+"""Least amount that others are divided by; all amounts are 0 where the largest is less."""
+
 LEAST_PROBABILITY = 1e-12
 """What a smaller probability counts as, so that logarithms stay finite."""
 
@@ -134,3 +137,21 @@ CROWD_FROM = 0.8
 
 FIRST_FREE, MOST_FREE = 0.08, 0.8
 """Share of the nodes in doubt that are free at first, and at most; doubled whenever nothing better is found."""
+
+LARGEST_STEP = 0.02
+"""Relative gain that beams of one kind are first asked for, where the gap is wide."""
+
+TOLLS: tuple[float, ...] = (0.5, 2.0, 1.0)
+"""What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn by beams."""
+
+SIZES = 0.05
+"""Steps of the period in which the sizes of boundaries are told apart, so that beams keep some of each."""
+
+AT_ONCE, CROSSES_AT_ONCE = 0.05, 5e-4
+"""Shares of the period: what a node takes, and what more crosses with it, at most where a block gets it at once."""
+
+UNDONE = 0.5
+"""Weight of what is undone in the choice of down-sets, where the room that is lost has the weight 1."""
+
+WORTHWHILE = 0.02
+"""Part of a layer of down-sets that must be dropped for others with tasks exchanged, or the next layers are left so."""

@@ -13,7 +13,7 @@ from milp.search.downsets.relays import MOST_CHIPS
 from milp.search.downsets.transfers import Flow
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
-from milp.tolerances import BEAM_PRECISION
+from milp.tolerances import BEAM_PRECISION, LARGEST_STEP, TOLLS
 from partition.arrays import IntArray
 from partition.instance.instance import Instance
 from partition.stopping import Stop
@@ -29,12 +29,6 @@ WIDER = 2
 
 MOST_CELLS = 1 << 23
 """Largest width, times nodes and tensors."""
-
-LARGEST_STEP = 0.02
-"""Relative gain that beams of one kind are first asked for, where the gap is wide."""
-
-PRICES: tuple[float, ...] = (0.5, 2.0, 1.0)
-"""What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn."""
 
 
 def applies(instance: Instance) -> bool:
@@ -72,7 +66,7 @@ class BeamSearch:
             return run.stop.limited(min(end, self._better_at + in_vain) - run.stop.seconds)
 
         while not (run.incumbent.closed or left()()) and self.width * cells <= MOST_CELLS:
-            for price in PRICES:
+            for price in TOLLS:
                 self._lower(price, left)
             self.width *= WIDER
 

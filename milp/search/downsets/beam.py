@@ -23,16 +23,10 @@ from milp.search.downsets.boundaries import Boundaries, most_promising
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, packed, unpacked
 from milp.search.downsets.transfers import SCATTER, Flow, scattered
-from milp.tolerances import ROUNDING
+from milp.tolerances import AT_ONCE, CROSSES_AT_ONCE, ROUNDING, SIZES
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
 from partition.stopping import Stop
-
-SIZES = 0.05
-"""Steps of the period in which the sizes of boundaries are told apart, so that some of each are kept."""
-
-LIGHT, TRIFLE = 0.05, 5e-4
-"""Shares of the period: what a node takes, and what more crosses with it, at most where a block gets it at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +108,7 @@ class Beam:
         self.first, self.last = windows
         self.sram = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
         self.total = float(flow.fastest.sum()) * (1 - ROUNDING)
-        self.light = min(LIGHT * period, (period - self.total / hardware.chips) / 2)  # less where chips must be full
+        self.light = min(AT_ONCE * period, (period - self.total / hardware.chips) / 2)  # less where chips must be full
         self.size = flow.fastest  # of a node: the share of a chip that it takes, of what is scarcer
         if self.sram is not None:
             self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.sram.min()))
@@ -246,8 +240,8 @@ class Beam:
         more = children.cut - before.cut[parent]
         free = (
             (children.receive <= before.receive[parent])
-            & (more <= TRIFLE * self.limit)
-            & (children.toll <= before.toll[parent] + TRIFLE * self.limit)
+            & (more <= CROSSES_AT_ONCE * self.limit)
+            & (children.toll <= before.toll[parent] + CROSSES_AT_ONCE * self.limit)
             & (self.flow.time[chip, children.node] <= self.light)
         )
         if not free.any():

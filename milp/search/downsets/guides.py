@@ -7,13 +7,11 @@ from enum import Enum
 import numpy as np
 
 from milp.search.downsets.threshold import Threshold
+from milp.tolerances import UNDONE
 from partition.arrays import IntArray
 
 SQUARE = 1 << 20
 """The square of the period, in the whole numbers that the squares of times are rounded to."""
-
-WEIGHT = 0.5
-"""Of what is undone, where the room that is lost has the weight 1."""
 
 
 class Guide(Enum):
@@ -54,4 +52,4 @@ class Guide(Enum):
             over = np.maximum(lost - slack * (progress / max(whole, 1)), 0.0)
             return np.asarray(np.lexsort((urgency, over)))
         scale = SQUARE if self is Guide.SQUARES else max(float(np.median(urgency)), 1.0)
-        return np.asarray(np.argsort(lost / max(slack, 1) + WEIGHT * urgency / scale, kind="stable"))
+        return np.asarray(np.argsort(lost / max(slack, 1) + UNDONE * urgency / scale, kind="stable"))

@@ -11,17 +11,15 @@ from milp.search.downsets.guides import Guide
 from milp.search.downsets.states import Index, Names, States, scattered
 from milp.search.downsets.tasks import places, unpacked
 from milp.search.downsets.threshold import Threshold
+from milp.tolerances import WORTHWHILE
 from partition.arrays import BoolArray, IntArray
 from partition.stopping import Stop
 
 PRESELECTED = 3
 """Times the width that is kept before it is known which states must open a new station."""
 
-WORTHWHILE = 0.02
-"""Part of a layer that must be dropped for other tasks in their place, else :data:`REST` layers are left alone."""
-
 REST = 8
-"""Layers."""
+"""Layers that are left alone after one in which too little was dropped (:data:`milp.tolerances.WORTHWHILE`)."""
 
 PORTION = 8_192
 """States whose pairs of tasks are looked at together."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.search.downsets.tasks import Words, packed
+from milp.tolerances import TINIEST
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
 
@@ -205,7 +206,7 @@ class Flow:
 
 def scattered(amounts: FloatArray) -> NDArray[np.uint64]:
     """(K,) 64 bits that look random for each amount, the same for amounts that differ by rounding only."""
-    largest = max(float(np.where(np.isfinite(amounts), amounts, 0.0).max(initial=0.0)), 1e-300)
+    largest = max(float(np.where(np.isfinite(amounts), amounts, 0.0).max(initial=0.0)), TINIEST)
     return _mixed(np.round(np.clip(amounts / largest, -2.0, 2.0) * ALIKE).astype(np.int64).view(np.uint64))
 
 
