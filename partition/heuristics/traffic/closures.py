@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from partition.arrays import BoolArray, FloatArray, IntArray
 
@@ -38,6 +37,8 @@ class Cut:
 
     def least(self) -> tuple[BoolArray, BoolArray]:
         """(N,) the smallest and the largest closure of least cost, costs rounded to 28 bits."""
+        from scipy.sparse.csgraph import breadth_first_order, maximum_flow  # takes longer to load than a small solve
+
         total = sum(float(x[np.isfinite(x)].sum()) for x in (self.cost, self.inside, self.outside))
         scale = LARGEST / max(total, 1e-300)
         begin, end = self.nodes, self.nodes + 1
