@@ -11,7 +11,6 @@ import heapq
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import ArpackError, eigsh
 
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.heuristics.traffic.closures import Cut
@@ -147,6 +146,8 @@ def _balanced(front: BoolArray, time: FloatArray, target: float, slack: float, o
 
 def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
     """(N, D) eigenvectors of the least eigenvalues of the Laplacian, each weighed by its smoothness."""
+    from scipy.sparse.linalg import ArpackError, eigsh  # takes long to load
+
     n, count = network.nodes, min(DIRECTIONS, network.nodes - 2)
     if count < 1:
         return np.zeros((n, 0))
