@@ -10,6 +10,7 @@ import numpy as np
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass, Verdict
 from milp.search.downsets.line import Line
+from milp.search.downsets.mending import Filled, Mending
 from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
@@ -22,6 +23,15 @@ FIRST_WIDTH = 100
 
 WIDER = 3
 """Factor from one width to the next."""
+
+MENDED_AT_ONCE = 1.0
+"""Of the search's clock, for neighbouring stations of a solution, before something else has its turn."""
+
+WALK = 3
+"""Steps of a random walk where no neighbouring stations of the solution at hand can be filled better."""
+
+MENDING_SEED = 21
+"""Of the choice of neighbouring stations."""
 
 FEW_WAYS = 2
 """Ends and guides that try a load, unless it is the next one to the least known."""
@@ -57,6 +67,7 @@ class LineSearch:
     _ends: list[_End] = field(default_factory=list)
     _ways: list[tuple[_End, Guide]] = field(default_factory=list)
     _failed: dict[tuple[_End, Guide], int] = field(default_factory=dict)
+    _known: Filled | None = None
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
@@ -66,24 +77,42 @@ class LineSearch:
             _End(forwards, self.line, chosen, backwards=False),
             _End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
         ]
+        self._mending = Mending(self.tasks, self.line, np.random.default_rng(MENDING_SEED))
         self._ways = [(end, guide) for guide in Guide for end in self._ends]
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
         most = max(FIRST_WIDTH, MOST_CELLS // (self.tasks.words * len(self.line.first)))
-        proving = finding = 0.0
+        spent = dict.fromkeys((self._prove, self._find, self._mend), 0.0)
         while not self._over(stop, closed):
-            begun = stop.seconds
-            if self.proof_width <= most and (proving <= finding or self.width > most):
-                self._raise_low(self.proof_width, stop, closed)
-                self.proof_width *= WIDER
-                proving += stop.seconds - begun
-            elif self.width <= most:
-                self._lower_high(self.width, stop, closed)
-                self.width *= WIDER
-                finding += stop.seconds - begun
-            else:
+            ways = [self._prove] * (self.proof_width <= most) + [self._find] * (self.width <= most)
+            if not ways:
                 return
+            ways += [self._mend] * (self._known is not None and not self.line.alike)
+            way, begun = min(ways, key=lambda each: spent[each]), stop.seconds
+            way(stop, closed)
+            spent[way] += stop.seconds - begun
+
+    def _prove(self, stop: Stop, closed: Callable[[], bool]) -> None:
+        """Prove what the width of proofs allows, and widen it."""
+        self._raise_low(self.proof_width, stop, closed)
+        self.proof_width *= WIDER
+
+    def _find(self, stop: Stop, closed: Callable[[], bool]) -> None:
+        """Look for less load with the width at hand, and widen it."""
+        self._lower_high(self.width, stop, closed)
+        self.width *= WIDER
+
+    def _mend(self, stop: Stop, closed: Callable[[], bool]) -> None:
+        """Fill neighbouring stations of the best solution anew, for a while; walk a little where that does not help."""
+        mending, part = self._mending, stop.limited(MENDED_AT_ONCE)
+        while self._known is not None and not self._over(part, closed):
+            better = mending.better(self._known, part)
+            if better is not None:
+                self._take(better)
+                continue
+            for _ in range(WALK):
+                self._known = mending.other(self._known, part)
 
     def cap(self, period: float) -> None:
         """A period, in the unit of those who ask, has been reached elsewhere."""
@@ -167,10 +196,15 @@ class LineSearch:
         assert station is not None and kind is not None
         if end.backwards:
             station, kind = self.line.stations - 1 - station, kind[::-1]
-        load = np.zeros(self.line.stations, np.int64)
-        np.add.at(load, station, self.tasks.ticks[kind[station], np.arange(self.tasks.count)])
-        self.high = int(load.max())
-        self.found(station, kind)
+        self._take(Filled(station, kind))
+
+    def _take(self, solution: Filled) -> None:
+        """Go on from a solution, and tell of it if it is the best."""
+        self._known = solution
+        load = int(self._mending.loads(solution).max())
+        if load < self.high:
+            self.high = load
+            self.found(solution.station, solution.kind)
 
 
 @dataclass(eq=False)

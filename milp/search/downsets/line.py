@@ -38,7 +38,7 @@ class Line:
     """
 
     def __init__(self, kinds: IntArray, free: bool) -> None:
-        self._kinds, self._free = np.asarray(kinds), free
+        self.kinds, self.free = np.asarray(kinds), free
         self.stations = len(kinds)
         self.alike = len(np.unique(kinds)) == 1
         self.ordered = not free or self.alike
@@ -64,11 +64,11 @@ class Line:
 
     def reversed(self) -> Line:
         """The same stations from the other end."""
-        return Line(self._kinds[::-1], self._free)
+        return Line(self.kinds[::-1], self.free)
 
     def kind(self, modes: IntArray) -> IntArray:
         """(S,) the open kind of each mode."""
-        return np.asarray(self._kinds[modes] if self.ordered else modes % len(self.total))
+        return np.asarray(self.kinds[modes] if self.ordered else modes % len(self.total))
 
     def left(self, modes: IntArray) -> IntArray:
         """(S, K) stations of each kind that are still closed."""
