@@ -447,7 +447,7 @@ def ask_downsets(case: Case, truth: Truth) -> int:
     for (end, kinds), free in itertools.product(((ordered, kind), (ordered.reversed(), kind[::-1])), (False, True)):
         line = Line(kinds, free)
         chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
-        for width, guide in ((1, Guide.BUDGET), (1, Guide.TAILS), (1, Guide.SQUARES), (1_000, Guide.BUDGET)):
+        for width, guide in (*((1, guide) for guide in Guide), (1_000, Guide.BUDGET)):
             verdict = Pass(Threshold(end, line, load, chosen), guide).decide(width, Stop(LIMIT))
             assert verdict.possible is not False, f"down-sets say impossible, free={free}"
             asked += 1

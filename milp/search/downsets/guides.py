@@ -1,4 +1,4 @@
-"""Which down-sets of a layer to keep where not all can be: three opinions, tried in turn."""
+"""Which down-sets of a layer to keep where not all can be: four opinions, tried in turn."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ class Guide(Enum):
     BUDGET : it has lost no more than its part of the room that there is to lose; of such, long tails are done.
     TAILS : little room is lost, and long tails are done, weighed against each other.
     SQUARES : little room is lost, and long tasks are done, weighed against each other.
+    LEAST : the least room is lost; of such, long tails are done. For lines that have next to none to lose.
     """
 
     BUDGET = "budget"
     TAILS = "tails"
     SQUARES = "squares"
+    LEAST = "least"
 
     def worth(self, threshold: Threshold) -> IntArray:
         """(N,) how urgent each task is."""
@@ -48,6 +50,8 @@ class Guide(Enum):
         progress : (S,) room of the stations filled so far. whole : that of all stations.
         urgency : (S,) sum of the worth of the undone tasks.
         """
+        if self is Guide.LEAST:
+            return np.asarray(np.lexsort((urgency, lost)))
         if self is Guide.BUDGET:
             over = np.maximum(lost - slack * (progress / max(whole, 1)), 0.0)
             return np.asarray(np.lexsort((urgency, over)))
