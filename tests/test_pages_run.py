@@ -95,6 +95,7 @@ PAGES: dict[str, Callable[[], None]] = {
     "docs/shards.md": classifier,
     "docs/run.md": measured_elsewhere,
     "docs/calibrate.md": measured_elsewhere,
+    "docs/benchmarks.md": nothing,
     "docs/reliability.md": nothing,
 }
 """Page -> what makes the files that it takes for granted."""
