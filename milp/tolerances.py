@@ -155,3 +155,6 @@ UNDONE = 0.5
 
 WORTHWHILE = 0.02
 """Part of a layer of down-sets that must be dropped for others with tasks exchanged, or the next layers are left so."""
+
+NOISE = 0.5
+"""The worth of a task in a random walk over down-sets lies between this part of it and all of it."""

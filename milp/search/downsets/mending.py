@@ -12,6 +12,7 @@ from milp.search.downsets.line import Line
 from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
+from milp.tolerances import NOISE
 from partition.arrays import FloatArray, IntArray
 from partition.stopping import Stop
 
@@ -20,9 +21,6 @@ SIZES = (2, 3, 4, 5, 6)
 
 WIDTH = 200
 """Down-sets in a layer at most."""
-
-NOISE = 0.5
-"""The worth of a task in a random walk lies between this part of it and all of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +89,7 @@ class Mending:
             return None
         kinds = self._all_kinds(known)[start : start + size]
         tasks = Tasks(self.tasks.ticks[:, inside], self.tasks.before[np.ix_(inside, inside)])
-        backwards = bool(self.rng.random() < 0.5)
+        backwards = int(2 * self.rng.random()) == 0
         line = Line(kinds[::-1] if backwards else kinds, self.line.free)
         if backwards:
             tasks = tasks.reversed()
