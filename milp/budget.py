@@ -48,9 +48,6 @@ TIGHTENING = 0.05
 DOWN_SETS = 0.6
 """The search over down-sets, where transfers are free."""
 
-DOWN_SETS_ALONE = 0.75
-"""The same where no rule but *acyclic* can be broken, so that whatever it finds is valid."""
-
 COMPLETION = 0.25
 """Completing the best chain of ideals."""
 

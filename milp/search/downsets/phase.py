@@ -17,7 +17,7 @@ from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import TICK
 from partition.arrays import IntArray, sums
-from partition.instance.features import ABSORBED, PERIOD_ALONE, Feature, Scope, named
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
@@ -54,12 +54,6 @@ def free_transfers(instance: Instance) -> bool:
     return not (paid and instance.tau.any())
 
 
-def _alone(instance: Instance) -> bool:
-    """Whether the line with its order is the whole problem: every solution of it is a valid placement."""
-    others = {Feature.ANY_ORDER, Feature.NO_SKIPPING, Feature.TRIANGLE, Feature.LIMITED_MEMORY, Feature.DYNAMIC_MEMORY}
-    return free_transfers(instance) and not others & instance.features
-
-
 def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
 
@@ -71,8 +65,7 @@ def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
 
     line = Line(instance.hardware.kind_array(), free=False)
     search = line_search(instance, line, incumbent.grid, incumbent.best, found, proved, stop)
-    share = budget.DOWN_SETS_ALONE if _alone(instance) else budget.DOWN_SETS
-    search.run(stop.limited(share * stop.remaining), lambda: incumbent.closed)
+    search.run(stop.limited(budget.DOWN_SETS * stop.remaining), lambda: incumbent.closed)
 
 
 def line_search(
