@@ -84,11 +84,17 @@ CAPACITY = 0.15
 CAPACITY_QUESTION = 0.2
 """One question about the most work of a block."""
 
-TRAFFIC = 0.5
-"""Placements of little traffic, where a model of the whole cannot be afforded at once."""
+TRAFFIC = 0.7
+"""Placements of little traffic, where a model of the whole has not proved the least or cannot be afforded at once."""
 
-TRAFFIC_FIRST = 0.1
-"""The same, where the model of the whole comes next and proves."""
+TRAFFIC_FIRST = 0.05
+"""The same, ahead of a model of the whole."""
+
+TRAFFIC_MODEL = 0.3
+"""That model, before more time goes to placements."""
+
+HOPEFUL = 0.5
+"""Bound over value from which on that model gets the rest: it will prove the least."""
 
 WALK = 0.4
 """Neighbourhoods of another goal than the period; the rest is for the whole model and its bound."""

@@ -112,14 +112,19 @@ class GoalSearch:
             return
         walk = stop.part(budget.WALK)
         small = affordable(instance, windows, walk)
-        self._little_traffic(stop.part(budget.TRAFFIC_FIRST if small else budget.TRAFFIC))
+        if small and self._seeks_cuts:
+            self._little_traffic(stop.part(budget.TRAFFIC_FIRST))
+            if not incumbent.closed:
+                self._whole_model(budget.TRAFFIC_MODEL * stop.remaining)
+        if incumbent.bound < budget.HOPEFUL * incumbent.value:
+            self._little_traffic(stop.part(budget.TRAFFIC))
         if not small:
             self.walk(walk)
         if affordable(instance, windows, stop) and not stop():
             learnt, better = -1, True
             while (better or learnt < len(incumbent.cuts)) and not (incumbent.closed or stop()):
                 learnt = len(incumbent.cuts)
-                better = self._whole_model()  # a smaller model, finer figures
+                better = self._whole_model(stop.remaining)  # a smaller model, finer figures
             self.walk(walk)
 
     def _trivial_bound(self) -> float:
@@ -137,10 +142,15 @@ class GoalSearch:
             return max(float(inst.fastest.sum()) / inst.chips, float(inst.fastest.max()))
         return 0.0
 
+    @property
+    def _seeks_cuts(self) -> bool:
+        """Whether traffic is the goal, and all chips stand in the order of the edges."""
+        return self.incumbent.aim.goal == "traffic" and self.run.instance.forward_only
+
     def _little_traffic(self, stop: Stop) -> None:
-        """Offer placements of little traffic, where that is the goal and all chips stand in the order of the edges."""
+        """Offer placements of little traffic, where that is the goal."""
         instance, incumbent = self.run.instance, self.incumbent
-        if incumbent.aim.goal != "traffic" or not instance.forward_only or incumbent.placement is None:
+        if not self._seeks_cuts or incumbent.closed or incumbent.placement is None:
             return
         limit = np.inf if incumbent.aim.period is None else incumbent.aim.period * (1 + ROUNDING)
         network = Network.of(instance, self.windows.lo, self.windows.hi, limit, self.used)
@@ -171,13 +181,11 @@ class GoalSearch:
                     ask(self.run, around, upper=upper, eager=True, seconds=seconds)
                     helped |= incumbent.value < before
 
-    def _whole_model(self) -> bool:
+    def _whole_model(self, seconds: float) -> bool:
         """Solve the model over all windows, which lose nothing; whether the placement got better."""
         incumbent = self.incumbent
         before, upper = incumbent.value, incumbent.upper * (1 - MARGIN)
-        answer = ask(
-            self.run, self.windows, upper=upper, lossless=self.covered, eager=True, seconds=self.run.stop.remaining
-        )
+        answer = ask(self.run, self.windows, upper=upper, lossless=self.covered, eager=True, seconds=seconds)
         if answer.excluded:
             self._prove(upper)
         elif np.isfinite(answer.bound):

@@ -19,7 +19,7 @@ REACHES = (1.0, 2.0, 4.0, 8.0, 16.0)
 STARTS, ROUND = 6, 24
 """Starts of the whole at the head of every round of tries; the others begin a few chips of the best anew."""
 
-IDLE = 60
+IDLE = 150
 """Placements tried in a row without a better one after which the search ends."""
 
 MOST_NODES = 30_000

@@ -55,7 +55,7 @@ class Starts:
         if len(chips) == 1 or not inside.any():
             return chip
         middle = len(chips) // 2
-        halves = [self._halve(inside, middle / len(chips)) for _ in range(HALVES)]
+        halves = [self._halve(inside, middle, len(chips)) for _ in range(HALVES)]
         front = min(halves, key=lambda half: self._crossing(half, inside))
         for half, part in ((front, chips[:middle]), (inside & ~front, chips[middle:])):
             chip[half] = self._split(half, part)[half]
@@ -66,13 +66,16 @@ class Starts:
         u, w = self.arcs.T
         return float(self.cost[front[u] & inside[w] & ~front[w]].sum())
 
-    def _halve(self, inside: BoolArray, share: float) -> BoolArray:
-        """A closed set of nodes inside with about this share of the time."""
+    def _halve(self, inside: BoolArray, front_chips: int, chips: int) -> BoolArray:
+        """A closed set of nodes inside that some of the chips can take, and the others the rest."""
         nodes = np.flatnonzero(inside)
         time = self.network.time.mean(axis=0)[nodes]
         place = self._places(nodes)
-        target = share * float(time.sum())
-        slack = 0.5 * (self.network.limit - float(self.network.time.mean(axis=0).sum()) / self.network.chips)
+        share, limit, whole = front_chips / chips, self.network.limit, float(time.sum())
+        target = share * whole
+        slack = max(0.0, min(front_chips * limit - target, (chips - front_chips) * limit - (whole - target)))
+        if chips > 2:
+            slack *= 0.5  # the next halves need some
         slack = min(slack, target)
         edges, arcs, cost = self._within(inside)
         price = float(self.rng.choice(PRICES)) * float(cost.mean() if len(cost) else 1.0)
