@@ -87,8 +87,8 @@ CAPACITY_QUESTION = 0.2
 TRAFFIC = 0.7
 """Placements of little traffic, where a model of the whole has not proved the least or cannot be afforded at once."""
 
-TRAFFIC_FIRST = 0.05
-"""The same, ahead of a model of the whole."""
+TRAFFIC_FIRST = 0.2
+"""The same, ahead of a model of the whole, which may heed its limit late."""
 
 TRAFFIC_MODEL = 0.3
 """That model, before more time goes to placements."""

@@ -55,7 +55,7 @@ class Starts:
         if len(chips) == 1 or not inside.any():
             return chip
         middle = len(chips) // 2
-        halves = [self._halve(inside, middle, len(chips)) for _ in range(HALVES)]
+        halves = [self._halve(inside, chips[:middle], chips[middle:]) for _ in range(HALVES)]
         front = min(halves, key=lambda half: self._crossing(half, inside))
         for half, part in ((front, chips[:middle]), (inside & ~front, chips[middle:])):
             chip[half] = self._split(half, part)[half]
@@ -66,24 +66,27 @@ class Starts:
         u, w = self.arcs.T
         return float(self.cost[front[u] & inside[w] & ~front[w]].sum())
 
-    def _halve(self, inside: BoolArray, front_chips: int, chips: int) -> BoolArray:
-        """A closed set of nodes inside that some of the chips can take, and the others the rest."""
+    def _halve(self, inside: BoolArray, front: range, back: range) -> BoolArray:
+        """A closed set of nodes inside that the chips in front can take, and those at the back the rest."""
         nodes = np.flatnonzero(inside)
         time = self.network.time.mean(axis=0)[nodes]
         place = self._places(nodes)
-        share, limit, whole = front_chips / chips, self.network.limit, float(time.sum())
+        share, limit, whole = len(front) / (len(front) + len(back)), self.network.limit, float(time.sum())
         target = share * whole
-        slack = max(0.0, min(front_chips * limit - target, (chips - front_chips) * limit - (whole - target)))
-        if chips > 2:
+        slack = max(0.0, min(len(front) * limit - target, len(back) * limit - (whole - target)))
+        if len(front) + len(back) > 2:
             slack *= 0.5  # the next halves need some
         slack = min(slack, target)
+        bound_front, bound_back = self.network.hi[nodes] < back.start, self.network.lo[nodes] >= back.start
         edges, arcs, cost = self._within(inside)
         price = float(self.rng.choice(PRICES)) * float(cost.mean() if len(cost) else 1.0)
         low, high = -1.5 * price, 1.5 * price
         best, off = np.zeros(len(nodes), bool), np.inf
         for _ in range(STEPS):
             push = price * (share - place) + (low + high) / 2
-            found = Cut(len(nodes), edges, arcs, cost, np.maximum(push, 0.0), np.maximum(-push, 0.0)).least()
+            keep = np.where(bound_front, np.inf, np.maximum(push, 0.0))
+            leave = np.where(bound_back, np.inf, np.maximum(-push, 0.0))
+            found = Cut(len(nodes), edges, arcs, cost, keep, leave).least()
             held = [float(time[each].sum()) for each in found]
             for each, amount in zip(found, held, strict=True):
                 if abs(amount - target) < off:
@@ -91,9 +94,11 @@ class Starts:
             if off <= slack:
                 break
             low, high = ((low + high) / 2, high) if held[0] < target else (low, (low + high) / 2)
-        front = np.zeros(len(inside), bool)
-        front[nodes[_balanced(best, time, target, slack, self._order(nodes, edges, place))]] = True
-        return front
+        order = self._order(nodes, edges, place)
+        order = order[~(bound_front | bound_back)[order]]
+        half = np.zeros(len(inside), bool)
+        half[nodes[_balanced(best, time, target, slack, order)]] = True
+        return half
 
     def _within(self, inside: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Edges and arcs among the nodes inside, by their numbers there, and costs drawn a little larger."""
@@ -136,7 +141,7 @@ class Starts:
 
 
 def _balanced(front: BoolArray, time: FloatArray, target: float, slack: float, order: IntArray) -> BoolArray:
-    """A closed set made larger or smaller, in an order, until its time is near the target."""
+    """A closed set made larger or smaller by the nodes of an order until its time is near the target."""
     front, held = front.copy(), float(time[front].sum())
     if held > target + slack:
         last = order[::-1][front[order[::-1]]]
