@@ -90,7 +90,7 @@ TRAFFIC = 0.7
 TRAFFIC_FIRST = 0.2
 """The same, ahead of a model of the whole, which may heed its limit late."""
 
-TRAFFIC_MODEL = 0.3
+TRAFFIC_MODEL = 0.45
 """That model, before more time goes to placements."""
 
 HOPEFUL = 0.5

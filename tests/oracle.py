@@ -57,6 +57,7 @@ class Problem:
                 self.reads[consumer].append(name)
         self.operations = {row["name"]: self._operation(row) for row in graph["operations"]}
         self.reference: dict[str, int] | None = data.get("reference")
+        self.wished = bool(data.get("wishes"))
         self.wanted = Wanted(data.get("wishes") or {}, list(self.operations), self.C)
         for v, group in self.wanted.joined({v: row["group"] for v, row in self.operations.items()}).items():
             self.operations[v]["group"] = group

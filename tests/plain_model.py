@@ -30,7 +30,7 @@ class Verdict:
 def modelled(p: Problem) -> bool:
     """Whether the model speaks of all that the problem contains, in whole numbers."""
     fixed = p.hw["kind_order"] == "fixed" or len(set(p.hw["kind_of_chip"])) == 1
-    return fixed and not p.routed and not p.rules["dynamic_memory"] and whole(p)
+    return fixed and not p.routed and not p.rules["dynamic_memory"] and not p.wished and whole(p)
 
 
 def whole(p: Problem) -> bool:

@@ -18,7 +18,7 @@ def test_the_plain_model_agrees_with_brute_force() -> None:
     for seed in range(60):
         question = draw(
             np.random.default_rng(seed), n=(1, 5), chips=(1, 3), times="whole", sizes="whole", bandwidth=0.5,
-            traffic="none", kind_order="fixed", dynamic_memory=False, speeds="equal",
+            traffic="none", kind_order="fixed", dynamic_memory=False, speeds="equal", wishes="none",
         )  # fmt: skip
         p = Problem(question.problem)
         if not modelled(p):

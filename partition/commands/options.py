@@ -214,9 +214,11 @@ def read_start(path: str, graph: Graph, hardware: Hardware) -> Placement | Mappi
     from partition.readers.json_fields import parse_file
 
     data = parse_file(Path(path))
-    homes = data.get("assignment", data) if data.get("fingerprint") != graph.fingerprint else None
-    if isinstance(homes, Mapping) and set(homes) != set(graph.names) and not set(homes).isdisjoint(graph.names):
-        return homes
+    homes, told = data.get("assignment", data), data.get("fingerprint")
+    if isinstance(homes, Mapping) and not set(homes).isdisjoint(graph.names):
+        other = set(homes) != set(graph.names) if told is None else told != graph.fingerprint
+        if other:
+            return homes
     return read_placement(path, graph, hardware)[1]
 
 

@@ -20,7 +20,7 @@ STARTS, ROUND = 6, 24
 """Starts of the whole at the head of every round of tries; the others begin a few chips of the best anew."""
 
 IDLE = 150
-"""Placements tried in a row without a better one after which the search ends."""
+"""Placements tried in a row without a better one after which the search ends; fewer for fewer nodes than this."""
 
 MOST_NODES = 30_000
 """Larger networks are left to others: a start would take minutes."""
@@ -46,7 +46,7 @@ def little_traffic(network: Network, given: IntArray, rng: np.random.Generator, 
         if least < network.traffic(given):
             yield best
     starts = Starts(network, rng)
-    while idle < IDLE and least > 0 and not stop():
+    while idle < min(IDLE, network.nodes) and least > 0 and not stop():
         anew = np.isfinite(least) and search.tried % ROUND >= STARTS
         found = search.tried_anew(starts, best if anew else None)
         idle += 1
