@@ -205,7 +205,7 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
 
     monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
-    result = partition(graph, hardware, work_limit=2)
+    result = partition(graph, hardware, work_limit=1)
     certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "feasible" and result.bound > 0 and any("HiGHS" in fault for fault in result.faults)
     assert "troubled" in str(result)

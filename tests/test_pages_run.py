@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {"MCM_PARTITION_SOLVE_WORK_LIMIT": "1", "MCM_PARTITION_BENCH_TIME_LIMIT": "1"}
 REDUCED = {
     r"--inputs 200": "--inputs 20",
-    r"--work-limit 20": "--work-limit 1",
+    r"--work-limit \d+": "--work-limit 1",
     r"cli.py profile (.*)": r"cli.py profile \1 --seconds 0.2",
     r"cli.py shard (.*)": r"cli.py shard \1 --time-limit 2",
 }

@@ -166,8 +166,8 @@ def look(seed: int) -> tuple[int, int]:
 
 
 def test_no_block_is_charged_more_than_its_chip_carries() -> None:
-    looked, forced = np.array([look(seed) for seed in range(100)]).sum(axis=0)
-    assert looked > 5_000 and forced > 60
+    looked, forced = np.array([look(seed) for seed in range(60)]).sum(axis=0)
+    assert looked > 5_000 and forced > 20
 
 
 def around_the_middle(way: str) -> tuple[Graph, Hardware]:

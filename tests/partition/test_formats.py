@@ -306,9 +306,9 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
     assert_same(load_model(str(path)).graph, diamond())
 
 
-def test_a_hundred_thousand_operations_are_written_and_read() -> None:
+def test_thirty_thousand_operations_are_written_and_read() -> None:
     rng = np.random.default_rng(0)
-    layers, width = 100, 1000
+    layers, width = 30, 1000
     b = GraphBuilder("layered")
     for layer in range(layers):
         above = rng.integers(0, width, size=(width, 2)) + (layer - 1) * width
@@ -317,7 +317,7 @@ def test_a_hundred_thousand_operations_are_written_and_read() -> None:
             v = layer * width + k
             b.operation(f"v{v}", "Op", inputs=inputs, outputs={f"t{v}": 1.0 + k}, flops=float(v))
     graph = b.build()
-    assert len(graph.consumers) > 195_000
+    assert len(graph.consumers) > 57_000
     assert_same(graph, read_json(write_json(graph)))
 
 
