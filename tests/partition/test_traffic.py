@@ -16,6 +16,7 @@ from partition.heuristics.traffic.flows import move_cut
 from partition.heuristics.traffic.moves import Moves
 from partition.heuristics.traffic.network import Network
 from partition.heuristics.traffic.search import little_traffic
+from partition.heuristics.traffic.starts import _smooth
 from partition.instance.contract import contract
 from partition.stopping import Stop
 
@@ -164,6 +165,14 @@ def test_the_same_seed_gives_the_same_placements() -> None:
         for _ in range(2)
     ]
     assert runs[0] == runs[1] and runs[0]
+
+
+@pytest.mark.parametrize(("seed", "nodes", "begin"), [(10, 80, 13), (0, 150, 14), (7, 150, 5)])
+def test_directions_are_repeatable(seed: int, nodes: int, begin: int) -> None:
+    """In these cases the eigenvalue solver starts anew from random vectors, which it must take from the generator."""
+    network = drawn(seed, nodes, 4, linked=True)
+    found = [_smooth(network, np.random.default_rng(begin)) for _ in range(4)]
+    assert all(np.array_equal(found[0], each) for each in found)
 
 
 def test_a_limit_on_the_period_is_kept() -> None:

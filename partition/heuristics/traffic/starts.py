@@ -164,7 +164,7 @@ def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
     near = csr_matrix((np.ones(2 * len(u)), ends), shape=(n, n))
     laplacian = diags(np.asarray(near.sum(axis=1)).ravel() + SHIFT) - near
     try:
-        values, vectors = eigsh(laplacian.tocsc(), k=count, sigma=0, which="LM", v0=rng.random(n))
+        values, vectors = eigsh(laplacian.tocsc(), k=count, sigma=0, which="LM", v0=rng.random(n), rng=rng)
     except (ArpackError, RuntimeError):  # it has not converged, or could not be factored
         return np.zeros((n, 0))
     return np.asarray(vectors / np.sqrt(np.maximum(values, SHIFT)))
