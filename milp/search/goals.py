@@ -112,12 +112,8 @@ class GoalSearch:
             return
         walk = stop.part(budget.WALK)
         small = affordable(instance, windows, walk)
-        if small and self._seeks_cuts:
-            self._little_traffic(stop.part(budget.TRAFFIC_FIRST))
-            if not incumbent.closed:
-                self._whole_model(budget.TRAFFIC_MODEL * stop.remaining)
-        if incumbent.bound < budget.HOPEFUL * incumbent.value:
-            self._little_traffic(stop.part(budget.TRAFFIC))
+        if incumbent.aim.goal == "traffic" and instance.forward_only:
+            self._seek_little_traffic(small)
         if not small:
             self.walk(walk)
         if affordable(instance, windows, stop) and not stop():
@@ -142,20 +138,29 @@ class GoalSearch:
             return max(float(inst.fastest.sum()) / inst.chips, float(inst.fastest.max()))
         return 0.0
 
-    @property
-    def _seeks_cuts(self) -> bool:
-        """Whether traffic is the goal, and all chips stand in the order of the edges."""
-        return self.incumbent.aim.goal == "traffic" and self.run.instance.forward_only
+    def _seek_little_traffic(self, small: bool) -> None:
+        """Placements of little traffic, ahead of a small model of the whole, and where it is far from proving."""
+        stop, incumbent = self.run.stop, self.incumbent
+        if small:
+            self._offer_little_traffic(stop.part(budget.TRAFFIC_FIRST))
+            if not incumbent.closed:
+                self._whole_model(budget.TRAFFIC_MODEL * stop.remaining)
+        if incumbent.bound < budget.HOPEFUL * incumbent.value:
+            self._offer_little_traffic(stop.part(budget.TRAFFIC))
 
-    def _little_traffic(self, stop: Stop) -> None:
-        """Offer placements of little traffic, where that is the goal."""
+    @cached_property
+    def _network(self) -> Network:
+        """The instance as the search for little traffic sees it."""
+        period, windows = self.incumbent.aim.period, self.windows
+        limit = np.inf if period is None else period * (1 + ROUNDING)
+        return Network.of(self.run.instance, windows.lo, windows.hi, limit, self.used)
+
+    def _offer_little_traffic(self, stop: Stop) -> None:
         instance, incumbent = self.run.instance, self.incumbent
-        if not self._seeks_cuts or incumbent.closed or incumbent.placement is None:
+        if incumbent.closed or incumbent.placement is None:
             return
-        limit = np.inf if incumbent.aim.period is None else incumbent.aim.period * (1 + ROUNDING)
-        network = Network.of(instance, self.windows.lo, self.windows.hi, limit, self.used)
         given = np.clip(instance.chip_of_nodes(incumbent.placement), self.windows.lo, self.windows.hi)
-        for chip in little_traffic(network, given, self.run.rng, stop):
+        for chip in little_traffic(self._network, given, self.run.rng, stop):
             incumbent.offer(instance.lift(chip, [], []))
             if incumbent.closed:
                 return

@@ -19,7 +19,7 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
     and from the outputs, depth first with light nodes ahead (a branch is joined to the others as soon as it is done),
     least live bytes, by depth, then random depth-first orders without end.
     """
-    graph = _Adjacency(instance)
+    graph = Adjacency(instance.nodes, instance.edges)
     first_operation = np.full(instance.nodes, instance.graph.n)
     np.minimum.at(first_operation, instance.node_of, np.arange(instance.graph.n))
     if len(instance.shared_bytes):
@@ -36,7 +36,7 @@ def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[Int
 
 def order_by(instance: Instance, priority: IntArray) -> IntArray:
     """(N,) the topological order that always takes the ready node of least ``priority`` (N,), the first of equals."""
-    return _Adjacency(instance).by_priority(priority)
+    return Adjacency(instance.nodes, instance.edges).by_priority(priority)
 
 
 def _rank_by_shared_weight(instance: Instance) -> IntArray:
@@ -57,14 +57,19 @@ def _rank_by_shared_weight(instance: Instance) -> IntArray:
     return np.asarray(rank[label] * n + np.arange(n))
 
 
-class _Adjacency:
-    """Successors and predecessors as lists, for orders that are sequential by nature."""
+class Adjacency:
+    """Successors and predecessors as lists, for orders that are sequential by nature.
 
-    def __init__(self, instance: Instance) -> None:
-        self.n = instance.nodes
-        self.successors: list[list[int]] = [[] for _ in range(self.n)]
-        self.predecessors: list[list[int]] = [[] for _ in range(self.n)]
-        for u, v in instance.edges.tolist():
+    Parameters
+    ----------
+    n : number of nodes. edges : (E, 2) pairs (producer, reader), each once.
+    """
+
+    def __init__(self, n: int, edges: IntArray) -> None:
+        self.n = n
+        self.successors: list[list[int]] = [[] for _ in range(n)]
+        self.predecessors: list[list[int]] = [[] for _ in range(n)]
+        for u, v in edges.tolist():
             self.successors[u].append(v)
             self.predecessors[v].append(u)
 

@@ -37,7 +37,6 @@ def drawn(seed: int, nodes: int, chips: int, *, linked: bool, spare: float = 0.3
         room=np.full(chips, np.inf),
         lo=np.zeros(nodes, np.int64),
         hi=np.where((rng.random(nodes) < 0.1) & (np.arange(nodes) < nodes // 2), chips - 2, chips - 1),
-        edges=np.unique(np.stack([source[tensor], readers], axis=1), axis=0),
         source=source,
         size=rng.integers(1, 9, len(made)).astype(float),
         ptr=ptr,

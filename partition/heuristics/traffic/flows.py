@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray, runs
 from partition.heuristics.traffic.closures import Cut
 from partition.heuristics.traffic.network import Network
 
@@ -45,8 +45,7 @@ def _around(network: Network, chip: IntArray, side: int, other: int, work: float
         taken = layer[np.cumsum(network.time[side, layer]) <= work]
         reached[taken] = True
         work -= float(network.time[side, layer].sum())
-        near = np.concatenate([neighbours[ptr[v] : ptr[v + 1]] for v in taken]) if len(taken) else taken
-        near = np.unique(near)
+        near = np.unique(neighbours[runs(ptr[taken], ptr[taken + 1] - ptr[taken])])
         layer = near[(chip[near] == side) & ~reached[near]]
     return reached
 
@@ -103,39 +102,21 @@ class _Tensors:
             far = inside_source & self.beyond
             np.add.at(out, self.source[far], size[far])  # staying is a link more
             crosses &= ~self.beyond
-        late = self._aside(crosses & ~self.next)
         already = crosses & self.next & inside_source  # a reader waits on the next chip: paid if the source stays
         np.add.at(out, self.source[already], size[already])
-        arcs, cost, bound, extra_in = [], [], [edges], []
-        extra = count
-        number = np.full(len(size), -1)
-        number[late] = extra + np.arange(len(late))
-        extra += len(late)
-        owned = late[inside_source[late]]
-        arcs.append(np.stack([self.source[owned], number[owned]], axis=1))
-        cost.append(size[owned])
-        extra_in.append(np.where(inside_source[late], 0.0, size[late]))
-        reads = self.free & (number[self.network.tensor] >= 0)
-        bound.append(self._held(number, reads))
-        early_in: list[FloatArray] = []
-        early_out: list[FloatArray] = []
-        pairs: list[IntArray] = []
-        if not linked:  # received on this chip too, where any reader stays
-            early = self._aside(before & self.touched & ~self.here)
-            copy = np.full(len(size), -1)
-            copy[early] = extra + np.arange(len(early))
-            extra += len(early)
-            reads = self.free & (copy[self.network.tensor] >= 0)
-            held = self._held(copy, reads)
-            pairs.append(held[:, ::-1])
-            early_in, early_out = [np.zeros(len(early))], [size[early]]
+        late = self._aside(crosses & ~self.next)  # paid unless all readers stay
+        early = self._aside(
+            before & self.touched & ~self.here & (not linked)
+        )  # received here too, where a reader stays
+        owned = np.flatnonzero(inside_source[late])
+        held_late, held_early = self._held(late, count), self._held(early, count + len(late))
         return Cut(
-            nodes=extra,
-            edges=np.concatenate([*bound, *pairs]),
-            arcs=np.concatenate(arcs),
-            cost=np.concatenate(cost),
-            inside=np.concatenate([into, *extra_in, *early_in]),
-            outside=np.concatenate([out, np.zeros(len(late)), *early_out]),
+            nodes=count + len(late) + len(early),
+            edges=np.concatenate([edges, held_late, held_early[:, ::-1]]),
+            arcs=np.stack([self.source[late[owned]], count + owned], axis=1),
+            cost=size[late[owned]],
+            inside=np.concatenate([into, np.where(inside_source[late], 0.0, size[late]), np.zeros(len(early))]),
+            outside=np.concatenate([out, np.zeros(len(late)), size[early]]),
         )
 
     def _aside(self, wanted: BoolArray) -> IntArray:
@@ -144,6 +125,13 @@ class _Tensors:
         reads[self.network.tensor[self.free]] = True
         return np.flatnonzero(wanted & reads)
 
-    def _held(self, number: IntArray, reads: BoolArray) -> IntArray:
-        """(E, 2) pairs (reader, extra node): who holds the extra node holds the readers."""
-        return np.stack([self.index[self.network.readers[reads]], number[self.network.tensor[reads]]], axis=1)
+    def _held(self, tensors: IntArray, first: int) -> IntArray:
+        """(E, 2) pairs (reader, extra node): who holds the extra node of a tensor holds its readers.
+
+        Extra nodes are numbered from ``first``.
+        """
+        number = np.full(len(self.source), -1)
+        number[tensors] = first + np.arange(len(tensors))
+        extra = number[self.network.tensor]
+        reads = self.free & (extra >= 0)
+        return np.stack([self.index[self.network.readers[reads]], extra[reads]], axis=1)

@@ -25,14 +25,9 @@ class Moves:
         self.time, self.weights = (x.tolist() for x in network.held(chip))
         self.readers = np.zeros((len(network.source), network.chips), np.int64)  # of each tensor on each chip
         np.add.at(self.readers, (network.tensor, chip[network.readers]), 1)
-        self.made = [x.tolist() for x in np.split(network.made[1], network.made[0][1:-1])]
-        self.read = [x.tolist() for x in np.split(network.read[1], network.read[0][1:-1])]
+        self.made, self.read = network.made, network.read
         self.size, self.source = network.size.tolist(), network.source.tolist()
-        order = network.edges[np.argsort(network.edges[:, 1], kind="stable")]
-        ahead = np.searchsorted(order[:, 1], np.arange(1, network.nodes))
-        self.ahead = [x.tolist() for x in np.split(order[:, 0], ahead)]
-        behind = np.searchsorted(network.edges[:, 0], np.arange(1, network.nodes))
-        self.behind = [x.tolist() for x in np.split(network.edges[:, 1], behind)]
+        self.ahead, self.behind = network.adjacency.predecessors, network.adjacency.successors
 
     def run(self) -> tuple[IntArray, float]:
         """The best placement of the pass, and by how much its traffic is less."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray, csr, sums
 from partition.instance.instance import Instance
+from partition.instance.orders import Adjacency
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,6 @@ class Network:
     time : (C, N) of each node on each chip, in units of ``limit``. limit : most time of a chip.
     weights : (N,) bytes. room : (C,) most bytes of a chip.
     lo, hi : (N,) first and last chip of each node.
-    edges : (E, 2) pairs (producer, reader).
     source : (M,) producer of each tensor. size : (M,) its bytes. ptr, readers : CSR of its readers.
     linked : whether bytes count once for each link on the way to the farthest reader, else once for each chip that
         receives them.
@@ -32,7 +32,6 @@ class Network:
     room: FloatArray
     lo: IntArray
     hi: IntArray
-    edges: IntArray
     source: IntArray
     size: FloatArray
     ptr: IntArray
@@ -46,8 +45,6 @@ class Network:
         kinds = hardware.kind_array()[:chips]
         sram = np.array([hardware.kinds[k].sram_bytes for k in kinds])
         room = sram if hardware.rules.memory else np.full(chips, np.inf)
-        ahead = np.repeat(instance.source, np.diff(instance.reader_ptr))
-        edges = np.unique(np.stack([ahead, instance.readers], axis=1), axis=0)
         return Network(
             time=instance.time[kinds],
             limit=limit,
@@ -55,7 +52,6 @@ class Network:
             room=room,
             lo=lo,
             hi=hi,
-            edges=edges,
             source=instance.source,
             size=instance.moved_bytes,
             ptr=instance.reader_ptr,
@@ -79,14 +75,24 @@ class Network:
         return np.repeat(np.arange(len(self.source)), np.diff(self.ptr))
 
     @cached_property
-    def made(self) -> tuple[IntArray, IntArray]:
-        """CSR of the tensors that each node produces."""
-        return csr(self.nodes, self.source, np.arange(len(self.source)))
+    def edges(self) -> IntArray:
+        """(E, 2) pairs (producer, reader), sorted."""
+        return np.unique(np.stack([self.source[self.tensor], self.readers], axis=1), axis=0)
 
     @cached_property
-    def read(self) -> tuple[IntArray, IntArray]:
-        """CSR of the tensors that each node reads."""
-        return csr(self.nodes, self.readers, self.tensor)
+    def adjacency(self) -> Adjacency:
+        """The nodes before and behind each node."""
+        return Adjacency(self.nodes, self.edges)
+
+    @cached_property
+    def made(self) -> list[list[int]]:
+        """The tensors that each node produces."""
+        return _listed(*csr(self.nodes, self.source, np.arange(len(self.source))))
+
+    @cached_property
+    def read(self) -> list[list[int]]:
+        """The tensors that each node reads."""
+        return _listed(*csr(self.nodes, self.readers, self.tensor))
 
     @cached_property
     def neighbours(self) -> tuple[IntArray, IntArray]:
@@ -123,7 +129,6 @@ class Network:
         index = np.cumsum(inside) - 1
         kept = inside[self.readers] & inside[self.source[self.tensor]]
         sent, tensor = np.unique(self.tensor[kept], return_inverse=True)
-        within = inside[self.edges].all(axis=1)
         ptr, readers = csr(len(sent), tensor, index[self.readers[kept]])
         return Network(
             time=self.time[chips.start : chips.stop, inside],
@@ -132,10 +137,14 @@ class Network:
             room=self.room[chips.start : chips.stop],
             lo=np.clip(self.lo[inside] - chips.start, 0, len(chips) - 1),
             hi=np.clip(self.hi[inside] - chips.start, 0, len(chips) - 1),
-            edges=index[self.edges[within]],
             source=index[self.source[sent]],
             size=self.size[sent],
             ptr=ptr,
             readers=readers,
             linked=self.linked,
         )
+
+
+def _listed(ptr: IntArray, column: IntArray) -> list[list[int]]:
+    """The rows of a CSR."""
+    return [row.tolist() for row in np.split(column, ptr[1:-1])]

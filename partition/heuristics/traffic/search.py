@@ -10,7 +10,7 @@ from partition.arrays import IntArray
 from partition.heuristics.traffic.flows import move_cut
 from partition.heuristics.traffic.moves import Moves
 from partition.heuristics.traffic.network import Network
-from partition.heuristics.traffic.starts import HALVES, STEPS, Starts
+from partition.heuristics.traffic.starts import Starts
 from partition.stopping import Stop
 
 REACHES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -65,11 +65,7 @@ class _Search:
     def tried_anew(self, starts: Starts, best: IntArray | None) -> IntArray | None:
         """A new start, or a few chips of the best placement begun anew, refined; None if it does not fit."""
         self.tried += 1
-        if best is None:
-            self._charge_flows(STEPS * HALVES * (self.network.chips - 1), len(self.network.edges))
-            found = starts.draw()
-        else:
-            found = self._few_anew(best)
+        found = self._drawn(starts) if best is None else self._few_anew(best)
         return self.refined(found) if self.network.fits(found) else None
 
     def refined(self, chip: IntArray) -> IntArray:
@@ -101,11 +97,13 @@ class _Search:
         inside = (chip >= chips.start) & (chip < chips.stop)
         if inside.sum() < 2:
             return chip
-        part = self.network.among(inside, chips)
-        self._charge_flows(STEPS * HALVES * (width - 1), len(part.edges))
         new = chip.copy()
-        new[inside] = first + Starts(part, self.rng).draw()
+        new[inside] = first + self._drawn(Starts(self.network.among(inside, chips), self.rng))
         return new
+
+    def _drawn(self, starts: Starts) -> IntArray:
+        self._charge_flows(starts.flows, len(starts.network.edges))
+        return starts.draw()
 
     def _charge_flows(self, count: int, arcs: int) -> None:
         self.stop.charge(count * (FLOW + ARC * arcs))

@@ -7,14 +7,13 @@ closure of least cut with a price for nodes on the wrong side of the middle then
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.heuristics.traffic.closures import Cut
 from partition.heuristics.traffic.network import Network
+from partition.instance.orders import Adjacency
 
 DIRECTIONS = 8
 """Eigenvectors that are mixed."""
@@ -41,10 +40,14 @@ class Starts:
     def __init__(self, network: Network, rng: np.random.Generator) -> None:
         self.network, self.rng = network, rng
         self.directions = _smooth(network, rng)
-        ptr, readers = network.ptr, network.readers
-        last = np.repeat(network.size / np.maximum(1, np.diff(ptr)), np.diff(ptr))
-        self.arcs = np.stack([network.source[network.tensor], readers], axis=1)
-        self.cost = last  # a tensor's bytes are shared by its readers: near enough for a start
+        self.arcs = np.stack([network.source[network.tensor], network.readers], axis=1)
+        each = network.size / np.maximum(1, np.diff(network.ptr))
+        self.cost = each[network.tensor]  # a tensor's bytes are shared by its readers: near enough for a start
+
+    @property
+    def flows(self) -> int:
+        """Closures that a draw takes at most."""
+        return STEPS * HALVES * (self.network.chips - 1)
 
     def draw(self) -> IntArray:
         """(N,) chips; edges are kept, limits nearly."""
@@ -94,7 +97,7 @@ class Starts:
             if off <= slack:
                 break
             low, high = ((low + high) / 2, high) if held[0] < target else (low, (low + high) / 2)
-        order = self._order(nodes, edges, place)
+        order = Adjacency(len(nodes), edges).by_priority(place)
         order = order[~(bound_front | bound_back)[order]]
         half = np.zeros(len(inside), bool)
         half[nodes[_balanced(best, time, target, slack, order)]] = True
@@ -121,23 +124,6 @@ class Starts:
         place = np.empty(len(nodes))
         place[np.argsort(along, kind="stable")] = (np.arange(len(nodes)) + 0.5) / len(nodes)
         return place
-
-    @staticmethod
-    def _order(nodes: IntArray, edges: IntArray, place: FloatArray) -> IntArray:
-        """Topological order of the nodes inside, of least place first."""
-        waiting = np.bincount(edges[:, 1], minlength=len(nodes)).tolist()
-        behind = [x.tolist() for x in np.split(edges[:, 1], np.searchsorted(edges[:, 0], np.arange(1, len(nodes))))]
-        ready = [(place[v], v) for v in range(len(nodes)) if not waiting[v]]
-        heapq.heapify(ready)
-        order = []
-        while ready:
-            _, v = heapq.heappop(ready)
-            order.append(v)
-            for w in behind[v]:
-                waiting[w] -= 1
-                if not waiting[w]:
-                    heapq.heappush(ready, (place[w], w))
-        return np.array(order)
 
 
 def _balanced(front: BoolArray, time: FloatArray, target: float, slack: float, order: IntArray) -> BoolArray:
@@ -173,8 +159,7 @@ def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
 def _depth_first(network: Network, rng: np.random.Generator) -> FloatArray:
     """(N,) places in a depth-first order from the last nodes, neighbours in random order."""
     rank = rng.permutation(network.nodes)
-    order = network.edges[np.lexsort((rank[network.edges[:, 0]], network.edges[:, 1]))]
-    ahead = [x.tolist() for x in np.split(order[:, 0], np.searchsorted(order[:, 1], np.arange(1, network.nodes)))]
+    ahead = [sorted(nodes, key=rank.item) for nodes in network.adjacency.predecessors]
     roots = np.setdiff1d(np.arange(network.nodes), network.edges[:, 0])
     place, count = np.full(network.nodes, -1.0), 0
     for root in roots[np.argsort(rank[roots])].tolist():
