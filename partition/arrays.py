@@ -40,6 +40,12 @@ def runs(first: IntArray, size: IntArray) -> IntArray:
     return np.asarray(np.repeat(first - before, size) + np.arange(int(size.sum())))
 
 
+def ranks(group: IntArray) -> IntArray:
+    """(n,) place of each entry among those of its group (n,), from 0; equal groups follow one another."""
+    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.arange(len(group)) - np.repeat(begins, np.diff(np.append(begins, len(group))))
+
+
 def any_of(values: BoolArray, axis: int | tuple[int, ...]) -> BoolArray:
     """Whether any value along an axis is true."""
     return np.asarray(values.any(axis=axis), dtype=np.bool_)

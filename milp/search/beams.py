@@ -14,7 +14,7 @@ from milp.search.downsets.transfers import Flow
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import BEAM_PRECISION, LARGEST_STEP, TOLLS
-from partition.arrays import IntArray
+from partition.heuristics.copies import with_replicas
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
@@ -106,26 +106,6 @@ class BeamSearch:
         if self._flow is None or self._flow[0] is not instance:
             self._flow = instance, Flow.of(instance)
         return self._flow[1]
-
-
-def with_replicas(instance: Instance, homes: IntArray) -> list[tuple[int, int]]:
-    """(node, chip) of replicas: replicable nodes run wherever they are read; their homes are set, the first of those.
-
-    Parameters
-    ----------
-    homes : (N,) chips of the nodes; those of replicable ones are written.
-    """
-    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
-    made = instance.source[tensor]
-    replicas: list[tuple[int, int]] = []
-    wanted: dict[int, set[int]] = {int(v): set() for v in np.flatnonzero(instance.replicable)}
-    for v in sorted(wanted, reverse=True):  # numbered topologically
-        for w in instance.readers[made == v].tolist():
-            wanted[v] |= wanted[w] if w in wanted else {int(homes[w])}
-        first, *others = sorted(wanted[v]) or [0]
-        homes[v] = first
-        replicas += [(v, c) for c in others]
-    return replicas
 
 
 def beams(run: Run) -> BeamSearch:

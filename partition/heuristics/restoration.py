@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from partition.arrays import BoolArray, IntArray, any_of
+from partition.heuristics.copies import readers_of
 from partition.instance.instance import Instance
 
 
@@ -22,7 +23,9 @@ class Restoration:
     def __init__(self, instance: Instance, derived: BoolArray, edges: IntArray) -> None:
         self.instance, self.edges = instance, edges
         self.nodes = np.flatnonzero(~derived)
-        self.users = _users_of(instance, derived)
+        self.derived = np.flatnonzero(derived)
+        node, self.user = readers_of(instance, derived)
+        self.owner = np.searchsorted(self.derived, node)
 
     def fill_empty_chips(self, chips: IntArray) -> None:
         """Give each empty chip of ``chips`` (B, N) before a used one the first node of the next used chip, in place.
@@ -44,9 +47,9 @@ class Restoration:
 
     def replicas(self, chips: IntArray) -> IntArray:
         """Set replicable nodes in ``chips`` to where they are first needed; rows of replicas where they are again."""
-        if self.users is None:
+        nodes, owner, user = self.derived, self.owner, self.user
+        if not len(nodes):
             return np.zeros((0, 3), dtype=np.int64)
-        nodes, owner, user = self.users
         wanted = np.zeros((len(chips), len(nodes), self.instance.chips), dtype=bool)
         wanted[np.arange(len(chips))[:, None], owner, chips[:, user]] = True
         home = wanted.argmax(axis=2)
@@ -92,18 +95,3 @@ def _grouped(pairs: IntArray) -> list[tuple[int, IntArray]]:
     ordered = pairs[np.argsort(pairs[:, 0], kind="stable")]
     firsts, begin = np.unique(ordered[:, 0], return_index=True)
     return list(zip(firsts.tolist(), np.split(ordered[:, 1], begin[1:]), strict=True)) if len(pairs) else []
-
-
-def _users_of(instance: Instance, derived: BoolArray) -> tuple[IntArray, IntArray, IntArray] | None:
-    """(derived nodes, pairs: index into them, node that reads it directly or through other derived ones)."""
-    nodes = np.flatnonzero(derived)
-    if not len(nodes):
-        return None
-    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
-    wanted: dict[int, set[int]] = {int(v): set() for v in nodes}
-    pairs = np.stack([instance.source[tensor], instance.readers])[:, derived[instance.source[tensor]]]
-    for u, w in pairs[:, np.argsort(-pairs[1], kind="stable")].T.tolist():
-        wanted[u] |= wanted[w] if derived[w] else {w}
-    index = {v: i for i, v in enumerate(nodes.tolist())}
-    flat = np.array([(index[v], w) for v, users in wanted.items() for w in sorted(users)], dtype=np.int64)
-    return nodes, flat[:, 0], flat[:, 1]

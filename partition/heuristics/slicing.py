@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from partition.arrays import FloatArray, IntArray
+from partition.heuristics.copies import readers_of, with_replicas
 from partition.instance.instance import Instance
 from partition.problem.placement import Placement
 from partition.stopping import Stop
@@ -136,15 +137,8 @@ class _Slicer:
 
     def _users_of_replicable(self) -> tuple[IntArray, IntArray]:
         """(node, position) pairs: where each replicable node must be present."""
-        inst = self.inst
-        tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
-        wanted: dict[int, set[int]] = {int(v): set() for v in np.flatnonzero(inst.replicable)}
-        pairs = np.stack([inst.source[tensor], inst.readers])[:, inst.replicable[inst.source[tensor]]]
-        for u, w in pairs[:, np.argsort(-pairs[1], kind="stable")].T.tolist():
-            wanted[u] |= wanted[w] if inst.replicable[w] else {int(self.position[w])}
-        flat = [(v, p) for v, places in wanted.items() for p in sorted(places)]
-        both = np.array(flat, dtype=np.int64).reshape(-1, 2)
-        return both[:, 0], both[:, 1]
+        node, reader = readers_of(self.inst, self.inst.replicable)
+        return node, self.position[reader]
 
     def _compute(self, kind: int) -> FloatArray:
         time = self.inst.time[kind]
@@ -362,12 +356,4 @@ class _Slicer:
         chip = np.zeros(inst.nodes, dtype=np.int64)
         plain = ~inst.replicable
         chip[plain] = block_of[self.position[plain]]
-        copies, places = self._users_of_replicable()
-        pairs = np.unique(np.stack([copies, block_of[places]]), axis=1).T if len(copies) else np.zeros((0, 2), np.int64)
-        replicas = []
-        for v, c in pairs[::-1].tolist():
-            chip[v] = c
-        for v, c in pairs.tolist():
-            if c != chip[v]:
-                replicas.append((v, c))
-        return inst.lift(chip, replicas, [])
+        return inst.lift(chip, with_replicas(inst, chip), [])

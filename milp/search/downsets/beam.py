@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from milp import budget
 from milp.search.downsets.boundaries import Boundaries, most_promising
 from milp.search.downsets.relays import Ends, relayed
-from milp.search.downsets.tasks import Words, packed, unpacked
+from milp.search.downsets.tasks import Words, holds, packed, unpacked
 from milp.search.downsets.transfers import SCATTER, Flow, scattered
 from milp.tolerances import AT_ONCE, CROSSES_AT_ONCE, ROUNDING, SIZES
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
@@ -330,5 +330,4 @@ class Beam:
 
 def _member(sets: Words, rows: IntArray, numbers: IntArray) -> BoolArray:
     """(E,) whether each number is in the set of its row."""
-    word = sets[rows, numbers >> 6]
-    return np.asarray((word >> (numbers & 63).astype(np.uint64)) & np.uint64(1) > 0)
+    return holds(sets[rows, numbers >> 6], numbers)

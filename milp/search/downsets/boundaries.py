@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from milp.search.downsets.tasks import Words
 from milp.search.downsets.transfers import SCATTER, scattered
-from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray, ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,6 @@ def most_promising(lost: FloatArray, group: IntArray, width: int) -> IntArray:
     order = np.argsort(lost, kind="stable")
     best, rest = np.split(order, [width // 2])
     by_group = rest[np.argsort(group[rest], kind="stable")]
-    begins = np.flatnonzero(np.diff(group[by_group], prepend=-1))
-    rank = np.arange(len(by_group)) - np.repeat(begins, np.diff(np.append(begins, len(by_group))))
     place = np.empty(len(lost), np.int64)
-    place[by_group] = rank
+    place[by_group] = ranks(group[by_group])
     return np.sort(np.concatenate([best, rest[np.argsort(place[rest], kind="stable")[: width - len(best)]]]))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp.search.downsets.boundaries import Boundaries
-from milp.search.downsets.tasks import Words
+from milp.search.downsets.tasks import Words, holds
 from milp.search.downsets.transfers import Flow
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 
@@ -68,7 +68,7 @@ def relayed(flow: Flow, begun: Boundaries, ends: Ends, chip: int, *, eagerly: bo
     """
     count = len(ends.root)
     source = begun.source[ends.root]
-    before = ((begun.done[:, flow.producer >> 6] >> (flow.producer & 63).astype(np.uint64)) & np.uint64(1)) > 0
+    before = holds(begun.done[:, flow.producer >> 6], flow.producer)
     row, tensor = np.nonzero(before[ends.root] & (ends.unread > 0))
     sender = source[row, tensor].astype(np.uint64)
     leads = ((ends.inputs | ends.above)[row] >> sender) & np.uint64(1) > 0
@@ -88,7 +88,7 @@ def relayed(flow: Flow, begun: Boundaries, ends: Ends, chip: int, *, eagerly: bo
     np.bitwise_or.at(above, row, begun.above[ends.root[row], sender.astype(np.int64)])
     legal = (inputs & above) == 0
     legal[row[~flow.relayable[tensor]]] = False
-    made = (ends.done[:, flow.producer >> 6] >> (flow.producer & 63).astype(np.uint64)) & np.uint64(1) > 0
+    made = holds(ends.done[:, flow.producer >> 6], flow.producer)
     source[made & ~before[ends.root]] = chip
     source[row, tensor] = chip
     lead = begun.above[ends.root]

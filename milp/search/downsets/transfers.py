@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from milp.search.downsets.tasks import Words, packed
 from milp.tolerances import TINIEST
-from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.arrays import BoolArray, FloatArray, IntArray, csr, ranks, runs, sums
 from partition.instance.instance import Instance
 
 SCATTER = np.uint64(0x9E3779B97F4A7C15)
@@ -21,24 +21,21 @@ ALIKE = 1e9
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Lists:
     """A list of numbers for each of several things (CSR)."""
 
     ptr: IntArray
     column: IntArray
 
     @staticmethod
-    def of(count: int, row: IntArray, column: IntArray) -> Rows:
+    def of(count: int, row: IntArray, column: IntArray) -> Lists:
         """From pairs in any order; equal pairs count once."""
-        pairs = np.unique(np.stack([row, column]), axis=1)
-        return Rows(np.searchsorted(pairs[0], np.arange(count + 1)), pairs[1])
+        return Lists(*csr(count, row, column))
 
     def along(self, things: IntArray) -> tuple[IntArray, IntArray]:
         """(E,) places in ``things`` and (E,) the numbers of the thing there, one list after the other."""
         size = self.ptr[things + 1] - self.ptr[things]
-        place = np.repeat(np.arange(len(things)), size)
-        first = np.cumsum(size) - size
-        return place, self.column[np.arange(len(place)) - first[place] + self.ptr[things][place]]
+        return np.repeat(np.arange(len(things)), size), self.column[runs(self.ptr[things], size)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +67,9 @@ class Flow:
     producer: IntArray
     degree: IntArray
     relayable: BoolArray
-    reads: Rows
+    reads: Lists
     weights: FloatArray
-    shared: Rows
+    shared: Lists
     shared_bytes: FloatArray
 
     @staticmethod
@@ -85,7 +82,7 @@ class Flow:
         seen = (place[instance.source[tensor]] >= 0) & (place[instance.readers] >= 0)
         old, tensor = np.unique(tensor[seen], return_inverse=True)
         reader = place[instance.readers[seen]]
-        reads = Rows.of(len(node), reader, tensor)
+        reads = Lists.of(len(node), reader, tensor)
         edges = place[instance.edges]
         weight = np.repeat(np.arange(len(instance.shared_bytes)), np.diff(instance.shared_ptr))
         kinds = instance.hardware.kind_array()
@@ -102,7 +99,7 @@ class Flow:
             relayable=instance.relayable[old] & instance.hardware.relays_allowed,
             reads=reads,
             weights=instance.weights[node],
-            shared=Rows.of(len(node), place[instance.shared_nodes], weight),
+            shared=Lists.of(len(node), place[instance.shared_nodes], weight),
             shared_bytes=instance.shared_bytes,
         )
 
@@ -129,9 +126,9 @@ class Flow:
         return packed(before)
 
     @cached_property
-    def successors(self) -> Rows:
+    def successors(self) -> Lists:
         """Direct successors of each node."""
-        return Rows.of(self.count, self.edges[:, 0], self.edges[:, 1])
+        return Lists.of(self.count, self.edges[:, 0], self.edges[:, 1])
 
     @cached_property
     def sent(self) -> FloatArray:
@@ -139,10 +136,10 @@ class Flow:
         return sums(self.producer, self.tau, self.count)
 
     @cached_property
-    def readers(self) -> Rows:
+    def readers(self) -> Lists:
         """Nodes that read each tensor."""
         reader = np.repeat(np.arange(self.count), np.diff(self.reads.ptr))
-        return Rows.of(len(self.tau), self.reads.column, reader)
+        return Lists.of(len(self.tau), self.reads.column, reader)
 
     @cached_property
     def reader_set(self) -> Words:
@@ -222,6 +219,5 @@ def _layers(edges: IntArray) -> list[tuple[IntArray, IntArray]]:
     """Edges (E, 2) in portions that have each reader once: (readers, sources)."""
     order = np.argsort(edges[:, 1], kind="stable")
     source, reader = edges[order].T
-    begins = np.flatnonzero(np.diff(reader, prepend=-1))
-    rank = np.arange(len(reader)) - np.repeat(begins, np.diff(np.append(begins, len(reader))))
+    rank = ranks(reader)
     return [(reader[rank == k], source[rank == k]) for k in range(int(rank.max(initial=-1)) + 1)]
