@@ -109,6 +109,11 @@ class Control:
         cost = dearest([passage.cost for passage in self.passages])
         return self.told(replace(cost, known=False), any(p.guessed for p in self.passages), [])
 
+    def pass_on(self, impossible: str) -> None:
+        """What keeps a body from running keeps the graph from it, if nothing else does."""
+        scope = self.outer.scope
+        scope.impossible = scope.impossible or impossible
+
     def told(self, cost: OperatorCost, guessed: bool, results: list[Shaped]) -> Run:
         """A run with what the bodies read."""
         return Run(cost, guessed, self.captured, self.weights, results)
@@ -123,18 +128,14 @@ class If(Control):
     def run(self) -> Run:
         taken = self._taken()
         if taken is not None:
-            self._pass_on(taken.reader.scope.impossible)
+            self.pass_on(taken.reader.scope.impossible)
             return self.told(taken.cost, taken.guessed, taken.results)
         if all(passage.reader.scope.impossible for passage in self.passages):
-            self._pass_on(next((p.reader.scope.impossible for p in self.passages), ""))
+            self.pass_on(next((p.reader.scope.impossible for p in self.passages), ""))
         cost = dearest([passage.cost for passage in self.passages])
         options = zip(*(passage.results for passage in self.passages), strict=False)
-        results = [Shaped(common([f.type for f in found]), largest([f.spec for f in found])) for found in options]
+        results = [one_of(found) for found in options]
         return self.told(cost, any(passage.guessed for passage in self.passages), results)
-
-    def _pass_on(self, impossible: str) -> None:
-        scope = self.outer.scope
-        scope.impossible = scope.impossible or impossible
 
     def _taken(self) -> Passage | None:
         names = [a.name for a in self.node.attribute if a.type == AttributeProto.GRAPH]
@@ -159,7 +160,12 @@ def dearest(costs: Sequence[OperatorCost]) -> OperatorCost:
     return replace(found, known=all(cost.known for cost in costs))
 
 
-def largest(specs: Sequence[TensorSpec | None]) -> TensorSpec | None:
+def one_of(found: Sequence[Shaped]) -> Shaped:
+    """What may be any of these: extents in which they differ are open, and the largest stands for the costs."""
+    return Shaped(common([each.type for each in found]), _largest([each.spec for each in found]))
+
+
+def _largest(specs: Sequence[TensorSpec | None]) -> TensorSpec | None:
     """Of the shapes of one tensor the one with most bytes; None if one is not known."""
     known = [spec for spec in specs if spec is not None]
     return max(known, key=lambda spec: spec.bytes) if len(known) == len(specs) else None

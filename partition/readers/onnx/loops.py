@@ -17,9 +17,9 @@ from onnx import GraphProto, NodeProto, helper
 
 from partition.problem.operator_call import TensorSpec
 from partition.problem.operators import OperatorCost
-from partition.readers.onnx.control import Control, If, Passage, Run, largest
+from partition.readers.onnx.control import Control, If, Passage, Run, one_of
 from partition.readers.onnx.sequences import Elements
-from partition.readers.onnx.types import Shaped, common, extents_of, sliced, stacked, static_spec
+from partition.readers.onnx.types import Shaped, extents_of, sliced, stacked, static_spec
 from partition.readers.onnx.values import value_key
 from partition.readers.onnx.walk import all_nodes, subgraphs
 
@@ -109,8 +109,8 @@ class _Repeated(Control):
     def run(self) -> Run:
         self.count()
         passage = self.once
-        if self.trips and not self.open_trips and passage.reader.scope.impossible:
-            self.outer.scope.impossible = self.outer.scope.impossible or passage.reader.scope.impossible
+        if self.trips and not self.open_trips:
+            self.pass_on(passage.reader.scope.impossible)
         varies = self.open_trips or passage.guessed or not passage.cost.known or any(self._growing())
         followed = self._follow() if varies and self.trips else None
         if followed is not None:
@@ -135,8 +135,7 @@ class _Repeated(Control):
         states, piled = self.after()
         before = [without_values(found) for found in self.before()]
         if any(self._growing()):
-            states = [Shaped(common([a.type, b.type]), largest([a.spec, b.spec]))
-                      for a, b in zip(before, states, strict=False)]  # fmt: skip
+            states = [one_of(pair) for pair in zip(before, states, strict=False)]
         states = [without_values(found) for found in states] if self.trips else self.before()
         return [*states, *(self._pile(p, axis) for p, axis in zip(piled, self.axes(len(piled)), strict=False))]
 
@@ -198,10 +197,8 @@ class _Repeated(Control):
         known = certain and all(cost.known for cost in followed.costs)
         states = followed.states[-1]
         if not certain:
-            states = [Shaped(common([a.type, b.type]), largest([a.spec, b.spec]))
-                      for a, b in zip(followed.states[0], states, strict=False)]  # fmt: skip
-        columns = [list(column) for column in zip(*followed.piled, strict=False)]
-        piled = [Shaped(common([f.type for f in found]), largest([f.spec for f in found])) for found in columns]
+            states = [one_of(pair) for pair in zip(followed.states[0], states, strict=False)]
+        piled = [one_of(column) for column in zip(*followed.piled, strict=False)]
         axes = self.axes(len(piled))
         results = [*states, *(self._pile(p, axis) for p, axis in zip(piled, axes, strict=False))]
         return self.told(OperatorCost(flops, traffic, known), followed.guessed, results)
@@ -264,12 +261,15 @@ class _Loop(_Repeated):
 class _Scan(_Repeated):
     """As often as the scanned inputs are long."""
 
-    def __init__(self, outer: NodeReader, node: NodeProto, name: str) -> None:
-        given = {a.name: helper.get_attribute_value(a) for a in node.attribute if not a.HasField("g")}
-        scanned = int(given.get("num_scan_inputs", 0))
-        self.held = len(node.input) - scanned  # number of states
-        self.scan_axes = list(given.get("scan_input_axes", [0] * scanned))
-        super().__init__(outer, node, name)
+    @property
+    def held(self) -> int:
+        """Number of states."""
+        return len(self.node.input) - int(self.attributes.get("num_scan_inputs", 0))
+
+    @property
+    def scan_axes(self) -> list[int]:
+        """The axis along which each scanned input is cut."""
+        return list(self.attributes.get("scan_input_axes", [0] * (len(self.node.input) - self.held)))
 
     def before(self) -> list[Shaped]:
         return [self.outer.scope.shaped(name) for name in self.node.input[: self.held]]
