@@ -180,7 +180,7 @@ def _permutations(kinds: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class Aim:
+class Target:
     """When the search is done.
 
     Attributes
@@ -218,7 +218,7 @@ class Means:
 def search_orders(
     graph: Graph,
     hardware: Hardware,
-    aim: Aim,
+    target: Target,
     means: Means,
     stop: Stop,
     *,
@@ -237,8 +237,8 @@ def search_orders(
 
     def start(hw: Hardware) -> Incumbent:
         instance = contract(graph, hw.ports_only())
-        incumbent = Incumbent(instance, aim.gap, lambda: stop.elapsed, report, hw, keeps_steps=aim.keeps_steps)
-        incumbent.limit, incumbent.enough = aim.limit, aim.enough
+        incumbent = Incumbent(instance, target.gap, lambda: stop.elapsed, report, hw, keeps_steps=target.keeps_steps)
+        incumbent.limit, incumbent.enough = target.limit, target.enough
         return incumbent
 
     outcome = Outcome([start(hw) for hw in packages or [hardware]], listed=listed)

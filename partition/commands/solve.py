@@ -108,12 +108,12 @@ def solve(
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
     """
     from partition.results.display import Display
-    from partition.solve.front import partition, validate_limits
+    from partition.solve.front import partition, seconds_allowed, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
     start = read_start(warm_start, graph, hardware) if warm_start else None
-    limit = _limit(time_limit, work_limit)
+    limit = seconds_allowed(time_limit, work_limit)
     with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
         result = partition(
             graph,
@@ -138,13 +138,6 @@ def solve(
         )
     troubles = _deliver(_deliveries(result, output, proof, report, as_json))
     _end(result, [*faults, *troubles])
-
-
-def _limit(time_limit: float | None, work_limit: float | None) -> float | None:
-    """Seconds until which the search may run."""
-    from partition.solve.front import TIME_LIMIT
-
-    return TIME_LIMIT if time_limit is None and work_limit is None else time_limit
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milp.search.kind_orders import Aim, Means, search_orders
+from milp.search.kind_orders import Means, Target, search_orders
 from milp.tolerances import ROUNDING
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -98,8 +98,8 @@ def _search(
     narrowed = narrow(graph, hardware, wishes)
     if impossible(narrowed.graph, narrowed.hardware) is not None:
         return False
-    aim = Aim(0.0, limit, enough=True)
-    outcome = search_orders(narrowed.graph, narrowed.hardware, aim, Means(seed, [], None), stop)
+    target = Target(0.0, limit, enough=True)
+    outcome = search_orders(narrowed.graph, narrowed.hardware, target, Means(seed, [], None), stop)
     if not outcome.feasible or (limit is not None and outcome.bound > limit):
         return False
     best = outcome.incumbent

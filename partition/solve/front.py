@@ -152,11 +152,15 @@ def partition(
         return replace(result, inputs=batch, start=started.carried)
 
 
+def seconds_allowed(time_limit: float | None, work_limit: float | None) -> float | None:
+    """Seconds that the search may take; None where work alone is limited."""
+    return TIME_LIMIT if time_limit is None and work_limit is None else time_limit
+
+
 def _clock(time_limit: float | None, work_limit: float | None) -> Stop:
     """The clock of the search."""
-    if time_limit is None:
-        time_limit = TIME_LIMIT if work_limit is None else math.inf
-    return Stop(time_limit, work_limit=work_limit)
+    seconds = seconds_allowed(time_limit, work_limit)
+    return Stop(math.inf if seconds is None else seconds, work_limit=work_limit)
 
 
 def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted, batch: int | None) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 from milp import budget
 from milp.formulation.choices import Goal
 from milp.search.goals import pursue
-from milp.search.kind_orders import Aim, Means, Outcome, search_orders
+from milp.search.kind_orders import Means, Outcome, Target, search_orders
 from milp.search.period import PHASES
 from milp.search.stability import fewest_moves
 from milp.search.stage_positions import arrange
@@ -96,10 +96,10 @@ def _search(
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof)
     part = stop.part(budget.PERIOD) if question.goes_on else stop
     limit = None if first and question.throughput is None else question.allowed
-    aim = Aim(question.gap, limit, enough=not first, keeps_steps=question.proof)
+    target = Target(question.gap, limit, enough=not first, keeps_steps=question.proof)
     starts = [question.start] if question.start else []
     means = Means(question.seed, starts, adviser(question.policy, question.seed), phases)
-    outcome = search_orders(graph, hw, aim, means, part, report=report, watch=watch)
+    outcome = search_orders(graph, hw, target, means, part, report=report, watch=watch)
     incumbent = outcome.incumbent
     excluded = _excluded(question, outcome)
     if excluded is not None:
