@@ -41,7 +41,7 @@ def runs(first: IntArray, size: IntArray) -> IntArray:
 
 
 def ranks(group: IntArray) -> IntArray:
-    """(n,) place of each entry among those of its group, from 0; groups (n,) are numbers from 0, equal ones together."""
+    """(n,) place of each entry among those of its group, from 0; groups are whole numbers, equal ones together."""
     begins = np.flatnonzero(np.diff(group, prepend=-1))
     return np.arange(len(group)) - np.repeat(begins, np.diff(np.append(begins, len(group))))
 
