@@ -22,7 +22,7 @@ from milp.state.bisect import bisect
 from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
 from milp.state.run import Run
-from milp.tolerances import MARGIN, ROUNDING
+from milp.tolerances import ROUNDING
 from milp.windows.windows import Windows, propagate
 from partition.heuristics.traffic.network import Network
 from partition.heuristics.traffic.search import little_traffic
@@ -182,14 +182,14 @@ class GoalSearch:
                 around = propagate(instance, Windows(lo, hi))
                 if not around.empty and around.free and affordable(instance, around, stop):
                     before = incumbent.value
-                    upper, seconds = incumbent.upper * (1 - MARGIN), min(budget.ADJACENT_CHIPS, stop.remaining)
+                    upper, seconds = incumbent.better, min(budget.ADJACENT_CHIPS, stop.remaining)
                     ask(self.run, around, upper=upper, eager=True, seconds=seconds)
                     helped |= incumbent.value < before
 
     def _whole_model(self, seconds: float) -> bool:
         """Solve the model over all windows, which lose nothing; whether the placement got better."""
         incumbent = self.incumbent
-        before, upper = incumbent.value, incumbent.upper * (1 - MARGIN)
+        before, upper = incumbent.value, incumbent.better
         answer = ask(self.run, self.windows, upper=upper, lossless=self.covered, eager=True, seconds=seconds)
         if answer.excluded:
             self._prove(upper)

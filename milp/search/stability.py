@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from milp import budget
 from milp.formulation.choices import Goal
 from milp.improve.tabu import Tabu
 from milp.search.goals import GoalSearch
-from milp.tolerances import ROUNDING
 from partition.arrays import IntArray
 from partition.instance.contract import contract
 from partition.problem.graph import Graph
@@ -63,9 +62,7 @@ def fewest_moves(
             search.incumbent.offer(near)
     with stop.surviving(lambda: "the search for the fewest moves"):
         search.work()
-    moved = search.reached
-    whole = min(moved.value, float(np.ceil(moved.bound * (1 - ROUNDING))))  # a number of operations
-    return search.incumbent.placement or placement, replace(moved, bound=whole)
+    return search.incumbent.placement or placement, search.reached
 
 
 def _within(

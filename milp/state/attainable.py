@@ -1,4 +1,7 @@
-"""Values that a period can have: where all times are multiples of a common unit, sums of them are too."""
+"""Values that can occur: where all times are multiples of a common unit, sums of them are too.
+
+So are sums of bytes, each times the links that it crosses, and numbers of operations.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 
 from milp.tolerances import DECIMAL, ROUNDING
 from partition.arrays import FloatArray, IntArray
-from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
+from partition.instance.features import ABSORBED, Feature, Scope, named
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
@@ -31,21 +34,51 @@ SUMS_WORK = 2 * 10**9
 
 SCOPE = Scope(
     engine="values that can occur",
-    claims="no period lies between a bound and what it is rounded up to",
+    claims="no value lies between a bound and what it is rounded up to",
     covers=ABSORBED
     | named(
         "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING TRIANGLE "
         "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS "
-        "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+        "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC MOVES"
     ),
-    refuses={**PERIOD_ALONE},
+    refuses=dict.fromkeys((Feature.ENERGY, Feature.LATENCY, Feature.CHIPS), "it knows no unit of these"),
 )
 """Every load is a sum of times of operations, each once, and of transfer times, each once (twice where a chip's
 transfers add to its compute: received, and sent on)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class Multiples:
+    """The unit of which all values that can occur are whole multiples.
+
+    Attributes
+    ----------
+    unit : in the unit of the value.
+    """
+
+    unit: Fraction
+
+    def up(self, bound: float) -> float:
+        """The least value that can occur, and is not less than ``bound``."""
+        if not 0 < bound < math.inf:
+            return bound
+        units = math.ceil(Fraction(bound) / self.unit)
+        return float(self._next(units) * self.unit)
+
+    def below(self, value: float) -> float:
+        """The largest value that can occur and is less than ``value`` by more than rounding."""
+        units = math.ceil(Fraction(value * (1 - ROUNDING)) / self.unit) - 1
+        return float(self._last(units) * self.unit)
+
+    def _next(self, units: int) -> int:
+        return units
+
+    def _last(self, units: int) -> int:
+        return units
+
+
+@dataclass(frozen=True, eq=False)
+class Grid(Multiples):
     """The unit of which all times and transfer times are whole multiples, and the multiples themselves.
 
     Every load is a sum of times and transfer times, so every period is a multiple of the unit. The unit is found from
@@ -59,22 +92,9 @@ class Grid:
     serial : whether a chip's transfers add to its compute.
     """
 
-    unit: Fraction
     times: IntArray
     transfers: IntArray
     serial: bool
-
-    def up(self, bound: float) -> float:
-        """The least sum that can occur, and is not less than ``bound``."""
-        if not 0 < bound < math.inf:
-            return bound
-        units = math.ceil(Fraction(bound) / self.unit)
-        return float(self._next_sum(units) * self.unit)
-
-    def below(self, period: float) -> float:
-        """The largest sum that can occur and is less than ``period`` by more than rounding."""
-        units = math.ceil(Fraction(period * (1 - ROUNDING)) / self.unit) - 1
-        return float(self._last_sum(units) * self.unit)
 
     @cached_property
     def _reach(self) -> tuple[int, int]:
@@ -95,18 +115,29 @@ class Grid:
             found |= sums
         return found, size
 
-    def _next_sum(self, units: int) -> int:
+    def _next(self, units: int) -> int:
         found, size = self._reach
         if units >= size:
             return units
         after = found >> units
         return units + (after & -after).bit_length() - 1 if after else units
 
-    def _last_sum(self, units: int) -> int:
+    def _last(self, units: int) -> int:
         found, size = self._reach
         if units >= size or units < 0:
             return units
         return max((found & ((1 << (units + 1)) - 1)).bit_length() - 1, 0)
+
+
+def multiples_of(goal: str, graph: Graph) -> Multiples | None:
+    """The common unit of the values of another goal than the period; None if there is none."""
+    if goal == "moves":
+        return Multiples(Fraction(1))
+    moved = _decimals(graph.tensor_bytes)
+    if goal != "traffic" or moved is None or not graph.tensor_bytes.any():
+        return None
+    size, byte = moved
+    return Multiples(byte * int(np.gcd.reduce(size)))
 
 
 def grid_of(graph: Graph, hardware: Hardware) -> Grid | None:

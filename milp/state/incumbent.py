@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from milp.formulation.memory_cuts import LEARNT, MemoryCuts
 from milp.state.aim import Aim
-from milp.state.attainable import SCOPE, grid_of
+from milp.state.attainable import SCOPE, Multiples, grid_of, multiples_of
 from milp.state.names import Doing
-from milp.tolerances import BOUND_SAFETY, RESOLUTION, ROUNDING
+from milp.tolerances import BOUND_SAFETY, MARGIN, RESOLUTION, ROUNDING
 from partition.errors import RefutedBound
 from partition.heuristics.completion import close_gaps, satisfy_triangle
 from partition.instance.instance import Instance
@@ -28,7 +28,7 @@ class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
 
     Every placement passes the rule checker and is scored by the cost model before it counts; bounds only rise,
-    values only fall. Where all times have a common unit, bounds of the period are rounded up to sums that can occur.
+    values only fall. Where all times have a common unit, bounds are rounded up to values that can occur.
     Values here are in the unit of the goal (seconds, or the file's unit, for the period), not in units of the model.
 
     Attributes
@@ -38,7 +38,8 @@ class Incumbent:
     value : of the best placement; infinite before the first.
     limit : largest value that counts; the search ends once none can be within it. None if all count.
     enough : whether any value within the limit will do; otherwise the best is looked for.
-    grid : the values that a period can have, or None.
+    grid : the values that a period can have, where that is the goal; or None.
+    values : the values that the goal can have; or None.
     cost : of the best placement.
     cuts : what placements offered so far have taught about dynamic memory; every model gets them.
     rival : a value reached elsewhere (with the chips in another order): only what is better matters here.
@@ -65,8 +66,11 @@ class Incumbent:
         self.hardware = hardware or instance.hardware
         self.problem = Problem.of(instance.graph, self.hardware)
         self.model = self.problem.kept(CostModel)
-        sums_alone = self.aim.goal == "period" and SCOPE.admits(instance.features)
-        self.grid = grid_of(instance.graph, self.hardware) if sums_alone else None
+        covered, period = SCOPE.admits(instance.features), self.aim.goal == "period"
+        self.grid = grid_of(instance.graph, self.hardware) if covered and period else None
+        self.values: Multiples | None = self.grid
+        if covered and not period:
+            self.values = multiples_of(self.aim.goal, instance.graph)
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.cost: Cost | None = None
@@ -136,10 +140,18 @@ class Incumbent:
         if self.limit is not None and self.limit_open:
             above = self.limit / self.aim.unit * (1 + 2 * BOUND_SAFETY)
             return min(above, self.upper * (1 - RESOLUTION + 1.2 * BOUND_SAFETY))
-        target = self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY)
-        if self.grid is None or not self.known:
-            return target
-        return min(target, self.grid.below(self.best) / self.aim.unit + 2 * BOUND_SAFETY * self.upper)
+        return self._below(self.upper * (1 - self.gap_wanted + 1.2 * BOUND_SAFETY))
+
+    @property
+    def better(self) -> float:
+        """Largest value, in units of the model, that counts as better than the best: a cut-off for HiGHS."""
+        return self._below(self.upper * (1 - MARGIN))
+
+    def _below(self, value: float) -> float:
+        """A value below the best, or one just above all that can occur below the best, if that is less."""
+        if self.values is None or not self.known:
+            return value
+        return min(value, self.values.below(self.best) / self.aim.unit + 2 * BOUND_SAFETY * self.upper)
 
     def offer(self, placement: Placement) -> bool:
         """Complete, check and score a placement; True if it is the best so far.
@@ -206,8 +218,8 @@ class Incumbent:
         margin = ROUNDING * bound if exact else BOUND_SAFETY * max(bound, within)
         safe = (bound - margin) * self.aim.unit
         plain = safe
-        if safe > self.bound and self.grid is not None:
-            safe = self.grid.up(safe)
+        if safe > self.bound and self.values is not None:
+            safe = self.values.up(safe)
         if safe > self.bound:
             with self._lock:
                 self.bound = min(safe, self.best)

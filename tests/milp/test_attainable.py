@@ -11,10 +11,12 @@ from checked import as_given
 from exhaustive import brute_force
 from instances import chain_of, package, random_instance
 
-from milp.state.attainable import grid_of
+from milp.state.aim import Aim
+from milp.state.attainable import grid_of, multiples_of
 from milp.state.incumbent import Incumbent
 from partition import partition
 from partition.instance.contract import contract
+from partition.problem.placement import Placement
 
 
 def test_the_unit_comes_from_the_decimal_figures():
@@ -83,3 +85,38 @@ def test_figures_scaled_by_a_power_of_ten_still_count_as_decimals():
     graph = chain_of([3.0, 7.0, 9.3], size=0.0)
     scaled = replace(graph, flops=graph.flops * 1e-3)
     assert grid_of(scaled, package(2)).unit == Fraction(1, 10_000)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_bound_is_rounded_past_the_least_traffic(seed):
+    rng = np.random.default_rng(seed)
+    graph, hardware = random_instance(rng, n=int(rng.integers(1, 6)))
+    values = multiples_of("traffic", graph)
+    if values is None:
+        pytest.skip("no common unit")
+    try:
+        period, _ = brute_force(as_given(graph, hardware), limit=20_000)
+        limits = {"period": 1.5 * (period or 0.0)}
+        best, _ = brute_force(as_given(graph, hardware), goal="traffic", limits=limits, limit=20_000)
+    except OverflowError:
+        pytest.skip("too large for brute force")
+    if not best:
+        pytest.skip("no valid placement, or one without traffic")
+    for share in (1 - 1e-9, 1 - 1e-6, 0.999, 0.9, 0.5):
+        assert values.up(best * share) <= best * (1 + 1e-12)
+    assert values.below(best) < best
+
+
+def test_a_bound_between_two_whole_numbers_of_bytes_closes_the_gap():
+    graph, hardware = chain_of([3.0, 3.0, 3.0, 3.0], size=4.0), package(4)
+    instance = contract(graph, hardware)
+    incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None, aim=Aim.at(instance, "traffic"))
+    assert incumbent.offer(Placement(np.array([0, 1, 2, 2]))) and incumbent.value == 8.0
+    assert 4.0 < incumbent.better * incumbent.aim.unit < 4.1
+    incumbent.prove(5.5 / incumbent.aim.unit, exact=True)
+    assert incumbent.bound == 8.0 and incumbent.closed
+
+
+def test_goals_without_a_unit_are_left_alone():
+    assert multiples_of("energy", chain_of([1.0, 2.0])) is None
+    assert multiples_of("moves", chain_of([1.0, 2.0])).up(1.2) == 2.0
