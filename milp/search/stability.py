@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from milp import budget
 from milp.formulation.choices import Goal
 from milp.improve.tabu import Tabu
