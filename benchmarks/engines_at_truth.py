@@ -4,14 +4,17 @@
     python benchmarks/engines_at_truth.py --questions 500 --engine frontiers   # of one
     python benchmarks/engines_at_truth.py --stratified --engine separations    # where it says no (tests/strata.py)
     python benchmarks/engines_at_truth.py --seed 1234                          # one question again
+    python benchmarks/engines_at_truth.py --questions 30000 --record asked.json    # goes on where it was interrupted
 
-Prints how many questions each engine was asked, how many pairs of features met, and every wrong answer with its seed;
-then it exits with 1.
+Prints how many questions each engine was asked, how many pairs of features met there, and every wrong answer with its
+seed; then it exits with 1. Engines that a question seldom concerns get some made for them. Those that have their total
+are asked no more.
 """
 
 from __future__ import annotations
 
 import collections
+import json
 import sys
 import time
 import warnings
@@ -26,8 +29,13 @@ from questions import CHOICES, draw, to_toml
 from truth import PER_CASE, PER_TRUTH, TRIALS, Tally, examine, examine_engine
 
 from partition import RefutedBound
+from partition.files import write_atomically
 
 ENGINES = [*PER_TRUTH, *PER_CASE]
+
+
+SAVED_EVERY = 20.0
+"""Seconds between two records of what has been asked."""
 
 
 @click.command()
@@ -39,6 +47,7 @@ ENGINES = [*PER_TRUTH, *PER_CASE]
 @click.option("--trials", default=TRIALS, show_default=True, help="Partial placements of brute force at most.")
 @click.option("--stratified", is_flag=True, help="Three of four questions from strata of each engine.")
 @click.option("--until-wrong", is_flag=True, help="Stop at the first wrong answer.")
+@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Keep what was asked, go on there.")
 def main(
     questions: int,
     engines: tuple[str, ...],
@@ -48,37 +57,73 @@ def main(
     trials: int,
     stratified: bool,
     until_wrong: bool,
+    record: Path | None,
 ) -> None:
     """Ask and count."""
-    left = set(engines or ENGINES)
-    tally = Tally({}, [], pairs=set())
+    tally = Tally()
+    chosen = list(engines or ENGINES)
     if seed is not None:
         question = draw(np.random.default_rng(seed))
         print(question.graph, to_toml(question.hardware), sep="\n")
-        examine(seed, tally, left)
-    begun, number = time.perf_counter(), first_seed
+        examine(seed, tally, set(chosen))
+    number = first_seed if record is None else _read(record, tally, first_seed)
+    begun = saved = time.perf_counter()
+    left = _left(chosen, tally, questions)
     while seed is None and left and time.perf_counter() - begun < seconds:
         told = len(tally.wrong)
-        if stratified and number % 4:
-            for name in sorted(left):
-                examine_engine(number, tally, name, trials=trials)
-        else:
-            examine(number, tally, left, trials=trials)
+        _ask(number, tally, left, trials, stratified)
         for name, at, what in tally.wrong[told:]:
             print(f"{name}: seed {at}: {what[:300]}", flush=True)
         if until_wrong and tally.wrong:
             break
-        left = {name for name in left if tally.asked.get(name, 0) < questions}
+        left = _left(chosen, tally, questions)
         number += 1
-    for name in engines or ENGINES:
-        print(f"{tally.asked.get(name, 0):8d}  {name}")
-    possible = _pairs()
+        if record is not None and (not left or time.perf_counter() - saved > SAVED_EVERY):
+            saved = time.perf_counter()
+            _write(record, tally, number)
+    _report(chosen, tally, time.perf_counter() - begun)
+    sys.exit(bool(tally.wrong))
+
+
+def _ask(number: int, tally: Tally, left: set[str], trials: int, stratified: bool) -> None:
+    """One question of the generator to all engines, or one for each: of its strata, or that it can be asked about."""
+    if number % 4 == 0:
+        examine(number, tally, left, trials=trials)
+        return
+    for name in sorted(left):
+        examine_engine(number, tally, name, trials=trials, needed=not stratified and number % 4 > 1)
+
+
+def _left(chosen: list[str], tally: Tally, questions: int) -> set[str]:
+    return {name for name in chosen if tally.asked.get(name, 0) < questions}
+
+
+def _report(chosen: list[str], tally: Tally, seconds: float) -> None:
+    for name in chosen:
+        print(f"{tally.asked.get(name, 0):8d} {len(tally.pairs.get(name, ())):6d}  {name}")
+    met: set[tuple[str, str]] = set().union(*tally.pairs.values())
     wrong = collections.Counter(name for name, _, _ in tally.wrong)
     print(
-        f"{tally.cases} cases, {len(tally.pairs or ())} of {possible} pairs of features met, "
-        f"{len(tally.wrong)} wrong {dict(wrong)}, {time.perf_counter() - begun:.0f} s"
+        f"{tally.cases} cases, {len(met)} of {_pairs()} pairs of features met, "
+        f"{len(tally.wrong)} wrong {dict(wrong)}, {seconds:.0f} s"
     )
-    sys.exit(bool(tally.wrong))
+
+
+def _read(record: Path, tally: Tally, first_seed: int) -> int:
+    """What was asked before, and the number of the next question."""
+    if not record.exists():
+        return first_seed
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    tally.cases, tally.asked = kept["cases"], kept["asked"]
+    tally.wrong = [tuple(row) for row in kept["wrong"]]
+    tally.pairs = {name: {tuple(pair) for pair in pairs} for name, pairs in kept["pairs"].items()}
+    return int(kept["next"])
+
+
+def _write(record: Path, tally: Tally, number: int) -> None:
+    kept = {"next": number, "cases": tally.cases, "asked": tally.asked, "wrong": tally.wrong}
+    kept["pairs"] = {name: sorted(pairs) for name, pairs in tally.pairs.items()}
+    write_atomically(record, json.dumps(kept))
 
 
 def _pairs() -> int:

@@ -207,6 +207,19 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
     ),
 }
 
+NEEDS: dict[str, Stratum] = {
+    "separations": ORDERED | {"topology": ("chain", "ring"), "bandwidth": (1.0, 0.5, 4.0, 1e-6, 1e9)},
+    "ideals, separated": ORDERED | {"topology": ("chain", "ring"), "bandwidth": (1.0, 0.5, 4.0, 1e-6, 1e9)},
+    "chains round a ring": {"topology": ("ring",), "backward": ("last", "any")},
+    "forced relays": ORDERED | {"topology": ("ring", "memory", "crossbar"), "triangle": (True,)},
+    "frontiers": ORDERED | {"relays": (False,), "kinds": ("one",), "backward": ("none",)},
+    "memory cuts": ROOM,
+    "stages": {"topology": ("bichain", "biring", "mesh"), "kinds": ("one",), "acyclic": (True,)},
+    "kind orders": {"kinds": ("two", "three"), "kind_order": ("free",), "wishes": ("none",), "profiled": ("some",)},
+    "goals": {"bandwidth": (1.0, 0.5, 4.0), "sram": ("unlimited", "part"), "kind_order": ("fixed",)},
+}
+"""What an engine that is seldom asked needs to be asked at all, all else left to the generator."""
+
 SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "trivial bounds": ((2, 7), (1, 4)),
     "windows": ((3, 6), (2, 4)),
@@ -221,11 +234,19 @@ ANY_SIZE = (2, 6), (2, 3)
 
 
 def pinned_for(engine: str, rng: np.random.Generator) -> dict[str, Any]:
-    """What :func:`questions.draw` pins for a question that tries an engine; nothing for engines without strata."""
-    if engine not in STRATA:
-        return {}
-    strata = STRATA[engine]
+    """What :func:`questions.draw` pins for a question that tries an engine: one of its strata."""
+    return _pinned(STRATA.get(engine, (NEEDS.get(engine, {}),)), SIZES.get(engine, ANY_SIZE), rng)
+
+
+def needed_for(engine: str, rng: np.random.Generator) -> dict[str, Any]:
+    """The same for a question that the engine can be asked about, whatever it says."""
+    return _pinned((NEEDS.get(engine, {}),), ANY_SIZE, rng)
+
+
+def _pinned(
+    strata: tuple[Stratum, ...], size: tuple[tuple[int, int], tuple[int, int]], rng: np.random.Generator
+) -> dict[str, Any]:
     stratum = strata[int(rng.integers(len(strata)))]
-    n, chips = SIZES.get(engine, ANY_SIZE)
+    n, chips = size
     values = {name: some[int(rng.integers(len(some)))] for name, some in stratum.items()}
     return values | {"n": n, "chips": chips}

@@ -33,7 +33,7 @@ QUICK = 1_500
 
 
 def asked(engines: set[str], seeds: range, chips: tuple[int, int] = (1, 3), **pinned: Any) -> Tally:
-    tally = Tally({}, [], pairs=set())
+    tally = Tally()
     for seed in seeds:
         examine(seed, tally, engines, trials=QUICK, n=(1, 5), chips=chips, **pinned)
     assert not tally.wrong

@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from exhaustive import brute_force
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
-from strata import pinned_for
+from strata import needed_for, pinned_for
 
 import milp.ideals.chains
 import milp.ideals.program
@@ -580,12 +580,17 @@ def patched_tiny(case: Case) -> contextlib.AbstractContextManager[None]:
 
 @dataclass
 class Tally:
-    """Questions asked of each engine, and what went wrong: (engine, seed, what)."""
+    """Questions asked of each engine, and what went wrong: (engine, seed, what).
 
-    asked: dict[str, int]
-    wrong: list[tuple[str, int, str]]
+    Attributes
+    ----------
+    cases : questions with a known optimum. pairs : of features that met in a case of each engine.
+    """
+
+    asked: dict[str, int] = field(default_factory=dict)
+    wrong: list[tuple[str, int, str]] = field(default_factory=list)
     cases: int = 0
-    pairs: set[tuple[str, str]] | None = None
+    pairs: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
 
 def examine(seed: int, tally: Tally, engines: set[str], *, trials: int = TRIALS, **pinned: Any) -> None:
@@ -599,19 +604,23 @@ def examine(seed: int, tally: Tally, engines: set[str], *, trials: int = TRIALS,
     if case is None:
         return
     tally.cases += 1
-    if tally.pairs is not None:
-        tally.pairs |= question.pairs()
+    before = dict(tally.asked)
     for name, ask in PER_CASE.items():
         if name in engines:
             _note(tally, name, seed, lambda ask=ask: ask(case))  # type: ignore[misc]
     for (i, truth), (name, ask_one) in itertools.product(enumerate(case.truths), PER_TRUTH.items()):
         if name in engines and (i < 2 or name not in SLOW):
             _note(tally, name, seed, lambda ask=ask_one, truth=truth: ask(case, truth))  # type: ignore[misc]
+    met = question.pairs()
+    for name in engines:
+        if tally.asked.get(name, 0) > before.get(name, 0):
+            tally.pairs.setdefault(name, set()).update(met)
 
 
-def examine_engine(seed: int, tally: Tally, engine: str, *, trials: int = TRIALS) -> None:
-    """The same for one engine, with a question of its strata."""
-    examine(seed, tally, {engine}, trials=trials, **pinned_for(engine, np.random.default_rng(seed)))
+def examine_engine(seed: int, tally: Tally, engine: str, *, trials: int = TRIALS, needed: bool = False) -> None:
+    """The same for one engine, with a question of its strata, or any that it can be asked about."""
+    pinned = (needed_for if needed else pinned_for)(engine, np.random.default_rng(seed))
+    examine(seed, tally, {engine}, trials=trials, **pinned)
 
 
 def _note(tally: Tally, name: str, seed: int, ask: Callable[[], int]) -> None:

@@ -91,10 +91,12 @@ def build(
     _refuse_what_has_no_rows(instance)
     if choices is None:
         choices = Choices.for_goals(instance, {goal, *(caps or {})})
+    if upper is None and goal != "period":
+        upper = instance.longest  # a measure without a limit spoils rows as well
     model = Model(instance.graph.name)
     cols = Columns(model, instance, windows, choices, {goal, *(caps or {})}, upper)
     # What exceeds the largest period cannot happen within it: how far it does is of no interest, and spoils rows.
-    most = BEYOND * upper if upper and goal == "period" and not caps else np.inf
+    most = BEYOND * upper if upper else np.inf
     tau, time = np.minimum(instance.tau, most), np.minimum(instance.time, most)
     chips = np.arange(instance.chips) if limited is None else np.array(limited, dtype=np.int64)
     rows.homes(model, cols)
@@ -102,13 +104,13 @@ def build(
     rows.transfers(model, cols)
     rows.relays(model, cols)
     crossings = rows.links(model, cols, tau, chips)
-    busy = rows.loads(model, cols, time, tau, chips)
+    rows.loads(model, cols, time, tau, chips)
     memory(model, cols, cuts, chips)
     if choices.triangle:
         chip_graph.triangle(model, cols)
     if choices.no_skipping:
         chip_graph.no_skipping(model, cols)
-    objective(model, cols, goal, caps or {}, tau, crossings, busy)
+    objective(model, cols, goal, caps or {}, crossings)
     return model
 
 

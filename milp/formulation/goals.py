@@ -6,44 +6,38 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from milp.formulation import rows
 from milp.formulation.chip_graph import added_for_pairs
 from milp.formulation.choices import Goal, goal_unit
 from milp.formulation.columns import Columns
 from milp.formulation.linear import Linear, spans
 from milp.formulation.model import Model
-from partition.arrays import FloatArray
+from partition.arrays import FloatArray, IntArray
+from partition.instance.instance import BEYOND
+
+Crossings = tuple[IntArray, Linear]
+"""(X,) a tensor, and whether it crosses a link."""
 
 
-def objective(
-    model: Model,
-    cols: Columns,
-    goal: Goal,
-    caps: Mapping[Goal, float],
-    tau: FloatArray,
-    crossings: Linear,
-    busy: Linear,
-) -> None:
+def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float], crossings: Crossings) -> None:
     """The variable to minimise, and a row for every other goal that must stay within a cap.
 
     Parameters
     ----------
     caps : goal -> float
         Most of it, in :func:`goal_unit`.
-    tau : (M,) float
-        Transfer time of each tensor.
-    crossings : (links,) Linear
-        Load of each link.
-    busy : (C,) Linear
-        What each chip is busy with.
+    crossings : (X,) IntArray, Linear
+        A tensor, and whether it crosses a link.
     """
     written: dict[Goal, Linear] = {"period": cols.T}
     for each in sorted({goal, *caps}):
+        most = caps.get(each, np.inf)
         if each == "traffic":
-            written[each] = traffic(cols, tau, crossings)
+            written[each] = traffic(cols, crossings, _below(cols.inst.tau, most))
         elif each == "energy":
-            written[each] = energy(cols, tau, crossings)
+            written[each] = energy(cols, crossings, most)
         elif each == "latency":
-            written[each] = latency(model, cols, busy, caps.get("latency", np.inf))
+            written[each] = latency(model, cols, most)
         elif each == "moves":
             written[each] = moves(cols)
     # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
@@ -54,6 +48,14 @@ def objective(
     for each, cap in caps.items():
         if each != goal:
             model.at_most("caps", written[each] * (1 / (cap or 1.0)), 1.0 if cap else 0.0)
+
+
+def _below(figures: FloatArray, most: float) -> FloatArray:
+    """Parts of a sum of at most so much: what alone exceeds it cannot be, and how far it does spoils rows.
+
+    Where nothing may be left, any part counts as 1.
+    """
+    return np.minimum(figures, BEYOND * most) if most else np.asarray(figures > 0, dtype=np.float64)
 
 
 def moves(cols: Columns) -> Linear:
@@ -68,26 +70,28 @@ def moves(cols: Columns) -> Linear:
     return (-staying).plus(float(np.count_nonzero(chips >= 0)))
 
 
-def traffic(cols: Columns, tau: FloatArray, crossings: Linear) -> Linear:
-    """Transfer time of all that crosses links (where there are none: of all that is received), added up."""
+def traffic(cols: Columns, crossings: Crossings, figures: FloatArray) -> Linear:
+    """The figures (M,) of all that crosses links (where there are none: of all that is received), added up."""
     if cols.hw.links:
-        return crossings.total()
-    return (cols.r.variables.all() * tau[cols.r.variables.first]).total()
+        tensor, crosses = crossings
+        return (crosses * figures[tensor]).total()
+    return (cols.r.variables.all() * figures[cols.r.variables.first]).total()
 
 
-def energy(cols: Columns, tau: FloatArray, crossings: Linear) -> Linear:
+def energy(cols: Columns, crossings: Crossings, most: float) -> Linear:
     """Energy of all instances and transfers, in :func:`goal_unit`."""
     unit, kind = goal_unit(cols.inst, "energy"), cols.hw.kind_array()
     v, c = cols.places
-    working = (cols.X(v, c) * (cols.inst.energy / unit)[kind[c], v]).total()
+    working = (cols.X(v, c) * _below(cols.inst.energy / unit, most)[kind[c], v]).total()
     link = cols.hw.interconnect
-    joules = link.link_energy_j_per_byte * link.link_bandwidth * cols.inst.unit / unit
-    if not joules or link.topology == "memory":
+    if not link.link_energy_j_per_byte or link.topology == "memory":
         return working
-    return working + traffic(cols, tau, crossings) * joules  # on a crossbar, one hop for all that is received
+    joules = link.link_energy_j_per_byte * link.link_bandwidth * cols.inst.unit / unit
+    # on a crossbar, one hop for all that is received
+    return working + traffic(cols, crossings, _below(cols.inst.tau * joules, most))
 
 
-def latency(model: Model, cols: Columns, busy: Linear, cap: float) -> Linear:
+def latency(model: Model, cols: Columns, cap: float) -> Linear:
     """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
     inst, chips = cols.inst, cols.chips
     t, b = cols.r.pairs
@@ -101,6 +105,8 @@ def latency(model: Model, cols: Columns, busy: Linear, cap: float) -> Linear:
     instances = np.where(inst.replicable, chips, 1)
     moved = 2 * float(inst.tau.sum()) + wait
     longest = 1.0 + float(inst.time.max(axis=0) @ instances) + moved * chips
+    longest = min(longest, cap + wait * chips)  # no chip ends behind the last
+    busy = rows.busy(cols, np.minimum(inst.time, BEYOND * cap), np.minimum(inst.tau, BEYOND * cap))
     begin = model.add("begin", np.arange(chips), upper=np.inf)
     last = model.add("L", upper=cap)
     a, b = hop.first, hop.second

@@ -105,7 +105,7 @@ def _relays_on_used_chips(model: Model, cols: Columns) -> None:
     model.at_most("relay_on_busy", cols.R(t[alone], c[alone]), cols.busy.at(slot))
 
 
-def links(model: Model, cols: Columns, tau: FloatArray, limited: IntArray) -> Linear:
+def links(model: Model, cols: Columns, tau: FloatArray, limited: IntArray) -> tuple[IntArray, Linear]:
     """What crosses each link takes no longer than the period.
 
     Parameters
@@ -117,18 +117,18 @@ def links(model: Model, cols: Columns, tau: FloatArray, limited: IntArray) -> Li
 
     Returns
     -------
-    Linear
-        (links,) the load of each link.
+    IntArray, Linear
+        (X,) a tensor, and whether it crosses a link: every tensor with every link that it may cross.
     """
-    link, each = _forward(model, cols, tau) if cols.inst.forward_only else _round(model, cols, tau)
-    load = each.sum(link, cols.hw.links)
+    link, tensor, crosses = _forward(model, cols) if cols.inst.forward_only else _round(model, cols)
+    load = (crosses * tau[tensor]).sum(link, cols.hw.links)
     crossed = np.unique(link)
     near = np.isin(crossed, limited) | np.isin((crossed + 1) % cols.chips, limited)
     model.at_most("link", load.take(crossed[near]), cols.T)
-    return load
+    return tensor, crosses
 
 
-def _round(model: Model, cols: Columns, tau: FloatArray) -> tuple[IntArray, Linear]:
+def _round(model: Model, cols: Columns) -> tuple[IntArray, IntArray, Linear]:
     """A tensor crosses the links between its producer's home and a receiver, along the direction of the ring."""
     tensor, crossed = cols.g.pairs
     row, b = cols.reader_chips(tensor)
@@ -138,19 +138,19 @@ def _round(model: Model, cols: Columns, tau: FloatArray) -> tuple[IntArray, Line
     behind = (cols.y(u, link) - cols.y(u, b)).plus((b > link).astype(np.float64))
     behind = behind * (b != link).astype(np.float64)
     model.at_most("crosses", cols.r(t, b) + behind.plus(-1.0), cols.g(t, link))
-    return crossed, cols.g.variables.all() * tau[tensor]
+    return crossed, tensor, cols.g.variables.all()
 
 
-def _forward(model: Model, cols: Columns, tau: FloatArray) -> tuple[IntArray, Linear]:
+def _forward(model: Model, cols: Columns) -> tuple[IntArray, IntArray, Linear]:
     """A tensor crosses the links from its producer's home to the end of its life, ``z``."""
     wanted = cols.moving & (cols.hw.links > 0)
     home = cols.lo[cols.source]
     t, link = spans(np.where(wanted, home, 0), np.where(wanted, cols.last_reader, 0))
-    load = (cols.y(cols.source[t], link) - cols.end(t, link)) * tau[t]
+    crosses = cols.y(cols.source[t], link) - cols.end(t, link)
     _ends(model, cols)
-    t, c = cols.R.pairs
-    model.at_most("relay_before_end", cols.R.variables.all(), -cols.end(t, c).plus(-1.0))
-    return link, load
+    relayed, c = cols.R.pairs
+    model.at_most("relay_before_end", cols.R.variables.all(), -cols.end(relayed, c).plus(-1.0))
+    return link, t, crosses
 
 
 def _ends(model: Model, cols: Columns) -> None:
@@ -170,7 +170,7 @@ def _ends(model: Model, cols: Columns) -> None:
     model.at_most("ends", cols.z.variables.at(owner), end)
 
 
-def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limited: IntArray) -> Linear:
+def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limited: IntArray) -> None:
     """Every limited chip's work takes no longer than the period.
 
     Parameters
@@ -181,26 +181,29 @@ def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limite
         Transfer time of each tensor.
     limited : int
         Chips.
-
-    Returns
-    -------
-    Linear
-        (C,) what each chip is busy with in all, as the latency counts it.
     """
-    kind = cols.hw.kind_array()
-    v, c = cols.places
-    spent = time[kind[c], v]
-    v, c, spent = v[spent != 0], c[spent != 0], spent[spent != 0]
-    compute = c, cols.X(v, c) * spent
-    receive, send = _moving(cols, tau)
+    compute, (receive, send) = _computing(cols, time), _moving(cols, tau)
     parts = [[compute, *receive, *send]] if cols.hw.serial else [[compute], receive, send]
     owner, each = _all([(c * len(parts) + k, batch) for k, part in enumerate(parts) for c, batch in part])
     size = cols.chips * len(parts)
     rows = (limited[:, None] * len(parts) + np.arange(len(parts))).ravel()
     written = rows[np.bincount(owner, minlength=size)[rows] > 0]
     model.at_most("chip_load", each.sum(owner, size).take(written), cols.T)
-    owner, each = _all([compute, *receive, *send])
+
+
+def busy(cols: Columns, time: FloatArray, tau: FloatArray) -> Linear:
+    """(C,) what each chip is busy with in all, as the latency counts it; figures as for :func:`loads`."""
+    receive, send = _moving(cols, tau)
+    owner, each = _all([_computing(cols, time), *receive, *send])
     return each.sum(owner, cols.chips)
+
+
+def _computing(cols: Columns, time: FloatArray) -> tuple[IntArray, Linear]:
+    """What chips compute, each with its chip; where that takes time."""
+    v, c = cols.places
+    spent = time[cols.hw.kind_array()[c], v]
+    v, c, spent = v[spent != 0], c[spent != 0], spent[spent != 0]
+    return c, cols.X(v, c) * spent
 
 
 def _moving(cols: Columns, tau: FloatArray) -> tuple[list[tuple[IntArray, Linear]], list[tuple[IntArray, Linear]]]:
