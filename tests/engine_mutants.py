@@ -168,7 +168,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
          "model.at_most(\"receive\", cols.X(w, c), cols.r(t, c))"),
         ("model.at_most(\"relay_receives\", relay, cols.r(t, c))",
          "model.at_most(\"relay_receives\", cols.r(t, c), relay)"),
-        ("compute = c, cols.X(v, c) * spent", "compute = c, cols.X(v, c) * (2 * spent)"),
+        ("return c, cols.X(v, c) * spent", "return c, cols.X(v, c) * (2 * spent)"),
         ("charged = cols.hw.transfers_charged > 0", "charged = cols.hw.transfers_charged > -1"),
         ("model.at_most(\"replica_after_home\", cols.p(v, c), cols.y(v, c - 1))",
          "model.at_most(\"replica_after_home\", cols.y(v, c - 1), cols.p(v, c))"),
