@@ -95,8 +95,7 @@ def build(
         upper = instance.longest  # a measure without a limit spoils rows as well
     model = Model(instance.graph.name)
     cols = Columns(model, instance, windows, choices, {goal, *(caps or {})}, upper)
-    # What exceeds the largest period cannot happen within it: how far it does is of no interest, and spoils rows.
-    most = BEYOND * upper if upper else np.inf
+    most = BEYOND * upper if upper else np.inf  # what exceeds the period cannot be; how far it does spoils rows
     tau, time = np.minimum(instance.tau, most), np.minimum(instance.time, most)
     chips = np.arange(instance.chips) if limited is None else np.array(limited, dtype=np.int64)
     rows.homes(model, cols)
