@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import click
 from testbed import REGIMES
 
-import milp.search.beams
+from milp.search.beams import Arm, BeamSearch
 from milp.search.first_placements import SEEDS
 from milp.search.period import search
 from milp.search.separations import SEPARATIONS
@@ -38,8 +38,7 @@ def found(question: str, price: float, work: float) -> tuple[float, float]:
     run = Run.begin(instance, incumbent, stop)
     search(run, phases=[SEEDS, SEPARATIONS])
     before = incumbent.period
-    milp.search.beams.TOLLS = (price,)
-    milp.search.beams.BeamSearch(run).work(work, work)
+    BeamSearch(run, [Arm(price)]).work(work, work)
     return before, incumbent.period
 
 

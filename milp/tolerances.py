@@ -144,6 +144,10 @@ LARGEST_STEP = 0.02
 TOLLS: tuple[float, ...] = (0.5, 2.0, 1.0)
 """What a unit of transfer time that crosses a boundary costs later, in a chip's time; tried in turn by beams."""
 
+CURIOSITY, MEMORY = 0.1, 0.8
+"""What a way of ordering beams may yet gain, as a share of the open gap, if little is known of it; and what part of the
+turns and gains so far still counts after a turn."""
+
 SIZES = 0.05
 """Steps of the period in which the sizes of boundaries are told apart, so that beams keep some of each."""
 

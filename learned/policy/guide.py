@@ -24,7 +24,10 @@ SLICED = 3
 
 
 class PolicyGuide:
-    """A policy as :class:`milp.state.advice.Advice`; what it needs of an instance is computed when first asked."""
+    """A policy that advises the search (:class:`milp.state.advice.Advice`).
+
+    What it needs of an instance is computed when first asked.
+    """
 
     def __init__(self, policy: Policy, instance: Instance, seed: int = 0) -> None:
         self.policy, self.instance = policy, instance

@@ -170,37 +170,8 @@ class Policy:
         if names != [*FIXED_NAMES, *SEEN_NAMES]:
             raise InvalidInput(f"{path}: trained on other features than this version computes; train a new policy")
         parameters = {name.removeprefix("parameter "): a for name, a in arrays.items() if name.startswith("parameter ")}
-        width = INPUTS
-        layers = sum(name.startswith("W") for name in parameters)
-        expected: dict[str, tuple[int, ...]] = {"skip": (INPUTS, OUTPUTS)}
-        for i in range(layers):
-            last = i == layers - 1
-            shape = np.shape(parameters.get(f"W{i}", 0))
-            out = OUTPUTS if last or len(shape) != 2 else shape[1]
-            expected |= {f"W{i}": (width, out), f"b{i}": (out,)}
-            width = out
-        found = {name: np.shape(value) for name, value in parameters.items()}
-        found |= {name: np.shape(arrays.get(name, 0)) for name in ("mean", "scale")}
-        expected |= {name: (len(FIXED_NAMES),) for name in ("mean", "scale")}
-        if layers > MOST_LAYERS or width_of(parameters) > MOST_HIDDEN:
-            raise InvalidInput(
-                f"{path}: the network has {layers} layers of up to {width_of(parameters)} units; at most {MOST_LAYERS} "
-                f"of {MOST_HIDDEN} are read"
-            )
-        for name, shape in expected.items():
-            if found.get(name) != shape:
-                raise InvalidInput(
-                    f"{path}: array {name!r} has shape {found.get(name)}, not {shape}; the file is damaged"
-                )
-        for name, array in {**parameters, "mean": arrays["mean"], "scale": arrays["scale"]}.items():
-            if array.dtype not in (np.float32, np.float64):
-                raise InvalidInput(f"{path}: array {name!r} holds {array.dtype}, not floats; the file is damaged")
-            if not np.isfinite(array).all():
-                raise InvalidInput(f"{path}: array {name!r} is not finite; the file is damaged")
-        if layers == 0 or any(np.abs(a).max(initial=0.0) > LARGEST_WEIGHT for a in parameters.values()):
-            raise InvalidInput(
-                f"{path}: the network is empty or has weights above {LARGEST_WEIGHT:g}; the file is damaged"
-            )
+        scaling = {name: arrays.get(name, np.zeros(0)) for name in ("mean", "scale")}
+        checked_network(parameters, scaling, (INPUTS, len(FIXED_NAMES), OUTPUTS), path)
         calibration = arrays.get("calibration", np.zeros((2, 0)))
         if calibration.ndim != 2 or calibration.shape[0] != 2 or calibration.dtype.kind != "f":
             raise InvalidInput(
@@ -211,6 +182,42 @@ class Policy:
         note = str(arrays["note"]) if "note" in arrays else ""
         scale = np.maximum(arrays["scale"], LEAST_SPREAD)
         return Policy(parameters, arrays["mean"], scale, note, calibration.astype(np.float32))
+
+
+def checked_network(parameters: Parameters, scaling: dict[str, Array], sizes: tuple[int, int, int], path: str) -> None:
+    """Raise InvalidInput unless parameters are those of a network of finite floats that is not too large.
+
+    Parameters
+    ----------
+    scaling : other arrays of floats, by name.
+    sizes : number of inputs, length of each array of ``scaling``, number of outputs.
+    path : of the file that they are from.
+    """
+    inputs, scaled, outputs = sizes
+    width, layers = inputs, sum(name.startswith("W") for name in parameters)
+    expected: dict[str, tuple[int, ...]] = {"skip": (inputs, outputs)} | dict.fromkeys(scaling, (scaled,))
+    for i in range(layers):
+        shape = np.shape(parameters.get(f"W{i}", 0))
+        out = outputs if i == layers - 1 or len(shape) != 2 else shape[1]
+        expected |= {f"W{i}": (width, out), f"b{i}": (out,)}
+        width = out
+    if layers > MOST_LAYERS or width_of(parameters) > MOST_HIDDEN:
+        raise InvalidInput(
+            f"{path}: the network has {layers} layers of up to {width_of(parameters)} units; at most {MOST_LAYERS} "
+            f"of {MOST_HIDDEN} are read"
+        )
+    given = {**parameters, **scaling}
+    for name, wanted in expected.items():
+        if name not in given or np.shape(given[name]) != wanted:
+            found = np.shape(given[name]) if name in given else None
+            raise InvalidInput(f"{path}: array {name!r} has shape {found}, not {wanted}; the file is damaged")
+    for name, array in given.items():
+        if array.dtype not in (np.float32, np.float64):
+            raise InvalidInput(f"{path}: array {name!r} holds {array.dtype}, not floats; the file is damaged")
+        if not np.isfinite(array).all():
+            raise InvalidInput(f"{path}: array {name!r} is not finite; the file is damaged")
+    if layers == 0 or any(np.abs(a).max(initial=0.0) > LARGEST_WEIGHT for a in parameters.values()):
+        raise InvalidInput(f"{path}: the network is empty or has weights above {LARGEST_WEIGHT:g}; the file is damaged")
 
 
 def width_of(parameters: Parameters) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from milp import budget
+from milp.search.bandit import Bandit
 from milp.search.downsets.beam import Beam
+from milp.search.downsets.guidance import Guidance, Outlook, Terrain
 from milp.search.downsets.relays import MOST_CHIPS
 from milp.search.downsets.transfers import Flow
+from milp.state.advice import Opinion
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import BEAM_PRECISION, LARGEST_STEP, TOLLS
+from partition.arrays import IntArray
 from partition.heuristics.copies import with_replicas
 from partition.instance.instance import Instance
 from partition.stopping import Stop
@@ -39,6 +44,29 @@ def applies(instance: Instance) -> bool:
     return few and forward and bool((~instance.replicable).any())
 
 
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One way to judge the states of a beam.
+
+    Attributes
+    ----------
+    price : what a unit of transfer time that crosses costs later, without an opinion.
+    opinion : Opinion or None
+        What gives each tensor its price, and foresees losses beyond.
+    """
+
+    price: float = 1.0
+    opinion: Opinion | None = None
+
+    def beam(self, terrain: Terrain, instance: Instance, period: float, windows: tuple[IntArray, IntArray]) -> Beam:
+        """A beam for one period."""
+        flow = terrain.flow
+        if self.opinion is None:
+            return Beam(flow, instance, period, windows, self.price * flow.tau)
+        guidance = Guidance(self.opinion, Outlook(terrain, instance.hardware, period))
+        return Beam(flow, instance, period, windows, guidance.tolls(), guidance)
+
+
 @dataclass(eq=False)
 class BeamSearch:
     """Beams of one run, which go on where they ended.
@@ -46,15 +74,24 @@ class BeamSearch:
     Attributes
     ----------
     run : Run
-    width : of the beams that come next.
+    arms : ways to judge states; a bandit shares the work among them.
+    widths : of the next beam of each.
     helped : whether any of them found a better placement.
+    expanded, most : blocks that were kept to grow, and most of them.
     """
 
     run: Run
-    width: int = FIRST_WIDTH
+    arms: list[Arm]
+    first_width: int = FIRST_WIDTH
+    most: float = math.inf
     helped: bool = False
+    expanded: int = 0
     _better_at: float = field(default=0.0, repr=False)
-    _flow: tuple[Instance, Flow] | None = field(default=None, repr=False)
+    _terrain: tuple[Instance, Terrain] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.widths = [self.first_width] * len(self.arms)
+        self._bandit = Bandit(len(self.arms))
 
     def work(self, seconds: float, in_vain: float) -> None:
         """Wider and wider beams for so many seconds at most, until the gap is closed or ``in_vain`` passes in vain."""
@@ -65,22 +102,27 @@ class BeamSearch:
         def left() -> Stop:
             return run.stop.limited(min(end, self._better_at + in_vain) - run.stop.seconds)
 
-        while not (run.incumbent.closed or left()()) and self.width * cells <= MOST_CELLS:
-            for price in TOLLS:
-                self._lower(price, left)
-            self.width *= WIDER
+        while not (run.incumbent.closed or left()() or self.expanded >= self.most):
+            arm = self._bandit.choose([width / self.first_width for width in self.widths])
+            if self.widths[arm] * cells > MOST_CELLS:
+                return
+            before = run.incumbent.upper
+            self._lower(arm, left)
+            gap = before - run.incumbent.lower
+            self._bandit.learn(arm, (before - run.incumbent.upper) / gap if gap > 0 else 0.0)
+            self.widths[arm] *= WIDER
 
-    def _lower(self, price: float, left: Callable[[], Stop]) -> None:
+    def _lower(self, arm: int, left: Callable[[], Stop]) -> None:
         """Ask for less in growing steps while beams of one kind find it, and in smaller ones from where they do not."""
         incumbent = self.run.incumbent
         gap = 1 - incumbent.lower / incumbent.upper
         step, least, growing = min(gap / 8, LARGEST_STEP), min(gap / 16, BEAM_PRECISION), True
-        while step >= least and not (incumbent.closed or left()()):
-            better = self._try(max(incumbent.upper * (1 - step), incumbent.lower), price, left())
+        while step >= least and not (incumbent.closed or left()() or self.expanded >= self.most):
+            better = self._try(max(incumbent.upper * (1 - step), incumbent.lower), arm, left())
             growing &= better
             step = 2 * step if growing else step / 2
 
-    def _try(self, period: float, price: float, stop: Stop) -> bool:
+    def _try(self, period: float, arm: int, stop: Stop) -> bool:
         """Offer the blocks that a beam finds within a period; whether they are better than the best so far."""
         tight = self.run.tightening.at(period)
         instance = tight.instance
@@ -88,9 +130,11 @@ class BeamSearch:
         windows = tight.rules.windows(period)
         if windows.empty:
             return False
-        flow = self._flow_of(instance)
-        inside = windows.lo[flow.node], windows.hi[flow.node]
-        found = Beam(flow, instance, period, inside, price * flow.tau).decide(self.width, stop)
+        terrain = self._terrain_of(instance)
+        flow = terrain.flow
+        beam = self.arms[arm].beam(terrain, instance, period, (windows.lo[flow.node], windows.hi[flow.node]))
+        found = beam.decide(self.widths[arm], stop, most=self.most - self.expanded)
+        self.expanded += beam.expanded
         if found is None:
             return False
         homes = np.full(instance.nodes, -1)
@@ -102,15 +146,17 @@ class BeamSearch:
         self.helped, self._better_at = True, self.run.stop.seconds
         return True
 
-    def _flow_of(self, instance: Instance) -> Flow:
-        if self._flow is None or self._flow[0] is not instance:
-            self._flow = instance, Flow.of(instance)
-        return self._flow[1]
+    def _terrain_of(self, instance: Instance) -> Terrain:
+        if self._terrain is None or self._terrain[0] is not instance:
+            self._terrain = instance, Terrain.of(Flow.of(instance))
+        return self._terrain[1]
 
 
 def beams(run: Run) -> BeamSearch:
-    """The beams of a run, shared through :meth:`Run.kept`."""
-    return BeamSearch(run)
+    """The beams of a run, shared through :meth:`Run.kept`; those of an adviser come first."""
+    opinion = run.advice.opinion() if run.advice is not None else None
+    guided = [] if opinion is None else [Arm(opinion=opinion)]
+    return BeamSearch(run, [*guided, *(Arm(price) for price in TOLLS)])
 
 
 def _work(run: Run) -> None:

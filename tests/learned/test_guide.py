@@ -66,6 +66,15 @@ class _Liar:
     def doubt(self, chip: np.ndarray) -> np.ndarray:
         return self.rng.random(len(chip))
 
+    def opinion(self) -> _Liar:
+        return self
+
+    def prices(self, tensors: np.ndarray) -> np.ndarray:
+        return self.rng.choice([np.nan, -1.0, 0.0, 9.0], len(tensors))
+
+    def losses(self, states: np.ndarray) -> np.ndarray:
+        return self.rng.choice([np.nan, np.inf, -np.inf, 0.0], (len(states), 2))
+
 
 def test_bad_advice_changes_no_proof() -> None:
     graph, hardware = build("gnmt:seq=4,layers=2,hidden=256,vocab=1000"), package(6, bandwidth=1e9, sram=1e9)

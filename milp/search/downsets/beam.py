@@ -8,11 +8,12 @@ becomes the other when nodes that look alike change places (:attr:`Flow.likeness
 
 Of too many blocks those stay that have lost least of the chips' time (to transfers and idling) so far, and whose
 boundary costs least later: each tensor that crosses has a *toll*, a guess at the time of chips that it will take. So a
-beam finds placements and proves nothing.
+beam finds placements and proves nothing. A guide may foresee losses beyond the tolls.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from milp import budget
 from milp.search.downsets.boundaries import Boundaries, most_promising
+from milp.search.downsets.guidance import MARKS, Guidance, States, Watched
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, holds, packed, unpacked
 from milp.search.downsets.transfers import SCATTER, Flow, scattered
@@ -47,6 +49,7 @@ class _Children:
     held: FloatArray
     inputs: NDArray[np.uint64]
     above: NDArray[np.uint64]
+    marks: FloatArray
 
     def take(self, rows: IntArray | BoolArray) -> _Children:
         """Some of them."""
@@ -62,7 +65,7 @@ class _Blocks:
     last : what is one number for each block. ``root`` is the row of the boundary where it begins; ``name``, ``work``,
         ``size``, ``cut`` and ``toll`` are of the boundary where it would end now; ``compute``, ``receive`` and ``send``
         are its loads, ``held`` its bytes of weights; ``inputs`` and ``above`` are the chips that it receives from, and
-        those that lead to these, as bits.
+        those that lead to these, as bits; ``marks`` is what a guide sees.
     done, below : (S, W) nodes done, and descendants of its nodes where the triangle rule asks for them.
     eligible : (S, N) bool, nodes that may come next.
     unread : (S, M) readers of each tensor that are not done.
@@ -94,12 +97,28 @@ class Beam:
         First and last chip that each node of the flow can be on within the period.
     tolls : (M,) float
         What each tensor of the flow costs later where it crosses a boundary, in units of the instance.
+    guidance : Guidance or None
+        What foresees losses beyond the tolls.
+
+    Attributes
+    ----------
+    expanded : int
+        Blocks that were kept to grow, so far.
+    trail : list of Boundaries
+        Those behind each chip, of the last decision.
     """
 
     def __init__(
-        self, flow: Flow, instance: Instance, period: float, windows: tuple[IntArray, IntArray], tolls: FloatArray
+        self,
+        flow: Flow,
+        instance: Instance,
+        period: float,
+        windows: tuple[IntArray, IntArray],
+        tolls: FloatArray,
+        guidance: Guidance | None = None,
     ) -> None:
-        self.flow, self.tolls = flow, tolls
+        self.flow, self.tolls, self.guidance = flow, tolls, guidance
+        self.expanded, self.most, self.trail = 0, math.inf, list[Boundaries]()
         self.sent_toll = sums(flow.producer, tolls, flow.count)
         self.hardware = hardware = instance.hardware
         self.triangle = hardware.rules.triangle and not instance.triangle_by_relays
@@ -113,13 +132,17 @@ class Beam:
         if self.sram is not None:
             self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.sram.min()))
 
-    def decide(self, width: int, stop: Stop) -> tuple[IntArray, list[tuple[int, int]]] | None:
+    def decide(
+        self, width: int, stop: Stop, *, most: float = math.inf
+    ) -> tuple[IntArray, list[tuple[int, int]]] | None:
         """Chips (N,) of the nodes of the flow where all fit, and (tensor, chip) of relays.
 
-        None if no boundary that was kept leads there, or if stopped.
+        None if no boundary that was kept leads there, or if stopped, or where ``most`` blocks are expanded.
         """
+        self.most = most
         flow, chips = self.flow, self.hardware.chips
-        trail = [Boundaries.none_done(flow.words, *((len(flow.tau), chips) if self.triangle else (0, 0)))]
+        led = (len(flow.tau), chips) if self.triangle else (0, 0)
+        self.trail = trail = [Boundaries.none_done(flow.words, *led, len(MARKS) if self.guidance is not None else 0)]
         for chip in range(chips):
             found = self._fill(trail[-1], chip, width, stop)
             if found is None:
@@ -133,11 +156,15 @@ class Beam:
     def _fill(self, begun: Boundaries, chip: int, width: int, stop: Stop) -> Boundaries | None:
         """Boundaries behind a chip, at most ``width``; None if there are none."""
         blocks, found = self._open(begun), begun.take(np.zeros(0, np.int64))
-        while not stop():
+        while not stop() and self.expanded < self.most:
             children = self._children(begun, blocks, chip, stop)
-            children = children.take(self._kept(begun, children, chip, width))
+            children = children.take(self._kept(begun, blocks, children, chip, width))
             if not len(children.parent):
                 return found if len(found) else None
+            if self.guidance is not None and self.guidance.watch is not None:
+                table = self.guidance.outlook.of_states(self._states(blocks, children, children.node), chip)
+                self.guidance.watch(Watched(chip, children.root, blocks.done[children.parent], children.node, table))
+            self.expanded += len(children.parent)
             blocks = self._grown(begun, blocks, children)
             found = found.with_others(self._ended(begun, blocks, chip), width, SIZES * self.limit)
         return None
@@ -151,16 +178,30 @@ class Beam:
         rows = np.flatnonzero(ends)
         if not self.triangle:
             some = last.take(rows)
-            return self._behind(blocks, rows, some, begun.source[some.root], begun.above[some.root])
+            return self._behind(blocks, rows, some, chip, (begun.source[some.root], begun.above[some.root]))
         found = [self._relaying(begun, blocks, rows, chip, eagerly=eagerly) for eagerly in (False, True)]
         return found[0].joined(found[1])
 
     def _behind(
-        self, blocks: _Blocks, rows: IntArray, some: _Children, source: NDArray[np.int8], above: NDArray[np.uint64]
+        self, blocks: _Blocks, rows: IntArray, some: _Children, chip: int, led: tuple[NDArray[np.int8], Words]
     ) -> Boundaries:
         """Boundaries behind some blocks."""
-        shown = some.name, some.work, some.size, some.cut, some.toll, some.root
-        return Boundaries(blocks.done[rows], *shown, source, above)
+        lost = some.toll - some.size
+        if self.guidance is not None and len(rows):
+            states = self._states(blocks, replace(some, parent=rows), None)
+            lost = lost + self.limit * self.guidance.losses(states, chip)[:, 1]
+        shown = some.name, some.work, some.size, some.cut, some.toll, lost, some.marks, some.root
+        return Boundaries(blocks.done[rows], *shown, *led)
+
+    def _states(self, blocks: _Blocks, some: _Children, node: IntArray | None) -> States:
+        """What a guide sees of children of ``blocks``, with their last ``node`` where they go on."""
+        assert self.guidance is not None
+        longest = self.guidance.outlook.longest(blocks.eligible)[some.parent]
+        loads = some.work, some.cut, some.toll, some.marks, some.compute, some.receive, some.send, longest
+        if node is None:
+            return States(*loads)
+        before = blocks.last.cut[some.parent], blocks.last.receive[some.parent]
+        return States(*loads, node, some.cut - before[0], some.receive - before[1])
 
     def _relaying(self, begun: Boundaries, blocks: _Blocks, rows: IntArray, chip: int, *, eagerly: bool) -> Boundaries:
         """Boundaries behind those of some blocks that keep the triangle rule, and the period with what they relay."""
@@ -174,7 +215,7 @@ class Beam:
         some = some.take(legal)
         if eagerly:
             some = replace(some, name=some.name ^ SCATTER)
-        return self._behind(blocks, rows[legal], some, passed.source[legal], passed.above[legal])
+        return self._behind(blocks, rows[legal], some, chip, (passed.source[legal], passed.above[legal]))
 
     # --- blocks that grow ------------------------------------------------------------------------------------
 
@@ -185,7 +226,7 @@ class Beam:
         zero, none, rows = np.zeros(count), np.zeros(count, np.uint64), np.arange(count)
         now = begun.name, begun.work, begun.size, begun.cut, begun.toll
         return _Blocks(
-            last=_Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none),
+            last=_Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none, begun.marks),
             done=begun.done,
             below=np.zeros((count, flow.words if self.triangle else 0), np.uint64),
             eligible=flow.eligible(done),
@@ -228,6 +269,7 @@ class Beam:
             held=self._held(blocks, parent, node),
             inputs=inputs,
             above=above,
+            marks=self._marks(last.marks[parent], node, place[final], tensor[final]),
         )
         growing = (self._growing(children, chip) <= self.limit) & ((inputs & above) == 0)
         if self.sram is not None:
@@ -252,6 +294,10 @@ class Beam:
         kept = ~np.isin(parent, parent[first])
         kept[first] = True
         return children.take(kept)
+
+    def _marks(self, before: FloatArray, node: IntArray, place: IntArray, tensor: IntArray) -> FloatArray:
+        """(K, P) what a guide sees, with a node more that is the last reader of the tensors of ``place``."""
+        return before if self.guidance is None else self.guidance.outlook.marks(before, node, place, tensor)
 
     def _held(self, blocks: _Blocks, parent: IntArray, node: IntArray) -> FloatArray:
         """(K,) bytes of weights with one node more."""
@@ -281,14 +327,18 @@ class Beam:
             load = np.maximum(blocks.compute, np.maximum(receive, send))
         return np.asarray(np.maximum(load, blocks.cut) if self.links else load)
 
-    def _kept(self, begun: Boundaries, children: _Children, chip: int, width: int) -> IntArray:
+    def _kept(self, begun: Boundaries, blocks: _Blocks, children: _Children, chip: int, width: int) -> IntArray:
         """Rows of different children that have lost least, at most ``width``."""
         name = children.name ^ (begun.name[children.root] * SCATTER)
         for amount in (children.receive, children.send, children.compute):
             name = name * SCATTER + scattered(amount)
         rows = np.unique(name, return_index=True)[1]
+        if len(rows) <= width:
+            return rows
         some = children.take(rows)
         lost = some.toll - begun.size[some.root]
+        if self.guidance is not None:
+            lost = lost + self.limit * self.guidance.losses(self._states(blocks, some, some.node), chip)[:, 0]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
         return np.asarray(rows[most_promising(lost, some.root, width)])

@@ -23,6 +23,8 @@ class Boundaries:
     work, size : (S,) time of its nodes where they run fastest, and what they take of chips, of time or memory.
     cut : (S,) transfer time of what crosses.
     toll : (S,) what that will cost later.
+    lost : (S,) what the boundary is judged by: toll and losses foreseen, less what is done.
+    marks : (S, P) sums that a guide sees (:data:`milp.search.downsets.guidance.MARKS`); (S, 0) where there is none.
     parent : (S,) row of the boundary where the last block began.
     source : (S, M) chip that sends each tensor on: its producer's, or the last that relays it; (S, 0) where every chip
         may receive from every earlier one.
@@ -35,13 +37,15 @@ class Boundaries:
     size: FloatArray
     cut: FloatArray
     toll: FloatArray
+    lost: FloatArray
+    marks: FloatArray
     parent: IntArray
     source: NDArray[np.int8]
     above: NDArray[np.uint64]
 
     @staticmethod
-    def none_done(words: int, tensors: int, chips: int) -> Boundaries:
-        """The empty set alone."""
+    def none_done(words: int, tensors: int, chips: int, marks: int) -> Boundaries:
+        """The empty set alone, with so many marks."""
         zero = np.zeros(1)
         return Boundaries(
             done=np.zeros((1, words), np.uint64),
@@ -50,6 +54,8 @@ class Boundaries:
             size=zero,
             cut=zero,
             toll=zero,
+            lost=zero,
+            marks=np.zeros((1, marks)),
             parent=np.zeros(1, np.int64),
             source=np.zeros((1, tensors), np.int8),
             above=np.zeros((1, chips), np.uint64),
@@ -67,12 +73,12 @@ class Boundaries:
         return Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
 
     def with_others(self, others: Boundaries, width: int, step: float) -> Boundaries:
-        """Both; of equal sets one, and of more than ``width`` those that have done most for their toll.
+        """Both; of equal sets one, and of more than ``width`` those that have lost least.
 
         A part of the room goes to the best of each size, counted in ``step``: the next chip may want more or less.
         """
         both = self.joined(others)
-        lost = both.toll - both.size
+        lost = both.lost
         order = np.argsort(lost, kind="stable")
         name = both.name
         for amount in (both.cut, both.toll):
