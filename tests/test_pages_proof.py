@@ -29,7 +29,9 @@ from partition.heuristics.completion import close_gaps
 from partition.instance.contract import contract
 from partition.instance.features import PERIOD_ALONE, Feature, Scope
 from partition.instance.instance import Instance
+from partition.problem.hardware import override
 from partition.problem.placement import Placement
+from partition.scoring.generosity import factors
 from partition.stopping import Stop
 
 ROOT = Path(__file__).parent.parent
@@ -313,6 +315,20 @@ def values() -> list[str]:
     ]
 
 
+def slower() -> list[str]:
+    diamond = graph({"a": 2, "b": 3, "c": 3, "d": 2}, {"b": "a", "c": "a", "d": "bc"})
+    slow = package(2, "serial")
+    fast = override(slow, {"link_bandwidth": 2.0})
+    periods = [partition(diamond, hw, work_limit=2).period for hw in (slow, fast)]
+    k = factors(diamond, [fast, slow], [slow, fast])
+    return [
+        f"a least period of {periods[0]:g} s",
+        f"With links twice as fast it is {periods[1]:g} s",
+        f"so `k` is {k[0, 0]:g} and {periods[1] / k[0, 0]:g} s is a bound",
+        f"`k` is {k[1, 1]:g}, so {periods[0] / k[1, 1]:g} s is a bound",
+    ]
+
+
 def joined() -> list[str]:
     b = GraphBuilder("group")
     for name, read, group in (("a", [], "g"), ("b", ["a"], None), ("c", ["b"], "g")):
@@ -353,6 +369,7 @@ EXAMPLES: dict[str, Callable[[], list[str]]] = {
     "Frontiers": frontiers,
     "Down-sets": down_sets,
     "Values that can occur": values,
+    "Slower by a factor": slower,
     "Groups and cycles": joined,
     "Free sources": free_source,
     "Equal tensors": equal_tensors,
