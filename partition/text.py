@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from reprlib import Repr
 
 LONGEST = 2000
@@ -33,3 +35,10 @@ def shown(value: object, at_most: int = 60) -> str:
     short.maxstring = short.maxlong = short.maxother = at_most
     written = short.repr(value)
     return written if len(written) <= at_most else f"{written[: at_most - 3]}..."
+
+
+def meant(given: str, names: Iterable[str]) -> str:
+    """`` (did you mean 'name'?)`` for the name that is nearest, or nothing where none is near."""
+    known = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(given.lower(), known, n=1)
+    return f" (did you mean {known[close[0]]!r}?)" if close else ""

@@ -142,7 +142,9 @@ def test_weights_too_large_in_total_are_infeasible(tmp_path: Path) -> None:
         b.operation(f"v{i}", "MatMul", flops=1, weights=1e8)
     b.build().to_json(str(tmp_path / "heavy.json"))
     result = run("solve", str(tmp_path / "heavy.json"), "--hw", "ring2", "-q")
-    assert result.exit_code == 3 and "all weights together" in result.stderr
+    assert result.exit_code == 3 and result.stdout.count("all weights together") == 1
+    assert result.stderr == "error: infeasible\n"
+    assert "such chips" in result.stdout
 
 
 def cyclic() -> dict[str, object]:

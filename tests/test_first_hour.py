@@ -402,3 +402,17 @@ def test_the_clock_ticks_between_events_and_shows_its_limit() -> None:
         assert float(display._ticking().split("/")[0]) >= float(first.split("/")[0]) + 4.9
     shown = r" +\d+\.\d/60 s  is a shorter one possible\? +period 2\.0000 ms  bound 1\.0000 ms  gap 50%"
     assert re.match(shown, stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--hw", "rign4"), "did you mean 'ring4'"),
+        (("--hw", "mehs2x3"), "did you mean 'mesh2x3'"),
+        (("--hw", "ring4:transfer=serial"), "did you mean 'transfers'"),
+        (("--hw", "ring4", "--policy", "pretraned"), "did you mean 'pretrained'"),
+        (("--hw", "ring4", "--objective", "perid"), "did you mean 'period'"),
+    ],
+)
+def test_a_misspelt_name_gets_the_one_that_was_meant(model: str, words: tuple[str, ...], told: str) -> None:
+    assert told in refused("solve", model, "-q", *words)

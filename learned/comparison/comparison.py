@@ -29,7 +29,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.results.result import Result
 from partition.scoring.rules import violated
-from partition.text import printable
+from partition.text import meant, printable
 
 METHODS = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned")
 """Names of the methods that can be compared; the last two need a trained policy."""
@@ -192,7 +192,9 @@ class Trial:
             whole("a seed", seed)
         for method in self.methods:
             if method not in METHODS:
-                raise InvalidInput(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+                raise InvalidInput(
+                    f"unknown method {method!r}{meant(method, METHODS)}; choose from {', '.join(METHODS)}"
+                )
 
 
 def compare(

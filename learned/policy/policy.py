@@ -19,6 +19,7 @@ from learned.policy.network import Array, Parameters, backward, forward, initial
 from partition.arrays import FloatArray, IntArray
 from partition.errors import InvalidInput
 from partition.files import write_atomically
+from partition.text import meant
 
 FORMAT = 1
 """Version of the file format; a file of another version is refused."""
@@ -254,7 +255,8 @@ def load_arrays(path: str | PathLike[str], at_most: int = LARGEST_POLICY) -> dic
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: np.asanyarray(file[name]) for name in file.files}
     except FileNotFoundError:
-        raise InvalidInput(f"there is no policy file {str(path)!r}") from None
+        hint = meant(str(path), ("pretrained", "none"))
+        raise InvalidInput(f"there is no policy file {str(path)!r}{hint}; give pretrained, none or a file") from None
     except InvalidInput:
         raise
     except Exception as error:

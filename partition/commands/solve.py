@@ -137,7 +137,7 @@ def solve(
             on_progress=display,
         )
     troubles = _deliver(_deliveries(result, output, proof, report, as_json))
-    _end(result, [*faults, *troubles])
+    _end(result, [*faults, *troubles], as_json)
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def _faults() -> Iterator[list[str]]:
     told += [str(warning.message) for warning in caught]
 
 
-def _end(result: Result, troubles: list[str]) -> None:
+def _end(result: Result, troubles: list[str], as_json: bool) -> None:
     """Say on stderr what a reader of the answer must know, and choose the exit code."""
     if result.confirmation is not None and result.confirmation.verdict != "confirmed":
         say(f"warning: bound {result.confirmation.sentence(result.hardware.time_unit)}", err=True)
@@ -159,7 +159,7 @@ def _end(result: Result, troubles: list[str]) -> None:
     if troubles:
         sys.exit(EXIT_TROUBLE)
     if result.status == "infeasible":
-        fail(f"infeasible: {result.reason}", EXIT_INFEASIBLE)
+        fail(f"infeasible: {result.reason}" if as_json else "infeasible", EXIT_INFEASIBLE)  # a table has the reason
 
 
 def _deliveries(

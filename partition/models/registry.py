@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,6 +10,7 @@ from partition.models.catalogue import CATALOGUE
 from partition.models.info import ModelInfo, Parameter, Value
 from partition.models.training import OPTIMIZERS, training_graph
 from partition.problem.graph import Graph
+from partition.text import meant
 
 MODELS: Mapping[str, ModelInfo] = MappingProxyType({info.name: info for info in CATALOGUE})
 """The built-in models by name."""
@@ -45,7 +45,7 @@ def build(spec: str) -> Graph:
     name, colon, settings = spec.strip().partition(":")
     if name not in MODELS:
         raise InvalidInput(
-            f"unknown model {name!r}{_meant(name, list(MODELS))}; the built-in models are {', '.join(MODELS)}"
+            f"unknown model {name!r}{meant(name, list(MODELS))}; the built-in models are {', '.join(MODELS)}"
         )
     info = MODELS[name]
     values = info.defaults | {TRAINING.name: TRAINING.default} | (_parse(info, settings) if colon else {})
@@ -69,7 +69,7 @@ def _parse(info: ModelInfo, settings: str) -> dict[str, Value]:
             )
         if key not in known:
             raise InvalidInput(
-                f"{info.name} has no parameter {key!r}{_meant(key, list(known))}; its parameters are {', '.join(known)}"
+                f"{info.name} has no parameter {key!r}{meant(key, list(known))}; its parameters are {', '.join(known)}"
             )
         if key in values:
             raise InvalidInput(f"parameter {key!r} of {info.name} is given twice; give it once")
@@ -78,8 +78,3 @@ def _parse(info: ModelInfo, settings: str) -> dict[str, Value]:
         except ValueError:
             raise InvalidInput(f"{key}={text:.40} is not allowed for {info.name}; give {known[key].allowed}") from None
     return values
-
-
-def _meant(given: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(given.lower(), names, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -11,7 +11,7 @@ import numpy as np
 
 from partition.errors import InvalidHardware
 from partition.problem.graph import LARGEST
-from partition.text import shown
+from partition.text import meant, shown
 
 if TYPE_CHECKING:
     from partition.arrays import FloatArray, IntArray
@@ -379,5 +379,7 @@ def override(hardware: Hardware, settings: Mapping[str, object]) -> Hardware:
             hardware = replace(hardware, kinds=tuple(replace(kind, **{key: value}) for kind in hardware.kinds))  # type: ignore[arg-type]
         else:
             known = sorted({f.name for t in (Rules, Interconnect, ChipKind) for f in fields(t)} - {"name"})
-            raise InvalidHardware(f"unknown hardware setting {key!r}; choose from {', '.join(known)}")
+            raise InvalidHardware(
+                f"unknown hardware setting {key!r}{meant(key, known)}; choose from {', '.join(known)}"
+            )
     return hardware

@@ -14,7 +14,7 @@ from partition.errors import InvalidHardware
 from partition.files import read_toml
 from partition.problem.boards import BOARDS
 from partition.problem.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
-from partition.text import shown
+from partition.text import meant, shown
 
 MOST_CHIPS = 4096
 
@@ -106,8 +106,8 @@ def _preset(name: str) -> Hardware:
     match = re.fullmatch(r"(ring|chain|biring|bichain|crossbar|cpu)(-?[0-9]+)", name)
     if match is None:
         raise InvalidHardware(
-            f"unknown hardware {name[:60]!r}; give ringN (ring36 is the paper's), chainN, biringN, bichainN, "
-            f"crossbarN, meshRxC, simba36, cpuN, {', '.join(BOARDS)} or a TOML file"
+            f"unknown hardware {name[:60]!r}{_nearest(name)}; give ringN (ring36 is the paper's), chainN, biringN, "
+            f"bichainN, crossbarN, meshRxC, simba36, cpuN, {', '.join(BOARDS)} or a TOML file"
         )
     topology, digits = match[1], match[2]
     if len(digits) > 12 or not 1 <= int(digits) <= MOST_CHIPS:
@@ -118,6 +118,13 @@ def _preset(name: str) -> Hardware:
     interconnect = Interconnect(topology=topology, **LINK)  # type: ignore[arg-type]
     rules = Rules() if topology in IN_LINE else Rules(triangle=False)
     return Hardware(name=name, kinds=(EDGE_CHIP,), kind_of_chip=(0,) * chips, interconnect=interconnect, rules=rules)
+
+
+def _nearest(name: str) -> str:
+    """The preset that was meant, with the digits that were given."""
+    digits = re.search(r"[0-9].*", name)
+    size = digits[0] if digits else "4"
+    return meant(name, [*BOARDS, "simba36", *(f"{topology}{size}" for topology in (*TOPOLOGY_NOTES, "cpu", "mesh"))])
 
 
 def calibration_file() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -17,7 +16,7 @@ from partition.errors import InvalidInput
 from partition.files import read_toml
 from partition.problem.graph import Graph
 from partition.problem.modules import modules_of
-from partition.text import shown
+from partition.text import meant, shown
 
 Names = str | Iterable[str]
 """A name, a pattern (``"encoder.layers.3.*"``), or several of them."""
@@ -241,7 +240,6 @@ def _matched(graph: Graph, name: str) -> IntArray:
         full = [f"{_plain(module)}.{path}" for module, path in zip(graph.modules, paths, strict=True)]
         found = [v for v, path in enumerate(full) if fnmatchcase(path, pattern)]
     if not found:
-        near = difflib.get_close_matches(name, graph.names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"{graph.names[0]!r} is one of its names"
-        raise InvalidInput(f"a wish names {shown(name)}, and no operation of {graph.name!r} is called so; {hint}")
+        hint = meant(name, graph.names) or f"; {graph.names[0]!r} is one of its names"
+        raise InvalidInput(f"a wish names {shown(name)}, and no operation of {graph.name!r} is called so{hint}")
     return np.array(found, dtype=np.int64)

@@ -21,7 +21,7 @@ from partition.readers.native_json import from_dict
 from partition.readers.pipedream import looks_like_a_profile, read_pipedream
 from partition.readers.several import join_models
 from partition.readers.torch.archive import PICKLE, ZIP
-from partition.text import shown
+from partition.text import meant, shown
 
 TEXTS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Graph]]] = {
     "line-balancing": (looks_like_a_line, read_line_balancing),
@@ -78,7 +78,7 @@ def load_model(
     if rates is not None:
         raise InvalidInput(f"rates are for several models; give a list of them, not {shown(spec, 300)} alone")
     if format is not None and format not in FORMATS:
-        raise InvalidInput(f"unknown format {format!r}; choose from {', '.join(FORMATS)}")
+        raise InvalidInput(f"unknown format {format!r}{meant(str(format), FORMATS)}; choose from {', '.join(FORMATS)}")
     data = None
     if format is None:
         format, data = _guess(spec)

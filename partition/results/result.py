@@ -22,6 +22,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
+from partition.results.advice import advice
 from partition.results.batch import Batch, batch_of, steady_bubbles
 from partition.results.confirmation import Confirmation
 from partition.results.contradiction import Contradiction
@@ -31,6 +32,7 @@ from partition.results.proof_steps import ProofStep
 from partition.results.shards import Shards
 from partition.results.table import table_of
 from partition.results.wall import Wall, wall_of
+from partition.results.why import Why
 from partition.scoring.cost import Cost
 from partition.scoring.goals import UNITS, Reached
 from partition.scoring.schedules import WorkModel, schedule
@@ -73,7 +75,8 @@ class Result:
     work : units of work done where work was limited, otherwise None.
     faults : what went wrong on the way without harm to the answer and its bound, a sentence each.
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
-    proof : what proved the bound, where that was asked for: a claim for all orders of the kinds, or one for each.
+    proof : what proved the bound: a claim for all orders of the kinds, or one for each; empty where none was kept.
+    why : why no period is shorter, in words; None without a placement, or where another goal comes first.
     start : where operations were in the placement that the search started from, or None.
     inputs : of a batch that the answer shall tell the time of, or None.
     wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
@@ -101,6 +104,7 @@ class Result:
     start: Carried | None = None
     wishes: Wishes | None = None
     contradiction: Contradiction | None = None
+    why: Why | None = None
 
     from_json: ClassVar[Callable[..., Result]]
     # What to_json wrote, see partition.results.saved, which binds it.
@@ -180,6 +184,13 @@ class Result:
             return None
         return wall_of(self.problem, self.placement, self.cost, self._time)
 
+    @property
+    def advice(self) -> str:
+        """What would make the model fit, where it does not; otherwise empty."""
+        if self.placement is not None or self.contradiction is not None:
+            return ""
+        return advice(self.graph, self.hardware)
+
     @cached_property
     def guesses(self) -> Guesses | None:
         """Which operations have guessed costs or shapes, and their share of the time; None if none has."""
@@ -255,6 +266,7 @@ class Result:
             "interrupted": self.interrupted,
             "faults": list(self.faults),
             "reason": self.reason,
+            "advice": self.advice,
             "shards": None if self.shards is None else self.shards.to_dict(),
             "start": None if self.start is None or self.placement is None else self.start.to_dict(self.placement),
             "bubbles": self.bubbles,
@@ -262,6 +274,7 @@ class Result:
             "wishes": None if self.wishes is None else self.wishes.to_dict(),
             "contradiction": None if self.contradiction is None else self.contradiction.to_dict(),
             "wall": None if self.wall is None else self.wall.to_dict(),
+            "why": None if self.why is None else self.why.to_dict(),
             "confirmation": None if self.confirmation is None else self.confirmation.to_dict(),
             **self._figures(),
             "proofs": [{"phase": p.phase, "bound": _finite(p.bound), "seconds": p.seconds} for p in self.proofs],

@@ -18,6 +18,7 @@ from partition.problem.wishes import Wishes
 from partition.readers.json_fields import parse_file
 from partition.results.progress import Progress
 from partition.results.result import Result
+from partition.results.why import Why
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.goals import UNITS, Reached, value_of
 
@@ -94,12 +95,23 @@ def result_of(answer: str | PathLike[str] | Mapping[str, Any], graph: Graph, har
         faults=tuple(map(str, data.get("faults") or ())),
         inputs=_inputs(data),
         wishes=wishes_of(data),
+        why=_why(data),
     )
 
 
 def _inputs(data: Mapping[str, Any]) -> int | None:
     told = data.get("batch")
     return None if told is None else whole("the batch of the answer", dict(told).get("inputs"), least=1)
+
+
+def _why(data: Mapping[str, Any]) -> Why | None:
+    told = data.get("why")
+    if told is None:
+        return None
+    try:
+        return Why.from_dict(told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidAssignment("'why' of the answer is not of the form a solve writes") from error
 
 
 def wishes_of(data: Mapping[str, Any]) -> Wishes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,18 +19,23 @@ if TYPE_CHECKING:
 SHOWN = 3
 """Names of a list that are shown."""
 
+WIDTH = 80
+"""Columns of a terminal that lines are broken for; the verdict is one line, for programs that look for it."""
+
 HEAD = f"{'chip':>7} {'ops':>6} {'compute':>10} {'receive':>10} {'send':>10} {'link':>10} {'load':>6} {'SRAM':>10}"
 
 
 def table_of(result: Result) -> str:
     """Rows, what was replicated or relayed, throughput and wall; then the verdict."""
     if result.placement is None or result.cost is None:
-        return result.verdict()
+        return "\n".join(map(printable, [*filter(None, [result.advice]), result.verdict()]))
     rows = list(_rows(result))
     lines = [HEAD, *_folded(rows)]
     if any("<-" in row for row in rows):
         lines.append("<- the busiest: its load is the period")
-    lines += ["", *_notes(result)]
+    lines += [""]
+    for note in _notes(result):
+        lines += wrap(printable(note), WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return "\n".join(map(printable, [*lines, result.verdict()]))
 
 
@@ -82,6 +88,8 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"a batch of {batch.inputs} inputs takes {took}, chips in use idle for {100 * batch.bubbles:.1f}% of it"
     if result.wall is not None:
         yield result.wall.sentence
+    if result.why is not None:
+        yield f"why no better: {result.why.sentence}"
 
 
 def _listed(names: list[str]) -> str:

@@ -8,7 +8,7 @@ the wall is the heaviest chip or link of the placement itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.scoring.breakdown import Breakdown, Parts
 from partition.scoring.cost import Cost
 
 NEAR = 0.98
@@ -31,10 +32,42 @@ FULL = 0.9
 SHOWN = 2
 """Operations of a chip that are named."""
 
+LISTED = 20
+"""Parts of the busiest chip or link that are listed one by one, the largest first."""
+
 EQUAL = 1e-9
 """Relative difference within which two loads are the same."""
 
 Kind = Literal["operation", "work", "link", "chip", "nothing"]
+
+Doing = Literal["computes", "receives", "sends", "carries"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operation or tensor of the busiest chip or link, and what it takes there in the hardware's time unit."""
+
+    doing: Doing
+    name: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Busiest:
+    """The chips and links whose load is the period, and what the first of them is made of.
+
+    Attributes
+    ----------
+    chips, links : by number.
+    parts : of the first link, or else of the first chip, the longest first; at most 20.
+    count, time : of the parts that are not listed.
+    """
+
+    chips: tuple[int, ...]
+    links: tuple[int, ...]
+    parts: tuple[Part, ...]
+    count: int
+    time: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +84,7 @@ class Wall:
     without : for ``operation`` and ``work`` what no period is below without it; for ``link`` and ``chip`` the next load
         of this placement.
     sentence : all this in words.
+    busiest : the chips and links at the period.
     """
 
     kind: Kind
@@ -59,10 +93,11 @@ class Wall:
     share: float
     without: float
     sentence: str
+    busiest: Busiest
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {name: getattr(self, name) for name in ("kind", "what", "value", "share", "without", "sentence")}
+        return asdict(self)
 
 
 def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[[float], str]) -> Wall:
@@ -75,8 +110,10 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
     """
     period = float(cost.period[0])
     if not 0 < period < np.inf:
-        return Wall("nothing", "", 0.0, 0.0, 0.0, "nothing takes any time")
+        return Wall("nothing", "", 0.0, 0.0, 0.0, "nothing takes any time", Busiest((), (), (), 0, 0.0))
     graph, hardware = problem.graph, problem.hardware
+    loads = Breakdown(problem, placement)
+    busiest = _busiest(loads, cost)
     instance = contract(graph, hardware)
     time = instance.fastest * instance.unit
     heaviest = int(time.argmax())
@@ -88,66 +125,81 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
         name, size = _name(instance, heaviest)
         value, share = float(time[heaviest]), float(time[heaviest]) / period
         what = f"{name!r}" if size == 1 else f"{name!r} and the {size - 1} that share its chip"
+        where = int(placement.assignment[graph.names.index(name)])
         say = (
-            f"the wall is one operation: {what} alone takes {shown(value)}, {_percent(share)} of the period; "
-            f"without it the rest needs at least {shown(without_it)}{room}"
+            f"the wall is one operation: {what} alone takes {shown(value)} on chip {where}, {_percent(share)} of the "
+            f"period; without it the rest needs at least {shown(without_it)}{room}"
         )
-        return Wall("operation", name, value, share, without_it, say)
+        return Wall("operation", name, value, share, without_it, say, busiest)
     if even >= NEAR * period:
         say = (
             f"the wall is the work in all: it keeps every chip busy {_percent(even / period)} of the period; more or "
             f"faster chips would lower it, down to {shown(float(time[heaviest]))} of the heaviest operation{room}"
         )
-        return Wall("work", "all operations", even, even / period, float(time[heaviest]), say)
+        return Wall("work", "all operations", even, even / period, float(time[heaviest]), say, busiest)
     floor = shown(max(even, float(time[heaviest])))
-    return _of_placement(
-        problem,
-        cost,
-        shown,
-        f"; operations and work alone would allow {floor}{room}",
-        _heaviest(problem, placement, shown),
-    )
+    return _of_placement(loads, cost, busiest, shown, f"; operations and work alone would allow {floor}{room}")
 
 
-def _of_placement(
-    problem: Problem, cost: Cost, shown: Callable[[float], str], tail: str, made_of: Callable[[int], str]
-) -> Wall:
+def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
+    """The chips and links at the period, and what the first link, or else the first chip, is made of."""
+    problem, near = loads.problem, float(cost.period[0]) * (1 - EQUAL)
+    chips = np.flatnonzero(cost.load[0] >= near).tolist()
+    links = np.flatnonzero(cost.link[0] >= near).tolist()
+    graph = problem.graph
+    made_of: list[tuple[Doing, tuple[str, ...], Parts]] = []
+    if links:
+        made_of = [("carries", graph.tensor_names, loads.link(links[0]))]
+    elif chips:
+        compute, receive, send = loads.compute(chips[0]), loads.receive(chips[0]), loads.send(chips[0])
+        made_of = [
+            ("computes", graph.names, compute),
+            ("receives", graph.tensor_names, receive),
+            ("sends", graph.tensor_names, send),
+        ]
+        if not problem.hardware.serial:  # the longest of the three alone is the load
+            made_of = [max(made_of, key=lambda part: part[2].total)]
+    parts = [
+        Part(doing, names[v], t)
+        for doing, names, part in made_of
+        for v, t in zip(part.rows.tolist(), part.times.tolist(), strict=True)
+        if t > 0
+    ]
+    parts.sort(key=lambda part: -part.time)
+    rest = parts[LISTED:]
+    return Busiest(tuple(chips), tuple(links), tuple(parts[:LISTED]), len(rest), float(sum(p.time for p in rest)))
+
+
+def _of_placement(loads: Breakdown, cost: Cost, busiest: Busiest, shown: Callable[[float], str], tail: str) -> Wall:
     """The heaviest link or chip of the placement, where no single operation nor all work explains the period."""
-    hardware, period, load, link = problem.hardware, float(cost.period[0]), cost.load[0], cost.link[0]
-    every = np.concatenate([link, load])
-    at_period = every >= period * (1 - EQUAL)
-    after = float(every[~at_period].max(initial=0.0))
+    problem, period = loads.problem, float(cost.period[0])
+    every = np.concatenate([cost.link[0], cost.load[0]])
+    after = float(every[every < period * (1 - EQUAL)].max(initial=0.0))
     rest = f"; the next load is {shown(after)}{tail}"
-    if at_period[: len(link)].any():
-        what = _link(problem, int(at_period[: len(link)].argmax()))
-        size = period * hardware.interconnect.link_bandwidth
+    if busiest.links:
+        what = link_name(problem, busiest.links[0])
+        size = period * problem.hardware.interconnect.link_bandwidth
         say = f"the wall is {what}: it carries {bytes_text(size)} for every input, which takes {shown(period)}{rest}"
-        return Wall("link", what, period, 1.0, after, say)
-    chip = int(at_period[len(link) :].argmax())
+        return Wall("link", what, period, 1.0, after, say, busiest)
+    chip = busiest.chips[0]
     compute, receive, send = (float(x[0, chip]) for x in (cost.compute, cost.receive, cost.send))
-    if hardware.serial and receive + send > 0:
-        why = f"it computes {shown(compute)}{made_of(chip)}, receives {shown(receive)} and sends {shown(send)}"
+    if problem.hardware.serial and receive + send > 0:
+        why = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}, receives {shown(receive)} and sends "
+        why += shown(send)
     elif compute >= max(receive, send):
-        why = f"it computes {shown(compute)}{made_of(chip)}"
+        why = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}"
     else:
         why = f"it receives {shown(receive)} and sends {shown(send)}, and computes {shown(compute)}"
-    return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}: {why}{rest}")
+    return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}: {why}{rest}", busiest)
 
 
-def _heaviest(problem: Problem, placement: Placement, shown: Callable[[float], str]) -> Callable[[int], str]:
-    """Tells the heaviest operations of a chip in brackets."""
-    names_of, kind = problem.graph.names, problem.hardware.kind_of_chip
-
-    def made_of(chip: int) -> str:
-        copies = placement.replicas[placement.replicas[:, 1] == chip, 0]
-        inside = np.concatenate([np.flatnonzero(placement.assignment == chip), copies])
-        times = problem.times[kind[chip], inside]
-        first = inside[np.argsort(-times, kind="stable")[:SHOWN]]
-        names = ", ".join(f"{names_of[v]!r} {shown(float(times[inside == v][0]))}" for v in first.tolist())
-        more = len(inside) - len(first)
-        return f" ({names}{f' and {more} more' if more else ''})"
-
-    return made_of
+def _heaviest(loads: Breakdown, chip: int, shown: Callable[[float], str]) -> str:
+    """The heaviest operations of a chip in brackets."""
+    parts = loads.compute(chip)
+    first = np.argsort(-parts.times, kind="stable")[:SHOWN]
+    told = [f"{loads.problem.graph.names[parts.rows[i]]!r} {shown(float(parts.times[i]))}" for i in first.tolist()]
+    more = len(parts.rows) - len(first)
+    return f" ({', '.join(told)}{f' and {more} more' if more else ''})"
 
 
 def _name(instance: Instance, node: int) -> tuple[str, int]:
@@ -157,7 +209,8 @@ def _name(instance: Instance, node: int) -> tuple[str, int]:
     return instance.graph.names[int(inside[times.argmax()])], max(1, int((times > 0).sum()))
 
 
-def _link(problem: Problem, link: int) -> str:
+def link_name(problem: Problem, link: int) -> str:
+    """A link in words, by the chips that it joins."""
     hardware = problem.hardware
     if not hardware.routed:
         return f"the link behind chip {link}"

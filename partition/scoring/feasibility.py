@@ -41,7 +41,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
     if not hardware.rules.memory:
         return None
     largest, package = float(hardware.sram_bytes.max()), float(hardware.sram_bytes.sum())
-    group, need = _together(graph)
+    group, need = together(graph)
     worst = int(np.argmax(need))
     if need[worst] > largest * (1 + MEMORY_SLACK):
         names = tuple(graph.names[v] for v in np.flatnonzero(group == worst))
@@ -82,7 +82,7 @@ def proved_infeasible(graph: Graph, hardware: Hardware) -> Infeasible:
     )
 
 
-def _together(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+def together(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
     """(n,) group of operations that must share a chip, and the bytes of weights that each group holds."""
     group = np.where(graph.group >= 0, graph.n + graph.group, np.arange(graph.n))
     _, group = np.unique(group, return_inverse=True)

@@ -12,6 +12,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import Cost
+from partition.text import meant
 
 GOALS: tuple[str, ...] = ("period", "chips", "traffic", "energy", "latency")
 """The goals; ``chips`` comes first in a combination, or right behind ``period``."""
@@ -56,7 +57,8 @@ def parse_goals(objective: str | Sequence[str], graph: Graph, hardware: Hardware
     for goal in goals:
         if goal not in GOALS:
             raise InvalidInput(
-                f"unknown objective {goal!r}; choose from {', '.join(GOALS)}, with commas between several"
+                f"unknown objective {goal!r}{meant(goal, GOALS)}; choose from {', '.join(GOALS)}, "
+                "with commas between several"
             )
     if len(set(goals)) < len(goals) or not goals:
         raise InvalidInput(f"the objective {','.join(goals)!r} names a goal twice; name each once")

@@ -23,6 +23,7 @@ from partition.results.result import Result
 from partition.scoring.goals import parse_goals
 from partition.solve.given import Listener, Model, Package, Start, Started, opened
 from partition.solve.question import Question
+from partition.solve.reasons import explained
 from partition.solve.search_once import answer
 from partition.solve.shards import Wanted, answer_with_shards
 from partition.solve.wished import Wished
@@ -143,7 +144,7 @@ def partition(
     judge = _second_opinion(confirm, question.goals)
     first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
-        result = _searched(question, first, workers, shard, listener)
+        result = explained(_searched(question, first, workers, shard, listener))
         if listener is not None and listener.raised is not None:
             raise listener.raised
         if judge is not None:

@@ -275,7 +275,8 @@ def _joined(answers: list[Result]) -> Result:
     settled = [answer for answer in honest if answer.status != "feasible"]
     if settled:
         return settled[0]
-    bound = min(first.value, max(answer.goals[0].bound for answer in honest))
+    strongest = max(honest, key=lambda answer: answer.goals[0].bound)
+    bound = min(first.value, strongest.goals[0].bound)
     goals = (Reached(first.goal, first.value, bound), *best.goals[1:])
     on_period = first.goal == "period"
-    return replace(best, goals=goals, bound=bound if on_period else best.bound)
+    return replace(best, goals=goals, bound=bound if on_period else best.bound, proof=strongest.proof)

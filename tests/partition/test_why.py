@@ -1,0 +1,205 @@
+"""Why no placement is better: each sentence follows from the placement, or from the step that proved the bound."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from instances import chain_of, package, random_instance
+
+from partition import GraphBuilder, InvalidAssignment, Result, load_hardware, load_model, partition
+from partition.replay.steps import ARITHMETIC, FOLLOWS, PROGRAMS, SOLVER
+from partition.results.proof_steps import ProofStep
+from partition.results.why import PASSED_ON, TOLD, proved_by
+from partition.scoring.breakdown import Breakdown
+from partition.scoring.cost import CostModel
+from partition.scoring.rules import valid
+
+
+def why(result: Result) -> str:
+    assert result.why is not None
+    return result.why.sentence
+
+
+# --- what loads are made of ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hardware", ["ring4", "chain4", "mesh2x2", "biring4", "crossbar4", "cpu4"])
+@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
+def test_parts_of_a_load_add_up_to_what_the_cost_model_says(hardware: str, transfers: str) -> None:
+    package_ = load_hardware(f"{hardware}:transfers={transfers}")
+    for seed in range(6):
+        graph, _ = random_instance(np.random.default_rng(seed))
+        result = partition(graph, replace(package_, rules=replace(package_.rules, memory=False)), time_limit=5)
+        assert result.placement is not None and result.cost is not None
+        loads, cost = Breakdown(result.problem, result.placement), result.cost
+        for c in range(4):
+            for part, whole in ((loads.compute, cost.compute), (loads.receive, cost.receive), (loads.send, cost.send)):
+                assert part(c).total == pytest.approx(float(whole[0, c]), abs=1e-9 * result.period)
+        for link in range(cost.link.shape[1]):
+            assert loads.link(link).total == pytest.approx(float(cost.link[0, link]), abs=1e-9 * result.period)
+
+
+def test_the_parts_of_the_wall_add_up_to_the_period() -> None:
+    for spec, hardware in (
+        ("resnet50", "ring4"),
+        ("unet", "ring8:link_bandwidth=1e9"),
+        ("unet", "ring4:transfers=serial"),
+    ):
+        result = partition(spec, hardware)
+        assert result.wall is not None
+        busiest = result.wall.busiest
+        assert sum(part.time for part in busiest.parts) + busiest.time == pytest.approx(result.period)
+        assert [part.time for part in busiest.parts] == sorted((part.time for part in busiest.parts), reverse=True)
+
+
+# --- the facts ----------------------------------------------------------------------------------------------------
+
+
+def test_one_operation_that_fills_a_chip_is_the_reason() -> None:
+    result = partition(chain_of([1, 7, 1]), package(3))
+    assert result.why is not None and (result.why.kind, result.why.operations) == ("operation", ("v1",))
+    assert why(result) == "operation 'v1' alone takes 100% of the period, and it runs on one chip"
+
+
+def test_work_that_leaves_nothing_idle_is_the_reason() -> None:
+    result = partition(chain_of([2, 2, 2, 2]), package(2))
+    assert result.why is not None and result.why.kind == "work" and "no chip is ever idle" in why(result)
+
+
+def test_more_heavy_operations_than_chips_are_the_reason() -> None:
+    """Of three operations of 4 some chip of two runs two, though the work in all would allow 6.5."""
+    result = partition(chain_of([4, 4, 4, 1], size=0.0), package(2))
+    assert result.why is not None and result.why.kind == "crowd" and result.why.share == 1.0
+    assert result.why.operations == ("v0", "v1", "v2") and "some chip runs 2 of the 3 heaviest" in why(result)
+
+
+def test_a_tensor_that_every_placement_sends_is_the_reason() -> None:
+    """One chip cannot run both, and the tensor between them is all that its link carries."""
+    b = GraphBuilder("two")
+    b.operation("a", "Op", outputs={"t": 9.0}, times={"unit": 8.0})
+    b.operation("b", "Op", inputs=["t"], times={"unit": 8.0})
+    result = partition(b.build(), package(2))
+    assert result.period == 9.0
+    assert result.why is not None and (result.why.kind, result.why.link, result.why.tensors) == ("link", 0, ("t",))
+    assert "carries the tensor 't' in every placement as good: that takes 100% of the period" in why(result)
+
+
+def checked_by_enumeration(result: Result) -> str:
+    """The kind of the reason, once every valid assignment agrees with it."""
+    said, graph, hardware = result.why, result.graph, result.hardware
+    assert said is not None
+    every = np.stack(np.meshgrid(*[np.arange(hardware.chips)] * graph.n, indexing="ij"), axis=-1).reshape(-1, graph.n)
+    every = every[valid(graph, hardware, every)]
+    model = CostModel(graph, hardware)
+    period = model.period(every)
+    good = every[period <= result.period * (1 + 1e-9)]
+    rows = [graph.index[name] for name in said.operations]
+    if said.kind == "chip":
+        assert (good[:, rows] == said.chip).all()
+    if said.kind == "link":
+        assert said.link is not None
+        for name in said.tensors:
+            t = graph.tensor_names.index(name)
+            readers = graph.consumers[graph.consumer_ptr[t] : graph.consumer_ptr[t + 1]]
+            assert (good[:, graph.producer[t]] <= said.link).all()
+            assert (good[:, readers].max(axis=1) > said.link).all()
+    if said.kind == "operations":
+        torn = (every[:, rows] != every[:, rows[:1]]).any(axis=1)
+        assert (period[torn] >= result.bound * (1 - 1e-9)).all()
+    if said.kind == "crowd":
+        at_most = np.stack([(every[:, rows] == c).sum(axis=1) for c in range(hardware.chips)]).max(axis=0)
+        told = re.search(r"some chip runs (\d+) of", said.sentence)
+        assert told is not None and (at_most >= int(told[1])).all()
+    if said.kind in ("operation", "chip", "operations") and said.share > 0:
+        alone = float(result.problem.fastest[rows].sum())
+        assert min(alone, result.period) == pytest.approx(said.share * result.period, rel=1e-6)
+    assert 0 <= said.share <= 1
+    return said.kind
+
+
+def test_every_valid_assignment_agrees_with_the_reason() -> None:
+    seen: dict[str, int] = {}
+    for seed in range(100):
+        graph, hardware = random_instance(np.random.default_rng(seed))
+        hardware = hardware.with_rules(replication=False, relays=False, dynamic_memory=False, acyclic=True)
+        if hardware.chips**graph.n > 70_000 or hardware.routed or not hardware.identical_chips:
+            continue
+        result = partition(graph, hardware, time_limit=5)
+        if result.placement is not None:
+            kind = checked_by_enumeration(result)
+            seen[kind] = seen.get(kind, 0) + 1
+    assert len(seen) >= 4 and sum(seen.values()) >= 40, seen
+
+
+# --- what proved it -----------------------------------------------------------------------------------------------
+
+
+def test_every_engine_has_words() -> None:
+    assert {*ARITHMETIC, *PROGRAMS, *SOLVER} == {*TOLD} and {*FOLLOWS} == {*PASSED_ON}
+    page = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+    for engine in (*TOLD, *PASSED_ON):
+        assert f"`{engine}`" in page
+
+
+def test_a_claim_that_passes_on_another_names_the_engine_below_it() -> None:
+    graph = chain_of([1, 2])
+    below = ProofStep("stretches", 3.0)
+    engine, said = proved_by((ProofStep("values that can occur", 4.0, rests_on=(below,)),), graph)
+    assert engine == "stretches" and "stretch" in said and "no sum of operation times" in said
+    assert proved_by((), graph) == ("", "")
+
+
+def test_the_engine_told_is_the_one_of_the_proof() -> None:
+    result = partition("resnet50", "ring4")
+    assert result.why is not None and result.why.engine == "ideals" and "consecutive blocks" in why(result)
+    model = partition("bert-base", "ring8:memory=off", time_limit=20)
+    assert model.why is not None and model.why.engine in {*TOLD}
+
+
+def test_what_is_open_is_said_to_be_open() -> None:
+    result = partition("randwire", "ring16", work_limit=0.2)
+    assert result.status == "feasible" and "are open: nothing is proved about them" in why(result)
+
+
+def test_without_a_record_that_is_said() -> None:
+    result = partition("unet", "ring8")
+    assert result.why is not None
+    from partition.solve.reasons import why_of
+
+    told = why_of(replace(result, proof=(), why=None))
+    assert told is not None and told.engine == "" and "consecutive" not in told.sentence
+
+
+def test_workers_tell_why_too() -> None:
+    result = partition("resnet50", "ring4", workers=2, time_limit=20)
+    assert result.why is not None and result.why.engine
+
+
+def test_the_reason_is_in_the_answer_as_text_and_in_its_file(tmp_path: Path) -> None:
+    result = partition("unet", "ring8")
+    result.to_json(tmp_path / "a.json")
+    again = Result.from_json(tmp_path / "a.json", result.graph, result.hardware)
+    assert again.why == result.why and again.wall == result.wall
+    assert " ".join(result.to_table().split()).count(f"why no better: {why(result)}") == 1
+    told = result.to_dict() | {"why": {"kind": "work"}}
+    with pytest.raises(InvalidAssignment, match="'why'"):
+        Result.from_json(told, result.graph, result.hardware)
+
+
+# --- nothing fits -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_advised_where_nothing_fits_makes_it_fit() -> None:
+    graph = load_model("resnet50").graph
+    result = partition(graph, "ring2:sram_bytes=2.2e7")
+    assert result.status == "infeasible" and "3 such chips" in result.advice
+    room = re.search(r"sram_bytes=([0-9.e+]+)\)", result.advice)
+    assert room is not None
+    for better in ("ring3:sram_bytes=2.2e7", f"ring2:sram_bytes={room[1]}", "ring2:sram_bytes=2.2e7,memory=off"):
+        assert partition(graph, better, time_limit=10).status != "infeasible"
+    assert result.to_table().startswith(result.advice) and result.to_dict()["advice"] == result.advice
+    assert partition(chain_of([1.0]), package(1)).advice == ""
