@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from checked import judge
 
-from learned.comparison.comparison import Comparison, Trial, compare, sample_marks
+from learned.comparison.comparison import MethodComparison, Trial, compare, sample_marks
 from learned.comparison.plots import save_figure
 from learned.policy.pretrained import load_policy
 from learned.training.corpus import specs
@@ -32,7 +32,7 @@ ONE = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-
 MANY = ("random", "balanced", "annealing", "slicing", "scratch", "zero-shot", "fine-tuned")
 
 
-def run(model: str, hardware: str, samples: int, seeds: int, methods: tuple[str, ...], jobs: int) -> Comparison:
+def run(model: str, hardware: str, samples: int, seeds: int, methods: tuple[str, ...], jobs: int) -> MethodComparison:
     graph, hw = build(model), load_hardware(hardware)
     reference = partition(graph, hw, time_limit=20.0)
     judge(graph, hw, reference)

@@ -53,7 +53,7 @@ WHOLE_MODEL = 20_000
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _OrderAnswer:
     """What is known of one order of the kinds: ``excluded``, a better ``placement``, or why neither."""
 
     excluded: bool
@@ -111,36 +111,38 @@ def _rounded_off(graph: Graph) -> float:
     return ROUNDING + 8.0 * (graph.n + graph.m + 16) / SCALE
 
 
-def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -> _Answer:
+def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -> _OrderAnswer:
     """Whether any placement has a period within a bound, in the hardware's time unit (infinite: any placement)."""
     instance = contract(graph, package.ports_only())
     threshold = bound / instance.unit * (1 - _rounded_off(graph)) if math.isfinite(bound) else None
     if threshold == 0:
-        return _Answer(True)
+        return _OrderAnswer(True)
     windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
     whole = windows.free <= WHOLE_MODEL
     if not whole:
         windows = WindowRules(instance).windows(math.inf if threshold is None else threshold)
         if windows.empty:
-            return _Answer(True, whole=False)
+            return _OrderAnswer(True, whole=False)
     incumbent = Incumbent(instance, 0.0, lambda: stop.seconds, None, package)
     for _ in rounds(incumbent.cuts):
         if stop():
             break
         written = write(instance, windows, upper=threshold, cuts=incumbent.cuts.known)
         if written is None:
-            return _Answer(True, whole=whole)
+            return _OrderAnswer(True, whole=whole)
         status, x = _satisfy(written.model, stop, seed)
         if status == "infeasible":
-            return _Answer(True, whole=whole)
+            return _OrderAnswer(True, whole=whole)
         if x is None:
-            return _Answer(False, reason="time was up", whole=whole)
+            return _OrderAnswer(False, reason="time was up", whole=whole)
         incumbent.offer(written.placement(x))
         if incumbent.placement is not None:
             if incumbent.period < bound * (1 - ROUNDING):
-                return _Answer(False, placement=incumbent.placement, whole=whole)
-            return _Answer(False, reason="the relaxation it was given has a placement, the problem not that one")
-    return _Answer(False, reason="time was up" if stop() else "what it found breaks rules it cannot see", whole=whole)
+                return _OrderAnswer(False, placement=incumbent.placement, whole=whole)
+            return _OrderAnswer(False, reason="the relaxation it was given has a placement, the problem not that one")
+    return _OrderAnswer(
+        False, reason="time was up" if stop() else "what it found breaks rules it cannot see", whole=whole
+    )
 
 
 def _satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray | None]:

@@ -135,6 +135,26 @@ def test_the_projects_own_modules_are_imported_at_the_top_of_a_file() -> None:
     assert not inside
 
 
+def types(tree: ast.Module) -> Iterator[str]:
+    """The classes of a module, inner ones too, and its aliases: names in camel case that are assigned a type."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    for statement in tree.body:
+        name = getattr(statement.targets[0], "id", "") if isinstance(statement, ast.Assign) else ""
+        if name.lstrip("_")[:1].isupper() and not name.isupper():
+            yield name
+
+
+def test_no_two_types_share_a_name() -> None:
+    """Nor do two names differ by case or by an underscore in front alone, so that a name leads to one place."""
+    places: dict[str, list[str]] = {}
+    for module, tree in MODULES.items():
+        for name in types(tree):
+            places.setdefault(name.strip("_").lower(), []).append(f"{module}.{name}")
+    assert not [found for found in places.values() if len(found) > 1]
+
+
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Every function of the project, methods and inner ones too, by its dotted name."""
 

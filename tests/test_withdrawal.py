@@ -83,12 +83,15 @@ LIES = {
     "ideals": Lie("milp.ideals.program.Ideals.best_chain", lambda *_: Chain(float("inf"), None), IDEALS),
     "stretches": Lie(
         "milp.ideals.stretches.Stretches.ask",
-        lambda _, threshold, stop: stretches.Verdict(threshold),
+        lambda _, threshold, stop: stretches.StretchVerdict(threshold),
         STRETCHES,
         wide=True,
     ),
     "frontiers": Lie(
-        "milp.frontiers.program.Frontiers.decide", lambda *_, **__: frontiers.Verdict(False), FRONTIERS, "memory"
+        "milp.frontiers.program.Frontiers.decide",
+        lambda *_, **__: frontiers.FrontierVerdict(False),
+        FRONTIERS,
+        "memory",
     ),
     "blocks": Lie("milp.chip_bounds.capacity.BlockCapacity.cheapest", lambda *_, **__: Cheapest(np.inf), BLOCKS),
     "capacity": Lie("milp.chip_bounds.capacity.BlockCapacity.most_work", lambda *_, **__: 0.0, BISECTION),

@@ -53,7 +53,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MethodComparison:
     """Curves of several methods and seeds.
 
     Attributes
@@ -206,7 +206,7 @@ def compare(
     settings: Settings | None = None,
     reference: Result | None = None,
     on_run: Callable[[str], None] | None = None,
-) -> Comparison:
+) -> MethodComparison:
     """Run every method with every seed.
 
     Parameters
@@ -230,7 +230,7 @@ def compare(
             on_run(f"{len(curves) + 1} of {len(runs)} done: {method}, seed {seed}, {curve.seconds[-1]:.1f} s")
         curves.append(curve)
     by_method = {m: tuple(c for (n, _), c in zip(runs, curves, strict=True) if n == m) for m in chosen}
-    return Comparison(
+    return MethodComparison(
         name=f"{graph.name} on {hardware.name}",
         samples=samples,
         unit=contract(graph, hardware).unit,

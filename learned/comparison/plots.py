@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learned.comparison.comparison import Comparison
+from learned.comparison.comparison import MethodComparison
 from partition.arrays import FloatArray
 from partition.extras import require
 from partition.files import write_atomically
@@ -23,7 +23,7 @@ COLOURS = {
 """Of methods; distinguishable for the colour-blind (Okabe & Ito, 2008)."""
 
 
-def plot_samples(comparison: Comparison, ax: Axes | None = None) -> Axes:
+def plot_samples(comparison: MethodComparison, ax: Axes | None = None) -> Axes:
     """Best throughput so far, relative to what is proved possible, against samples: median and range over seeds."""
     ax = _axes(ax)
     at = np.unique(np.geomspace(1, comparison.samples, 200).astype(int))
@@ -34,7 +34,7 @@ def plot_samples(comparison: Comparison, ax: Axes | None = None) -> Axes:
     return _finish(ax, comparison)
 
 
-def plot_seconds(comparison: Comparison, ax: Axes | None = None) -> Axes:
+def plot_seconds(comparison: MethodComparison, ax: Axes | None = None) -> Axes:
     """As :func:`plot_samples`, against seconds."""
     ax = _axes(ax)
     every = np.concatenate([curve.seconds for curves in comparison.curves.values() for curve in curves])
@@ -47,7 +47,7 @@ def plot_seconds(comparison: Comparison, ax: Axes | None = None) -> Axes:
     return _finish(ax, comparison)
 
 
-def save_figure(comparison: Comparison, path: str | PathLike[str]) -> None:
+def save_figure(comparison: MethodComparison, path: str | PathLike[str]) -> None:
     """Both pictures side by side, as a PNG.
 
     Raises
@@ -93,7 +93,7 @@ def _at(seconds: FloatArray, values: FloatArray, at: FloatArray) -> FloatArray:
     return np.asarray(values[np.maximum(np.searchsorted(seconds, at, side="right") - 1, 0)])
 
 
-def _finish(ax: Axes, comparison: Comparison) -> Axes:
+def _finish(ax: Axes, comparison: MethodComparison) -> Axes:
     ax.set_xscale("log")
     ax.set_ylim(0.0, 1.03)
     ax.axhline(1.0, color="black", linewidth=0.6)

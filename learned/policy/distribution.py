@@ -7,11 +7,9 @@ lies beyond. Two numbers per node say how likely each of 4 or of 36 chips is.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from learned.policy.network import Array
 from partition.arrays import FloatArray, IntArray
-
-Array = NDArray[np.floating]
 
 
 def probabilities(location: Array, log_scale: Array, chips: int) -> FloatArray:

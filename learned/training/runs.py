@@ -38,7 +38,7 @@ CACHED = 512
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """A model on a package, by name or file: what is sent to workers."""
 
     model: str
@@ -53,12 +53,12 @@ class Task:
 
 
 @lru_cache(CACHED)
-def environment_of(task: Task) -> Environment:
+def environment_of(task: TrainingTask) -> Environment:
     """The environment of a task, built once per process."""
     return Environment(*task.load())
 
 
-def usable(tasks: Iterable[Task], on_broken: Callable[[Task, Exception], None]) -> list[Task]:
+def usable(tasks: Iterable[TrainingTask], on_broken: Callable[[TrainingTask, Exception], None]) -> list[TrainingTask]:
     """The tasks that can be played; the others are named to ``on_broken`` and skipped."""
     kept = []
     for task in tasks:
@@ -74,7 +74,7 @@ def usable(tasks: Iterable[Task], on_broken: Callable[[Task, Exception], None]) 
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """After an iteration: samples so far, mean and best reward in the last round of it, and the validation score."""
 
     iteration: int
@@ -95,8 +95,8 @@ class Plan:
     validation_samples : per validation task. jobs : processes, and threads of the update.
     """
 
-    tasks: tuple[Task, ...]
-    validation: tuple[Task, ...]
+    tasks: tuple[TrainingTask, ...]
+    validation: tuple[TrainingTask, ...]
     iterations: int
     settings: Settings = field(default_factory=Settings)
     seed: int = 0
@@ -118,7 +118,7 @@ class Plan:
 
 
 @dataclass(eq=False)
-class Run:
+class TrainingRun:
     """The state of a training run; everything in it is in a checkpoint."""
 
     policy: Policy
@@ -128,7 +128,7 @@ class Run:
     best: Policy | None = None
     best_score: float = -1.0
     elites: dict[str, State] = field(default_factory=dict)
-    curve: list[Progress] = field(default_factory=list)
+    curve: list[TrainingProgress] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -137,12 +137,12 @@ def train(
     *,
     start: Policy | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     on_retry: Callable[[Exception], None] | None = None,
-) -> Run:
+) -> TrainingRun:
     """Train over the tasks of a plan, from ``start`` or from scratch; goes on from ``checkpoint`` where that exists.
 
-    Ctrl-C ends it with what was learned up to then: ``Run.interrupted``. The checkpoint stays that of the last time.
+    Ctrl-C ends it with what was learned up to then, and sets ``interrupted``. The checkpoint stays as last written.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def train(
     return run
 
 
-def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | None) -> Run:
+def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | None) -> TrainingRun:
     if checkpoint is not None and Path(checkpoint).exists():
         arrays = load_arrays(checkpoint, LARGEST_CHECKPOINT)
         try:
@@ -178,10 +178,10 @@ def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | N
     if start is None:
         features: list[NodeFeatures] = [environment_of(task).features for task in plan.tasks]
         start = Policy.new(features, np.random.default_rng((plan.seed, 0)))
-    return Run(start.copy(), Adam(rate=plan.settings.rate))
+    return TrainingRun(start.copy(), Adam(rate=plan.settings.rate))
 
 
-def _iterate(plan: Plan, run: Run, on_retry: Callable[[Exception], None] | None) -> None:
+def _iterate(plan: Plan, run: TrainingRun, on_retry: Callable[[Exception], None] | None) -> None:
     """Play a few tasks, learn from them. All random numbers follow from the seed and the iteration."""
     rng = np.random.default_rng((plan.seed, 1 + run.iteration))
     count = min(plan.settings.graphs, len(plan.tasks))
@@ -207,7 +207,7 @@ def _iterate(plan: Plan, run: Run, on_retry: Callable[[Exception], None] | None)
     run.iteration += 1
     rewards = [rounds[-1].reward for rounds in played]
     mean, best = float(np.mean([r.mean() for r in rewards])), float(np.mean([r.max() for r in rewards]))
-    run.curve.append(Progress(run.iteration, run.samples, mean, best, None))
+    run.curve.append(TrainingProgress(run.iteration, run.samples, mean, best, None))
 
 
 def _played(
@@ -225,7 +225,7 @@ def _played(
     raise AssertionError
 
 
-def _play(task: Task, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
+def _play(task: TrainingTask, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
     environment = environment_of(task)
     environment.repair.forget_orders()  # which orders were drawn before depends on what this process played
     rng = np.random.default_rng(seed)
@@ -233,7 +233,7 @@ def _play(task: Task, policy: Policy, elite: State | None, settings: Settings, s
     return play(policy, environment, settings.rollouts, settings.rounds, rng, elite=elite, fix=fix)
 
 
-def _validate(plan: Plan, run: Run) -> None:
+def _validate(plan: Plan, run: TrainingRun) -> None:
     """Keep the policy if its zero-shot samples on the validation tasks are the best so far."""
     tasks = plan.validation or plan.tasks[:1]
     scores = Parallel(n_jobs=plan.jobs)(
@@ -245,7 +245,7 @@ def _validate(plan: Plan, run: Run) -> None:
         run.best, run.best_score = run.policy.copy(), score
 
 
-def zero_shot(task: Task, policy: Policy, settings: Settings, samples: int, seed: int) -> float:
+def zero_shot(task: TrainingTask, policy: Policy, settings: Settings, samples: int, seed: int) -> float:
     """Best reward among the samples of a policy that does not learn."""
     environment = environment_of(task)
     environment.repair.forget_orders()
@@ -258,7 +258,7 @@ def zero_shot(task: Task, policy: Policy, settings: Settings, samples: int, seed
 # --- checkpoints ----------------------------------------------------------------------------------------------
 
 
-def _checkpoint(plan: Plan, run: Run) -> dict[str, Array]:
+def _checkpoint(plan: Plan, run: TrainingRun) -> dict[str, Array]:
     arrays: dict[str, Any] = {f"policy {name}": value for name, value in run.policy.saved().items()}
     if run.best is not None:
         arrays |= {f"best {name}": value for name, value in run.best.saved().items()}
@@ -278,7 +278,7 @@ def _checkpoint(plan: Plan, run: Run) -> dict[str, Array]:
     return arrays | {"format": run.policy.saved()["format"], "state": np.array(json.dumps(state))}
 
 
-def _resume(plan: Plan, arrays: dict[str, Array], path: str) -> Run:
+def _resume(plan: Plan, arrays: dict[str, Array], path: str) -> TrainingRun:
     if "state" not in arrays:
         raise InvalidInput(f"{path}: a policy, not a checkpoint of a training run; give it as the policy to start from")
     state = json.loads(str(arrays["state"]))
@@ -291,7 +291,7 @@ def _resume(plan: Plan, arrays: dict[str, Array], path: str) -> Run:
         return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
     adam = Adam(rate=plan.settings.rate, steps=state["steps"], first=part("first "), second=part("second "))
-    return Run(
+    return TrainingRun(
         policy=Policy.from_arrays(part("policy "), path),
         adam=adam,
         iteration=state["iteration"],
@@ -299,5 +299,5 @@ def _resume(plan: Plan, arrays: dict[str, Array], path: str) -> Run:
         best=Policy.from_arrays(part("best "), path) if part("best ") else None,
         best_score=state["best_score"],
         elites={task: State.of({f: arrays[f"elite {f} {task}"] for f in State.FIELDS}) for task in state["elites"]},
-        curve=[Progress(**p) for p in state["curve"]],
+        curve=[TrainingProgress(**p) for p in state["curve"]],
     )

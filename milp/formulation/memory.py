@@ -25,7 +25,7 @@ def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntA
         return
     capacity = cols.hw.sram_bytes
     chips = [c for c in np.flatnonzero(np.isfinite(capacity)).tolist() if c in limited]
-    shared = _Shared.declared(model, cols, chips)
+    shared = _SharedWeights.declared(model, cols, chips)
     known = [_Excluded.of(cols, cut) for cut in cuts]
     for c in chips:
         _ChipMemory(model, cols, shared, c, float(capacity[c])).write()
@@ -35,7 +35,7 @@ def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntA
 
 
 @dataclass(frozen=True, eq=False)
-class _Shared:
+class _SharedWeights:
     """Which chip holds which weight that several nodes use: ``h[w,c]``.
 
     Attributes
@@ -51,7 +51,7 @@ class _Shared:
     columns: IntArray
 
     @staticmethod
-    def declared(model: Model, cols: Columns, chips: Sequence[int]) -> _Shared:
+    def declared(model: Model, cols: Columns, chips: Sequence[int]) -> _SharedWeights:
         inst = cols.inst
         count = len(inst.shared_bytes)
         weight = np.repeat(np.arange(count), np.diff(inst.shared_ptr))
@@ -64,7 +64,7 @@ class _Shared:
         chip, held = np.nonzero(here)
         family = model.add("h", held, chip)
         columns[family.first, family.second] = family.columns
-        return _Shared(weight, node, columns)
+        return _SharedWeights(weight, node, columns)
 
 
 def _home(cols: Columns, nodes: IntArray, chip: int) -> BoolArray:
@@ -78,7 +78,7 @@ class _ChipMemory:
 
     model: Model
     cols: Columns
-    shared: _Shared
+    shared: _SharedWeights
     chip: int
     capacity: float
 

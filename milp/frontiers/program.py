@@ -60,7 +60,7 @@ ORDERS = 8
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FrontierVerdict:
     """The answer about one threshold.
 
     Attributes
@@ -105,7 +105,7 @@ class Frontiers:
 
     # --- the program -----------------------------------------------------------------------------------------
 
-    def decide(self, threshold: float, *, stop: Stop | None = None) -> Verdict:
+    def decide(self, threshold: float, *, stop: Stop | None = None) -> FrontierVerdict:
         """Whether some placement has a period of at most ``threshold`` (in units of the instance)."""
         stop = stop or Stop()
         limit = threshold * (1 + ROUNDING)
@@ -123,16 +123,16 @@ class Frontiers:
                         grown.setdefault(moved.structure, []).append(after)
                 stop.charge(budget.FRONTIER_MOVE * (structure.chips + 1))
                 if stop():
-                    return Verdict(None)
+                    return FrontierVerdict(None)
             stop.charge(budget.FRONTIER_ROW * sum(len(block) for blocks in grown.values() for block in blocks))
             states = {s: Partial.together(blocks).undominated() for s, blocks in grown.items()}
             count = sum(map(len, states.values()))
             if count == 0:
-                return Verdict(False)
+                return FrontierVerdict(False)
             if count > ROW_LIMIT or len(states) > STRUCTURE_LIMIT:
-                return Verdict(None)
+                return FrontierVerdict(None)
             states = _numbered(states, history)
-        return Verdict(True, self._retrace(states, history))
+        return FrontierVerdict(True, self._retrace(states, history))
 
     def _placed(self, rows: Partial, step: Step, label: int, moved: Move, limit: float) -> Partial:
         """The partial placements after placing the node on a chip, without those that cannot end within the limit."""

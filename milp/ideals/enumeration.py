@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milp import budget
-from milp.ideals.leaving_out import Transfers
+from milp.ideals.leaving_out import KeptTransfers
 from milp.tolerances import ROUNDING
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.instance import Instance
@@ -31,7 +31,7 @@ SETTLE = 32
 class Crossing:
     """What may cross the end of an ideal: tensors between kept nodes, none of them backwards, up to ``most``."""
 
-    tensors: Transfers
+    tensors: KeptTransfers
     most: float
 
 
@@ -91,7 +91,7 @@ class _Growth:
         self.size = 1
         self.aside: list[NDArray[np.uint64]] = []
 
-    def _reads(self, kept: Kept, tensors: Transfers) -> None:
+    def _reads(self, kept: Kept, tensors: KeptTransfers) -> None:
         """Per node, for each tensor it reads: what the tensor takes, and its producer with all readers before."""
         before: dict[int, int] = {}
         reader, row = kept.place[tensors.reader], tensors.row

@@ -20,7 +20,7 @@ from operator import and_
 import numpy as np
 from numpy.typing import NDArray
 
-from milp.ideals.leaving_out import Transfers
+from milp.ideals.leaving_out import KeptTransfers
 from partition.arrays import BoolArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -79,7 +79,7 @@ class ForcedRelays:
         return np.asarray((ways == 0) & ~self.exempt[rows])
 
 
-def forced_relays(instance: Instance, nodes: IntArray, moved: Transfers) -> ForcedRelays | None:
+def forced_relays(instance: Instance, nodes: IntArray, moved: KeptTransfers) -> ForcedRelays | None:
     """What blocks of ``nodes`` must relay of the tensors between them, or None where nothing forces them.
 
     An empty chip, where there may be any, relays what it likes.

@@ -23,7 +23,7 @@ NOTHING = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Transfers:
+class KeptTransfers:
     """Tensors between kept nodes, direct ones and what paths through nodes left out amount to.
 
     Attributes
@@ -106,7 +106,7 @@ def segments(instance: Instance) -> tuple[BoolArray, list[BoolArray]]:
     return waists, found
 
 
-def transfers(instance: Instance, kept: BoolArray) -> Transfers:
+def transfers(instance: Instance, kept: BoolArray) -> KeptTransfers:
     """The tensors between kept nodes; see the module."""
     widths: dict[int, dict[int, float]] = {}
     tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
@@ -138,7 +138,7 @@ def transfers(instance: Instance, kept: BoolArray) -> Transfers:
             origin.append(t)
             direct_rows.append(itself.get(t, frozenset()).issuperset(wide))
             below = level
-    return Transfers(
+    return KeptTransfers(
         tau=np.array(tau, dtype=float),
         source=instance.source[np.array(origin, dtype=np.int64)],
         both_ways=winding[np.array(origin, dtype=np.int64)],

@@ -76,7 +76,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StretchVerdict:
     """What was found about a threshold.
 
     Attributes
@@ -156,16 +156,16 @@ class Stretches:
             effort += float((before + behind <= self.instance.chips).sum()) ** POWER
         return effort
 
-    def ask(self, threshold: float, stop: Stop) -> Verdict:
+    def ask(self, threshold: float, stop: Stop) -> StretchVerdict:
         """Whether all stretches fit into chips that have less than ``threshold`` to give each."""
         self.usage = [s.work for s in self.found]
         stretches = range(len(self.found))
         for i in stretches if self.by_width else ():
             self.usage[i] = self._at_first_sight(i, threshold, stop)
             if self.usage[i] > self._room(i, threshold):
-                return Verdict(threshold)
+                return StretchVerdict(threshold)
         self._seen = self._elsewhere(0)
-        verdict = Verdict(0.0)
+        verdict = StretchVerdict(0.0)
         for i in stretches:
             if stop():
                 break
@@ -175,9 +175,11 @@ class Stretches:
             if effort > 0:
                 self._rate = (stop.seconds - begun) / effort
             if self.usage[i] > self._room(i, threshold):
-                return Verdict(threshold)
+                return StretchVerdict(threshold)
             bound = min(chain.period, threshold) if chain is not None else 0.0
-            verdict = Verdict(bound, chain, finest) if i == 0 else replace(verdict, bound=max(verdict.bound, bound))
+            verdict = (
+                StretchVerdict(bound, chain, finest) if i == 0 else replace(verdict, bound=max(verdict.bound, bound))
+            )
         return verdict
 
     def _room(self, i: int, threshold: float) -> float:

@@ -58,7 +58,7 @@ BEST_ORDERS = 3
 
 
 @dataclass(eq=False)
-class Outcome:
+class OrdersProgress:
     """What is known about the search of all orders, at any moment of it.
 
     Attributes
@@ -223,8 +223,8 @@ def search_orders(
     stop: Stop,
     *,
     report: Callable[[Progress], None] | None = None,
-    watch: Callable[[Outcome], None] | None = None,
-) -> Outcome:
+    watch: Callable[[OrdersProgress], None] | None = None,
+) -> OrdersProgress:
     """Search every order of the chips' kinds until all are closed or time is up; no fault loses what is known.
 
     Parameters
@@ -241,7 +241,7 @@ def search_orders(
         incumbent.limit, incumbent.enough = target.limit, target.enough
         return incumbent
 
-    outcome = Outcome([start(hw) for hw in packages or [hardware]], listed=listed)
+    outcome = OrdersProgress([start(hw) for hw in packages or [hardware]], listed=listed)
     if watch is not None:
         watch(outcome)
     together = None
@@ -262,7 +262,7 @@ def search_orders(
     return outcome
 
 
-def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop: Stop) -> LineSearch | None:
+def _by_downsets(outcome: OrdersProgress, start: Callable[[Hardware], Incumbent], stop: Stop) -> LineSearch | None:
     """Search all orders at once by down-sets, where transfers are free or the orders too many for anything else."""
     first = outcome.incumbents[0]
     if outcome.listed and not free_transfers(first.instance):
@@ -283,7 +283,7 @@ def _by_downsets(outcome: Outcome, start: Callable[[Hardware], Incumbent], stop:
     return search
 
 
-def _one_by_one(outcome: Outcome, means: Means, stop: Stop) -> None:
+def _one_by_one(outcome: OrdersProgress, means: Means, stop: Stop) -> None:
     """Search the orders that are known, each against the best period of all, twice."""
     ended: set[int] = set()  # orders whose limit lies too near to their best period to tell more
     incumbents = outcome.incumbents

@@ -35,7 +35,7 @@ MODEL_LIMIT = 40_000
 WASTE, SPARE = 2, 5_000
 """A kept model is built anew where it has this many times as many binaries as needed, and so many more."""
 
-Status = Literal["windows", "rows", "infeasible", "optimal", "limit", "error"]
+AnswerStatus = Literal["windows", "rows", "infeasible", "optimal", "limit", "error"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Answer:
         Whether the incumbent is better for it, or has learnt a cut.
     """
 
-    status: Status
+    status: AnswerStatus
     placement: Placement | None = None
     bound: float = -np.inf
     helped: bool = False
@@ -145,7 +145,7 @@ def write(
 
 
 @dataclass(eq=False)
-class _Kept:
+class _KeptModels:
     """Models of one run over windows that lose nothing; each serves every smaller threshold, until there are cuts."""
 
     models: list[tuple[float, Written]] = field(default_factory=list)
@@ -167,8 +167,8 @@ class _Kept:
         return best
 
 
-def _kept(_: Run) -> _Kept:
-    return _Kept()
+def _kept(_: Run) -> _KeptModels:
+    return _KeptModels()
 
 
 def _model_of(

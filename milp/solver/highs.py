@@ -92,7 +92,7 @@ def solve(
         if root.status != "optimal":
             return replace(root, x=None, objective=float("inf"))
         time_limit -= stop.seconds - before
-    run = _Run(model, stop, on_incumbent, on_bound)
+    run = _HighsRun(model, stop, on_incumbent, on_bound)
     if not run.load(minimise):
         return run.failed("HiGHS refused a model")
     run.options(
@@ -162,7 +162,7 @@ class _SilentHighs(highspy.Highs):
         super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
-class _Run:
+class _HighsRun:
     def __init__(
         self,
         model: MatrixModel,

@@ -23,10 +23,10 @@ def placement_of(instance: Instance, windows: Windows, model: MatrixModel, value
     return prune(instance.graph, instance.hardware, instance.lift(*choices_of(windows, model, values)))
 
 
-Pairs = list[tuple[int, int]]
+NodePairs = list[tuple[int, int]]
 
 
-def choices_of(windows: Windows, model: MatrixModel, values: FloatArray) -> tuple[IntArray, Pairs, Pairs]:
+def choices_of(windows: Windows, model: MatrixModel, values: FloatArray) -> tuple[IntArray, NodePairs, NodePairs]:
     """(N,) homes, then (node, chip) of replicas and (tensor, chip) of relays, as the model numbers them."""
     chip = windows.lo.copy()
     y = model.family == "y"
@@ -34,6 +34,6 @@ def choices_of(windows: Windows, model: MatrixModel, values: FloatArray) -> tupl
     return chip, _pairs(model, values, "p"), _pairs(model, values, "R")
 
 
-def _pairs(model: MatrixModel, values: FloatArray, family: str) -> Pairs:
+def _pairs(model: MatrixModel, values: FloatArray, family: str) -> NodePairs:
     chosen = np.flatnonzero((model.family == family) & (np.round(values) == 1))
     return list(zip(model.node[chosen].tolist(), model.chip[chosen].tolist(), strict=True))

@@ -8,7 +8,7 @@ import click
 
 from partition.commands.exits import EXIT_INFEASIBLE, fail, one_sentence_errors, say
 from partition.commands.options import (
-    Origin,
+    InputOptions,
     json_option,
     load,
     model_argument,
@@ -37,7 +37,7 @@ def bound(
     gap: float,
     seed: int,
     strict: bool,
-    origin: Origin,
+    origin: InputOptions,
 ) -> None:
     """Prove how short a period of MODEL on HW can be, and say which method proved what.
 

@@ -10,7 +10,7 @@ import click
 
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
 from partition.commands.options import (
-    Origin,
+    InputOptions,
     json_option,
     load,
     model_argument,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @source_options
 @one_sentence_errors
 @wish_options
-def check(model: str, assignment: str, as_json: bool, wishes: Wishes, origin: Origin) -> None:
+def check(model: str, assignment: str, as_json: bool, wishes: Wishes, origin: InputOptions) -> None:
     """Check ASSIGNMENT (JSON of a solve, or a name -> chip map) against every rule and wish, and cost it.
 
     Wishes are those that the solve was asked for, and those given here.

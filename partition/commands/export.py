@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from partition.commands.exits import one_sentence_errors
-from partition.commands.options import Origin, load, model_argument, source_options
+from partition.commands.options import InputOptions, load, model_argument, source_options
 from partition.commands.outputs import OutputFile
 
 
@@ -15,7 +15,7 @@ from partition.commands.outputs import OutputFile
 @click.option("--threshold", type=float, help="Only placements with a period up to this; makes the model much smaller.")
 @source_options
 @one_sentence_errors
-def export(model: str, output: str, threshold: float | None, origin: Origin) -> None:
+def export(model: str, output: str, threshold: float | None, origin: InputOptions) -> None:
     """Write the MILP of MODEL on HW as LP or MPS for another solver.
 
     \b

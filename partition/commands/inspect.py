@@ -7,7 +7,7 @@ import json
 import click
 
 from partition.commands.exits import one_sentence_errors
-from partition.commands.options import Origin, json_option, load, model_argument, source_options
+from partition.commands.options import InputOptions, json_option, load, model_argument, source_options
 
 
 @click.command()
@@ -15,7 +15,7 @@ from partition.commands.options import Origin, json_option, load, model_argument
 @json_option
 @source_options
 @one_sentence_errors
-def inspect(model: str, as_json: bool, origin: Origin) -> None:
+def inspect(model: str, as_json: bool, origin: InputOptions) -> None:
     """MODEL and HW in numbers; with --json the graph as solved, enough to recompute every figure.
 
     \b

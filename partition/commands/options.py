@@ -112,7 +112,7 @@ _times = click.option("--times", type=click.Path(), help="Measured times of oper
 
 
 @dataclass(frozen=True)
-class Origin:
+class InputOptions:
     """Where the model and the package come from: the options that most commands share."""
 
     hw: str | None
@@ -135,14 +135,14 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         times: str | None,
         **kwargs: Any,
     ) -> None:
-        command(*args, origin=Origin(hw, dims, format_, max_cpus, times), **kwargs)
+        command(*args, origin=InputOptions(hw, dims, format_, max_cpus, times), **kwargs)
 
     for option in (_times, _max_cpus, _format, dim_option, _hw):
         wrapped = option(wrapped)
     return wrapped
 
 
-def load(model: str, origin: Origin) -> tuple[Graph, Hardware]:
+def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
     """The graph of a model, with measured times where there are any, and the package."""
     from partition.problem.hardware_files import load_hardware
     from partition.readers.load import load_model

@@ -9,7 +9,7 @@ import click
 
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
 from partition.commands.options import (
-    Origin,
+    InputOptions,
     load,
     model_argument,
     parse_parts,
@@ -38,7 +38,8 @@ from partition.files import check_writable
 @source_options
 @one_sentence_errors
 def shard(
-    model: str, output: str, parts: dict[str, int], verify: bool, quiet: bool, time_limit: float | None, origin: Origin
+    model: str, output: str, parts: dict[str, int], verify: bool, quiet: bool, time_limit: float | None,
+    origin: InputOptions,
 ) -> None:  # fmt: skip
     """Write the ONNX file MODEL with operations in parts: an ordinary ONNX model that computes the same.
 
@@ -68,7 +69,9 @@ def shard(
         sys.exit(EXIT_RULE_BROKEN)
 
 
-def _that_pay(model: str, among: list[str], time_limit: float | None, origin: Origin, quiet: bool) -> dict[str, int]:
+def _that_pay(
+    model: str, among: list[str], time_limit: float | None, origin: InputOptions, quiet: bool
+) -> dict[str, int]:
     """The parts that make the period of the model on the package shorter."""
     from partition.results.display import Display
     from partition.shards import shardable

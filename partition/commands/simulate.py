@@ -13,7 +13,7 @@ import click
 
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import (
-    Origin,
+    InputOptions,
     answer_argument,
     json_option,
     load,
@@ -48,7 +48,7 @@ def simulate(
     trace: str | None,
     plot: str | None,
     as_json: bool,
-    origin: Origin,
+    origin: InputOptions,
 ) -> None:
     """Play out a stream of inputs on the package, placed as ANSWER (JSON of a solve) says, event by event.
 

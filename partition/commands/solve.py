@@ -14,7 +14,7 @@ import click
 
 from partition.commands.exits import EXIT_INFEASIBLE, EXIT_TROUBLE, fail, one_sentence_errors, say
 from partition.commands.options import (
-    Origin,
+    InputOptions,
     json_option,
     load,
     model_argument,
@@ -94,7 +94,7 @@ def solve(
     output: str | None,
     proof: str | None,
     report: str | None,
-    origin: Origin,
+    origin: InputOptions,
 ) -> None:
     """Partition MODEL over the chips of HW.
 

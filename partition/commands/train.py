@@ -18,7 +18,7 @@ from partition.files import write_atomically
 
 if TYPE_CHECKING:
     from learned.policy.policy import Policy
-    from learned.training.runs import Plan, Progress, Run, Task
+    from learned.training.runs import Plan, TrainingProgress, TrainingRun, TrainingTask
 
 CALIBRATION_SECONDS = 5.0
 """For the solver on each validation task when a policy's confidence is calibrated."""
@@ -112,7 +112,7 @@ class _Log:
         if not self.quiet:
             say(text, err=True)
 
-    def iteration(self, p: Progress) -> None:
+    def iteration(self, p: TrainingProgress) -> None:
         """Every tenth iteration, and those that were validated."""
         if p.iteration == 1 or p.iteration % 10 == 0 or p.validation is not None:
             checked = "" if p.validation is None else f"  validation {p.validation:.4f}"
@@ -121,24 +121,26 @@ class _Log:
             )
 
 
-def _tasks(models: tuple[str, ...], packages: tuple[str, ...], log: _Log) -> tuple[list[Task], list[Task], list[str]]:
+def _tasks(
+    models: tuple[str, ...], packages: tuple[str, ...], log: _Log
+) -> tuple[list[TrainingTask], list[TrainingTask], list[str]]:
     """What to train on, what to validate on, and the names of what had to be skipped."""
     from learned.training.corpus import specs
-    from learned.training.runs import Task, usable
+    from learned.training.runs import TrainingTask, usable
 
     broken: list[str] = []
 
-    def skip(task: Task, error: Exception) -> None:
+    def skip(task: TrainingTask, error: Exception) -> None:
         broken.append(str(task))
         log(f"skipped {task}: {' '.join(str(error).split())}")
 
-    tasks = usable([Task(m, h) for m in models or specs("training") for h in packages], skip)
-    validation = usable([Task(m, h) for m in specs("validation") for h in packages], skip) if not models else []
+    tasks = usable([TrainingTask(m, h) for m in models or specs("training") for h in packages], skip)
+    validation = usable([TrainingTask(m, h) for m in specs("validation") for h in packages], skip) if not models else []
     log(f"training on {len(tasks)} tasks, {len(broken)} skipped, {len(validation)} for validation")
     return tasks, validation, broken
 
 
-def _finished(run: Run, plan: Plan, log: _Log) -> Policy:
+def _finished(run: TrainingRun, plan: Plan, log: _Log) -> Policy:
     """The best policy of a run; calibrated where there is something to calibrate it on."""
     from learned.training.calibration import calibrated
     from partition.solve.front import partition
@@ -152,7 +154,7 @@ def _finished(run: Run, plan: Plan, log: _Log) -> Policy:
     )
 
 
-def _note(run: Run, seed: int, seconds: float) -> str:
+def _note(run: TrainingRun, seed: int, seconds: float) -> str:
     """Where a policy comes from, for its file."""
     command = shlex.join(["mcm-partition", *sys.argv[1:]])
     return f"{command}; seed {seed}, {run.samples} samples, {seconds:.0f} s, validation {run.best_score:.4f}"

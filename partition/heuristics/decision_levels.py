@@ -36,7 +36,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class DecisionLevel:
     """Nodes decided at once: (k,) nodes, what bounds them from below and from above."""
 
     nodes: IntArray
@@ -89,7 +89,7 @@ class Precedence:
         return total
 
 
-def plan(precedence: Precedence, order: IntArray) -> list[Level]:
+def plan(precedence: Precedence, order: IntArray) -> list[DecisionLevel]:
     """The levels of deciding nodes in ``order``, a permutation of ``precedence.nodes``."""
     n = precedence.instance.nodes
     ancestors, descendants = precedence.ancestors, precedence.descendants
@@ -116,12 +116,12 @@ def plan(precedence: Precedence, order: IntArray) -> list[Level]:
     return [_level(precedence, nodes, below, above) for nodes in members]
 
 
-def _level(precedence: Precedence, nodes: list[int], below: list[list[int]], above: list[list[int]]) -> Level:
+def _level(precedence: Precedence, nodes: list[int], below: list[list[int]], above: list[list[int]]) -> DecisionLevel:
     n = precedence.instance.nodes
     lower = [below[v] or [n] for v in nodes]
     upper = [above[v] or [n + 1] for v in nodes]
     own = precedence.weights
-    return Level(
+    return DecisionLevel(
         np.array(nodes, dtype=np.int64),
         _bounds(
             lower, precedence.between([(u, v) for v, us in zip(nodes, lower, strict=True) for u in us]), own, nodes

@@ -13,7 +13,7 @@ from partition.errors import InvalidInput
 LEAST_MASS = 1e-4
 """Probability of an interval below which it is drawn from chip by chip in double precision."""
 
-Chips = NDArray[np.int16]
+ChipRows = NDArray[np.int16]
 """(k, R) chips of k nodes in R rows."""
 
 
@@ -50,7 +50,7 @@ class Draws:
         np.cumsum(table / np.maximum(table.sum(axis=2, keepdims=True), 1e-300), axis=2, out=running[:, :, 1:])
         return Draws(table, running.ravel())
 
-    def within(self, nodes: IntArray, rows: IntArray, lo: Chips, hi: Chips, rng: np.random.Generator) -> Chips:
+    def within(self, nodes: IntArray, rows: IntArray, lo: ChipRows, hi: ChipRows, rng: np.random.Generator) -> ChipRows:
         """(k, R) chips in ``lo..hi``, for nodes (k,) in rows (R,)."""
         several, chips = self.probabilities.shape[1:]
         row = rows if several > 1 else np.zeros_like(rows)
@@ -72,7 +72,7 @@ class Draws:
             first[node, column] = self.among(nodes[node], rows[column], allowed, rng)
         return first
 
-    def among(self, nodes: IntArray, rows: IntArray, allowed: BoolArray, rng: np.random.Generator) -> Chips:
+    def among(self, nodes: IntArray, rows: IntArray, allowed: BoolArray, rng: np.random.Generator) -> ChipRows:
         """(e,) chips for pairs of node and row (e,), each from its own ``allowed`` (e, C); -1 where none is allowed."""
         row = rows if self.probabilities.shape[1] > 1 else np.zeros_like(rows)
         weight = np.where(allowed, self.probabilities[nodes, row], 0.0)

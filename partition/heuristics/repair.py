@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from partition.arrays import BoolArray, FloatArray, IntArray, any_of
 from partition.errors import InvalidAssignment
 from partition.heuristics.completion import relays_for_triangle
-from partition.heuristics.decision_levels import Level, Precedence, plan
+from partition.heuristics.decision_levels import DecisionLevel, Precedence, plan
 from partition.heuristics.draws import Draws
 from partition.heuristics.restoration import Restoration
 from partition.heuristics.room import Drawn, MemoryRule
@@ -118,7 +118,7 @@ class Repair:
         self.precedence = Precedence(instance, self.nodes)
         self.memory = MemoryRule.of(instance, self.nodes)
         self.restoration = Restoration(instance, derived, self.precedence.edges)
-        self._plans: list[list[Level]] = []
+        self._plans: list[list[DecisionLevel]] = []
 
     @staticmethod
     def of(graph: Graph, hardware: Hardware) -> Repair:
@@ -233,14 +233,14 @@ class Repair:
         """Draw random orders anew, so that what follows depends on the generator alone."""
         self._plans.clear()
 
-    def _plan(self, rng: np.random.Generator) -> list[Level]:
+    def _plan(self, rng: np.random.Generator) -> list[DecisionLevel]:
         """Levels of a random order; from the ``ORDERS``-th on, of one of those drawn before."""
         if len(self._plans) < ORDERS:
             self._plans.append(plan(self.precedence, rng.permutation(self.nodes)))
             return self._plans[-1]
         return self._plans[int(rng.integers(ORDERS))]
 
-    def _heavy_first(self, rng: np.random.Generator) -> list[Level]:
+    def _heavy_first(self, rng: np.random.Generator) -> list[DecisionLevel]:
         """Levels of an order in which nodes of many weights come first, random among nodes of much the same."""
         order = rng.permutation(self.nodes)
         size = np.log2(1.0 + self.instance.all_weights[order]).astype(np.int64)
@@ -281,7 +281,7 @@ class Repair:
 
     def _decide(
         self,
-        levels: list[Level],
+        levels: list[DecisionLevel],
         candidates: IntArray | None,
         draws: Draws,
         rows: IntArray,

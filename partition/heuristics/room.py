@@ -8,7 +8,7 @@ import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.heuristics.decision_levels import Bounds
-from partition.heuristics.draws import Chips, Draws
+from partition.heuristics.draws import ChipRows, Draws
 from partition.instance.instance import Instance
 from partition.scoring.rules import MEMORY_SLACK
 
@@ -54,9 +54,9 @@ class Drawn:
     """
 
     nodes: IntArray
-    chips: Chips
-    lo: Chips
-    hi: Chips
+    chips: ChipRows
+    lo: ChipRows
+    hi: ChipRows
 
 
 class Room:
@@ -67,7 +67,7 @@ class Room:
         self.left = np.repeat(rule.capacity[:, None], rows, axis=1)  # (C, R)
         self.held = np.zeros((rows, len(rule.capacity), len(rule.shared_bytes)), dtype=bool)
 
-    def earliest(self, bounds: Bounds, decided: Chips, waste: float = 0.0) -> Chips:
+    def earliest(self, bounds: Bounds, decided: ChipRows, waste: float = 0.0) -> ChipRows:
         """(k, R) first chip such that what must lie between a node and those decided before it has room.
 
         ``waste`` is the share of every chip that is taken to be lost.
@@ -87,7 +87,7 @@ class Room:
             np.maximum.at(result, (_owner(bounds)[pairs[pair]], row), chip.astype(np.int16))
         return result
 
-    def latest(self, bounds: Bounds, decided: Chips, waste: float = 0.0) -> Chips:
+    def latest(self, bounds: Bounds, decided: ChipRows, waste: float = 0.0) -> ChipRows:
         """(k, R) last chip such that what must lie between a node and those decided after it has room."""
         left = self._usable(waste)
         pairs = np.flatnonzero(bounds.between > 0)
@@ -117,7 +117,7 @@ class Room:
         rng: np.random.Generator,
         *,
         gather: bool,
-    ) -> Chips:
+    ) -> ChipRows:
         """Take the room of a level's nodes; where it does not suffice, draw again one after the other.
 
         ``alive`` (R,) is set to False in rows where a node finds no chip. With ``gather``, nodes go where their shared
@@ -153,7 +153,7 @@ class Room:
                 self.held[again[:, None], chip[:, None], own] = True
         return drawn
 
-    def _gathered(self, level: Drawn, draws: Draws, rows: IntArray, rng: np.random.Generator) -> Chips:
+    def _gathered(self, level: Drawn, draws: Draws, rows: IntArray, rng: np.random.Generator) -> ChipRows:
         """Chips (k, R) where nodes go to their shared weights, if they may."""
         nodes, lo, hi, drawn = level.nodes, level.lo, level.hi, level.chips.copy()
         every = np.arange(len(self.rule.capacity))
@@ -164,7 +164,7 @@ class Room:
             drawn[k, some] = draws.among(np.full(len(some), nodes[k]), rows[some], allowed[some], rng)
         return drawn
 
-    def _taken(self, nodes: IntArray, drawn: Chips) -> tuple[FloatArray, BoolArray]:
+    def _taken(self, nodes: IntArray, drawn: ChipRows) -> tuple[FloatArray, BoolArray]:
         """(C, R) bytes that the nodes add, and (R, C, S) which shared weights are held then."""
         chips, rows = self.left.shape
         slot = drawn.astype(np.int64) * rows + np.arange(rows)

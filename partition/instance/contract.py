@@ -115,7 +115,7 @@ def _before(graph: Graph, node_of: IntArray) -> IntArray:
     return np.asarray(np.unique(node_of[graph.limits.before], axis=0))
 
 
-def _edges(hardware: Hardware, rows: _Rows) -> IntArray:
+def _edges(hardware: Hardware, rows: _TensorRows) -> IntArray:
     """(E, 2) unique pairs (source, reader) that must not go back."""
     tensor = np.repeat(np.arange(len(rows.source)), np.diff(rows.reader_ptr))
     pairs = np.stack([rows.source[tensor], rows.readers], axis=1)
@@ -196,7 +196,7 @@ def _renumber_topologically(label: IntArray, quotient: IntArray) -> IntArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
+class _TensorRows:
     """Tensors that leave their node: as of :class:`Instance`."""
 
     source: IntArray
@@ -208,7 +208,7 @@ class _Rows:
     members: IntArray
 
 
-def _tensor_rows(problem: Problem, node_of: IntArray, tau: FloatArray, apart: bool) -> _Rows:
+def _tensor_rows(problem: Problem, node_of: IntArray, tau: FloatArray, apart: bool) -> _TensorRows:
     """One row per tensor that leaves its node, equal ones merged where that loses nothing."""
     graph, hardware, may_relay = problem.graph, problem.hardware, problem.relayable
     source_of_edge, reader_of_edge = node_of[graph.edge_source], node_of[graph.consumers]
@@ -236,7 +236,7 @@ def _tensor_rows(problem: Problem, node_of: IntArray, tau: FloatArray, apart: bo
         members[t] = row
     lists = [sorted(readers_of[t].items()) for t in kept]
     inside = members >= 0
-    return _Rows(
+    return _TensorRows(
         source=node_of[graph.producer[kept]] if kept else np.zeros(0, np.int64),
         tau=sums(members[inside], tau[inside], len(kept)),
         relayable=may_relay[kept] if kept else np.zeros(0, bool),

@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from partition.errors import InvalidInput
 from partition.models.bert_exports import Decomposed, Export, TorchScript
-from partition.models.tracer import INT64, Network, Tensor
+from partition.models.tracer import INT64, Tensor, Tracer
 from partition.problem.graph import Graph
 
 EXPORTS: Mapping[str, Export] = MappingProxyType(
@@ -65,7 +65,7 @@ class Bert:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         export = EXPORTS[self.export]
         input_ids = net.input("input_ids", (self.batch, self.seq), INT64)
         attention_mask = net.input("attention_mask", (self.batch, self.seq), INT64)
@@ -81,7 +81,7 @@ class Bert:
         export.answer(net, export.dense(net, "qa_outputs", x, 2))
         return net.build()
 
-    def _embeddings(self, net: Network, export: Export, ids: Tensor, type_ids: Tensor, length: Tensor | None) -> Tensor:
+    def _embeddings(self, net: Tracer, export: Export, ids: Tensor, type_ids: Tensor, length: Tensor | None) -> Tensor:
         shape = (self.batch, self.seq, self.hidden)
         with net.scope("word_embeddings"):
             words = net.op("Gather", [net.weight("weight", (self.vocab, self.hidden)), ids], shape)
@@ -92,7 +92,7 @@ class Bert:
         x = net.op("Add", [x, export.positions(net, table, self.seq, length)], shape)
         return export.layer_norm(net, x)
 
-    def _layer(self, net: Network, export: Export, x: Tensor, mask: Tensor) -> Tensor:
+    def _layer(self, net: Tracer, export: Export, x: Tensor, mask: Tensor) -> Tensor:
         with net.scope("attention"):
             with net.scope("self"):
                 query, key, value = (export.dense(net, part, x, self.hidden) for part in ("query", "key", "value"))

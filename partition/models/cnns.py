@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from partition.models.layers import add, apply, classifier, concat, conv, pool
-from partition.models.tracer import Network, Tensor
+from partition.models.tracer import Tensor, Tracer
 from partition.problem.graph import Graph
 
 DENSE_BLOCKS = MappingProxyType({"121": (6, 12, 24, 16), "169": (6, 12, 32, 32), "201": (6, 12, 48, 32)})
@@ -42,9 +42,9 @@ class Images:
     classes: int
     itemsize: float
 
-    def begin(self, name: str) -> tuple[Network, Tensor]:
+    def begin(self, name: str) -> tuple[Tracer, Tensor]:
         """The network and its input."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         return net, net.input("images", (self.batch, 3, self.size, self.size))
 
 
@@ -69,7 +69,7 @@ def densenet(images: Images, name: str, *, depth: str, growth: int) -> Graph:
     return net.build()
 
 
-def _norm(net: Network, x: Tensor) -> Tensor:
+def _norm(net: Tracer, x: Tensor) -> Tensor:
     """A batch normalisation that has no convolution before it, and ReLU."""
     weights = [net.weight(f"norm{x.name}.{part}", (x.shape[1],)) for part in ("scale", "bias", "mean", "variance")]
     return apply(net, "Relu", net.op("BatchNormalization", [x, *weights], x.shape))

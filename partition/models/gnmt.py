@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from partition.models.tracer import INT64, Network, Tensor, Weight
+from partition.models.tracer import INT64, Tensor, Tracer, Weight
 from partition.problem.graph import Graph
 
-State = tuple[Tensor, Tensor]
+LstmState = tuple[Tensor, Tensor]
 """Hidden and cell state, each (1, batch, hidden)."""
 
-Cell = Callable[[Tensor, State | None], State]
+Cell = Callable[[Tensor, LstmState | None], LstmState]
 """One step of a recurrent layer: input (1, batch, width) and previous state (None: zeros) to the next state."""
 
 
@@ -61,7 +61,7 @@ class Gnmt:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         with net.scope("encoder"):
             outputs, states = self._encoder(net, self._embedded(net, "source_ids"))
             memory = self._batch_major(net, outputs)
@@ -75,7 +75,7 @@ class Gnmt:
 
     # --- encoder
 
-    def _encoder(self, net: Network, x: list[Tensor]) -> tuple[list[Tensor], list[State]]:
+    def _encoder(self, net: Tracer, x: list[Tensor]) -> tuple[list[Tensor], list[LstmState]]:
         """Outputs of the last layer, and the final state of every layer."""
         finals = []
         with net.scope("layer.0"):
@@ -93,7 +93,7 @@ class Gnmt:
                 x = [net.op("Add", pair, self.step) for pair in zip(y, x, strict=True)] if layer > 1 else y
         return x, finals
 
-    def _run(self, net: Network, x: list[Tensor], start: State | None = None) -> tuple[list[Tensor], State]:
+    def _run(self, net: Tracer, x: list[Tensor], start: LstmState | None = None) -> tuple[list[Tensor], LstmState]:
         """All steps of a layer: its outputs in the order of ``x``, and its final state."""
         cell = self._cell(net, x[0].shape[-1])
         state = cell(x[0], start)
@@ -105,7 +105,7 @@ class Gnmt:
 
     # --- decoder
 
-    def _decoder(self, net: Network, x: list[Tensor], states: list[State], memory: Tensor) -> list[Tensor]:
+    def _decoder(self, net: Tracer, x: list[Tensor], states: list[LstmState], memory: Tensor) -> list[Tensor]:
         """Outputs of the last layer."""
         x, contexts = self._first_decoder_layer(net, x, states[0], memory)
         for layer in range(1, self.layers):
@@ -116,7 +116,7 @@ class Gnmt:
         return x
 
     def _first_decoder_layer(
-        self, net: Network, x: list[Tensor], state: State, memory: Tensor
+        self, net: Tracer, x: list[Tensor], state: LstmState, memory: Tensor
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Outputs and contexts: each step of the layer reads the context that the step before asked for."""
         with net.scope("layer.0"):
@@ -134,10 +134,10 @@ class Gnmt:
             contexts.append(context)
         return outputs, contexts
 
-    def _beside(self, net: Network, x: Tensor, context: Tensor | Weight) -> Tensor:
+    def _beside(self, net: Tracer, x: Tensor, context: Tensor | Weight) -> Tensor:
         return net.op("Concat", [x, context], (1, self.batch, 2 * self.hidden))
 
-    def _attention(self, net: Network, memory: Tensor) -> Callable[[Tensor], Tensor]:
+    def _attention(self, net: Tracer, memory: Tensor) -> Callable[[Tensor], Tensor]:
         """Additive attention: from a query (1, batch, hidden) to the context of the same shape."""
         batch, seq, width = self.batch, self.seq, self.hidden
         keys = net.op("MatMul", [memory, net.weight("memory/weight", (width, width))], (batch, seq, width))
@@ -155,7 +155,7 @@ class Gnmt:
 
     # --- what both share
 
-    def _embedded(self, net: Network, name: str) -> list[Tensor]:
+    def _embedded(self, net: Tracer, name: str) -> list[Tensor]:
         """The embedded words, one tensor for each step."""
         ids = net.input(name, (self.seq, self.batch), INT64)
         with net.scope("embedding"):
@@ -164,18 +164,18 @@ class Gnmt:
                 return [words]
             return [t for t in net.ops("Split", [words], [self.step] * self.seq) if t]
 
-    def _whole(self, net: Network, steps: list[Tensor]) -> Tensor:
+    def _whole(self, net: Tracer, steps: list[Tensor]) -> Tensor:
         """All steps in one tensor (seq, batch, hidden)."""
         return steps[0] if self.seq == 1 else net.op("Concat", steps, self.sentence)
 
-    def _batch_major(self, net: Network, steps: list[Tensor]) -> Tensor:
+    def _batch_major(self, net: Tracer, steps: list[Tensor]) -> Tensor:
         return net.op("Transpose", [self._whole(net, steps)], (self.batch, self.seq, self.hidden))
 
-    def _cell(self, net: Network, width: int) -> Cell:
+    def _cell(self, net: Tracer, width: int) -> Cell:
         """A layer of the open scope for inputs of ``width`` elements, to be run step by step."""
         return self._fused_cell(net, width) if self.fused else self._split_cell(net, width)
 
-    def _fused_cell(self, net: Network, width: int) -> Cell:
+    def _fused_cell(self, net: Tracer, width: int) -> Cell:
         """ONNX's LSTM; its second output, all hidden states, is the third at sequence length 1."""
         rows = 4 * self.hidden
         weights = [
@@ -184,7 +184,7 @@ class Gnmt:
             net.weight("B", (1, 2 * rows)),
         ]
 
-        def cell(x: Tensor, state: State | None) -> State:
+        def cell(x: Tensor, state: LstmState | None) -> LstmState:
             results = net.ops("LSTM", [x, *weights, None, *(state or ())], [None, self.step, self.step])
             _, hidden, memory = results
             assert hidden is not None and memory is not None
@@ -192,7 +192,7 @@ class Gnmt:
 
         return cell
 
-    def _split_cell(self, net: Network, width: int) -> Cell:
+    def _split_cell(self, net: Tracer, width: int) -> Cell:
         """TensorFlow's LSTM cell; zero states are a constant that all layers could share."""
         shape, gates = self.step, (1, self.batch, 4 * self.hidden)
         joined = (1, self.batch, width + self.hidden)
@@ -200,7 +200,7 @@ class Gnmt:
         bias = net.weight("bias", (4 * self.hidden,))
         zero = net.weight("zero_state", shape)
 
-        def cell(x: Tensor, state: State | None) -> State:
+        def cell(x: Tensor, state: LstmState | None) -> LstmState:
             hidden, memory = state or (zero, zero)
             product = net.op("MatMul", [net.op("Concat", [x, hidden], joined), kernel], gates)
             parts = net.ops("Split", [net.op("Add", [product, bias], gates)], [shape] * 4)

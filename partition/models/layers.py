@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from partition.models.tracer import Network, Operand, Tensor
+from partition.models.tracer import Operand, Tensor, Tracer
 
 
-def linear(net: Network, name: str, x: Tensor, width: int, *, bias: bool = True) -> Tensor:
+def linear(net: Tracer, name: str, x: Tensor, width: int, *, bias: bool = True) -> Tensor:
     """A linear layer over the last dimension: MatMul, and Add of the bias."""
     shape = (*x.shape[:-1], width)
     with net.scope(name):
@@ -15,7 +15,7 @@ def linear(net: Network, name: str, x: Tensor, width: int, *, bias: bool = True)
         return net.op("Add", [y, net.weight("bias", (width,))], shape) if bias else y
 
 
-def norm(net: Network, name: str, x: Tensor, op_type: str = "LayerNormalization") -> Tensor:
+def norm(net: Tracer, name: str, x: Tensor, op_type: str = "LayerNormalization") -> Tensor:
     """Normalisation over the last dimension, with scale (and shift, unless it is ``RMSNormalization``)."""
     with net.scope(name):
         weights = [net.weight("weight", (x.shape[-1],))]
@@ -24,18 +24,18 @@ def norm(net: Network, name: str, x: Tensor, op_type: str = "LayerNormalization"
         return net.op(op_type, [x, *weights], x.shape, axis=-1)
 
 
-def add(net: Network, a: Tensor, b: Tensor) -> Tensor:
+def add(net: Tracer, a: Tensor, b: Tensor) -> Tensor:
     """The sum of two tensors of one shape."""
     return net.op("Add", [a, b], a.shape)
 
 
-def apply(net: Network, op_type: str, x: Tensor) -> Tensor:
+def apply(net: Tracer, op_type: str, x: Tensor) -> Tensor:
     """An elementwise function of one tensor."""
     return net.op(op_type, [x], x.shape)
 
 
 def attention(
-    net: Network, queries: Tensor, memory: Tensor, heads: int, kv_heads: int, mask: Tensor | None, *, bias: bool,
+    net: Tracer, queries: Tensor, memory: Tensor, heads: int, kv_heads: int, mask: Tensor | None, *, bias: bool,
     rotary: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:  # fmt: skip
     """Attention of ``queries`` (batch, s, hidden) to ``memory`` (batch, t, hidden), projections included."""
@@ -58,14 +58,14 @@ def attention(
     return linear(net, "o", net.op("Reshape", [context], (batch, s, hidden)), hidden, bias=bias)
 
 
-def _heads(net: Network, x: Tensor, heads: int) -> Tensor:
+def _heads(net: Tracer, x: Tensor, heads: int) -> Tensor:
     batch, length, width = x.shape
     x = net.op("Reshape", [x], (batch, length, heads, width // heads))
     return net.op("Transpose", [x], (batch, heads, length, width // heads))
 
 
 def conv(
-    net: Network, name: str, x: Tensor, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1,
+    net: Tracer, name: str, x: Tensor, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1,
     groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """A padded convolution with bias."""
@@ -77,21 +77,21 @@ def conv(
         return net.op("Conv", [x, weight, net.weight("bias", (channels,))], shape, kernel_shape=window, group=groups)
 
 
-def pool(net: Network, op_type: str, x: Tensor, kernel: int, stride: int) -> Tensor:
+def pool(net: Tracer, op_type: str, x: Tensor, kernel: int, stride: int) -> Tensor:
     """A padded ``MaxPool`` or ``AveragePool``."""
     batch, channels, height, width = x.shape
     shape = (batch, channels, strided(height, stride), strided(width, stride))
     return net.op(op_type, [x], shape, kernel_shape=(kernel, kernel), strides=(stride, stride))
 
 
-def concat(net: Network, parts: Sequence[Tensor], axis: int) -> Tensor:
+def concat(net: Tracer, parts: Sequence[Tensor], axis: int) -> Tensor:
     """Several tensors one after the other along an axis."""
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
     return net.op("Concat", list(parts), shape)
 
 
-def classifier(net: Network, x: Tensor, classes: int) -> Tensor:
+def classifier(net: Tracer, x: Tensor, classes: int) -> Tensor:
     """Mean over the image, then a linear layer."""
     batch, channels = x.shape[:2]
     x = net.op("GlobalAveragePool", [x], (batch, channels, 1, 1))

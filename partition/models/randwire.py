@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partition.models.layers import add, apply, classifier, conv
-from partition.models.tracer import Network, Tensor
+from partition.models.tracer import Tensor, Tracer
 from partition.problem.graph import Graph
 
 
@@ -32,7 +32,7 @@ class RandWire:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         rng = np.random.default_rng(self.seed)
         x = net.input("images", (self.batch, 3, self.size, self.size))
         x = apply(net, "Relu", conv(net, "stem", x, self.channels // 2, 3, 2))
@@ -42,7 +42,7 @@ class RandWire:
         classifier(net, conv(net, "last", x, 1280), self.classes)
         return net.build()
 
-    def _stage(self, net: Network, x: Tensor, channels: int, rng: np.random.Generator) -> Tensor:
+    def _stage(self, net: Tracer, x: Tensor, channels: int, rng: np.random.Generator) -> Tensor:
         made: list[Tensor] = []
         read: set[int] = set()
         sources = self._wiring(rng)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partition.models.layers import add, apply, concat, linear
-from partition.models.tracer import INT64, Network, Tensor
+from partition.models.tracer import INT64, Tensor, Tracer
 from partition.problem.graph import Graph
 
 
@@ -34,13 +34,13 @@ class Recommender:
     tasks: int
     itemsize: float
 
-    def _tower(self, net: Network, name: str, x: Tensor, out: int) -> Tensor:
+    def _tower(self, net: Tracer, name: str, x: Tensor, out: int) -> Tensor:
         with net.scope(name):
             for i in range(self.depth):
                 x = apply(net, "Relu", linear(net, f"fc{i}", x, self.hidden))
             return linear(net, "out", x, out)
 
-    def _embeddings(self, net: Network) -> list[Tensor]:
+    def _embeddings(self, net: Tracer) -> list[Tensor]:
         found = []
         for i in range(self.tables):
             ids = net.input(f"ids{i}", (self.batch,), INT64)
@@ -51,7 +51,7 @@ class Recommender:
 
     def dlrm(self, name: str) -> Graph:
         """Dense features through a tower, products of all pairs of embeddings, and a tower above for each task."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         dense = self._tower(net, "bottom", net.input("dense", (self.batch, 13)), self.width)
         features = [dense, *self._embeddings(net)]
         count = len(features)
@@ -66,7 +66,7 @@ class Recommender:
 
     def mmoe(self, name: str) -> Graph:
         """Towers side by side over all embeddings, weighed by a gate for each task, and a tower above for each."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         dense = linear(net, "dense", net.input("dense", (self.batch, 13)), self.width)
         x = concat(net, [dense, *self._embeddings(net)], 1)
         experts = [self._tower(net, f"expert{i}", x, self.hidden) for i in range(self.towers)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partition.models.layers import add, concat, linear
-from partition.models.tracer import INT64, Network, Tensor
+from partition.models.tracer import INT64, Tensor, Tracer
 from partition.problem.graph import Graph
 
 GATES = {"lstm": 4, "gru": 3}
@@ -37,7 +37,7 @@ class Rnn:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         ids = net.input("tokens", (self.seq, self.batch), INT64)
         with net.scope("embeddings"):
             table = net.weight("weight", (self.vocab, self.hidden))
@@ -53,7 +53,7 @@ class Rnn:
         linear(net, "output", concat(net, steps, 0), self.vocab)
         return net.build()
 
-    def _layer(self, net: Network, name: str, steps: list[Tensor]) -> list[Tensor]:
+    def _layer(self, net: Tracer, name: str, steps: list[Tensor]) -> list[Tensor]:
         """What a layer puts out at each step, as (1, batch, hidden)."""
         shape, rows = (1, self.batch, self.hidden), GATES[self.cell] * self.hidden
         outputs = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from partition.models.layers import apply, classifier, conv, pool
-from partition.models.tracer import Network, Tensor
+from partition.models.tracer import Tensor, Tracer
 from partition.problem.graph import Graph
 
 DEPTHS = MappingProxyType(
@@ -39,7 +39,7 @@ class ResNet:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         x = net.input("images", (self.batch, 3, self.size, self.size))
         x = pool(net, "MaxPool", apply(net, "Relu", conv(net, "conv1", x, 64, 7, 2)), 3, 2)
         block = _bottleneck if int(self.depth) >= 50 else _basic
@@ -51,19 +51,19 @@ class ResNet:
         return net.build()
 
 
-def _bottleneck(net: Network, x: Tensor, width: int, stride: int) -> Tensor:
+def _bottleneck(net: Tracer, x: Tensor, width: int, stride: int) -> Tensor:
     """1x1, 3x3, 1x1, added to the input (projected where the shape changes)."""
     y = apply(net, "Relu", conv(net, "conv1", x, width))
     y = apply(net, "Relu", conv(net, "conv2", y, width, 3, stride))
     return _joined(net, x, conv(net, "conv3", y, 4 * width), stride)
 
 
-def _basic(net: Network, x: Tensor, width: int, stride: int) -> Tensor:
+def _basic(net: Tracer, x: Tensor, width: int, stride: int) -> Tensor:
     """Two 3x3, added to the input (projected where the shape changes)."""
     y = apply(net, "Relu", conv(net, "conv1", x, width, 3, stride))
     return _joined(net, x, conv(net, "conv2", y, width, 3), stride)
 
 
-def _joined(net: Network, x: Tensor, y: Tensor, stride: int) -> Tensor:
+def _joined(net: Tracer, x: Tensor, y: Tensor, stride: int) -> Tensor:
     shortcut = x if x.shape == y.shape else conv(net, "downsample", x, y.shape[1], stride=stride)
     return apply(net, "Relu", net.op("Add", [y, shortcut], y.shape))

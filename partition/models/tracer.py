@@ -1,6 +1,6 @@
 """Writing an architecture down operation by operation: symbolic tensors over a ``GraphBuilder``.
 
-An architecture calls :meth:`Network.op` as it would call the operators themselves; sizes and costs follow from the
+An architecture calls :meth:`Tracer.op` as it would call the operators themselves; sizes and costs follow from the
 shapes. Names follow the scopes that are open, as an exporter names the nodes of nested modules.
 """
 
@@ -51,7 +51,7 @@ class Weight:
 Operand = Tensor | Weight | None
 
 
-class Network:
+class Tracer:
     """Collects the operations of one model.
 
     Scalar constants (the 2 of a square, an epsilon) are immediates of their operation: they are neither operands nor

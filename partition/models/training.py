@@ -30,7 +30,7 @@ def training_graph(graph: Graph, optimizer: str = "adam", *, name: str | None = 
     optimizer : ``"sgd"`` or ``"adam"``.
     name : of the new graph; the old name and ``:training=OPTIMIZER`` by default.
     """
-    step = _Step.of(graph, OPTIMIZERS[optimizer])
+    step = _TrainingStep.of(graph, OPTIMIZERS[optimizer])
     builder = GraphBuilder(name or f"{graph.name}:training={optimizer}")
     for v in range(graph.n):
         step.add_forward(builder, v)
@@ -40,7 +40,7 @@ def training_graph(graph: Graph, optimizer: str = "adam", *, name: str | None = 
 
 
 @dataclass(frozen=True, eq=False)
-class _Step:
+class _TrainingStep:
     """What the operations of one training step are made from.
 
     Attributes
@@ -59,10 +59,10 @@ class _Step:
     shared: list[list[int]]
 
     @staticmethod
-    def of(graph: Graph, state: float) -> _Step:
+    def of(graph: Graph, state: float) -> _TrainingStep:
         """Sort tensors and weights by operation."""
         weight = np.repeat(np.arange(len(graph.shared_names)), np.diff(graph.shared_ptr))
-        return _Step(
+        return _TrainingStep(
             graph,
             state,
             _wants_gradient(graph),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from partition.errors import InvalidInput
 from partition.models.layers import add, apply, attention, concat, linear, norm
-from partition.models.tracer import INT64, Network, Tensor
+from partition.models.tracer import INT64, Tensor, Tracer
 from partition.problem.graph import Graph
 
 
@@ -41,33 +41,33 @@ class Transformer:
         if self.heads % self.kv_heads:
             raise InvalidInput(f"heads={self.heads} cannot share kv_heads={self.kv_heads}; choose a divisor of heads")
 
-    def embedded(self, net: Network, name: str) -> Tensor:
+    def embedded(self, net: Tracer, name: str) -> Tensor:
         """Embeddings of an input of tokens, from the one table of the model."""
         ids = net.input(name, (self.batch, self.seq), INT64)
         with net.scope("embeddings"):
             table = net.weight("weight", (self.vocab, self.hidden))
             return net.op("Gather", [table, ids], (self.batch, self.seq, self.hidden))
 
-    def positions(self, net: Network, x: Tensor) -> Tensor:
+    def positions(self, net: Tracer, x: Tensor) -> Tensor:
         """Learned embeddings of the positions, added."""
         with net.scope("positions"):
             return net.op("Add", [x, net.weight("weight", x.shape[1:])], x.shape)
 
-    def mask(self, net: Network) -> Tensor:
+    def mask(self, net: Tracer) -> Tensor:
         """The causal mask that every layer adds to its scores."""
         given = net.input("mask", (1, 1, self.seq, self.seq))
         return apply(net, "Mul", net.op("Sub", [given], given.shape))
 
-    def attend(self, net: Network, x: Tensor, memory: Tensor, mask: Tensor | None, *, bias: bool = True) -> Tensor:
+    def attend(self, net: Tracer, x: Tensor, memory: Tensor, mask: Tensor | None, *, bias: bool = True) -> Tensor:
         """Attention without rotary positions."""
         return attention(net, x, memory, self.heads, self.kv_heads, mask, bias=bias)
 
-    def feed_forward(self, net: Network, x: Tensor, act: str = "Gelu", *, bias: bool = True) -> Tensor:
+    def feed_forward(self, net: Tracer, x: Tensor, act: str = "Gelu", *, bias: bool = True) -> Tensor:
         """Two linear layers."""
         y = apply(net, act, linear(net, "up", x, self.intermediate, bias=bias))
         return linear(net, "down", y, self.hidden, bias=bias)
 
-    def gated(self, net: Network, x: Tensor) -> Tensor:
+    def gated(self, net: Tracer, x: Tensor) -> Tensor:
         """SwiGLU: three linear layers without bias."""
         gate = apply(net, "Swish", linear(net, "gate", x, self.intermediate, bias=False))
         up = linear(net, "up", x, self.intermediate, bias=False)
@@ -76,7 +76,7 @@ class Transformer:
 
 def gpt(model: Transformer, name: str) -> Graph:
     """A decoder with norms before its parts; the vocabulary is projected to by the embedding's own weights."""
-    net = Network(name, model.itemsize)
+    net = Tracer(name, model.itemsize)
     x = model.positions(net, model.embedded(net, "tokens"))
     mask = model.mask(net)
     for i in range(model.layers):
@@ -92,7 +92,7 @@ def gpt(model: Transformer, name: str) -> Graph:
 
 def llama(model: Transformer, name: str) -> Graph:
     """A decoder with RMS norms, rotary positions, shared keys and gated feed-forward layers."""
-    net = Network(name, model.itemsize)
+    net = Tracer(name, model.itemsize)
     x = model.embedded(net, "tokens")
     mask = model.mask(net)
     half = (model.seq, model.hidden // model.heads // 2)
@@ -110,7 +110,7 @@ def llama(model: Transformer, name: str) -> Graph:
 
 def t5(model: Transformer, name: str) -> Graph:
     """Encoder and decoder; every layer of the decoder reads the encoder's output, the encoder's one bias."""
-    net = Network(name, model.itemsize)
+    net = Tracer(name, model.itemsize)
     x = model.embedded(net, "source")
     bias = net.input("relative_positions", (1, model.heads, model.seq, model.seq))
     for i in range(model.layers):
@@ -149,7 +149,7 @@ class Experts(Transformer):
         if self.chosen > self.experts:
             raise InvalidInput(f"chosen={self.chosen} of experts={self.experts}; choose at most as many as there are")
 
-    def mixture(self, net: Network, x: Tensor) -> Tensor:
+    def mixture(self, net: Tracer, x: Tensor) -> Tensor:
         """Router, experts on their share of the tokens (evenly spread), and the weighted sum."""
         tokens = self.batch * self.seq
         flat = net.op("Reshape", [x], (tokens, self.hidden))
@@ -171,7 +171,7 @@ class Experts(Transformer):
 
 def moe(model: Experts, name: str) -> Graph:
     """A decoder of mixtures of experts."""
-    net = Network(name, model.itemsize)
+    net = Tracer(name, model.itemsize)
     x = model.embedded(net, "tokens")
     mask = model.mask(net)
     for i in range(model.layers):
@@ -185,7 +185,7 @@ def moe(model: Experts, name: str) -> Graph:
 
 def vit(model: Transformer, name: str, *, size: int, patch: int, classes: int) -> Graph:
     """An encoder of the patches of an image; ``seq`` is what they come to."""
-    net = Network(name, model.itemsize)
+    net = Tracer(name, model.itemsize)
     image = net.input("images", (model.batch, 3, size, size))
     with net.scope("patches"):
         weight = net.weight("weight", (model.hidden, 3, patch, patch))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partition.errors import InvalidInput
-from partition.models.tracer import Network, Tensor
+from partition.models.tracer import Tensor, Tracer
 from partition.problem.graph import Graph
 
 
@@ -38,7 +38,7 @@ class UNet:
 
     def graph(self, name: str) -> Graph:
         """The graph of the whole model."""
-        net = Network(name, self.itemsize)
+        net = Tracer(name, self.itemsize)
         x = net.input("images", (self.batch, self.inputs, self.size, self.size))
         skips = []
         for level in range(self.depth):
@@ -59,14 +59,14 @@ class UNet:
         return net.build()
 
 
-def _two_convolutions(net: Network, x: Tensor, channels: int) -> Tensor:
+def _two_convolutions(net: Tracer, x: Tensor, channels: int) -> Tensor:
     for name in ("conv1", "conv2"):
         x = _conv(net, name, x, channels, kernel=3)
         x = net.op("Relu", [x], x.shape)
     return x
 
 
-def _conv(net: Network, name: str, x: Tensor, channels: int, kernel: int) -> Tensor:
+def _conv(net: Tracer, name: str, x: Tensor, channels: int, kernel: int) -> Tensor:
     """A padded convolution with bias."""
     batch, inputs, height, width = x.shape
     with net.scope(name):
@@ -75,12 +75,12 @@ def _conv(net: Network, name: str, x: Tensor, channels: int, kernel: int) -> Ten
         return net.op("Conv", [x, weight, bias], (batch, channels, height, width), kernel_shape=(kernel, kernel))
 
 
-def _halve(net: Network, x: Tensor) -> Tensor:
+def _halve(net: Tracer, x: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     return net.op("MaxPool", [x], (batch, channels, height // 2, width // 2), kernel_shape=(2, 2), strides=(2, 2))
 
 
-def _double(net: Network, x: Tensor) -> Tensor:
+def _double(net: Tracer, x: Tensor) -> Tensor:
     """The up-convolution: twice the size, half the channels."""
     batch, inputs, height, width = x.shape
     with net.scope("upconv"):

@@ -34,7 +34,7 @@ LAYER = re.compile(r"^(.*?\b(?:layers?|h|blocks?))\.([0-9]+)(?:[./]|$)")
 NORM = 8
 """Power of the loads whose sum is made smaller where cuts are moved one by one: a period alone shows no way."""
 
-Judge = Callable[[IntArray], tuple[IntArray, FloatArray, FloatArray]]
+CutScore = Callable[[IntArray], tuple[IntArray, FloatArray, FloatArray]]
 """(B, cuts) positions -> (B,) rules broken, (B,) periods, (B,) sums of powers of all loads."""
 
 
@@ -216,13 +216,13 @@ def _module(name: str) -> str:
     return name.strip("/").rpartition("/")[0].replace("/", ".")
 
 
-def _best_of_all(at: IntArray, cuts: int, judged: Judge) -> IntArray:
+def _best_of_all(at: IntArray, cuts: int, judged: CutScore) -> IntArray:
     rows = np.array(list(itertools.combinations(at.tolist(), cuts)), dtype=np.int64).reshape(-1, cuts)
     broken, period, _ = judged(rows)
     return np.asarray(rows[_best(broken, period)])
 
 
-def _improved(at: IntArray, chosen: IntArray, judged: Judge) -> IntArray:
+def _improved(at: IntArray, chosen: IntArray, judged: CutScore) -> IntArray:
     """One cut after the other at its best place, until none moves."""
     while True:
         before = chosen.copy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """The stream: ``alone`` inputs one by one, then ``record`` traced, ``warm_up`` to fill, ``measured`` to measure."""
 
     folder: Path

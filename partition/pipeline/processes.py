@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from partition.errors import StageFailed
 from partition.pipeline import channel
 from partition.pipeline.layout import Layout
-from partition.pipeline.plan import Plan
+from partition.pipeline.plan import StreamPlan
 from partition.pipeline.stage import GONE, LOADING, RUNNING, SENDING, WAITING, StageSpec, progress_table
 from partition.split.manifest import Manifest
 
@@ -44,7 +44,7 @@ class Processes:
     """The processes of a pipeline; a context manager that leaves none behind."""
 
     layout: Layout
-    plan: Plan
+    plan: StreamPlan
     manifest: Manifest
     scratch: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)

@@ -29,7 +29,7 @@ from partition.readers.traces import spans_of
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from partition.split.source import WholeModel
+    from partition.split.source import OnnxSource
 
 WARM_UP = 3
 """Runs before the measured ones."""
@@ -169,7 +169,7 @@ def _kernel_times(samples: FloatArray, disturbed: bool) -> tuple[FloatArray, Flo
     return samples.min(axis=1) if disturbed else median, high - low
 
 
-def _executed(opened: WholeModel, scratch: Path, optimised: bool) -> Path:
+def _executed(opened: OnnxSource, scratch: Path, optimised: bool) -> Path:
     """The model as onnxruntime executes it, every node under a name of its own."""
     import onnx
 
@@ -226,7 +226,7 @@ def _nodes(path: Path) -> list[Any]:
 
 
 def _measured(
-    path: Path, scratch: Path, opened: WholeModel, dims: Mapping[str, int], runs: int, seconds: float, seed: int
+    path: Path, scratch: Path, opened: OnnxSource, dims: Mapping[str, int], runs: int, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray, bool]:
     """(nodes, runs) seconds of kernels; (runs,) CPU seconds without the profiler; whether the core was shared."""
     from partition.split.inputs import random_inputs
@@ -261,7 +261,7 @@ def _measured(
     return np.array([samples[name][calm] for name in wanted]), np.array(spent), not (ratios[calm] <= CALM).all()
 
 
-def _shares(opened: WholeModel, nodes: list[Any]) -> FloatArray:
+def _shares(opened: OnnxSource, nodes: list[Any]) -> FloatArray:
     """(n, nodes) share of every executed node that belongs to each operation; every column sums to 1.
 
     A node computes the operations between the tensors it reads and those it makes. One that makes none of the model's

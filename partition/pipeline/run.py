@@ -15,7 +15,7 @@ from partition.arguments import number, whole
 from partition.errors import InvalidInput
 from partition.pipeline.layout import Layout, lay_out
 from partition.pipeline.outcome import PipelineRun, StageFigures, measured_stretch
-from partition.pipeline.plan import Plan
+from partition.pipeline.plan import StreamPlan
 from partition.pipeline.processes import Processes, Watch
 from partition.pipeline.stage import COLUMNS
 from partition.pipeline.timeline import operations_in
@@ -73,7 +73,9 @@ def run(
     layout = lay_out(manifest, buffers=buffers, cores=cores)
     _check_values(values, layout)
     warm = max(4, 2 * (max(layout.depth) + 1))
-    plan = Plan(path, ALONE, record, min(warm, inputs // 4), inputs, optimised, tuple(values), seed, keep, patience)
+    plan = StreamPlan(
+        path, ALONE, record, min(warm, inputs // 4), inputs, optimised, tuple(values), seed, keep, patience
+    )
     with (
         tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch,
         Processes(layout, plan, manifest, scratch) as processes,
@@ -90,7 +92,7 @@ def _check_values(values: Sequence[Mapping[str, Any]], layout: Layout) -> None:
             raise InvalidInput(f"no values for input {missing[0]!r}; give values for all inputs, or for none")
 
 
-def _outcome(manifest: Manifest, layout: Layout, plan: Plan, reports: list[dict[str, Any]]) -> PipelineRun:
+def _outcome(manifest: Manifest, layout: Layout, plan: StreamPlan, reports: list[dict[str, Any]]) -> PipelineRun:
     notes = np.stack([report["notes"] for report in reports])
     column = {name: i for i, name in enumerate(COLUMNS)}
     sending = {stream.source for stream in layout.streams}

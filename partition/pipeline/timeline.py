@@ -12,14 +12,14 @@ from partition.pipeline.stage import COLUMNS
 
 if TYPE_CHECKING:
     from partition.pipeline.outcome import PipelineRun
-    from partition.pipeline.plan import Plan
+    from partition.pipeline.plan import StreamPlan
 
 Event = tuple[int, str, int, float, float]
 
 WAIT, RUN, SEND = "waiting for tensors", "run", "sending"
 
 
-def operations_in(reports: list[dict[str, Any]], plan: Plan, origin: int) -> Iterator[Event]:
+def operations_in(reports: list[dict[str, Any]], plan: StreamPlan, origin: int) -> Iterator[Event]:
     """(stage, what, input, begin, end) of the traced inputs, in seconds after ``origin`` (nanoseconds).
 
     Operations are named ``op:NAME``; which input they belong to is seen from when they ran.

@@ -96,7 +96,7 @@ def split_torch(
     graph = Graph.from_torch(program)
     placement = _placement(graph, answer)
     functional = _as_read(program)
-    cut = _Cut(functional, Flows.of(graph, placement))
+    cut = _StageNodes(functional, Flows.of(graph, placement))
     stages = TorchStages(
         stages=tuple(cut.stage(chip) for chip in cut.flows.order),
         inputs=tuple(cut.user_inputs),
@@ -191,7 +191,7 @@ def _as_read(program: ExportedProgram) -> ExportedProgram:
     return found
 
 
-class _Cut:
+class _StageNodes:
     """Which nodes of the program each stage has, and what it reads and sends."""
 
     def __init__(self, program: Any, flows: Flows) -> None:
@@ -271,7 +271,7 @@ class _Building:
     weights : attribute of the module -> name in the module that was exported.
     """
 
-    def __init__(self, cut: _Cut, here: frozenset[int]) -> None:
+    def __init__(self, cut: _StageNodes, here: frozenset[int]) -> None:
         import torch
 
         self.cut, self.here = cut, here

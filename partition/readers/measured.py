@@ -19,7 +19,7 @@ from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
 from partition.problem.graph import Graph
 from partition.readers.json_fields import parse_file
-from partition.readers.traces import Match, Span, match, spans_of
+from partition.readers.traces import Match, TraceEvent, match, spans_of
 from partition.text import shown
 
 Times = Mapping[str, Mapping[str, float] | float]
@@ -72,7 +72,7 @@ def times_for(graph: Graph, path: str | PathLike[str]) -> tuple[Times, Match | N
     return found.times, found
 
 
-def _spans(path: Path) -> list[Span] | None:
+def _spans(path: Path) -> list[TraceEvent] | None:
     """Those of a trace; None if the file is none, or cannot be read, which :func:`read_times` then tells."""
     if path.suffix.lower() != ".json":
         return None

@@ -20,7 +20,7 @@ RECORDER = "Trace"
 
 
 @dataclass(eq=False)
-class Span:
+class TraceEvent:
     """One event of a trace.
 
     Attributes
@@ -33,7 +33,7 @@ class Span:
     name: str
     kind: str
     seconds: float
-    inner: list[Span] = field(default_factory=list)
+    inner: list[TraceEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Match:
         return f"{found}{how}; {len(self.strange)} names of it are no operations, {share:.1f}% of its time: {listed}"
 
 
-def spans_of(data: Any) -> list[Span] | None:
+def spans_of(data: Any) -> list[TraceEvent] | None:
     """The outermost spans of a parsed trace in the order in which they began; None if it is no trace."""
     events = data.get("traceEvents") if isinstance(data, Mapping) else data
     if not isinstance(events, list):
@@ -79,7 +79,7 @@ def spans_of(data: Any) -> list[Span] | None:
     return _nested([(e, _onnxruntime(e)) for e in kernels] or [(e, _plain(e)) for e in complete])
 
 
-def match(graph: Graph, spans: Sequence[Span]) -> Match:
+def match(graph: Graph, spans: Sequence[TraceEvent]) -> Match:
     """Match spans with operations: by name, by the last part of the name, then by order among those of their kind.
 
     Names count where exactly one operation has them. What is left of a kind is matched in order if the trace has it as
@@ -115,7 +115,7 @@ def match(graph: Graph, spans: Sequence[Span]) -> Match:
     )
 
 
-def _match_names(graph: Graph, spans: Sequence[Span], samples: dict[int, list[float]]) -> list[Span]:
+def _match_names(graph: Graph, spans: Sequence[TraceEvent], samples: dict[int, list[float]]) -> list[TraceEvent]:
     """Note the times of spans that name an operation; the others, without what was matched within them, in order."""
     names, others = _aliases(graph), []
     holders = _holding(spans, lambda span: span.name in names)
@@ -132,9 +132,9 @@ def _match_names(graph: Graph, spans: Sequence[Span], samples: dict[int, list[fl
     return others
 
 
-def _of_kinds(spans: Sequence[Span], kinds: set[str]) -> tuple[dict[str, list[Span]], list[Span]]:
+def _of_kinds(spans: Sequence[TraceEvent], kinds: set[str]) -> tuple[dict[str, list[TraceEvent]], list[TraceEvent]]:
     """Spans by kind, those of the kinds wanted, from the outside inwards; and what has none of them."""
-    found: dict[str, list[Span]] = defaultdict(list)
+    found: dict[str, list[TraceEvent]] = defaultdict(list)
     holders = _holding(spans, lambda span: _folded(span.kind) in kinds)
     strange, stack = [], list(reversed(spans))
     while stack:
@@ -149,7 +149,7 @@ def _of_kinds(spans: Sequence[Span], kinds: set[str]) -> tuple[dict[str, list[Sp
     return found, strange
 
 
-def _holding(spans: Sequence[Span], wanted: Callable[[Span], bool]) -> set[int]:
+def _holding(spans: Sequence[TraceEvent], wanted: Callable[[TraceEvent], bool]) -> set[int]:
     """Identities of the spans somewhere within which there is one that is wanted."""
     order, stack = [], list(spans)
     while stack:
@@ -185,10 +185,10 @@ def _timed(event: Mapping[str, Any]) -> bool:
     )
 
 
-def _nested(events: list[tuple[Mapping[str, Any], Span]]) -> list[Span]:
+def _nested(events: list[tuple[Mapping[str, Any], TraceEvent]]) -> list[TraceEvent]:
     """The outermost spans; the others stand within theirs."""
-    outermost: list[Span] = []
-    open_spans: dict[tuple[str, str], list[tuple[float, Span]]] = defaultdict(list)
+    outermost: list[TraceEvent] = []
+    open_spans: dict[tuple[str, str], list[tuple[float, TraceEvent]]] = defaultdict(list)
     for event, span in sorted(events, key=lambda row: (row[0]["ts"], -row[0]["dur"])):
         stack = open_spans[str(event.get("pid")), str(event.get("tid"))]
         while stack and stack[-1][0] <= event["ts"]:
@@ -198,12 +198,12 @@ def _nested(events: list[tuple[Mapping[str, Any], Span]]) -> list[Span]:
     return outermost
 
 
-def _onnxruntime(event: Mapping[str, Any]) -> Span:
+def _onnxruntime(event: Mapping[str, Any]) -> TraceEvent:
     arguments = event.get("args")
     kind = arguments.get("op_name", "") if isinstance(arguments, Mapping) else ""
-    return Span(str(event["name"]).removesuffix(KERNEL), str(kind), event["dur"] / 1e6)
+    return TraceEvent(str(event["name"]).removesuffix(KERNEL), str(kind), event["dur"] / 1e6)
 
 
-def _plain(event: Mapping[str, Any]) -> Span:
+def _plain(event: Mapping[str, Any]) -> TraceEvent:
     name = str(event.get("name", ""))
-    return Span(name, name, event["dur"] / 1e6)
+    return TraceEvent(name, name, event["dur"] / 1e6)

@@ -26,7 +26,7 @@ from partition.replay.cuts import carried_by_links
 from partition.replay.passing import Passing, applies
 from partition.replay.question import NEAR
 from partition.replay.units import TICKS, Units
-from partition.replay.windows import Reach
+from partition.replay.windows import UnitWindows
 
 MOST_CHIPS = 20
 """Sets listed at most for all chips, in those for one."""
@@ -113,7 +113,7 @@ def _pairs(rows: list[int], columns: list[int], shape: tuple[int, int]) -> sp.cs
     return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
 
 
-class Chain:
+class ChainQuestion:
     """The question whether a line of chips holds all units.
 
     Parameters
@@ -127,7 +127,7 @@ class Chain:
     def __init__(
         self,
         units: Units,
-        reach: Reach,
+        reach: UnitWindows,
         kinds: tuple[int, ...],
         times: IntArray,
         moved: IntArray,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from partition.replay.question import NEAR, Question
+from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.units import Units
 
 
@@ -27,7 +27,7 @@ def least_period(units: Units) -> Fraction | None:
     return best
 
 
-def fits_nowhere(question: Question, units: Units) -> bool:
+def fits_nowhere(question: ReplayQuestion, units: Units) -> bool:
     """Whether some unit runs on no kind, or its weights (or all of them) are more than there is room for."""
     if any(time is None for time in units.least_times):
         return True

@@ -14,14 +14,14 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import maximum_flow
 
 from partition.arrays import IntArray
-from partition.replay.question import Question
+from partition.replay.question import ReplayQuestion
 from partition.replay.units import Units
 
 CAPACITY = 2**30
 """Capacity of arcs that no cut has, and above that of all others together; flows are of 32 bits."""
 
 
-def carried_by_links(question: Question) -> bool:
+def carried_by_links(question: ReplayQuestion) -> bool:
     """Whether all that leaves the first chips crosses the link behind them."""
     forward = question.topology == "chain" or (
         question.rules["acyclic"]
@@ -30,7 +30,7 @@ def carried_by_links(question: Question) -> bool:
     return question.in_line and forward
 
 
-class Network:
+class FlowNetwork:
     """Arcs of tensors, against the order, and from tensors to their readers.
 
     Parameters
@@ -65,7 +65,7 @@ class Network:
         return amount >= self.wanted and not balance.any()
 
 
-def proved_pairs(units: Units, network: Network, joined: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def proved_pairs(units: Units, network: FlowNetwork, joined: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Pairs of operations that are proved to share a chip, among those said to.
 
     Parameters

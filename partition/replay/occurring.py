@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from partition.replay.question import Question
+from partition.replay.question import ReplayQuestion
 
 DIGITS, SAME = 15, Fraction(8, 10**16)
 """Decimal places that a figure is written in at most, and how far a double is from the decimal it stands for."""
@@ -14,7 +14,7 @@ MOST_UNITS, MOST_SUMS = 10**8, 4 * 10**6
 """Units of the longest time at most, and the sums that are listed."""
 
 
-def rounded_up(question: Question, below: Fraction) -> Fraction | None:
+def rounded_up(question: ReplayQuestion, below: Fraction) -> Fraction | None:
     """The least period of at least ``below`` that can occur; None where the times have no common unit.
 
     Every load is a sum of times and transfer times, each once; a transfer twice where a chip takes turns.
@@ -39,7 +39,9 @@ def rounded_up(question: Question, below: Fraction) -> Fraction | None:
     return unit * _next_sum(least, _loads(question, rows, moved, unit))
 
 
-def _loads(question: Question, rows: list[list[Fraction]], moved: list[Fraction], unit: Fraction) -> list[list[int]]:
+def _loads(
+    question: ReplayQuestion, rows: list[list[Fraction]], moved: list[Fraction], unit: Fraction
+) -> list[list[int]]:
     """What loads are sums of, in units: per kind, and of links and ports."""
     transfers = [int(time / unit) for time in moved if time]
     loads = [[int(time / unit) for time in row if time] for row in rows]

@@ -14,16 +14,16 @@ from __future__ import annotations
 import numpy as np
 
 from partition.arrays import BoolArray, IntArray
-from partition.replay.question import Question
+from partition.replay.question import ReplayQuestion
 from partition.replay.units import Units
 
 
-def relays_exist(question: Question) -> bool:
+def relays_exist(question: ReplayQuestion) -> bool:
     """Whether chips may forward tensors."""
     return question.rules["relays"] and question.topology in ("chain", "ring")
 
 
-def applies(question: Question) -> bool:
+def applies(question: ReplayQuestion) -> bool:
     """Whether a tensor can be kept from going around a chip."""
     relays = relays_exist(question)
     forward = all(question.constrains(tensor.producer, w) for tensor in question.tensors for w in tensor.readers)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from partition.errors import InvalidInput
-from partition.replay.question import NEAR, Question
+from partition.replay.question import NEAR, ReplayQuestion
 
 Links = tuple[int, int]
 
@@ -23,7 +23,7 @@ class Placed:
     kind : of each chip, in the order of the answer. where : physical chip of each stage.
     """
 
-    question: Question
+    question: ReplayQuestion
     home: tuple[int, ...]
     replicas: frozenset[tuple[int, int]]
     relays: frozenset[tuple[int, int]]
@@ -228,7 +228,7 @@ class Placed:
         ]
 
 
-def read_placement(question: Question, answer: Mapping[str, Any]) -> Placed:
+def read_placement(question: ReplayQuestion, answer: Mapping[str, Any]) -> Placed:
     """The placement of an answer.
 
     Raises

@@ -13,7 +13,7 @@ from typing import Any
 
 from partition.errors import InvalidInput
 from partition.files import read_bounded
-from partition.replay.question import Question, exact, read_question
+from partition.replay.question import ReplayQuestion, exact, read_question
 
 FORMAT, VERSION = "mcm-partition-proof", 1
 LARGEST = 50 * 10**6
@@ -58,7 +58,7 @@ class ProofFile:
     proves : numbers of the steps that the answer's bound follows from.
     """
 
-    question: Question
+    question: ReplayQuestion
     answer: Mapping[str, Any]
     claims: tuple[Claim, ...]
     proves: tuple[int, ...]
@@ -98,7 +98,7 @@ def proof_from(data: Any) -> ProofFile:
     return ProofFile(question, answer, claims, proves)
 
 
-def _claim(question: Question, number: int, row: Mapping[str, Any]) -> Claim:
+def _claim(question: ReplayQuestion, number: int, row: Mapping[str, Any]) -> Claim:
     rests_on = tuple(int(under) for under in row["rests_on"])
     kinds = tuple(question.kinds.index(name) for name in row["kinds"])
     below = None if row["below"] is None else exact(row["below"])

@@ -25,7 +25,7 @@ MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100
 
 
 @dataclass(frozen=True)
-class Tensor:
+class SentTensor:
     """What one operation makes and others read; ``time`` is that of one transfer."""
 
     name: str
@@ -36,7 +36,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ReplayQuestion:
     """A graph on a package as docs/problem.md speaks of them; operations, kinds and chips by number.
 
     Attributes
@@ -60,7 +60,7 @@ class Question:
     least_shared: tuple[tuple[Fraction, tuple[int, ...]], ...]
     group: tuple[Any, ...]
     backward: tuple[bool, ...]
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[SentTensor, ...]
     kinds: tuple[str, ...]
     of_chip: tuple[int, ...]
     free_order: bool
@@ -95,7 +95,7 @@ class Question:
         """Whether the reader's home may not lie before the producer's."""
         return self.topology == "chain" or (self.rules["acyclic"] and self.constrains(producer, reader))
 
-    def may_relay(self, tensor: Tensor) -> bool:
+    def may_relay(self, tensor: SentTensor) -> bool:
         """Whether chips may forward a tensor."""
         allowed = self.rules["relays"] and self.rules["acyclic"] and self.topology in ("chain", "ring")
         return allowed and all(self.constrains(tensor.producer, w) for w in tensor.readers)
@@ -197,7 +197,7 @@ def _least(times: Iterable[Fraction | None]) -> Fraction | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def read_question(graph: Mapping[str, Any], hardware: str) -> Question:
+def read_question(graph: Mapping[str, Any], hardware: str) -> ReplayQuestion:
     """The question of a file.
 
     Raises
@@ -223,7 +223,7 @@ def read_question(graph: Mapping[str, Any], hardware: str) -> Question:
         raise InvalidInput(f"the question in the proof cannot be read ({error!r}); write the proof again") from error
 
 
-def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> Question:
+def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> ReplayQuestion:
     rows = graph["operations"]
     names = [str(row["name"]) for row in rows]
     number = {name: v for v, name in enumerate(names)}
@@ -233,7 +233,7 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> Question:
         raise InvalidInput(f"the package in the proof does not have 1 to {MOST_CHIPS} chips; the file is damaged")
     bandwidth = float(link["link_bandwidth"])
     tensors = tuple(
-        Tensor(
+        SentTensor(
             str(row["name"]),
             number[row["producer"]],
             exact(row["bytes"]),
@@ -245,7 +245,7 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> Question:
     weights = tuple(exact(row["weights"]) for row in rows)
     shared = _shared(graph["shared_weights"], number)
     computed = "least_shared_weights" in graph
-    return Question(
+    return ReplayQuestion(
         names=tuple(names),
         types=tuple(str(row["op_type"]) for row in rows),
         times=tuple(tuple(_time(name, tables[name], row) for row in rows) for name in kinds),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from partition.replay.placement import read_placement
 from partition.replay.proof_file import Claim, ProofFile, read_proof
-from partition.replay.question import NEAR, Question
+from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.steps import Judge, Judgement
 
 LEAST_SECONDS, SHARE = 20.0, 5.0
@@ -161,7 +161,7 @@ def _conclusion(proof: ProofFile, reasons: list[str]) -> Fraction | None:
     return below
 
 
-def _every_order(question: Question, claims: list[Claim]) -> bool:
+def _every_order(question: ReplayQuestion, claims: list[Claim]) -> bool:
     """Whether the claims speak of every order in which the kinds may stand."""
     if any(not claim.kinds for claim in claims):
         return True

@@ -18,7 +18,7 @@ from partition.replay.cuts import carried_by_links
 from partition.replay.question import NEAR
 from partition.replay.units import TICKS, Units
 from partition.replay.whole_model import WholeModel, told
-from partition.replay.windows import Reach
+from partition.replay.windows import UnitWindows
 
 COARSE = 2**10
 """Ticks that one unit of the model has: sums must stay small beside 2^63."""
@@ -32,7 +32,7 @@ def installed() -> bool:
     return find_spec("ortools") is not None
 
 
-Pairs = frozenset[tuple[int, int]]
+ForbiddenPairs = frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Opinion:
 
     status: str
     home: tuple[int, ...] = ()
-    replicas: Pairs = frozenset()
-    relays: Pairs = frozenset()
+    replicas: ForbiddenPairs = frozenset()
+    relays: ForbiddenPairs = frozenset()
 
 
 def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Fraction, seconds: float) -> Opinion:
@@ -77,7 +77,7 @@ def _solved(model: Any, seconds: float) -> tuple[str, Any]:
 
 
 def ask(
-    units: Units, reach: Reach, kinds: tuple[int, ...], times: IntArray, moved: IntArray, seconds: float
+    units: Units, reach: UnitWindows, kinds: tuple[int, ...], times: IntArray, moved: IntArray, seconds: float
 ) -> Opinion:
     """Whether chips can hold all units within the period that the ticks are of.
 
@@ -91,17 +91,17 @@ def ask(
         return Opinion("unknown")
     from ortools.sat.python import cp_model
 
-    model = _Model(cp_model.CpModel(), units, reach, kinds, times // COARSE, moved // COARSE)
+    model = _AssignmentModel(cp_model.CpModel(), units, reach, kinds, times // COARSE, moved // COARSE)
     status, solver = _solved(model.model, seconds)
     chip = model.chips(solver) if status == "feasible" else ()
     return Opinion(status, tuple(chip[unit] for unit in units.of) if chip else ())
 
 
-class _Model:
+class _AssignmentModel:
     """``up[u][c]``: whether unit ``u`` is on one of the chips ``0..c``; constants outside its window."""
 
     def __init__(
-        self, model: Any, units: Units, reach: Reach, kinds: tuple[int, ...], times: IntArray, moved: IntArray
+        self, model: Any, units: Units, reach: UnitWindows, kinds: tuple[int, ...], times: IntArray, moved: IntArray
     ) -> None:
         self.model, self.units, self.kinds = model, units, kinds
         self.question, self.count = units.question, len(kinds)

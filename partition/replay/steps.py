@@ -10,16 +10,16 @@ from fractions import Fraction
 from typing import Literal
 
 from partition.arrays import IntArray
-from partition.replay.chains import Chain, TooMany
+from partition.replay.chains import ChainQuestion, TooMany
 from partition.replay.counting import fits_nowhere, least_period
-from partition.replay.cuts import Network, carried_by_links, proved_pairs
+from partition.replay.cuts import FlowNetwork, carried_by_links, proved_pairs
 from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
-from partition.replay.question import NEAR, Question
+from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.second_solver import Opinion, ask, ask_whole
 from partition.replay.units import TICKS, Units, units_of
-from partition.replay.windows import Reach, reach
+from partition.replay.windows import UnitWindows, reach
 
 ARITHMETIC = ("work", "windows", "counting")
 FOLLOWS = ("values that can occur", "all orders", "static memory")
@@ -38,7 +38,7 @@ SETS = 5_000, 200_000
 
 TOO_MANY = "there are too many sets of units"
 
-Verdict = Literal["proved", "second solver", "trusted", "refuted"]
+StepVerdict = Literal["proved", "second solver", "trusted", "refuted"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Judgement:
 
     number: int
     engine: str
-    verdict: Verdict
+    verdict: StepVerdict
     how: str
     seconds: float
     by_solver: bool
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _OrderClaim:
     """A claim about one order of the kinds, in ticks of its period."""
 
     units: Units
@@ -62,7 +62,7 @@ class _Asked:
     times: IntArray
     moved: IntArray
     room: int
-    window: Reach
+    window: UnitWindows
 
 
 class Judge:
@@ -75,7 +75,7 @@ class Judge:
     deadline : seconds of ``time.monotonic`` until which all must be judged.
     """
 
-    def __init__(self, question: Question, period: Fraction | None, deadline: float) -> None:
+    def __init__(self, question: ReplayQuestion, period: Fraction | None, deadline: float) -> None:
         self.question, self.period, self.deadline = question, period, deadline
         self.plain = units_of(question)
 
@@ -83,7 +83,7 @@ class Judge:
         """Prove a claim again; ``under`` are the claims that it rests on."""
         begun = time.monotonic()
         if claim.engine not in (*ARITHMETIC, *FOLLOWS, *PROGRAMS, *SOLVER):
-            verdict: tuple[Verdict, str] = "refuted", "there is no such engine"
+            verdict: tuple[StepVerdict, str] = "refuted", "there is no such engine"
         elif self._contradicted(claim):
             verdict = "refuted", "the placement of the answer has a shorter period"
         elif claim.engine in FOLLOWS:
@@ -98,7 +98,7 @@ class Judge:
             return False
         return claim.below is None or claim.below > self.period * (1 + NEAR)
 
-    def _follows(self, claim: Claim, under: Sequence[Claim]) -> tuple[Verdict, str]:
+    def _follows(self, claim: Claim, under: Sequence[Claim]) -> tuple[StepVerdict, str]:
         """Steps that only pass on, or round up, what others prove."""
         about = [each for each in under if not each.kinds or each.kinds == claim.kinds]
         if len(under) != 1 or not about:
@@ -114,7 +114,7 @@ class Judge:
             return "proved", "no sum of times lies between"
         return "refuted", "a sum of times lies between"
 
-    def _orders(self, claim: Claim, under: Sequence[Claim]) -> tuple[Verdict, str]:
+    def _orders(self, claim: Claim, under: Sequence[Claim]) -> tuple[StepVerdict, str]:
         """The claim for its order of the kinds, or for each; the weakest verdict of all."""
         if claim.below == 0:
             return "proved", "no period is below 0"
@@ -126,7 +126,7 @@ class Judge:
         if len(orders) > MOST_ORDERS:
             return "trusted", "it speaks of more orders of the kinds than can be tried"
         rank = ("proved", "second solver", "trusted", "refuted")
-        found: tuple[Verdict, str] = "proved", ""
+        found: tuple[StepVerdict, str] = "proved", ""
         for kinds in orders:
             verdict = self._one_order(claim, kinds, under)
             found = max(found, verdict, key=lambda each: rank.index(each[0])) if found[1] else verdict
@@ -145,7 +145,7 @@ class Judge:
                 seen.add(kinds)
                 yield kinds
 
-    def _one_order(self, claim: Claim, kinds: tuple[int, ...], under: Sequence[Claim]) -> tuple[Verdict, str]:
+    def _one_order(self, claim: Claim, kinds: tuple[int, ...], under: Sequence[Claim]) -> tuple[StepVerdict, str]:
         if claim.below is not None:
             least = least_period(self.plain)
             if least is None or claim.below <= least:
@@ -182,14 +182,14 @@ class Judge:
         if claim.below is None or not carried_by_links(self.question):
             return self.plain, "nothing can be joined without links that carry all cuts"
         _, moved = self.plain.ticks(claim.below)
-        pairs = proved_pairs(self.plain, Network(self.plain, moved, TICKS), claim.joined)
+        pairs = proved_pairs(self.plain, FlowNetwork(self.plain, moved, TICKS), claim.joined)
         units = units_of(self.question, pairs)
         for members in claim.joined:
             if len({units.of[v] for v in members}) > 1:
                 return units, f"a cut between {self.question.names[members[0]]!r} and another is cheap enough"
         return units, ""
 
-    def _asked(self, claim: Claim, units: Units, kinds: tuple[int, ...], under: Sequence[Claim]) -> _Asked:
+    def _asked(self, claim: Claim, units: Units, kinds: tuple[int, ...], under: Sequence[Claim]) -> _OrderClaim:
         below = claim.below if claim.below is not None else self._beyond()
         times, moved = units.ticks(below)
         room = TICKS - 1
@@ -197,7 +197,7 @@ class Judge:
             if each.engine == "block capacity" and "most" in each.evidence:
                 most = Fraction(float(each.evidence["most"])) * (1 + NEAR) * TICKS / below
                 room = min(room, most.numerator // most.denominator)
-        return _Asked(units, kinds, times, moved, room, reach(units, kinds, times, room))
+        return _OrderClaim(units, kinds, times, moved, room, reach(units, kinds, times, room))
 
     def _beyond(self) -> Fraction:
         """A period that every placement keeps."""
@@ -205,7 +205,7 @@ class Judge:
                        zip(*self.question.times, strict=True)), Fraction(0))  # fmt: skip
         return (slowest + 2 * sum((tensor.time for tensor in self.question.tensors), Fraction(0))) * 2 or Fraction(1)
 
-    def _too_narrow(self, claim: Claim, asked: _Asked) -> str:
+    def _too_narrow(self, claim: Claim, asked: _OrderClaim) -> str:
         """Whether the windows of a model leave out chips that sums of work do not; empty if not."""
         if "first" not in claim.evidence or asked.window.empty:
             return ""
@@ -216,12 +216,12 @@ class Judge:
                 return f"nothing shows the window of {name!r}"
         return ""
 
-    def _by_sets(self, claim: Claim, asked: _Asked, most: int) -> tuple[bool, str]:
+    def _by_sets(self, claim: Claim, asked: _OrderClaim, most: int) -> tuple[bool, str]:
         """Whether no chain of sets of units, ``most`` a chip, holds all; and in words why that is not shown."""
         left = self._left_out(claim, asked.units)
         part = time.monotonic() + PART * (self.deadline - time.monotonic())
         try:
-            chain = Chain(asked.units, asked.window, asked.kinds, asked.times, asked.moved, left)
+            chain = ChainQuestion(asked.units, asked.window, asked.kinds, asked.times, asked.moved, left)
             if chain.impossible(most, part):
                 return True, "by all sets of units that the first chips may hold"
         except TooMany:
@@ -240,7 +240,7 @@ class Judge:
         }  # fmt: skip
         return frozenset(left | idle)
 
-    def _second(self, claim: Claim, asked: _Asked) -> tuple[Verdict, str] | None:
+    def _second(self, claim: Claim, asked: _OrderClaim) -> tuple[StepVerdict, str] | None:
         """What the second solver says; None where it does not know, or only of an easier question."""
         seconds = PART * (self.deadline - time.monotonic())
         opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)
@@ -253,7 +253,7 @@ class Judge:
             return "refuted", "OR-Tools CP-SAT finds a valid placement of a shorter period"
         return None
 
-    def _is_valid(self, claim: Claim, asked: _Asked, found: Opinion) -> bool:
+    def _is_valid(self, claim: Claim, asked: _OrderClaim, found: Opinion) -> bool:
         """Whether a placement that the second solver found keeps all rules, below the period of the claim."""
         if found.status != "feasible":
             return False

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray
-from partition.replay.question import Question
+from partition.replay.question import ReplayQuestion
 
 TICKS = 2**40
 """Ticks in the period that a claim is about. Times are rounded down to ticks, so sums of them never say too much; sums
@@ -35,7 +35,7 @@ class Units:
     free : the same of tensors that some unit may read on an earlier chip.
     """
 
-    question: Question
+    question: ReplayQuestion
     of: tuple[int, ...]
     count: int
     copied: frozenset[int]
@@ -113,7 +113,7 @@ def _down(amount: Fraction) -> float:
     return float(np.nextafter(found, 0.0)) if Fraction(found) > amount else found
 
 
-def units_of(question: Question, joined: Iterable[Sequence[int]] = ()) -> Units:
+def units_of(question: ReplayQuestion, joined: Iterable[Sequence[int]] = ()) -> Units:
     """Contract groups, what is joined, and what edges then tie into circles.
 
     Parameters
@@ -144,7 +144,7 @@ def units_of(question: Question, joined: Iterable[Sequence[int]] = ()) -> Units:
     return Units(question, of, len(place), copied, tuple(sorted(found)), tuple(tensors), tuple(free))
 
 
-def _together(question: Question, joined: Iterable[Sequence[int]]) -> list[int]:
+def _together(question: ReplayQuestion, joined: Iterable[Sequence[int]]) -> list[int]:
     """A label for each operation, the same for those of a group or joined."""
     above = list(range(len(question.names)))
 

@@ -14,7 +14,7 @@ from partition.replay.units import TICKS, Units
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
+class UnitWindows:
     """First and last chip of each unit, (U,) each. ``empty``: some unit has none, or all work is too much."""
 
     first: IntArray
@@ -26,7 +26,7 @@ class Reach:
         return bool((self.first > self.last).any())
 
 
-def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TICKS - 1) -> Reach:
+def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TICKS - 1) -> UnitWindows:
     """What sums of work leave of each unit's chips.
 
     Parameters
@@ -43,7 +43,7 @@ def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TIC
     found = _along(units, first, last)
     prices = _prices(times, kinds, room)
     if any(int(price.work.sum()) > int(price.before[-1]) for price in prices):
-        return Reach(np.full(units.count, chips), np.full(units.count, -1))
+        return UnitWindows(np.full(units.count, chips), np.full(units.count, -1))
     before = units.before
     while before is not None and not found.empty:
         tighter = found
@@ -56,7 +56,7 @@ def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TIC
 
 
 @dataclass(frozen=True, eq=False)
-class _Price:
+class _UnitPrices:
     """What each unit costs at least (U,), and what chips ``0..c`` and ``c..C-1`` can pay (C,); whole numbers."""
 
     work: IntArray
@@ -64,7 +64,7 @@ class _Price:
     after: IntArray
 
 
-def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_Price]:
+def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_UnitPrices]:
     """Each kind's time for a price: all equal, by speed, and each kind's alone.
 
     Whatever the prices, a unit costs at least what it does where it is cheapest, and a chip pays for its time at most.
@@ -87,7 +87,7 @@ def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_Price]:
         before = [math.ceil(total) for total in itertools.accumulate(paid)]
         after = [math.ceil(total) for total in itertools.accumulate(reversed(paid))]
         found.append(
-            _Price(
+            _UnitPrices(
                 np.array([math.floor(cost) for cost in work], dtype=np.int64),
                 np.array(before, dtype=np.int64),
                 np.array(after[::-1], dtype=np.int64),
@@ -96,7 +96,7 @@ def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_Price]:
     return found
 
 
-def _tighten(units: Units, before: BoolArray, found: Reach, price: _Price) -> Reach:
+def _tighten(units: Units, before: BoolArray, found: UnitWindows, price: _UnitPrices) -> UnitWindows:
     """Units whose ancestors, with all that must lie there anyway, overfill the chips up to some chip; or behind."""
     chips = np.arange(len(price.before))
     work = price.work[:, None].astype(np.float64)  # sums of whole numbers below 2^53 are exact
@@ -110,11 +110,11 @@ def _tighten(units: Units, before: BoolArray, found: Reach, price: _Price) -> Re
     return _along(units, first, last)
 
 
-def _along(units: Units, first: IntArray, last: IntArray) -> Reach:
+def _along(units: Units, first: IntArray, last: IntArray) -> UnitWindows:
     """First chips do not fall along edges, last chips not against them."""
     low, high = first.tolist(), last.tolist()
     for u, v in sorted(units.edges, key=lambda edge: edge[1]):
         low[v] = max(low[v], low[u])
     for u, v in sorted(units.edges, key=lambda edge: -edge[0]):
         high[u] = min(high[u], high[v])
-    return Reach(np.array(low, dtype=np.int64), np.array(high, dtype=np.int64))
+    return UnitWindows(np.array(low, dtype=np.int64), np.array(high, dtype=np.int64))

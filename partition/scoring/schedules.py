@@ -115,7 +115,7 @@ def schedule(work: ChipWork, capacity: float, *, states: int = STATES) -> Schedu
         return Schedule(best, peak, True)
     if work.floor() > limit:
         return Schedule(best, peak, False)
-    found, exhausted = _Search(work, limit, states).run()
+    found, exhausted = _DownSetSearch(work, limit, states).run()
     if found is not None:
         return Schedule(found, work.peak(found), True)
     return Schedule(best, peak, False if exhausted else None)
@@ -149,7 +149,7 @@ def _followers(work: ChipWork) -> list[list[int]]:
     return followers
 
 
-class _Search:
+class _DownSetSearch:
     """Depth first over down-sets, none visited twice."""
 
     def __init__(self, work: ChipWork, limit: float, states: int) -> None:

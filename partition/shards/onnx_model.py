@@ -23,7 +23,7 @@ CHANNEL, COLUMN = 1, -1
 
 
 @dataclass(frozen=True, eq=False)
-class _Cut:
+class _OperatorCut:
     """How one operator is cut.
 
     Attributes
@@ -101,7 +101,7 @@ class _Rewriter:
             self.arrays[name] = numpy_helper.to_array(self.weights[name])
         return self.arrays[name]
 
-    def cut(self, node: NodeProto) -> _Cut | str:
+    def cut(self, node: NodeProto) -> _OperatorCut | str:
         """How a node can be cut, or why it cannot."""
         rule = _RULES.get(node.op_type)
         if rule is None or node.domain not in ("", "ai.onnx"):
@@ -116,7 +116,7 @@ class _Rewriter:
 
     # --- rewriting -------------------------------------------------------------------------------------------------
 
-    def rewritten(self, wanted: Mapping[int, tuple[_Cut, int]], label: Mapping[int, str]) -> ModelProto:
+    def rewritten(self, wanted: Mapping[int, tuple[_OperatorCut, int]], label: Mapping[int, str]) -> ModelProto:
         """The model with nodes in parts: position -> how and in how many."""
         replaced: dict[int, list[NodeProto]] = {}
         for i, (cut, count) in wanted.items():
@@ -141,16 +141,16 @@ class _Rewriter:
         self._drop_unread(result)
         return result
 
-    def _axis(self, tensor: str, cut: _Cut) -> int:
+    def _axis(self, tensor: str, cut: _OperatorCut) -> int:
         """The axis that parts cut, counted from the front where that is known: older opsets ask for it."""
         found = self.types.get(tensor)
         if cut.axis >= 0 or found is None or not found.tensor_type.HasField("shape"):
             return cut.axis
         return len(found.tensor_type.shape.dim) + cut.axis
 
-    def _followers(self, leader: int, cut: _Cut, wanted: Collection[int]) -> list[tuple[int, _Cut]]:
+    def _followers(self, leader: int, cut: _OperatorCut, wanted: Collection[int]) -> list[tuple[int, _OperatorCut]]:
         """The nodes that stay in parts behind one, in order."""
-        found: list[tuple[int, _Cut]] = []
+        found: list[tuple[int, _OperatorCut]] = []
         i = leader
         while True:
             outputs = [tensor for tensor in self.proto.graph.node[i].output if tensor]
@@ -164,7 +164,7 @@ class _Rewriter:
             found.append((i, how))
         return found if all(len([t for t in self.proto.graph.node[j].output if t]) == 1 for j, _ in found) else []
 
-    def _following(self, node: NodeProto, tensor: str, cut: _Cut) -> _Cut | None:
+    def _following(self, node: NodeProto, tensor: str, cut: _OperatorCut) -> _OperatorCut | None:
         """How a node stays in parts behind a cut, or None if it cannot."""
         elementwise = node.op_type in ELEMENTWISE
         if node.domain not in ("", "ai.onnx") or not (
@@ -188,9 +188,11 @@ class _Rewriter:
                 return None
             if isinstance(axis, int):
                 slices[position] = axis
-        return _Cut(cut.axis, cut.extent, slices)
+        return _OperatorCut(cut.axis, cut.extent, slices)
 
-    def _part(self, node: NodeProto, cut: _Cut, part: int, bounds: list[int], name: str, *, follows: bool) -> NodeProto:
+    def _part(
+        self, node: NodeProto, cut: _OperatorCut, part: int, bounds: list[int], name: str, *, follows: bool
+    ) -> NodeProto:
         """One part of a node, with its slices among the initializers."""
         new = NodeProto()
         new.CopyFrom(node)
@@ -241,7 +243,7 @@ def _part_name(tensor: str, part: int) -> str:
     return f"{tensor}#{part}"
 
 
-def _broadcast_axis(shape: tuple[int, ...], cut: _Cut) -> int | str | None:
+def _broadcast_axis(shape: tuple[int, ...], cut: _OperatorCut) -> int | str | None:
     """Axis along which an operand of an elementwise operator is cut; None if it is the same for all, or 'unknown'.
 
     By columns, the last axes of both meet. By channel the operand has the axes behind the channel as well, which are
@@ -269,10 +271,12 @@ def _flag(node: NodeProto, name: str) -> int:
     return next((a.i for a in node.attribute if a.name == name), 0)
 
 
-def _convolution(weight: int, axis: int, along: tuple[int, ...]) -> Callable[[_Rewriter, NodeProto], _Cut | str]:
+def _convolution(
+    weight: int, axis: int, along: tuple[int, ...]
+) -> Callable[[_Rewriter, NodeProto], _OperatorCut | str]:
     """``weight`` : position of the weights, ``axis`` of their channels; ``along`` : inputs of one per channel."""
 
-    def rule(rewriter: _Rewriter, node: NodeProto) -> _Cut | str:
+    def rule(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
         array = rewriter.weight(node, weight)
         if array is None:
             return "its weights are computed, not stored"
@@ -288,12 +292,12 @@ def _convolution(weight: int, axis: int, along: tuple[int, ...]) -> Callable[[_R
                 return "its bias or scales are computed, not stored"
             if more.ndim == 1 and more.shape[0] == extent and extent > 1:
                 slices[position] = 0
-        return _Cut(CHANNEL, extent, slices)
+        return _OperatorCut(CHANNEL, extent, slices)
 
     return rule
 
 
-def _gemm(rewriter: _Rewriter, node: NodeProto) -> _Cut | str:
+def _gemm(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
     array = rewriter.weight(node, 1)
     if array is None:
         return "its weights are computed, not stored"
@@ -306,13 +310,13 @@ def _gemm(rewriter: _Rewriter, node: NodeProto) -> _Cut | str:
             return "its bias is computed, not stored"
         if bias.ndim and bias.shape[-1] == extent and extent > 1:
             slices[2] = bias.ndim - 1
-    return _Cut(COLUMN, extent, slices)
+    return _OperatorCut(COLUMN, extent, slices)
 
 
-def _product(weight: int, along: tuple[int, ...]) -> Callable[[_Rewriter, NodeProto], _Cut | str]:
+def _product(weight: int, along: tuple[int, ...]) -> Callable[[_Rewriter, NodeProto], _OperatorCut | str]:
     """A matrix product by stored columns; ``along`` : inputs that may have one figure a column."""
 
-    def rule(rewriter: _Rewriter, node: NodeProto) -> _Cut | str:
+    def rule(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
         array = rewriter.weight(node, weight)
         if array is None:
             return "its weights are computed, not stored"
@@ -324,21 +328,21 @@ def _product(weight: int, along: tuple[int, ...]) -> Callable[[_Rewriter, NodePr
             more = rewriter.weight(node, position)
             if more is not None and more.ndim == 1 and more.shape[0] == extent and extent > 1:
                 slices[position] = 0
-        return _Cut(COLUMN, extent, slices)
+        return _OperatorCut(COLUMN, extent, slices)
 
     return rule
 
 
-def _gather(rewriter: _Rewriter, node: NodeProto) -> _Cut | str:
+def _gather(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
     array = rewriter.weight(node, 0)
     if array is None:
         return "its table is computed, not stored"
     if array.ndim < 2 or _flag(node, "axis") not in (0, -array.ndim):
         return "it does not look up rows of a table"
-    return _Cut(COLUMN, int(array.shape[-1]), {0: array.ndim - 1})
+    return _OperatorCut(COLUMN, int(array.shape[-1]), {0: array.ndim - 1})
 
 
-_RULES: Mapping[str, Callable[[_Rewriter, NodeProto], _Cut | str]] = {
+_RULES: Mapping[str, Callable[[_Rewriter, NodeProto], _OperatorCut | str]] = {
     "Conv": _convolution(1, 0, (2,)),
     "ConvTranspose": _convolution(1, 1, (2,)),
     "ConvInteger": _convolution(1, 0, (3,)),

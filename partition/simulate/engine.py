@@ -17,7 +17,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.simulate.outcome import Simulation, Span
-from partition.simulate.tasks import Hop, Plan, Task, plan
+from partition.simulate.tasks import Hop, InputTasks, Task, plan
 
 Steps = Generator[Any, Any, None]
 
@@ -77,7 +77,7 @@ class _Package:
     ) -> None:
         self.simpy, self.graph, self.hw, self.inputs, self.buffers = simpy, graph, hardware, inputs, buffers
         self.record = record
-        self.plan: Plan = plan(graph, hardware, placement)
+        self.plan: InputTasks = plan(graph, hardware, placement)
         self.predicted = float(evaluate_placement(graph, hardware, placement).period[0])
         self.env = simpy.Environment()
         chips, charged = range(hardware.chips), hardware.transfers_charged

@@ -51,7 +51,7 @@ class Hop:
 
 
 @dataclass(frozen=True)
-class Plan:
+class InputTasks:
     """All that happens for one input; ``tau`` are the seconds of a transfer per tensor."""
 
     tasks: tuple[Task, ...]
@@ -59,7 +59,7 @@ class Plan:
     tau: tuple[float, ...]
 
 
-def plan(graph: Graph, hardware: Hardware, placement: Placement) -> Plan:
+def plan(graph: Graph, hardware: Hardware, placement: Placement) -> InputTasks:
     """Split the work of every chip where it has to wait for tensors, and route what moves.
 
     The depth of an operation is the number of transfers on the way to it; the operations of one chip and depth are a
@@ -86,7 +86,7 @@ def plan(graph: Graph, hardware: Hardware, placement: Placement) -> Plan:
         Hop(t, a, not homes[t, a], _legs(problem, a, sorted(chips), graph.tensor_names[t]))
         for (t, a), chips in sorted(sends.items())
     ]
-    return Plan(tasks, tuple(hops), tuple(problem.transfer_times.tolist()))
+    return InputTasks(tasks, tuple(hops), tuple(problem.transfer_times.tolist()))
 
 
 def _tasks(problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]) -> tuple[Task, ...]:

@@ -28,16 +28,16 @@ THROUGHPUT = "throughput"
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _Demands:
     """Part of what was asked: rules that stay on, whether the throughput counts, and wishes."""
 
     rules: tuple[str, ...]
     wishes: tuple[Wish, ...]
 
-    def without(self, one: str | Wish) -> _Asked:
+    def without(self, one: str | Wish) -> _Demands:
         """All but a rule or a wish."""
         rules = tuple(rule for rule in self.rules if rule != one)
-        return _Asked(rules, tuple(wish for wish in self.wishes if wish is not one))
+        return _Demands(rules, tuple(wish for wish in self.wishes if wish is not one))
 
 
 def contradiction(
@@ -59,7 +59,7 @@ def contradiction(
     stop : where time is up, what is not yet known to be needless counts as needed.
     """
     rules = [rule for rule in RULES if getattr(hardware.rules, rule) and _may_be_off(hardware, rule)]
-    asked = _Asked(tuple(rules) + ((THROUGHPUT,) if throughput is not None else ()), tuple(wishes))
+    asked = _Demands(tuple(rules) + ((THROUGHPUT,) if throughput is not None else ()), tuple(wishes))
     candidates: list[str | Wish] = [*asked.rules, *wishes]
     known = True
     for i, one in enumerate(candidates):
@@ -81,7 +81,7 @@ def _may_be_off(hardware: Hardware, rule: str) -> bool:
 
 
 def _possible(
-    graph: Graph, hardware: Hardware, asked: _Asked, throughput: float | None, stop: Stop, seed: int
+    graph: Graph, hardware: Hardware, asked: _Demands, throughput: float | None, stop: Stop, seed: int
 ) -> bool | None:
     """Whether some placement keeps a part of what was asked; None where time was up, or the weights leave it open."""
     package = hardware.with_rules(**{rule: rule in asked.rules for rule in RULES if _may_be_off(hardware, rule)})

@@ -21,7 +21,7 @@ from partition.results.guesses import find_guesses
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import parse_goals
-from partition.solve.given import Listener, Model, Package, Start, Started, opened
+from partition.solve.given import GivenModel, GivenPackage, Listener, Start, Started, opened
 from partition.solve.question import Question
 from partition.solve.reasons import explained
 from partition.solve.search_once import answer
@@ -34,8 +34,8 @@ TIME_LIMIT = 60.0
 
 
 def partition(
-    graph: Model,
-    hw: Package = None,
+    graph: GivenModel,
+    hw: GivenPackage = None,
     *,
     time_limit: float | None = None,
     work_limit: float | None = None,

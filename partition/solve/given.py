@@ -24,12 +24,12 @@ from partition.solve.wished import Wished
 from partition.stopping import Stop
 from partition.text import shown
 
-Model = Graph | Source | str | os.PathLike[str]
-Package = Hardware | str | os.PathLike[str] | None
+GivenModel = Graph | Source | str | os.PathLike[str]
+GivenPackage = Hardware | str | os.PathLike[str] | None
 Start = Placement | Result | Mapping[str, int] | None
 
 
-def opened(model: Model, package: Package) -> tuple[Graph, Hardware]:
+def opened(model: GivenModel, package: GivenPackage) -> tuple[Graph, Hardware]:
     """The graph and the package, read where they are given by name.
 
     Raises

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from milp import budget
-from milp.search.kind_orders import Outcome
+from milp.search.kind_orders import OrdersProgress
 from milp.tolerances import ROUNDING
 from partition.errors import PartitionError
 from partition.files import write_atomically
@@ -41,7 +41,7 @@ class Journal:
     def __init__(self, folder: Path, number: int, stop: Stop, parent: int) -> None:
         self.folder, self.path, self.stop = folder, folder / f"{number}.json", stop
         self._child, self._above = os.getpid() != parent, os.getppid()
-        self._outcome: Outcome | None = None
+        self._outcome: OrdersProgress | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True, name="journal")
 
@@ -55,7 +55,7 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join()
 
-    def watch(self, outcome: Outcome) -> None:
+    def watch(self, outcome: OrdersProgress) -> None:
         """Keep the journal of this search from now on."""
         self._outcome = outcome
 
@@ -78,7 +78,7 @@ class Journal:
                     written = known
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(outcome: OrdersProgress) -> dict[str, Any]:
     incumbent = outcome.incumbent
     placement, hardware = incumbent.placement, incumbent.hardware
     return {

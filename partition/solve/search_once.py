@@ -12,7 +12,7 @@ from typing import cast
 from milp import budget
 from milp.formulation.choices import Goal
 from milp.search.goals import pursue
-from milp.search.kind_orders import Means, Outcome, Target, search_orders
+from milp.search.kind_orders import Means, OrdersProgress, Target, search_orders
 from milp.search.period import PHASES
 from milp.search.stability import fewest_moves
 from milp.search.stage_positions import arrange
@@ -45,7 +45,7 @@ def answer(
     stop: Stop,
     *,
     report: Callable[[Progress], None] | None = None,
-    watch: Callable[[Outcome], None] | None = None,
+    watch: Callable[[OrdersProgress], None] | None = None,
     phases: Sequence[Phase] = PHASES,
 ) -> Result:
     """The search itself, in this process and thread.
@@ -85,7 +85,7 @@ def _search(
     phases: Sequence[Phase],
     *,
     report: Callable[[Progress], None] | None = None,
-    watch: Callable[[Outcome], None] | None = None,
+    watch: Callable[[OrdersProgress], None] | None = None,
 ) -> Result:
     """The same for the weights as they are."""
     problem, first = question.problem, question.on_period
@@ -116,7 +116,7 @@ def _search(
     return _result(question, outcome, _stability(question, outcome, found, stop), stop)
 
 
-def _excluded(question: Question, outcome: Outcome) -> str | None:
+def _excluded(question: Question, outcome: OrdersProgress) -> str | None:
     """Why no valid placement within the required throughput exists, if that is proved."""
     if not outcome.feasible:
         return str(proved_infeasible(question.graph, question.hardware))
@@ -130,7 +130,7 @@ def _wanted(question: Question) -> str:
     return f"a throughput of {question.throughput} needs a period of {limit:.10g} {unit}"
 
 
-def _too_slow(question: Question, outcome: Outcome, stop: Stop, part: Stop) -> NoSolutionInTime:
+def _too_slow(question: Question, outcome: OrdersProgress, stop: Stop, part: Stop) -> NoSolutionInTime:
     """The required throughput was neither reached nor excluded."""
     advice = "allow more time" if part() else "what is between is too little to tell; ask for less"
     return NoSolutionInTime(
@@ -147,7 +147,7 @@ def _arrange_stages(question: Question, incumbent: Incumbent, stop: Stop) -> Non
             incumbent.move_stages(arrange(question.graph, chosen, placement, stop=stop))
 
 
-def _later_goals(question: Question, outcome: Outcome, stop: Stop) -> _Answered:
+def _later_goals(question: Question, outcome: OrdersProgress, stop: Stop) -> _Answered:
     """Pursue the goals behind the period, each among the best for those before."""
     incumbent, goals, first = outcome.incumbent, question.goals, question.on_period
     placement, cost = incumbent.placement, incumbent.cost
@@ -172,7 +172,7 @@ def _later_goals(question: Question, outcome: Outcome, stop: Stop) -> _Answered:
     return _Answered(placement, cost, reached or [reached_by(placement, cost, goals[0])])
 
 
-def _stability(question: Question, outcome: Outcome, found: _Answered, stop: Stop) -> _Answered:
+def _stability(question: Question, outcome: OrdersProgress, found: _Answered, stop: Stop) -> _Answered:
     """Move as few operations as the other goals allow, the first of them up to the gap asked for."""
     before, incumbent = question.before, outcome.incumbent
     if before is None or stop.flag.is_set():
@@ -203,7 +203,7 @@ def _stability(question: Question, outcome: Outcome, found: _Answered, stop: Sto
     return _Answered(placement, cost, [*reached, moved])
 
 
-def _result(question: Question, outcome: Outcome, found: _Answered, stop: Stop) -> Result:
+def _result(question: Question, outcome: OrdersProgress, found: _Answered, stop: Stop) -> Result:
     """Put the answer together, and tell of what went wrong on the way."""
     incumbent, reached = outcome.incumbent, found.reached
     closed = len(reached) == question.wanted and all(r.gap <= incumbent.gap_wanted for r in reached)

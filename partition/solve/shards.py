@@ -63,7 +63,7 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     if whole is not None and whole.placement is None and not plans.whole_plan():
         return whole  # infeasible, and for no operation that could be cut
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
-    best = _Comparison(question, plans, first, stop.part(budget.PLANS), search).find()
+    best = _TriedPlans(question, plans, first, stop.part(budget.PLANS), search).find()
     if best is None:
         return whole if whole is not None else search(question, stop)
     if best.result.status != "optimal" and not stop():
@@ -72,7 +72,7 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     return _told(best.result, best.sharded, whole, plans, stop)
 
 
-class _Comparison:
+class _TriedPlans:
     """The best plan so far, and the plans that were tried.
 
     Attributes

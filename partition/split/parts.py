@@ -59,7 +59,7 @@ def split_model(
     _check_free(target, force)
     whole = open_whole(model, dims)
     placement = placement_of(whole.graph, answer)
-    cut = _Cut(whole, placement)
+    cut = _PartBoundaries(whole, placement)
     parts = tuple(cut.part(chip) for chip in cut.order)
     whole.learn_types({port.tensor for part in parts for port in (*part.inputs, *part.outputs)}, inputs)
     manifest = Manifest(
@@ -109,7 +109,7 @@ def placement_of(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> 
 _OTHER = "the answer is for another model than {!r}, or for another version of it; solve again"
 
 
-class _Cut:
+class _PartBoundaries:
     """What every part holds, reads and hands on."""
 
     def __init__(self, whole: Any, placement: Placement) -> None:
@@ -216,7 +216,7 @@ class _Cut:
         return model
 
 
-def _write(target: Path, manifest: Manifest, cut: _Cut) -> None:
+def _write(target: Path, manifest: Manifest, cut: _PartBoundaries) -> None:
     """All files in a folder beside the target, moved into place at the end."""
     import onnx
 

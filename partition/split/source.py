@@ -31,7 +31,7 @@ MOST_FOLDED = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class WholeModel:
+class OnnxSource:
     """An ONNX model ready to be cut.
 
     Attributes
@@ -102,7 +102,7 @@ class WholeModel:
         return helper.make_value_info(name, self.types[tensor])
 
 
-def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> WholeModel:
+def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> OnnxSource:
     """Read a model with its weights.
 
     Raises
@@ -136,7 +136,7 @@ def open_whole(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> 
             raise InvalidModelFile(
                 f"output {value.name!r} of {onnx_file.described(path)} is produced by nothing; export it again"
             )
-    return WholeModel(
+    return OnnxSource(
         proto=proto,
         graph=graph,
         operation=[graph.index.get(name) for name in names],
@@ -152,17 +152,17 @@ def _complete(found: TypeProto) -> bool:
     return not found.HasField("tensor_type") or bool(found.tensor_type.HasField("shape"))
 
 
-def _scope(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> onnx_shapes.Scope:
+def _scope(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> onnx_shapes.GraphScope:
     """What inference finds of every tensor."""
     lean = onnx_file.open_model(path)
     onnx_dims.bind_dimensions(lean.graph, dims or {})
-    scope = onnx_shapes.Scope(lean)
+    scope = onnx_shapes.GraphScope(lean)
     for _ in onnx_nodes.NodeReader(scope, lean.graph).operations():
         pass
     return scope
 
 
-def _state_shapes(proto: ModelProto, names: list[str], graph: Graph, scope: onnx_shapes.Scope) -> None:
+def _state_shapes(proto: ModelProto, names: list[str], graph: Graph, scope: onnx_shapes.GraphScope) -> None:
     """Replace, in place, nodes that tell a shape which the graph takes for a constant by that constant."""
     for node, name in zip(proto.graph.node, names, strict=True):
         if node.op_type in ("Shape", "Size") and name not in graph.index:
@@ -172,7 +172,7 @@ def _state_shapes(proto: ModelProto, names: list[str], graph: Graph, scope: onnx
                 node.CopyFrom(helper.make_node("Constant", [], [node.output[0]], node.name, value=tensor))
 
 
-def _types(scope: onnx_shapes.Scope, proto: ModelProto) -> dict[str, TypeProto]:
+def _types(scope: onnx_shapes.GraphScope, proto: ModelProto) -> dict[str, TypeProto]:
     """The types of tensors without anything that was assumed."""
     tensors = {value.name for value in proto.graph.input} | {tensor for n in proto.graph.node for tensor in n.output}
     found = {tensor: scope.type(tensor) for tensor in sorted(tensors) if tensor}

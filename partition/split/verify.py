@@ -47,7 +47,7 @@ def verify_parts(
     InvalidInput : no such folder, an input is missing, a run would not fit into memory, no onnxruntime.
     InvalidModelFile : onnxruntime cannot run the model (the operator is named) or a part.
     """
-    proof = _Proof(Path(model), Path(folder), optimised)
+    proof = _PartsCheck(Path(model), Path(folder), optimised)
     whole = open_session(proof.model, optimised)
     if inputs:
         runs = [checked_inputs(whole, inputs)]
@@ -65,7 +65,7 @@ def verify_parts(
         ) from error
 
 
-class _Proof:
+class _PartsCheck:
     """The parts of a model, and what was seen of them."""
 
     def __init__(self, model: Path, folder: Path, optimised: bool) -> None:

@@ -12,7 +12,7 @@ from checked import as_given
 from exhaustive import brute_force
 from instances import random_instance
 
-from learned.comparison.comparison import METHODS, Comparison, Trial, compare, sample_marks
+from learned.comparison.comparison import METHODS, MethodComparison, Trial, compare, sample_marks
 from learned.comparison.methods import _moved, annealing, balanced_random_search, greedy, random_search, slicing
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
@@ -31,7 +31,7 @@ def policy() -> Policy:
     return Policy.new([NodeFeatures.of(contract(GRAPH, HARDWARE))], np.random.default_rng(0))
 
 
-def run(**changes: Any) -> Comparison:
+def run(**changes: Any) -> MethodComparison:
     wanted: dict[str, Any] = {"samples": 23, "seeds": (0, 1)}
     means: dict[str, Any] = {"policy": policy(), "settings": SMALL}
     for name, value in changes.items():
@@ -40,17 +40,17 @@ def run(**changes: Any) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def comparison() -> Comparison:
+def comparison() -> MethodComparison:
     return run(reference=partition(GRAPH, HARDWARE))
 
 
-def test_every_method_gets_the_same_number_of_samples(comparison: Comparison) -> None:
+def test_every_method_gets_the_same_number_of_samples(comparison: MethodComparison) -> None:
     assert tuple(comparison.curves) == METHODS
     for curves in comparison.curves.values():
         assert [len(curve.best) for curve in curves] == [23, 23]
 
 
-def test_curves_fall_and_stay_above_the_bound(comparison: Comparison) -> None:
+def test_curves_fall_and_stay_above_the_bound(comparison: MethodComparison) -> None:
     for curves in comparison.curves.values():
         for curve in curves:
             assert np.all(np.diff(curve.best) <= 0)
@@ -58,21 +58,21 @@ def test_curves_fall_and_stay_above_the_bound(comparison: Comparison) -> None:
             assert curve.best[-1] >= comparison.bound
 
 
-def test_the_number_of_processes_does_not_matter(comparison: Comparison) -> None:
+def test_the_number_of_processes_does_not_matter(comparison: MethodComparison) -> None:
     again = run(jobs=2)
     for method, curves in comparison.curves.items():
         for a, b in zip(curves, again.curves[method], strict=True):
             assert np.array_equal(a.best, b.best)
 
 
-def test_samples_to_a_period_are_counted_from_one(comparison: Comparison) -> None:
+def test_samples_to_a_period_are_counted_from_one(comparison: MethodComparison) -> None:
     for method, curves in comparison.curves.items():
         first = comparison.samples_to(method, float(curves[0].best[0]))[0]
         assert first == 1
         assert comparison.samples_to(method, comparison.bound * 0.5) == [None, None]
 
 
-def test_json_and_table_name_every_method(comparison: Comparison) -> None:
+def test_json_and_table_name_every_method(comparison: MethodComparison) -> None:
     data = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     assert [row["method"] for row in data["methods"]] == list(METHODS)
     assert data["marks"] == [1, 2, 5, 10, 20, 23] == sample_marks(23)
@@ -80,7 +80,7 @@ def test_json_and_table_name_every_method(comparison: Comparison) -> None:
     assert 0.0 <= comparison.raw_valid["random"] <= 1.0
 
 
-def test_pictures_are_written(comparison: Comparison, tmp_path: Path) -> None:
+def test_pictures_are_written(comparison: MethodComparison, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from learned.comparison.plots import plot_samples, plot_seconds, save_figure
 

@@ -33,7 +33,7 @@ from partition.stopping import Stop
 
 @dataclass(frozen=True, eq=False)
 class _Children:
-    """Blocks with one node more than the block in row ``parent``: (K,) each; see :class:`_Blocks`."""
+    """Blocks with one node more than the block in row ``parent``: (K,) each; see :class:`_GrowingBlocks`."""
 
     parent: IntArray
     node: IntArray
@@ -57,7 +57,7 @@ class _Children:
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks:
+class _GrowingBlocks:
     """Blocks that grow.
 
     Attributes
@@ -169,7 +169,7 @@ class Beam:
             found = found.with_others(self._ended(begun, blocks, chip), width, SIZES * self.limit)
         return None
 
-    def _ended(self, begun: Boundaries, blocks: _Blocks, chip: int) -> Boundaries:
+    def _ended(self, begun: Boundaries, blocks: _GrowingBlocks, chip: int) -> Boundaries:
         """Boundaries behind those blocks that may end now."""
         last = blocks.last
         least = self.total - (self.hardware.chips - 1 - chip) * self.limit
@@ -183,7 +183,7 @@ class Beam:
         return found[0].joined(found[1])
 
     def _behind(
-        self, blocks: _Blocks, rows: IntArray, some: _Children, chip: int, led: tuple[NDArray[np.int8], Words]
+        self, blocks: _GrowingBlocks, rows: IntArray, some: _Children, chip: int, led: tuple[NDArray[np.int8], Words]
     ) -> Boundaries:
         """Boundaries behind some blocks."""
         lost = some.toll - some.size
@@ -193,7 +193,7 @@ class Beam:
         shown = some.name, some.work, some.size, some.cut, some.toll, lost, some.marks, some.root
         return Boundaries(blocks.done[rows], *shown, *led)
 
-    def _states(self, blocks: _Blocks, some: _Children, node: IntArray | None) -> States:
+    def _states(self, blocks: _GrowingBlocks, some: _Children, node: IntArray | None) -> States:
         """What a guide sees of children of ``blocks``, with their last ``node`` where they go on."""
         assert self.guidance is not None
         longest = self.guidance.outlook.longest(blocks.eligible)[some.parent]
@@ -203,7 +203,9 @@ class Beam:
         before = blocks.last.cut[some.parent], blocks.last.receive[some.parent]
         return States(*loads, node, some.cut - before[0], some.receive - before[1])
 
-    def _relaying(self, begun: Boundaries, blocks: _Blocks, rows: IntArray, chip: int, *, eagerly: bool) -> Boundaries:
+    def _relaying(
+        self, begun: Boundaries, blocks: _GrowingBlocks, rows: IntArray, chip: int, *, eagerly: bool
+    ) -> Boundaries:
         """Boundaries behind those of some blocks that keep the triangle rule, and the period with what they relay."""
         some = blocks.last.take(rows)
         ends = Ends(
@@ -219,13 +221,13 @@ class Beam:
 
     # --- blocks that grow ------------------------------------------------------------------------------------
 
-    def _open(self, begun: Boundaries) -> _Blocks:
+    def _open(self, begun: Boundaries) -> _GrowingBlocks:
         """An empty block at each boundary."""
         flow, count = self.flow, len(begun)
         done = unpacked(begun.done)[:, : flow.count]
         zero, none, rows = np.zeros(count), np.zeros(count, np.uint64), np.arange(count)
         now = begun.name, begun.work, begun.size, begun.cut, begun.toll
-        return _Blocks(
+        return _GrowingBlocks(
             last=_Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none, begun.marks),
             done=begun.done,
             below=np.zeros((count, flow.words if self.triangle else 0), np.uint64),
@@ -235,7 +237,7 @@ class Beam:
             shared=np.zeros((count, len(flow.shared_bytes)), dtype=bool),
         )
 
-    def _children(self, begun: Boundaries, blocks: _Blocks, chip: int, stop: Stop) -> _Children:
+    def _children(self, begun: Boundaries, blocks: _GrowingBlocks, chip: int, stop: Stop) -> _Children:
         """Each block with each node added that leaves room for it."""
         flow, last = self.flow, blocks.last
         able = (self.first <= chip) & np.isfinite(flow.time[chip])
@@ -299,7 +301,7 @@ class Beam:
         """(K, P) what a guide sees, with a node more that is the last reader of the tensors of ``place``."""
         return before if self.guidance is None else self.guidance.outlook.marks(before, node, place, tensor)
 
-    def _held(self, blocks: _Blocks, parent: IntArray, node: IntArray) -> FloatArray:
+    def _held(self, blocks: _GrowingBlocks, parent: IntArray, node: IntArray) -> FloatArray:
         """(K,) bytes of weights with one node more."""
         flow = self.flow
         held = blocks.last.held[parent] + flow.weights[node]
@@ -327,7 +329,7 @@ class Beam:
             load = np.maximum(blocks.compute, np.maximum(receive, send))
         return np.asarray(np.maximum(load, blocks.cut) if self.links else load)
 
-    def _kept(self, begun: Boundaries, blocks: _Blocks, children: _Children, chip: int, width: int) -> IntArray:
+    def _kept(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children, chip: int, width: int) -> IntArray:
         """Rows of different children that have lost least, at most ``width``."""
         name = children.name ^ (begun.name[children.root] * SCATTER)
         for amount in (children.receive, children.send, children.compute):
@@ -343,7 +345,7 @@ class Beam:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
         return np.asarray(rows[most_promising(lost, some.root, width)])
 
-    def _grown(self, begun: Boundaries, blocks: _Blocks, children: _Children) -> _Blocks:
+    def _grown(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children) -> _GrowingBlocks:
         """The children as blocks."""
         flow, parent, node = self.flow, children.parent, children.node
         done = blocks.done[parent] | flow.bit[node]
@@ -363,7 +365,7 @@ class Beam:
         if len(flow.shared_bytes):
             place, weight = flow.shared.along(node)
             shared[place, weight] = True
-        return _Blocks(children, done, below, eligible, unread, got, shared)
+        return _GrowingBlocks(children, done, below, eligible, unread, got, shared)
 
     def _placement(self, trail: list[Boundaries], row: int) -> tuple[IntArray, list[tuple[int, int]]]:
         """Chips and relays along the boundaries that lead to a row of the last ones."""

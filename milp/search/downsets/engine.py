@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from milp.search.downsets.guides import Guide
-from milp.search.downsets.layers import Pass, Verdict
+from milp.search.downsets.layers import Pass, PassOutcome
 from milp.search.downsets.line import Line
 from milp.search.downsets.mending import Filled, Mending
 from milp.search.downsets.prices import prices
@@ -191,7 +191,7 @@ class LineSearch:
         self.low = load + 1
         self.proved(self.low)
 
-    def _keep(self, verdict: Verdict, end: _End) -> None:
+    def _keep(self, verdict: PassOutcome, end: _End) -> None:
         station, kind = verdict.station, verdict.kind
         assert station is not None and kind is not None
         if end.backwards:
@@ -216,6 +216,8 @@ class _End:
     prices: IntArray | None
     backwards: bool
 
-    def decide(self, load: int, width: int, stop: Stop, guide: Guide = Guide.BUDGET, *, proof: bool = False) -> Verdict:
+    def decide(
+        self, load: int, width: int, stop: Stop, guide: Guide = Guide.BUDGET, *, proof: bool = False
+    ) -> PassOutcome:
         threshold = Threshold(self.tasks, self.line, load, self.prices)
         return Pass(threshold, guide).decide(width, stop, proof=proof)

@@ -8,7 +8,7 @@ import numpy as np
 
 from milp import budget
 from milp.search.downsets.guides import Guide
-from milp.search.downsets.states import Index, Names, States, scattered
+from milp.search.downsets.states import Index, StateNames, States, scattered
 from milp.search.downsets.tasks import places, unpacked
 from milp.search.downsets.threshold import Threshold
 from milp.tolerances import WORTHWHILE
@@ -29,7 +29,7 @@ SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class PassOutcome:
     """What a pass found.
 
     Attributes
@@ -58,7 +58,7 @@ class Pass:
         self.worth = guide.worth(threshold)
         self.whole = self.slack = self._idle = 0
 
-    def decide(self, width: int, stop: Stop, *, proof: bool = False) -> Verdict:
+    def decide(self, width: int, stop: Stop, *, proof: bool = False) -> PassOutcome:
         """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that the guide likes.
 
         Parameters
@@ -69,12 +69,12 @@ class Pass:
         trail: list[tuple[IntArray, IntArray, IntArray]] = []
         for layer in range(count):
             if stop():
-                return Verdict(None)
+                return PassOutcome(None)
             children = self._children(states, stop)
             best = self._best_of_equals(children, states)
             if len(best) > PRESELECTED * width:
                 if proof:
-                    return Verdict(None)
+                    return PassOutcome(None)
                 complete = False
                 best = best[self._most_promising(children.take(best), PRESELECTED * width)]
             chosen = self._grown(children.take(best), states)
@@ -83,12 +83,12 @@ class Pass:
                 chosen = self._closed_where_full(chosen)
             if len(chosen) > width:
                 if proof:
-                    return Verdict(None)
+                    return PassOutcome(None)
                 complete = False
                 chosen = chosen.take(self._most_promising(chosen, width))
             states = chosen
             if not len(states):
-                return Verdict(False if complete else None)
+                return PassOutcome(False if complete else None)
             trail.append((states.parent, states.task, states.placed))
         return self._solution(trail)
 
@@ -219,7 +219,7 @@ class Pass:
         """(S,) room of the line that is used: of the open station alone, where modes cannot be compared."""
         return np.asarray(mode * (self.threshold.period + 1) + load if self.threshold.line.ordered else load)
 
-    def _key(self, states: States) -> Names:
+    def _key(self, states: States) -> StateNames:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
         return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
 
@@ -258,7 +258,7 @@ class Pass:
         lost = self.slack - (room - states.need[:, 0])
         return np.sort(self.guide.best(lost, self.slack, self.whole - room, self.whole, states.urgency)[:width])
 
-    def _solution(self, trail: list[tuple[IntArray, IntArray, IntArray]]) -> Verdict:
+    def _solution(self, trail: list[tuple[IntArray, IntArray, IntArray]]) -> PassOutcome:
         line, row = self.threshold.line, 0
         station = np.zeros(self.threshold.tasks.count, np.int64)
         kind = np.full(line.stations, -1)
@@ -268,4 +268,4 @@ class Pass:
             station[task[row]] = position
             kind[position] = line.kind(mode)[0]
             row = int(parent[row])
-        return Verdict(True, station, kind)
+        return PassOutcome(True, station, kind)

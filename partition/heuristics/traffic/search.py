@@ -38,7 +38,7 @@ def little_traffic(network: Network, given: IntArray, rng: np.random.Generator, 
     """
     if network.nodes > MOST_NODES or network.chips < 2:
         return
-    search = _Search(network, rng, stop)
+    search = _Refinement(network, rng, stop)
     best, least, idle = given, np.inf, 0
     if network.fits(given):
         best = search.refined(given)
@@ -55,7 +55,7 @@ def little_traffic(network: Network, given: IntArray, rng: np.random.Generator, 
             yield best
 
 
-class _Search:
+class _Refinement:
     """Refines placements of one network."""
 
     def __init__(self, network: Network, rng: np.random.Generator, stop: Stop) -> None:

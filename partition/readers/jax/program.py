@@ -12,7 +12,7 @@ from partition.problem.graph import Graph
 from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
 from partition.readers.jax.origins import Origin, has_backward_pass, origins
 from partition.readers.jax.results import Argument, arguments_of, new_values, refuse_unmatched
-from partition.readers.jax.walk import JaxprReader, Weight
+from partition.readers.jax.walk import JaxprReader, JaxWeight
 
 
 def from_jax(
@@ -67,7 +67,7 @@ def from_jax(
     reader.state.written.update(made.values())
     paths = [(i in held, path) for i, argument in enumerate(arguments) for path in argument.paths]
     values = [
-        Weight(path, size_in_bytes(variable)) if is_weight else reader.input(path, variable)
+        JaxWeight(path, size_in_bytes(variable)) if is_weight else reader.input(path, variable)
         for variable, (is_weight, path) in zip(closed.jaxpr.invars, paths, strict=True)
     ]
     results = reader.run(closed, values, "")

@@ -23,21 +23,21 @@ from partition.readers.state import KeptState
 
 
 @dataclass(frozen=True)
-class Tensor:
+class JaxTensor:
     """A tensor of the graph."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Weight:
+class JaxWeight:
     """A weight, or a view of one."""
 
     name: str
     bytes: float
 
 
-Value = Tensor | Weight | None
+JaxValue = JaxTensor | JaxWeight | None
 """What a variable stands for; None for a number in the program."""
 
 
@@ -54,7 +54,7 @@ class JaxprReader:
         self.maker: dict[str, str] = {}  # tensor -> operation
         self.transposed: set[str] = set()  # operations that JAX says are of a backward pass
         self._count: dict[str, int] = {}
-        self._constant: dict[int, tuple[Any, Weight]] = {}
+        self._constant: dict[int, tuple[Any, JaxWeight]] = {}
 
     def graph(self, backward: bool) -> Graph:
         """The graph of what was read; with ``backward``, its backward pass is flagged."""
@@ -65,21 +65,21 @@ class JaxprReader:
         self.state.settle(self.builder)
         return self.builder.build()
 
-    def input(self, path: str, variable: Any) -> Tensor:
+    def input(self, path: str, variable: Any) -> JaxTensor:
         """An argument that the host delivers."""
         self.builder.operation(path, "Input", outputs={path: size_in_bytes(variable)})
         self.maker[path] = path
-        return Tensor(path)
+        return JaxTensor(path)
 
-    def makes(self, value: Value, weight: str) -> None:
+    def makes(self, value: JaxValue, weight: str) -> None:
         """Say that a result is the new value or the gradient of a weight."""
-        if isinstance(value, Tensor):
+        if isinstance(value, JaxTensor):
             self.state.made.setdefault(self.maker[value.name], set()).add(weight)
 
-    def run(self, body: Any, values: Sequence[Value], prefix: str, transposed: bool = False) -> list[Value]:
+    def run(self, body: Any, values: Sequence[JaxValue], prefix: str, transposed: bool = False) -> list[JaxValue]:
         """Read the equations of ``body``, called with ``values``; what its results are."""
         jaxpr = open_jaxpr(body)
-        known: dict[Any, Value] = dict(zip(jaxpr.invars, values, strict=True))
+        known: dict[Any, JaxValue] = dict(zip(jaxpr.invars, values, strict=True))
         for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
             known[variable] = self._closed_over(variable, constant)
         for equation in jaxpr.eqns:
@@ -88,14 +88,14 @@ class JaxprReader:
             known.update(zip(equation.outvars, made, strict=True))
         return [None if is_literal(v) else known[v] for v in jaxpr.outvars]
 
-    def _closed_over(self, variable: Any, constant: Any) -> Weight:
+    def _closed_over(self, variable: Any, constant: Any) -> JaxWeight:
         """A constant; the same array is the same weight wherever it is closed over."""
         if id(constant) not in self._constant:
-            weight = Weight(f"constant{len(self._constant)}", size_in_bytes(variable))
+            weight = JaxWeight(f"constant{len(self._constant)}", size_in_bytes(variable))
             self._constant[id(constant)] = constant, weight
         return self._constant[id(constant)][1]
 
-    def _equation(self, equation: Any, read: list[Value], prefix: str, transposed: bool) -> list[Value]:
+    def _equation(self, equation: Any, read: list[JaxValue], prefix: str, transposed: bool) -> list[JaxValue]:
         primitive, prefix = equation.primitive.name, prefix + _scopes(equation)
         body = body_of(equation)
         if primitive in INLINED and body is not None:
@@ -104,11 +104,11 @@ class JaxprReader:
         if primitive == "scan" and self.unroll and self._over_layers(equation, read):
             return self._steps(equation, read, self._unique(prefix + primitive), transposed)
         first = read[0] if read else None
-        if primitive in FREE and len(read) == len(equation.outvars) == 1 and isinstance(first, Weight):
+        if primitive in FREE and len(read) == len(equation.outvars) == 1 and isinstance(first, JaxWeight):
             return [first]  # a view of a weight
         return self._operation(equation, read, self._unique(prefix + primitive), transposed)
 
-    def _operation(self, equation: Any, read: list[Value], name: str, transposed: bool) -> list[Value]:
+    def _operation(self, equation: Any, read: list[JaxValue], name: str, transposed: bool) -> list[JaxValue]:
         several = len(equation.outvars) > 1
         tensors = [f"{name}.{i}" if several else name for i in range(len(equation.outvars))]
         cost = self.costs.of(equation)
@@ -123,38 +123,38 @@ class JaxprReader:
             self.transposed.add(name)
         if equation.effects:
             self.state.varying.add(name)
-        return [Tensor(tensor) for tensor in tensors]
+        return [JaxTensor(tensor) for tensor in tensors]
 
     def _add(
-        self, name: str, kind: str, read: Sequence[Value], outputs: dict[str, float], cost: tuple[float, float, bool]
+        self, name: str, kind: str, read: Sequence[JaxValue], outputs: dict[str, float], cost: tuple[float, float, bool]
     ) -> None:
         self.builder.operation(
             name,
             kind,
-            inputs=[value.name for value in read if isinstance(value, Tensor)],
+            inputs=[value.name for value in read if isinstance(value, JaxTensor)],
             outputs=outputs,
             flops=cost[0],
             bytes_accessed=cost[1],
-            weights={value.name: value.bytes for value in read if isinstance(value, Weight)},
+            weights={value.name: value.bytes for value in read if isinstance(value, JaxWeight)},
             unknown=not cost[2],
         )
         self.maker.update(dict.fromkeys(outputs, name))
 
     # --- Scans over layers ---
 
-    def _over_layers(self, equation: Any, read: list[Value]) -> bool:
+    def _over_layers(self, equation: Any, read: list[JaxValue]) -> bool:
         """Whether the scan walks along weights; one that is trained has one new value for all layers, so it stays."""
         stacked = read[equation.params["num_consts"] + equation.params["num_carry"] :]
-        weights = {value.name for value in stacked if isinstance(value, Weight)}
+        weights = {value.name for value in stacked if isinstance(value, JaxWeight)}
         return bool(weights) and weights.isdisjoint(self.state.written)
 
-    def _steps(self, equation: Any, read: list[Value], name: str, transposed: bool) -> list[Value]:
+    def _steps(self, equation: Any, read: list[JaxValue], name: str, transposed: bool) -> list[JaxValue]:
         """Every step of a scan under a number of its own."""
         params = equation.params
         length, consts, carries = params["length"], params["num_consts"], params["num_carry"]
         carry, stacked = read[consts : consts + carries], read[consts + carries :]
         sizes = [size_in_bytes(v) / length for v in equation.invars[consts + carries :]]
-        results: list[list[Value]] = [[] for _ in equation.outvars[carries:]]
+        results: list[list[JaxValue]] = [[] for _ in equation.outvars[carries:]]
         for i in reversed(range(length)) if params["reverse"] else range(length):
             parts = [self._slice(v, f"{name}/{i}/slice", i, s) for v, s in zip(stacked, sizes, strict=True)]
             made = self.run(params["jaxpr"], [*read[:consts], *carry, *parts], f"{name}/{i}/", transposed)
@@ -164,22 +164,22 @@ class JaxprReader:
         variables = equation.outvars[carries:]
         return [*carry, *(self._stack(v, r, f"{name}/stack") for v, r in zip(variables, results, strict=True))]
 
-    def _slice(self, value: Value, name: str, i: int, size: float) -> Value:
-        if isinstance(value, Weight):
-            return Weight(f"{value.name}[{i}]", size)
+    def _slice(self, value: JaxValue, name: str, i: int, size: float) -> JaxValue:
+        if isinstance(value, JaxWeight):
+            return JaxWeight(f"{value.name}[{i}]", size)
         if value is None:
             return None
         tensor = self._unique(name)
         self._add(tensor, "slice", [value], {tensor: size}, (0.0, 0.0, True))
-        return Tensor(tensor)
+        return JaxTensor(tensor)
 
-    def _stack(self, variable: Any, values: list[Value], name: str) -> Value:
+    def _stack(self, variable: Any, values: list[JaxValue], name: str) -> JaxValue:
         """The results of all steps one beside the other, each written in place."""
         if type(variable).__name__ == "DropVar":
             return None
         tensor = self._unique(name)
         self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, (0.0, 0.0, True))
-        return Tensor(tensor)
+        return JaxTensor(tensor)
 
     def _unique(self, name: str) -> str:
         number = self._count[name] = self._count.get(name, -1) + 1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Run:
+class BodyRun:
     """One run of a node with bodies.
 
     Attributes
@@ -104,7 +104,7 @@ class Control:
         doubts = frozenset(self.outer.scope.contradictions.keys() - doubted)
         return Passage(reader, OperatorCost(flops, traffic, known), guessed, doubts)
 
-    def run(self) -> Run:
+    def run(self) -> BodyRun:
         """The node as a whole."""
         cost = dearest([passage.cost for passage in self.passages])
         return self.told(replace(cost, known=False), any(p.guessed for p in self.passages), [])
@@ -114,9 +114,9 @@ class Control:
         scope = self.outer.scope
         scope.impossible = scope.impossible or impossible
 
-    def told(self, cost: OperatorCost, guessed: bool, results: list[Shaped]) -> Run:
+    def told(self, cost: OperatorCost, guessed: bool, results: list[Shaped]) -> BodyRun:
         """A run with what the bodies read."""
-        return Run(cost, guessed, self.captured, self.weights, results)
+        return BodyRun(cost, guessed, self.captured, self.weights, results)
 
 
 class If(Control):
@@ -125,7 +125,7 @@ class If(Control):
     Otherwise the dearer branch; extents in which the branches differ are open.
     """
 
-    def run(self) -> Run:
+    def run(self) -> BodyRun:
         taken = self._taken()
         if taken is not None:
             self.pass_on(taken.reader.scope.impossible)

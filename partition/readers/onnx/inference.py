@@ -26,7 +26,7 @@ _FLOATS_LIKE_FIRST = frozenset({"Normalizer", "Scaler"})
 """The same, as 32-bit floats."""
 
 
-class Contradiction(Exception):
+class TypeConflict(Exception):
     """No run can have a node with operands of these types; the message says why."""
 
 
@@ -43,7 +43,7 @@ class Inference:
         self.ir_version = ir_version
         self._versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.opsets}
         self._asked: dict[tuple[Any, ...], list[TypeProto | None]] = {}
-        self._told: dict[tuple[Any, ...], Mapping[str, TypeProto] | Contradiction] = {}
+        self._told: dict[tuple[Any, ...], Mapping[str, TypeProto] | TypeConflict] = {}
 
     def schema(self, node: NodeProto) -> defs.OpSchema | None:
         """The onnx package's schema of the node's operator in the model's version; None if it has none."""
@@ -83,10 +83,10 @@ class Inference:
         if key not in self._told:
             try:
                 self._told[key] = self._infer(node, types, values, sizes)
-            except Contradiction as error:
+            except TypeConflict as error:
                 self._told[key] = error
         told = self._told[key]
-        if isinstance(told, Contradiction):
+        if isinstance(told, TypeConflict):
             raise told
         return told
 
@@ -111,7 +111,7 @@ class Inference:
                 )
             except shape_inference.InferenceError as error:
                 if _SHAPES_CLASH in str(error) and all(extents_of(types.get(n)) is not None for n in node.input if n):
-                    raise Contradiction(str(error).partition(_SHAPES_CLASH)[2].strip()) from None
+                    raise TypeConflict(str(error).partition(_SHAPES_CLASH)[2].strip()) from None
                 return {}
             except Exception:  # operands of types that the operator does not take
                 return {}

@@ -17,7 +17,7 @@ from onnx import GraphProto, NodeProto, helper
 
 from partition.problem.operator_call import TensorSpec
 from partition.problem.operators import OperatorCost
-from partition.readers.onnx.control import Control, If, Passage, Run, one_of
+from partition.readers.onnx.control import BodyRun, Control, If, Passage, one_of
 from partition.readers.onnx.sequences import Elements
 from partition.readers.onnx.types import Shaped, extents_of, sliced, stacked, static_spec
 from partition.readers.onnx.values import value_key
@@ -36,7 +36,7 @@ MOST_READ = 2**16
 """Nodes of a model that are read again in iterations of loops."""
 
 
-def run(outer: NodeReader, node: NodeProto, name: str) -> Run:
+def run(outer: NodeReader, node: NodeProto, name: str) -> BodyRun:
     """Read the bodies of ``node``, which the reader of its graph calls ``name``."""
     kinds = {"If": If, "Loop": _Loop, "Scan": _Scan, "SequenceMap": _SequenceMap}
     return kinds.get(node.op_type, Control)(outer, node, name).run()
@@ -106,7 +106,7 @@ class _Repeated(Control):
         """The axis along which each result is stacked."""
         return [0] * count
 
-    def run(self) -> Run:
+    def run(self) -> BodyRun:
         self.count()
         passage = self.once
         if self.trips and not self.open_trips:
@@ -186,7 +186,7 @@ class _Repeated(Control):
         kind = [a.SerializeToString() for a in self.node.attribute if not a.HasField("g")]
         return (self.node.op_type, shape, repr(given), repr(outer), repr(kind), self.limit)
 
-    def _run_followed(self, followed: _Followed) -> Run:
+    def _run_followed(self, followed: _Followed) -> BodyRun:
         """The sum of all iterations; of those beyond the last that was read, as much as the mean."""
         read, certain = len(followed.costs), followed.ended and followed.certain
         if followed.ended:
@@ -332,7 +332,7 @@ class _SequenceMap(Control):
             given[value.name] = parts[i] if parts and i < len(parts) else found if parts is None else Shaped(None, None)
         return given
 
-    def run(self) -> Run:
+    def run(self) -> BodyRun:
         first = self.outer.scope.shaped(self.node.input[0]).elements if self.node.input else None
         if first is None or first.parts is None:
             return super().run()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from partition.readers.onnx.nodes import Operation
-    from partition.readers.onnx.shapes import Scope
+    from partition.readers.onnx.shapes import GraphScope
 
 
 def read_onnx(
@@ -56,7 +56,7 @@ def read_onnx(
     try:
         model = onnx_file.open_model(source)
         onnx_dims.bind_dimensions(model.graph, dims or {})
-        scope = onnx_shapes.Scope(model)
+        scope = onnx_shapes.GraphScope(model)
         inputs = [value.name for value in model.graph.input]
         reader = onnx_nodes.NodeReader(scope, model.graph, taken=inputs)
         operations = list(reader.operations())
@@ -97,7 +97,7 @@ def _add(builder: GraphBuilder, operation: Operation) -> None:
     )
 
 
-def _warn_of(scope: Scope, where: str) -> None:
+def _warn_of(scope: GraphScope, where: str) -> None:
     """Name the first tensors whose declared shape is not believed, and what cannot run with the given dimensions."""
     said = []
     if scope.contradictions:

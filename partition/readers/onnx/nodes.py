@@ -18,7 +18,7 @@ from partition.problem.extension_operators import is_tree_ensemble, tree_bytes
 from partition.problem.operators import OperatorCost, operator_cost
 from partition.readers.onnx import loops
 from partition.readers.onnx.file import stored_bytes
-from partition.readers.onnx.shapes import STANDARD_DOMAINS, Scope
+from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 from partition.readers.onnx.types import ITEMSIZE, Shaped
 from partition.readers.onnx.walk import all_nodes, reads, subgraphs
 
@@ -66,7 +66,7 @@ class NodeReader:
     inside : whether the graph is a body, which runs as one operation.
     """
 
-    scope: Scope
+    scope: GraphScope
     graph: GraphProto
     taken: list[str] = field(default_factory=list)
     constants: Constants = field(default_factory=Constants)

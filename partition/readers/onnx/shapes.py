@@ -35,7 +35,7 @@ from partition.readers.onnx.types import Shaped, agreed, filled, of_shape, stati
 from partition.readers.onnx.values import Evaluator, is_small, most_kept, shape_of
 from partition.readers.onnx.walk import subgraphs
 
-Value = TypeVar("Value")
+ScopedValue = TypeVar("ScopedValue")
 
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
@@ -44,7 +44,7 @@ _DRAWING = ("Random", "Dropout", "Sampling", "Search", "Bernoulli", "Multinomial
 _BY_THEIR_BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap", "AffineGrid"})  # onnx says: not deterministic
 
 
-class _Layers(ChainMap[str, Value]):
+class _NestedNames(ChainMap[str, ScopedValue]):
     """What is known in a graph before what is known around it; ChainMap's own test for a name is slow."""
 
     def __contains__(self, key: object) -> bool:
@@ -68,7 +68,7 @@ class Iterations:
     followed: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
-class Scope:
+class GraphScope:
     """The types and small constant values known in a graph, or in the body of an If, Loop or Scan inside it.
 
     Call :meth:`resolve` on the nodes in order; afterwards :meth:`spec` answers for each of their outputs.
@@ -84,22 +84,22 @@ class Scope:
     def __init__(self, model: ModelProto) -> None:
         self._inference = inference.Inference(model.opset_import, model.ir_version)
         self._evaluator = Evaluator(self._inference.opsets, model.ir_version)
-        self._types: _Layers[TypeProto] = _Layers()
-        self._specs: _Layers[TensorSpec] = _Layers()
-        self._guessed: _Layers[bool] = _Layers()
-        self._tensors: _Layers[TensorProto] = _Layers()
-        self._values: _Layers[NDArray[Any] | None] = _Layers()
-        self._doubtful: _Layers[bool] = _Layers()  # values that rest on a guessed shape
-        self._elements: _Layers[sequences.Elements] = _Layers()
+        self._types: _NestedNames[TypeProto] = _NestedNames()
+        self._specs: _NestedNames[TensorSpec] = _NestedNames()
+        self._guessed: _NestedNames[bool] = _NestedNames()
+        self._tensors: _NestedNames[TensorProto] = _NestedNames()
+        self._values: _NestedNames[NDArray[Any] | None] = _NestedNames()
+        self._doubtful: _NestedNames[bool] = _NestedNames()  # values that rest on a guessed shape
+        self._elements: _NestedNames[sequences.Elements] = _NestedNames()
         self.contradictions: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
         self.impossible = ""
         self.iterations = Iterations()
         self._enter(model.graph)
 
-    def body(self, graph: GraphProto, inputs: Mapping[str, Shaped] | None = None) -> Scope:
+    def body(self, graph: GraphProto, inputs: Mapping[str, Shaped] | None = None) -> GraphScope:
         """The scope of a body inside this one; ``inputs``: what its inputs take from outside."""
-        inner = object.__new__(Scope)
+        inner = object.__new__(GraphScope)
         inner.__dict__.update(self.__dict__)
         inner.impossible = ""
         for attribute, value in self.__dict__.items():
@@ -303,7 +303,7 @@ class Scope:
         sizes = {name: spec.size for name in node.input if (spec := self._specs.get(name)) is not None}
         try:
             return self._inference.infer(node, types, values, sizes)
-        except inference.Contradiction as error:
+        except inference.TypeConflict as error:
             if certain and not self.impossible:
                 self.impossible = f"{node.op_type} {node.name or node.output[0]!r}: {error}"
             return {}

@@ -17,7 +17,7 @@ VIEW_WRITES = frozenset({"slice_scatter", "select_scatter", "diagonal_scatter", 
 
 
 @dataclass(frozen=True)
-class Call:
+class TorchCall:
     """One call: the operator, its arguments and its results, tensors without data.
 
     Attributes
@@ -95,7 +95,7 @@ def size_in_bytes(value: torch.Tensor) -> float:
     return float(value.numel() * value.dtype.itemsize)
 
 
-def is_view(call: Call) -> bool:
+def is_view(call: TorchCall) -> bool:
     """Whether the result is the operand's own memory: by the operator's schema, or a copy that moves nothing."""
     if call.kind == "_unsafe_view":
         return True

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import flop_registry
 
 from partition.problem.operator_call import TensorSpec
 from partition.problem.operators import OperatorCost, operator_cost
-from partition.readers.torch.calls import Call, described, is_view
+from partition.readers.torch.calls import TorchCall, described, is_view
 from partition.readers.torch.formulas import PRODUCTS, ROWS, pairs
 from partition.readers.torch.tables import PER_INPUT, PER_OUTPUT, SAME
 
@@ -21,14 +21,14 @@ class CallCosts:
     def __init__(self) -> None:
         self._known: dict[str, OperatorCost] = {}
 
-    def of(self, call: Call) -> OperatorCost:
+    def of(self, call: TorchCall) -> OperatorCost:
         """FLOPs, traffic, and whether they are more than the default of 1 FLOP per element of the results."""
         key = repr((str(call.target), described(call.args), described(tuple(call.kwargs.items()))))
         if key not in self._known:
             self._known[key] = self._work_out(call)
         return self._known[key]
 
-    def _work_out(self, call: Call) -> OperatorCost:
+    def _work_out(self, call: TorchCall) -> OperatorCost:
         if is_view(call):
             return OperatorCost(0.0, 0.0, True)
         for source in (_rows, _registered, _product, _table, _pointwise, self._composite):
@@ -40,7 +40,7 @@ class CallCosts:
                 return cost
         return OperatorCost(float(sum(value.numel() for value in call.writes)), call.traffic, False)
 
-    def _composite(self, call: Call) -> OperatorCost | None:
+    def _composite(self, call: TorchCall) -> OperatorCost | None:
         """An operator that PyTorch itself writes with others (einsum, tensordot, conv2d): the sum of their FLOPs."""
         if not getattr(call.target, "has_kernel_for_dispatch_key", None):
             return None
@@ -62,7 +62,7 @@ class _Parts(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         results = tuple(result) if isinstance(result, tuple | list) else (result,)
-        cost = self.costs.of(Call(func, args, kwargs or {}, results))
+        cost = self.costs.of(TorchCall(func, args, kwargs or {}, results))
         self.flops, self.known = self.flops + cost.flops, self.known and cost.known
         return result
 
@@ -70,7 +70,7 @@ class _Parts(TorchDispatchMode):
 # --- Where costs come from, the first that knows the operator -----------------------------------------------------
 
 
-def _registered(call: Call) -> OperatorCost | None:
+def _registered(call: TorchCall) -> OperatorCost | None:
     """PyTorch's own counter, and whatever was registered with it (``register_flop_formula``)."""
     formula = flop_registry.get(getattr(call.target, "overloadpacket", call.target))
     if formula is None:
@@ -82,12 +82,12 @@ def _registered(call: Call) -> OperatorCost | None:
     return OperatorCost(flops, call.traffic, True)
 
 
-def _product(call: Call) -> OperatorCost | None:
+def _product(call: TorchCall) -> OperatorCost | None:
     formula = PRODUCTS.get(call.kind)
     return None if formula is None else OperatorCost(float(formula(call)), call.traffic, True)
 
 
-def _table(call: Call) -> OperatorCost | None:
+def _table(call: TorchCall) -> OperatorCost | None:
     if call.kind in PER_OUTPUT:
         return OperatorCost(PER_OUTPUT[call.kind] * call.writes[0].numel(), call.traffic, True)
     if call.kind in PER_INPUT:
@@ -99,7 +99,7 @@ def _table(call: Call) -> OperatorCost | None:
     return operator_cost(SAME[call.kind], inputs, outputs, _attributes(call))
 
 
-def _pointwise(call: Call) -> OperatorCost | None:
+def _pointwise(call: TorchCall) -> OperatorCost | None:
     """1 FLOP per element, for whatever PyTorch says works element by element, draws numbers, or reduces."""
     tags = getattr(call.target, "tags", ())
     if torch.Tag.pointwise in tags or torch.Tag.nondeterministic_seeded in tags:
@@ -109,7 +109,7 @@ def _pointwise(call: Call) -> OperatorCost | None:
     return None
 
 
-def _rows(call: Call) -> OperatorCost | None:
+def _rows(call: TorchCall) -> OperatorCost | None:
     formula = ROWS.get(call.kind)
     if formula is None:
         return None
@@ -121,7 +121,7 @@ def _spec(value: torch.Tensor) -> TensorSpec:
     return TensorSpec(tuple(value.shape), float(value.dtype.itemsize))
 
 
-def _attributes(call: Call) -> dict[str, Any]:
+def _attributes(call: TorchCall) -> dict[str, Any]:
     if call.kind.startswith(("max_pool", "avg_pool")):
         size, d = call.args[1], int(call.kind.partition("pool")[2][0])
         return {"kernel_shape": list(size) * (d // len(size)) if isinstance(size, tuple | list) else [size] * d}

@@ -7,67 +7,67 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from partition.readers.torch.calls import VIEW_WRITES, Call, size_in_bytes, stored
+from partition.readers.torch.calls import VIEW_WRITES, TorchCall, size_in_bytes, stored
 
 # --- Products that PyTorch's counter does not know ----------------------------------------------------------------
 
 
-def shape_of(call: Call, i: int) -> torch.Size:
+def shape_of(call: TorchCall, i: int) -> torch.Size:
     shape: torch.Size = call.args[i].shape
     return shape
 
 
-def pairs(call: Call) -> float:
+def pairs(call: TorchCall) -> float:
     """Pairs of query and key; the softmax over them takes 6 steps for each."""
     return float(math.prod(shape_of(call, 0)[:-1]) * shape_of(call, 1)[-2])
 
 
-def _attention(call: Call) -> float:
+def _attention(call: TorchCall) -> float:
     """Two products per pair of query and key, and a softmax."""
     return pairs(call) * (2.0 * shape_of(call, 0)[-1] + 2.0 * shape_of(call, 2)[-1] + 6.0)
 
 
-def _grouped(call: Call) -> float:
+def _grouped(call: TorchCall) -> float:
     """Rows of ``a`` in groups, each with a matrix of its own; or both with groups along the inner dimension."""
     a, b = shape_of(call, 0), shape_of(call, 1)
     return 2.0 * a[0] * b[-1] * a[-1] if len(a) == len(b) == 2 else 2.0 * call.writes[0].numel() * a[-1]
 
 
-def _batches_added(call: Call) -> float:
+def _batches_added(call: TorchCall) -> float:
     return 2.0 * math.prod(shape_of(call, 1)) * shape_of(call, 2)[-1]
 
 
-def _inner_of(left: int) -> Callable[[Call], float]:
+def _inner_of(left: int) -> Callable[[TorchCall], float]:
     return lambda call: 2.0 * call.writes[0].numel() * shape_of(call, left)[-1]
 
 
-def _bilinear(call: Call) -> float:
+def _bilinear(call: TorchCall) -> float:
     """``x1[.., i] w[o, i, j] x2[.., j]``: first by w, then by x2."""
     rows, w = math.prod(shape_of(call, 0)[:-1]), shape_of(call, 2)
     return 2.0 * rows * math.prod(w) + 2.0 * rows * w[0] * w[2]
 
 
-def _recurrent(call: Call) -> float:
+def _recurrent(call: TorchCall) -> float:
     """Per step and layer 2 x gates x hidden x (input + hidden), from the weights themselves."""
     steps = math.prod(shape_of(call, 0)[:-1])
     return 2.0 * steps * sum(w.numel() for part in call.args if isinstance(part, tuple | list)
                              for w in part if isinstance(w, torch.Tensor) and w.dim() == 2)  # fmt: skip
 
 
-def _cell(call: Call) -> float:
+def _cell(call: TorchCall) -> float:
     """One step of a recurrent layer: both of its matrices with every row of the input."""
     return 2.0 * math.prod(shape_of(call, 0)[:-1]) * (math.prod(shape_of(call, 2)) + math.prod(shape_of(call, 3)))
 
 
-def _sort(call: Call) -> float:
+def _sort(call: TorchCall) -> float:
     numel, dim = call.reads[0].numel(), call.reads[0].shape
     return numel * math.ceil(math.log2(max(2, max(dim, default=1))))
 
 
-def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[Call], float]:
+def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[TorchCall], float]:
     """``cubes * n^3`` for each matrix, and ``2 n^2`` for each column of a right-hand side."""
 
-    def flops(call: Call) -> float:
+    def flops(call: TorchCall) -> float:
         shape = shape_of(call, 0)
         each = cubes * shape[-1] ** 3
         if right_hand_side is not None:
@@ -78,17 +78,17 @@ def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[Call],
     return flops
 
 
-def _orthogonal(call: Call) -> float:
+def _orthogonal(call: TorchCall) -> float:
     """A QR factorisation by reflections, and the orthogonal factor from them (Golub and Van Loan)."""
     *batch, m, n = shape_of(call, 0)
     low, high = min(m, n), max(m, n)
     return math.prod(batch) * 4.0 * low * low * (high - low / 3)
 
 
-def _singular(vectors: bool) -> Callable[[Call], float]:
+def _singular(vectors: bool) -> Callable[[TorchCall], float]:
     """Singular values, with or without vectors (Golub and Van Loan)."""
 
-    def flops(call: Call) -> float:
+    def flops(call: TorchCall) -> float:
         *batch, m, n = shape_of(call, 0)
         low, high = min(m, n), max(m, n)
         with_vectors = 4.0 * high * high * low + 8.0 * high * low * low + 9.0 * low**3
@@ -97,7 +97,7 @@ def _singular(vectors: bool) -> Callable[[Call], float]:
     return flops
 
 
-def _fourier(call: Call) -> float:
+def _fourier(call: TorchCall) -> float:
     """5 n log2 n for each transform of n points (half of it where one side is real)."""
     points = max(call.reads[0].numel(), call.writes[0].numel())
     dims = call.argument(1)
@@ -106,7 +106,7 @@ def _fourier(call: Call) -> float:
     return (2.5 if real else 5.0) * points * math.log2(max(2, length))
 
 
-PRODUCTS: Mapping[str, Callable[[Call], float]] = {
+PRODUCTS: Mapping[str, Callable[[TorchCall], float]] = {
     "scaled_dot_product_attention": _attention, "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention, "flex_attention": _attention,
     "_grouped_mm": _grouped, "grouped_mm": _grouped, "grouped_mm_fallback": _grouped, "_scaled_grouped_mm": _grouped,
@@ -133,17 +133,19 @@ PRODUCTS: Mapping[str, Callable[[Call], float]] = {
 # --- Lookups and writes: the rows they touch ----------------------------------------------------------------------
 
 
-def _bag(call: Call) -> tuple[float, float]:
+def _bag(call: TorchCall) -> tuple[float, float]:
     """``(weight, indices, offsets, ...)``: the rows looked up are read and added."""
     rows = call.args[1].numel() * call.args[0].shape[1]
     others = sum(map(size_in_bytes, call.reads[1:]))
     return float(rows), rows * call.args[0].dtype.itemsize + others + size_in_bytes(call.writes[0])
 
 
-def _written(updates: int, index: int | None = None, per_update: float = 0.0) -> Callable[[Call], tuple[float, float]]:
+def _written(
+    updates: int, index: int | None = None, per_update: float = 0.0
+) -> Callable[[TorchCall], tuple[float, float]]:
     """As many elements as operand ``updates`` has, each read and written; what is combined is read as well."""
 
-    def cost(call: Call) -> tuple[float, float]:
+    def cost(call: TorchCall) -> tuple[float, float]:
         size = call.args[updates].numel()
         moved = (2.0 + (per_update > 0)) * size * call.writes[0].dtype.itemsize
         return per_update * size, moved + (size_in_bytes(call.args[index]) if index is not None else 0.0)
@@ -151,7 +153,7 @@ def _written(updates: int, index: int | None = None, per_update: float = 0.0) ->
     return cost
 
 
-def _put(call: Call) -> tuple[float, float]:
+def _put(call: TorchCall) -> tuple[float, float]:
     """``index_put(self, indices, values, accumulate)``; what a mask selects is at most everything."""
     indices, accumulates = [i for i in call.args[1] if i is not None], bool(call.argument(3, False))
     if any(i.dtype in (torch.bool, torch.uint8) for i in indices):
@@ -165,28 +167,28 @@ def _put(call: Call) -> tuple[float, float]:
     return float(touched * accumulates), moved + sum(map(size_in_bytes, indices))
 
 
-def _renormed(call: Call) -> tuple[float, float]:
+def _renormed(call: TorchCall) -> tuple[float, float]:
     """``embedding_renorm(weight, indices, ...)``: of each row looked up the norm, and a scaling."""
     rows = float(call.args[1].numel() * call.args[0].shape[-1])
     return 3.0 * rows, 2.0 * rows * call.args[0].dtype.itemsize + size_in_bytes(call.args[1])
 
 
-def _fill(call: Call) -> tuple[float, float]:
+def _fill(call: TorchCall) -> tuple[float, float]:
     dim, index = call.args[1], call.args[2]
     rows = call.args[0].numel() / max(1, call.args[0].shape[dim]) * index.numel()
     return 0.0, rows * call.writes[0].dtype.itemsize + size_in_bytes(index)
 
 
-def _whole(call: Call) -> tuple[float, float]:
+def _whole(call: TorchCall) -> tuple[float, float]:
     """``copy(self, source)`` reads the source alone."""
     return 0.0, stored(call.args[1]) + size_in_bytes(call.writes[0])
 
 
-def _nothing(call: Call) -> tuple[float, float]:
+def _nothing(call: TorchCall) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-ROWS: Mapping[str, Callable[[Call], tuple[float, float]]] = {
+ROWS: Mapping[str, Callable[[TorchCall], tuple[float, float]]] = {
     "embedding_renorm": _renormed,
     "embedding_bag": _bag, "_embedding_bag": _bag, "_embedding_bag_forward_only": _bag, "index_put": _put,
     "_unsafe_index_put": _put, "index_copy": _written(3, 2), "index_add": _written(3, 2, 1),

@@ -12,7 +12,7 @@ from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.problem.operators import OperatorCost
 from partition.readers.state import KeptState
-from partition.readers.torch.calls import VIEW_WRITES, Call, is_view, kind_of, size_in_bytes, without_data
+from partition.readers.torch.calls import VIEW_WRITES, TorchCall, is_view, kind_of, size_in_bytes, without_data
 from partition.readers.torch.costs import CallCosts
 from partition.readers.torch.program import functional
 from partition.readers.torch.signature import backward_calls, held, is_joint, new_values
@@ -131,7 +131,7 @@ class ProgramReader:
             self.module[node.name] = path
         return f"{path}/{node.name}" if path else str(node.name)
 
-    def _described(self, node: Any) -> Call:
+    def _described(self, node: Any) -> TorchCall:
         """The call with what it writes; a custom operator made functional stands under its own name."""
         target, args, kwargs = node.target, node.args, node.kwargs
         if kind_of(target).startswith("auto_functionalized"):
@@ -146,15 +146,15 @@ class ProgramReader:
             results = without_data(tuple(value) if isinstance(value, tuple | list) else (value,))
         except InvalidModelFile as error:
             raise InvalidModelFile(f"operation {node.name!r} ({kind_of(node.target)}): {error}") from error
-        return Call(target, tuple(args), kwargs, tuple(v if _is_tensor(v) else None for v in results))
+        return TorchCall(target, tuple(args), kwargs, tuple(v if _is_tensor(v) else None for v in results))
 
-    def _cost(self, node: Any, call: Call) -> OperatorCost:
+    def _cost(self, node: Any, call: TorchCall) -> OperatorCost:
         written = [kind_of(user.target) for user in node.users]
         if call.kind == "copy" and written and all(kind in VIEW_WRITES for kind in written):
             return OperatorCost(0.0, 0.0, True)  # the write through the view is counted there
         return self.costs.of(call)
 
-    def _view_of_weight(self, node: Any, weight: tuple[str, float], call: Call) -> None:
+    def _view_of_weight(self, node: Any, weight: tuple[str, float], call: TorchCall) -> None:
         """A view of all of a weight is that weight; a view of a part holds that part alone, unless it is state."""
         name, size = weight
         part = size_in_bytes(call.writes[0])
