@@ -16,8 +16,7 @@ import numpy as np
 from learned.policy.network import Array, Parameters, forward, initial_parameters
 from learned.policy.policy import FORMAT, checked_network, load_arrays, save_arrays
 from milp.search.downsets.guidance import STATE_NAMES, TENSOR_NAMES
-from milp.state.advice import Array32
-from partition.arrays import FloatArray
+from partition.arrays import Array32, FloatArray
 from partition.errors import InvalidInput
 
 BASE = 1.0
@@ -38,7 +37,7 @@ OUTPUTS = {PRICES: 1, LOSSES: 2}
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class GuideNetwork:
     """A multilayer perceptron and the scaling of its inputs.
 
     Attributes
@@ -74,7 +73,7 @@ class BeamGuide:
     note : how it was made, one line.
     """
 
-    networks: dict[str, Network]
+    networks: dict[str, GuideNetwork]
     note: str = ""
 
     @staticmethod
@@ -85,7 +84,7 @@ class BeamGuide:
             spread = table.std(axis=0)
             scale = np.where(spread > np.finfo(np.float32).eps, spread, 1.0).astype(np.float32)
             parameters = initial_parameters(len(INPUTS[name]), HIDDEN[name], OUTPUTS[name], rng)
-            networks[name] = Network(parameters, table.mean(axis=0), scale)
+            networks[name] = GuideNetwork(parameters, table.mean(axis=0), scale)
         return BeamGuide(networks)
 
     def prices(self, tensors: Array32) -> FloatArray:
@@ -157,5 +156,5 @@ class BeamGuide:
             checked_network(parameters, scaling, (len(columns), len(columns), OUTPUTS[name]), path)
             if not (scaling["scale"] > 0).all():
                 raise InvalidInput(f"{path}: the scale of {name} is not above 0; the file is damaged")
-            networks[name] = Network(parameters, scaling["mean"], scaling["scale"])
+            networks[name] = GuideNetwork(parameters, scaling["mean"], scaling["scale"])
         return BeamGuide(networks, str(arrays.get("note", "")))

@@ -11,15 +11,12 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from partition.arrays import FloatArray, IntArray, sums
+from partition.arrays import Array32, FloatArray, IntArray, sums
 from partition.heuristics.decision_levels import Precedence
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
 from partition.scoring.cost import Cost, CostModel, Loads
-
-Array32 = NDArray[np.float32]
 
 HOPS = 3
 """Times that neighbourhood means are taken: how far a node sees."""

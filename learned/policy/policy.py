@@ -14,9 +14,9 @@ from os import PathLike
 import numpy as np
 
 from learned.policy.distribution import probabilities
-from learned.policy.features import FIXED_NAMES, SEEN_NAMES, Array32, NodeFeatures
+from learned.policy.features import FIXED_NAMES, SEEN_NAMES, NodeFeatures
 from learned.policy.network import Array, Parameters, backward, forward, initial_parameters
-from partition.arrays import FloatArray, IntArray
+from partition.arrays import Array32, FloatArray, IntArray
 from partition.errors import InvalidInput
 from partition.files import write_atomically
 from partition.text import meant

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learned.policy.features import OVERFULL, Array32, NodeFeatures, busy
+from learned.policy.features import OVERFULL, NodeFeatures, busy
 from learned.policy.network import Array
 from learned.policy.policy import Policy
-from partition.arrays import FloatArray, IntArray
+from partition.arrays import Array32, FloatArray, IntArray
 from partition.heuristics.repair import Repair, Repaired
 from partition.instance.contract import contract
 from partition.instance.instance import Instance

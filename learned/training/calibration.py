@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 from learned.policy.policy import Policy
 from learned.policy.rollouts import State, elite_of, play
 from learned.training.ppo import Settings
-from learned.training.runs import TrainingTask, environment_of
+from learned.training.runs import Task, environment_of
 from partition.arrays import FloatArray
 from partition.errors import NoSolutionInTime
 from partition.results.result import Result
@@ -24,7 +24,7 @@ Solve = Callable[..., Result]
 
 
 def calibrated(
-    policy: Policy, tasks: Sequence[TrainingTask], settings: Settings, *, solve: Solve, seconds: float, seed: int
+    policy: Policy, tasks: Sequence[Task], settings: Settings, *, solve: Solve, seconds: float, seed: int
 ) -> Policy:
     """The policy with its confidence calibrated on the ``tasks`` that ``solve`` proves optimal within ``seconds``."""
     said, right = [], []
@@ -37,7 +37,7 @@ def calibrated(
 
 
 def said_and_right(
-    policy: Policy, task: TrainingTask, settings: Settings, *, solve: Solve, seconds: float, seed: int
+    policy: Policy, task: Task, settings: Settings, *, solve: Solve, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray] | None:
     """(N,) probability with which the policy leaves each node of its best placement where it is, and whether that is
     its chip in a proven optimum; None where nothing was proved.

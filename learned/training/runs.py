@@ -38,7 +38,7 @@ CACHED = 512
 
 
 @dataclass(frozen=True)
-class TrainingTask:
+class Task:
     """A model on a package, by name or file: what is sent to workers."""
 
     model: str
@@ -53,12 +53,12 @@ class TrainingTask:
 
 
 @lru_cache(CACHED)
-def environment_of(task: TrainingTask) -> Environment:
+def environment_of(task: Task) -> Environment:
     """The environment of a task, built once per process."""
     return Environment(*task.load())
 
 
-def usable(tasks: Iterable[TrainingTask], on_broken: Callable[[TrainingTask, Exception], None]) -> list[TrainingTask]:
+def usable(tasks: Iterable[Task], on_broken: Callable[[Task, Exception], None]) -> list[Task]:
     """The tasks that can be played; the others are named to ``on_broken`` and skipped."""
     kept = []
     for task in tasks:
@@ -95,8 +95,8 @@ class Plan:
     validation_samples : per validation task. jobs : processes, and threads of the update.
     """
 
-    tasks: tuple[TrainingTask, ...]
-    validation: tuple[TrainingTask, ...]
+    tasks: tuple[Task, ...]
+    validation: tuple[Task, ...]
     iterations: int
     settings: Settings = field(default_factory=Settings)
     seed: int = 0
@@ -225,7 +225,7 @@ def _played(
     raise AssertionError
 
 
-def _play(task: TrainingTask, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
+def _play(task: Task, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
     environment = environment_of(task)
     environment.repair.forget_orders()  # which orders were drawn before depends on what this process played
     rng = np.random.default_rng(seed)
@@ -245,7 +245,7 @@ def _validate(plan: Plan, run: TrainingRun) -> None:
         run.best, run.best_score = run.policy.copy(), score
 
 
-def zero_shot(task: TrainingTask, policy: Policy, settings: Settings, samples: int, seed: int) -> float:
+def zero_shot(task: Task, policy: Policy, settings: Settings, samples: int, seed: int) -> float:
     """Best reward among the samples of a policy that does not learn."""
     environment = environment_of(task)
     environment.repair.forget_orders()

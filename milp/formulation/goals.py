@@ -15,11 +15,11 @@ from milp.formulation.model import Model
 from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import BEYOND
 
-Crossings = tuple[IntArray, Linear]
+CrossingTensors = tuple[IntArray, Linear]
 """(X,) a tensor, and whether it crosses a link."""
 
 
-def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float], crossings: Crossings) -> None:
+def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float], crossings: CrossingTensors) -> None:
     """The variable to minimise, and a row for every other goal that must stay within a cap.
 
     Parameters
@@ -70,7 +70,7 @@ def moves(cols: Columns) -> Linear:
     return (-staying).plus(float(np.count_nonzero(chips >= 0)))
 
 
-def traffic(cols: Columns, crossings: Crossings, figures: FloatArray) -> Linear:
+def traffic(cols: Columns, crossings: CrossingTensors, figures: FloatArray) -> Linear:
     """The figures (M,) of all that crosses links (where there are none: of all that is received), added up."""
     if cols.hw.links:
         tensor, crosses = crossings
@@ -78,7 +78,7 @@ def traffic(cols: Columns, crossings: Crossings, figures: FloatArray) -> Linear:
     return (cols.r.variables.all() * figures[cols.r.variables.first]).total()
 
 
-def energy(cols: Columns, crossings: Crossings, most: float) -> Linear:
+def energy(cols: Columns, crossings: CrossingTensors, most: float) -> Linear:
     """Energy of all instances and transfers, in :func:`goal_unit`."""
     unit, kind = goal_unit(cols.inst, "energy"), cols.hw.kind_array()
     v, c = cols.places

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from partition.arrays import FloatArray, IntArray
+from partition.arrays import Array32, FloatArray, IntArray
 from partition.problem.placement import Placement
 from partition.stopping import Stop
-
-Array32 = NDArray[np.float32]
 
 
 class Opinion(Protocol):

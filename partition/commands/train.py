@@ -18,7 +18,7 @@ from partition.files import write_atomically
 
 if TYPE_CHECKING:
     from learned.policy.policy import Policy
-    from learned.training.runs import Plan, TrainingProgress, TrainingRun, TrainingTask
+    from learned.training.runs import Plan, Task, TrainingProgress, TrainingRun
 
 CALIBRATION_SECONDS = 5.0
 """For the solver on each validation task when a policy's confidence is calibrated."""
@@ -121,21 +121,19 @@ class _Log:
             )
 
 
-def _tasks(
-    models: tuple[str, ...], packages: tuple[str, ...], log: _Log
-) -> tuple[list[TrainingTask], list[TrainingTask], list[str]]:
+def _tasks(models: tuple[str, ...], packages: tuple[str, ...], log: _Log) -> tuple[list[Task], list[Task], list[str]]:
     """What to train on, what to validate on, and the names of what had to be skipped."""
     from learned.training.corpus import specs
-    from learned.training.runs import TrainingTask, usable
+    from learned.training.runs import Task, usable
 
     broken: list[str] = []
 
-    def skip(task: TrainingTask, error: Exception) -> None:
+    def skip(task: Task, error: Exception) -> None:
         broken.append(str(task))
         log(f"skipped {task}: {' '.join(str(error).split())}")
 
-    tasks = usable([TrainingTask(m, h) for m in models or specs("training") for h in packages], skip)
-    validation = usable([TrainingTask(m, h) for m in specs("validation") for h in packages], skip) if not models else []
+    tasks = usable([Task(m, h) for m in models or specs("training") for h in packages], skip)
+    validation = usable([Task(m, h) for m in specs("validation") for h in packages], skip) if not models else []
     log(f"training on {len(tasks)} tasks, {len(broken)} skipped, {len(validation)} for validation")
     return tasks, validation, broken
 

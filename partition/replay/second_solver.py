@@ -36,7 +36,7 @@ ForbiddenPairs = frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Opinion:
+class SolverOpinion:
     """``"infeasible"``, ``"feasible"`` with the home of each operation, replicas and relays, or ``"unknown"``."""
 
     status: str
@@ -45,7 +45,7 @@ class Opinion:
     relays: ForbiddenPairs = frozenset()
 
 
-def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Fraction, seconds: float) -> Opinion:
+def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Fraction, seconds: float) -> SolverOpinion:
     """Whether the question as it is, schedules aside, has a placement of a period less than ``below``.
 
     Parameters
@@ -53,14 +53,14 @@ def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Frac
     kinds : of each chip. times : (K, U) in ticks of ``below``. seconds : for the solver.
     """
     if not installed() or seconds <= 0 or WholeModel.size(units, len(kinds)) > MOST_ROWS:
-        return Opinion("unknown")
+        return SolverOpinion("unknown")
     from ortools.sat.python import cp_model
 
     room = (TICKS - 1) // COARSE
     pace = TICKS / below / COARSE
     model = WholeModel(cp_model.CpModel(), units, kinds, (times // COARSE).tolist(), pace, room)
     status, solver = _solved(model.model, seconds)
-    return Opinion(status, *told(units, model, solver.value)) if status == "feasible" else Opinion(status)
+    return SolverOpinion(status, *told(units, model, solver.value)) if status == "feasible" else SolverOpinion(status)
 
 
 def _solved(model: Any, seconds: float) -> tuple[str, Any]:
@@ -78,7 +78,7 @@ def _solved(model: Any, seconds: float) -> tuple[str, Any]:
 
 def ask(
     units: Units, reach: UnitWindows, kinds: tuple[int, ...], times: IntArray, moved: IntArray, seconds: float
-) -> Opinion:
+) -> SolverOpinion:
     """Whether chips can hold all units within the period that the ticks are of.
 
     Parameters
@@ -88,13 +88,13 @@ def ask(
     """
     columns = int((reach.last - reach.first + 1).sum()) + 3 * len(units.tensors) * len(kinds)
     if not installed() or seconds <= 0 or columns > MOST_COLUMNS:
-        return Opinion("unknown")
+        return SolverOpinion("unknown")
     from ortools.sat.python import cp_model
 
     model = _AssignmentModel(cp_model.CpModel(), units, reach, kinds, times // COARSE, moved // COARSE)
     status, solver = _solved(model.model, seconds)
     chip = model.chips(solver) if status == "feasible" else ()
-    return Opinion(status, tuple(chip[unit] for unit in units.of) if chip else ())
+    return SolverOpinion(status, tuple(chip[unit] for unit in units.of) if chip else ())
 
 
 class _AssignmentModel:

@@ -17,7 +17,7 @@ from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
 from partition.replay.question import NEAR, ReplayQuestion
-from partition.replay.second_solver import Opinion, ask, ask_whole
+from partition.replay.second_solver import SolverOpinion, ask, ask_whole
 from partition.replay.units import TICKS, Units, units_of
 from partition.replay.windows import UnitWindows, reach
 
@@ -253,7 +253,7 @@ class Judge:
             return "refuted", "OR-Tools CP-SAT finds a valid placement of a shorter period"
         return None
 
-    def _is_valid(self, claim: Claim, asked: _OrderClaim, found: Opinion) -> bool:
+    def _is_valid(self, claim: Claim, asked: _OrderClaim, found: SolverOpinion) -> bool:
         """Whether a placement that the second solver found keeps all rules, below the period of the claim."""
         if found.status != "feasible":
             return False

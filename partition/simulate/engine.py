@@ -17,7 +17,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.simulate.outcome import Simulation, Span
-from partition.simulate.tasks import Hop, InputTasks, Task, plan
+from partition.simulate.tasks import ChipTask, Hop, InputTasks, plan
 
 Steps = Generator[Any, Any, None]
 
@@ -160,7 +160,7 @@ class _Package:
 
     # --- processes ------------------------------------------------------------------------------------------
 
-    def _computing(self, number: int, task: Task) -> Steps:
+    def _computing(self, number: int, task: ChipTask) -> Steps:
         """One task, input by input."""
         for i in range(self.inputs):
             waits = [self.arrived[t, task.chip, i] for t in task.needs] + [self.done[j, i] for j in task.after]

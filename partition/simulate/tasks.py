@@ -14,7 +14,7 @@ from partition.scoring.transfers import TransferModel
 
 
 @dataclass(frozen=True)
-class Task:
+class ChipTask:
     """Operations of one chip that can run once certain tensors have arrived.
 
     Attributes
@@ -54,7 +54,7 @@ class Hop:
 class InputTasks:
     """All that happens for one input; ``tau`` are the seconds of a transfer per tensor."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[ChipTask, ...]
     hops: tuple[Hop, ...]
     tau: tuple[float, ...]
 
@@ -89,7 +89,9 @@ def plan(graph: Graph, hardware: Hardware, placement: Placement) -> InputTasks:
     return InputTasks(tasks, tuple(hops), tuple(problem.transfer_times.tolist()))
 
 
-def _tasks(problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]) -> tuple[Task, ...]:
+def _tasks(
+    problem: Problem, placement: Placement, received: dict[int, set[int]], sent: set[int]
+) -> tuple[ChipTask, ...]:
     graph, kind = problem.graph, problem.hardware.kind_of_chip
     reads: list[list[int]] = [[] for _ in range(graph.n)]
     for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
@@ -122,7 +124,7 @@ def _tasks(problem: Problem, placement: Placement, received: dict[int, set[int]]
     keys = sorted(seconds)
     number = {key: i for i, key in enumerate(keys)}
     return tuple(
-        Task(c, seconds[c, d], tuple(sorted(needs[c, d])), tuple(number[c, e] for e in sorted(after[c, d])),
+        ChipTask(c, seconds[c, d], tuple(sorted(needs[c, d])), tuple(number[c, e] for e in sorted(after[c, d])),
              tuple(sorted(makes[c, d])))
         for c, d in keys
     )  # fmt: skip

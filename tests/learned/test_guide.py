@@ -16,7 +16,7 @@ from learned.policy.guide import PolicyGuide
 from learned.policy.policy import Policy
 from learned.training.calibration import calibrated, said_and_right, with_calibration
 from learned.training.ppo import Settings
-from learned.training.runs import TrainingTask
+from learned.training.runs import Task
 from milp.improve.doubtful_nodes import doubtful, release_by_doubt
 from milp.search.first_placements import slice_orders
 from milp.search.period import search
@@ -134,7 +134,7 @@ def test_calibration_makes_confidence_the_share_that_is_right() -> None:
 
 def test_calibration_asks_how_often_the_chip_is_that_of_a_proven_optimum() -> None:
     policy = untrained(contract(build("resnet50"), package(4)))
-    tasks, settings = [TrainingTask("resnet50", "ring4"), TrainingTask("unet", "ring2")], Settings(rollouts=4, rounds=1)
+    tasks, settings = [Task("resnet50", "ring4"), Task("unet", "ring2")], Settings(rollouts=4, rounds=1)
     said, right = said_and_right(policy, tasks[0], settings, solve=partition, seconds=20, seed=0) or (
         np.zeros(0),
         np.zeros(0),

@@ -19,14 +19,14 @@ from learned.policy.policy import HIDDEN, INPUTS, OUTPUTS, Policy
 from learned.policy.rollouts import Environment, play
 from learned.training import runs as pretraining
 from learned.training.ppo import Settings, advantages, loss_gradient
-from learned.training.runs import Plan, TrainingProgress, TrainingTask, train, usable
+from learned.training.runs import Plan, Task, TrainingProgress, train, usable
 from partition import InvalidInput, load_hardware
 from partition.models import build
 
 TASKS = (
-    TrainingTask("resnet50", "ring4"),
-    TrainingTask("unet", "ring4"),
-    TrainingTask("gpt:layers=1,hidden=96,vocab=100", "ring8"),
+    Task("resnet50", "ring4"),
+    Task("unet", "ring4"),
+    Task("gpt:layers=1,hidden=96,vocab=100", "ring8"),
 )
 SETTINGS = Settings(rollouts=6, rounds=2, graphs=2, epochs=2, minibatches=2)
 
@@ -110,7 +110,7 @@ def test_the_loss_gradient_agrees_with_finite_differences(credit: str) -> None:
 
 
 def test_training_on_one_graph_makes_its_samples_better() -> None:
-    plan = Plan((TrainingTask("gpt:layers=2", "ring8"),), (), 25, Settings(graphs=1), seed=0, every=25)
+    plan = Plan((Task("gpt:layers=2", "ring8"),), (), 25, Settings(graphs=1), seed=0, every=25)
     curve = train(plan).curve
     lost = [1.0 - np.mean([p.reward for p in part]) for part in (curve[:3], curve[-3:])]
     assert lost[1] < 0.4 * lost[0]
@@ -194,7 +194,7 @@ def test_fewer_rollouts_than_minibatches_leave_a_policy_of_numbers() -> None:
 
 def test_broken_models_are_named_skipped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
-    tasks = [TASKS[0], TrainingTask(str(tmp_path / "broken.json"), "ring4"), TrainingTask("no-such-model", "ring4")]
+    tasks = [TASKS[0], Task(str(tmp_path / "broken.json"), "ring4"), Task("no-such-model", "ring4")]
     skipped: list[str] = []
     kept = usable(tasks, lambda task, error: skipped.append(f"{task}: {error}"))
     assert kept == [TASKS[0]]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from milp import budget
 from milp.search.downsets.boundaries import Boundaries, most_promising
-from milp.search.downsets.guidance import MARKS, Guidance, States, Watched
+from milp.search.downsets.guidance import MARKS, BeamStates, Guidance, Watched
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, holds, packed, unpacked
 from milp.search.downsets.transfers import SCATTER, Flow, scattered
@@ -193,15 +193,15 @@ class Beam:
         shown = some.name, some.work, some.size, some.cut, some.toll, lost, some.marks, some.root
         return Boundaries(blocks.done[rows], *shown, *led)
 
-    def _states(self, blocks: _GrowingBlocks, some: _Children, node: IntArray | None) -> States:
+    def _states(self, blocks: _GrowingBlocks, some: _Children, node: IntArray | None) -> BeamStates:
         """What a guide sees of children of ``blocks``, with their last ``node`` where they go on."""
         assert self.guidance is not None
         longest = self.guidance.outlook.longest(blocks.eligible)[some.parent]
         loads = some.work, some.cut, some.toll, some.marks, some.compute, some.receive, some.send, longest
         if node is None:
-            return States(*loads)
+            return BeamStates(*loads)
         before = blocks.last.cut[some.parent], blocks.last.receive[some.parent]
-        return States(*loads, node, some.cut - before[0], some.receive - before[1])
+        return BeamStates(*loads, node, some.cut - before[0], some.receive - before[1])
 
     def _relaying(
         self, begun: Boundaries, blocks: _GrowingBlocks, rows: IntArray, chip: int, *, eagerly: bool

@@ -14,9 +14,9 @@ import numpy as np
 
 from milp.search.downsets.tasks import Words, unpacked
 from milp.search.downsets.transfers import Flow
-from milp.state.advice import Array32, Opinion
+from milp.state.advice import Opinion
 from milp.tolerances import ROUNDING, TINIEST
-from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.arrays import Array32, BoolArray, FloatArray, IntArray, sums
 from partition.problem.hardware import Hardware
 
 FAR = 8.0
@@ -72,7 +72,7 @@ MARKS = ("advance", "squares", "reach", "lead", "count")
 
 
 @dataclass(frozen=True, eq=False)
-class States:
+class BeamStates:
     """Numbers of states of a beam, (K,) each; see ``Boundaries`` and ``_Children`` for those of the same name.
 
     Attributes
@@ -212,7 +212,7 @@ class Outlook:
         ]
         return self._table(columns, len(flow.tau))
 
-    def of_states(self, states: States, chip: int) -> Array32:
+    def of_states(self, states: BeamStates, chip: int) -> Array32:
         """(K, F) features of states while ``chip`` is filled, or behind it."""
         limit, total = self.limit, self.terrain.total
         rest = np.maximum(total - states.work, 0.0)
@@ -241,7 +241,7 @@ class Outlook:
         ]
         return self._table(columns, len(done))
 
-    def _of_nodes(self, states: States, done: FloatArray) -> list[FloatArray]:
+    def _of_nodes(self, states: BeamStates, done: FloatArray) -> list[FloatArray]:
         """Columns of the node that came last; zeros at boundaries."""
         terrain, node = self.terrain, states.node
         if node is None:
@@ -294,7 +294,7 @@ class Guidance:
     outlook: Outlook
     watch: Callable[[Watched], object] | None = None
 
-    def losses(self, states: States, chip: int) -> FloatArray:
+    def losses(self, states: BeamStates, chip: int) -> FloatArray:
         """(K, 2) see :meth:`Opinion.losses`."""
         return self.opinion.losses(self.outlook.of_states(states, chip))
 
