@@ -69,7 +69,7 @@ def factors(graph: Graph, generous: Sequence[Hardware], stingy: Sequence[Hardwar
     divided by the factor, is a bound of ``stingy[s]``. And where nothing fits on ``generous[g]``, nothing fits on
     ``stingy[s]``.
     """
-    rows = _Times()
+    rows = _TimeRows()
     left, right = ([_Facets.of(graph, hw, rows) for hw in side] for side in (generous, stingy))
     found = np.maximum.reduce(
         [
@@ -168,7 +168,7 @@ class _Facets:
     link: tuple[float, bool]
 
     @staticmethod
-    def of(graph: Graph, hardware: Hardware, rows: _Times) -> _Facets:
+    def of(graph: Graph, hardware: Hardware, rows: _TimeRows) -> _Facets:
         problem = Problem.of(graph, hardware)
         numbers = [rows.number(times) for times in problem.times]
         carried = hardware.chips > 1 and bool((graph.tensor_bytes > 0).any())
@@ -198,7 +198,7 @@ def _link(generous: tuple[float, bool], stingy: tuple[float, bool]) -> float:
     return stingy[0] / generous[0]
 
 
-class _Times:
+class _TimeRows:
     """The different rows of times of the packages compared, (n,) each, by numbers."""
 
     def __init__(self) -> None:
