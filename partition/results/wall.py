@@ -38,16 +38,16 @@ LISTED = 20
 EQUAL = 1e-9
 """Relative difference within which two loads are the same."""
 
-Kind = Literal["operation", "work", "link", "chip", "nothing"]
+WallKind = Literal["operation", "work", "link", "chip", "nothing"]
 
-Doing = Literal["computes", "receives", "sends", "carries"]
+Activity = Literal["computes", "receives", "sends", "carries"]
 
 
 @dataclass(frozen=True)
-class Part:
+class WallPart:
     """One operation or tensor of the busiest chip or link, and what it takes there in the hardware's time unit."""
 
-    doing: Doing
+    doing: Activity
     name: str
     time: float
 
@@ -65,7 +65,7 @@ class Busiest:
 
     chips: tuple[int, ...]
     links: tuple[int, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[WallPart, ...]
     count: int
     time: float
 
@@ -87,7 +87,7 @@ class Wall:
     busiest : the chips and links at the period.
     """
 
-    kind: Kind
+    kind: WallKind
     what: str
     value: float
     share: float
@@ -147,7 +147,7 @@ def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
     chips = np.flatnonzero(cost.load[0] >= near).tolist()
     links = np.flatnonzero(cost.link[0] >= near).tolist()
     graph = problem.graph
-    made_of: list[tuple[Doing, tuple[str, ...], Parts]] = []
+    made_of: list[tuple[Activity, tuple[str, ...], Parts]] = []
     if links:
         made_of = [("carries", graph.tensor_names, loads.link(links[0]))]
     elif chips:
@@ -160,7 +160,7 @@ def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
         if not problem.hardware.serial:  # the longest of the three alone is the load
             made_of = [max(made_of, key=lambda part: part[2].total)]
     parts = [
-        Part(doing, names[v], t)
+        WallPart(doing, names[v], t)
         for doing, names, part in made_of
         for v, t in zip(part.rows.tolist(), part.times.tolist(), strict=True)
         if t > 0

@@ -19,7 +19,7 @@ SHOWN = 3
 WORTH = 0.5
 """Share of the period from which a fact that does not explain all of it is told."""
 
-Kind = Literal["operation", "operations", "crowd", "work", "chip", "link", "search", "nothing"]
+WhyKind = Literal["operation", "operations", "crowd", "work", "chip", "link", "search", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Why:
     sentence : all this in words.
     """
 
-    kind: Kind
+    kind: WhyKind
     share: float
     chip: int | None
     link: int | None

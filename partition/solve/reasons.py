@@ -15,7 +15,7 @@ from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.results.result import Result
 from partition.results.wall import NEAR, link_name
-from partition.results.why import WORTH, Kind, Why, names_text, open_text, proved_by
+from partition.results.why import WORTH, Why, WhyKind, names_text, open_text, proved_by
 
 MOST_NODES = 2_800
 """Nodes up to which windows are worked out for the reason alone; that takes well under a second."""
@@ -25,7 +25,7 @@ MOST_NODES = 2_800
 class _Fact:
     """Something that every placement as good as the answer has to bear; ``share`` of the period, and it in words."""
 
-    kind: Kind
+    kind: WhyKind
     share: float
     sentence: str
     operations: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def why_of(result: Result) -> Why | None:
         elif not (how or parts):
             parts.append("no record was kept of what proved the bound")
     sentence = "; ".join(parts or [fact.sentence]) + (open_text(gap) if gap > RESOLUTION else "")
-    kind: Kind = fact.kind if fact.share >= WORTH else "search"
+    kind: WhyKind = fact.kind if fact.share >= WORTH else "search"
     if kind == "search":
         return Why(kind, 0.0, None, None, (), (), engine, sentence)
     share = min(1.0, fact.share)

@@ -46,13 +46,13 @@ class CallCosts:
             return None
         if not call.target.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
             return None
-        parts = _Parts(self)
+        parts = _CostSum(self)
         with torch.no_grad(), parts:
             call.target.decompose(*call.args, **call.kwargs)
         return OperatorCost(parts.flops, call.traffic, parts.known)
 
 
-class _Parts(TorchDispatchMode):
+class _CostSum(TorchDispatchMode):
     """Adds up the operators that run inside of it."""
 
     def __init__(self, costs: CallCosts) -> None:
