@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     )
     from partition.heuristics.repair import Repair, Repaired
     from partition.problem.builder import GraphBuilder
+    from partition.problem.chip_kind import ChipKind
     from partition.problem.graph import Graph
-    from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+    from partition.problem.hardware import Hardware, Interconnect, Rules
     from partition.problem.hardware_files import load_hardware
     from partition.problem.placement import Placement
     from partition.problem.wishes import Wishes
@@ -60,7 +61,8 @@ _HOME = {
     ),
     "partition.heuristics.repair": ("Repair", "Repaired"),
     "partition.readers.doors": ("Graph", "GraphBuilder"),
-    "partition.problem.hardware": ("ChipKind", "Hardware", "Interconnect", "Rules"),
+    "partition.problem.chip_kind": ("ChipKind",),
+    "partition.problem.hardware": ("Hardware", "Interconnect", "Rules"),
     "partition.problem.hardware_files": ("load_hardware",),
     "partition.problem.placement": ("Placement",),
     "partition.problem.wishes": ("Wishes",),

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from instances import random_instance, random_mixed_instance, random_tight_instance, random_training_instance
 
+from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
-from partition.problem.hardware import ChipKind, Hardware, Interconnect
+from partition.problem.hardware import Hardware, Interconnect
 
 
 def spread_instance(rng: np.random.Generator) -> tuple[Graph, Hardware]:

@@ -121,8 +121,8 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("self.transfers = hw.transfers_add_up", "self.transfers = hw.serial"),
         ("keep = (used <= C) & (loads[:, 0] <= limit)", "keep = (used < C) & (loads[:, 0] <= limit)"),
         ("if self.triangle and longer_path_beside", "if longer_path_beside"),
-        ("loads[:, 1, label] <= float(inst.hardware.sram_bytes[0])",
-         "loads[:, 1, label] < 0.9 * float(inst.hardware.sram_bytes[0])"),
+        ("loads[:, 1, label] <= float(inst.room(limit)[0])",
+         "loads[:, 1, label] < 0.9 * float(inst.room(limit)[0])"),
     ),
     "capacity": (
         ("sign * np.minimum(inst.fastest, threshold)[model.node[y]]",
@@ -187,7 +187,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("total > package * ", "total > 0.5 * package * "),
         ("need[worst] > largest * ", "need[worst] > 0.6 * largest * "),
         ("np.isinf(Problem.of(graph, hardware).fastest)", "np.isinf(hardware.times(graph)).any(axis=0)"),
-        ("largest, package = float(hardware.sram_bytes.max())", "largest, package = float(hardware.sram_bytes.min())"),
+        ("largest, package = float(hardware.room.max())", "largest, package = float(hardware.room.min())"),
         ("need = np.bincount(group, weights=graph.weights)", "need = np.bincount(group, weights=2 * graph.weights)"),
     ),
 }  # fmt: skip

@@ -61,7 +61,7 @@ class _Exhaustive:
         self.goal, self.limits = goal, limits
         self.order = topological(p)
         self.relayable = {t for t in p.tensors if p.rules["triangle"] and p.may_relay(t)}
-        self.capacity = [p.capacity(c) * (1 + TOLERANCE) if p.rules["memory"] else math.inf for c in range(p.C)]
+        self.capacity = [p.hard_capacity(c) * (1 + TOLERANCE) for c in range(p.C)]
         self.shared_of: dict[str, list[int]] = {v: [] for v in p.operations}
         for i, weight in enumerate(p.shared):
             for v in weight["users"]:
@@ -168,7 +168,8 @@ class _Exhaustive:
         return self.period() <= self.limits.get("period", math.inf)
 
     def period(self) -> float:
-        compute, receive, send, _, link = self.loads
+        compute, receive, send, sram, link = self.loads
+        compute = [self.p.work(time, self.p.stream(c, sram[c])) for c, time in enumerate(compute)]
         if self.p.hw["transfers"] == "serial":
             return max(*map(sum, zip(compute, receive, send, strict=True)), *link, 0.0)
         return max(*compute, *receive, *send, *link, 0.0)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from partition.problem.builder import GraphBuilder
+from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.hardware import Hardware, Interconnect, Rules
 
 RULES = ("acyclic", "no_skipping", "triangle", "memory", "replication", "relays")
 

@@ -20,12 +20,13 @@ TOLERANCE = 1e-9
 
 KIND = {
     "sram_bytes": math.inf, "sram_bandwidth": math.inf, "op_overhead_s": 0.0, "flop_energy_j": 0.0,
-    "sram_energy_j_per_byte": 0.0, "unsupported": [], "free_transfers": False,
+    "sram_energy_j_per_byte": 0.0, "unsupported": [], "free_transfers": False, "dram_bandwidth": 0.0,
 }  # fmt: skip
 """What a kind of chip is where its table does not say."""
 
 LINK = {
     "link_latency_s": 0.0, "transfers": "overlapped", "link_energy_j_per_byte": 0.0, "rows": 0, "columns": 0,
+    "streaming": "overlapped",
 }  # fmt: skip
 """The same of the interconnect."""
 
@@ -142,6 +143,22 @@ class Problem:
     def capacity(self, chip: int) -> float:
         """Bytes of SRAM."""
         return float(self.hw["kinds"][self.hw["kind_of_chip"][chip]]["sram_bytes"])
+
+    def dram(self, chip: int) -> float:
+        """Bytes per second of weights that do not fit; 0 where all must fit, or SRAM does not matter."""
+        return float(self.hw["kinds"][self.hw["kind_of_chip"][chip]]["dram_bandwidth"]) if self.rules["memory"] else 0.0
+
+    def hard_capacity(self, chip: int) -> float:
+        """Most bytes of weights by the memory rule."""
+        return math.inf if not self.rules["memory"] or self.dram(chip) else self.capacity(chip)
+
+    def stream(self, chip: int, weights: float) -> float:
+        """Seconds in which a chip streams what of its weights does not fit."""
+        return max(0.0, weights - self.capacity(chip)) / self.dram(chip) if self.dram(chip) else 0.0
+
+    def work(self, compute: float, stream: float) -> float:
+        """Seconds in which a chip computes and streams."""
+        return compute + stream if self.hw["streaming"] == "serial" else max(compute, stream)
 
     def pays_for_transfers(self, chip: int) -> bool:
         return not self.hw["kinds"][self.hw["kind_of_chip"][chip]]["free_transfers"]
@@ -267,10 +284,12 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
     for c in range(p.C):
         if not p.pays_for_transfers(c):
             receive[c] = send[c] = 0.0
+    stream = [p.stream(c, sram[c]) for c in range(p.C)]
+    work = [p.work(compute[c], stream[c]) for c in range(p.C)]
     if p.hw["transfers"] == "serial":
-        loads = [a + b + c for a, b, c in zip(compute, receive, send, strict=True)]
+        loads = [a + b + c for a, b, c in zip(work, receive, send, strict=True)]
     else:
-        loads = [max(x) for x in zip(compute, receive, send, strict=True)]
+        loads = [max(x) for x in zip(work, receive, send, strict=True)]
     period = max([*loads, *link.values()]) if routable else math.inf
     in_line = [(c, (c + 1) % p.C) for c in range(p.links)]
     return {
@@ -279,6 +298,8 @@ def cost_of(p: Problem, answer: dict[str, Any]) -> dict[str, Any]:
         "send": send,
         "link": list(link.values()) if p.routed else [link.get(ends, 0.0) for ends in in_line],
         "sram": sram,
+        "stream": stream,
+        "work": work,
         "period": period,
     }
 
@@ -292,7 +313,7 @@ def latency_of(p: Problem, answer: dict[str, Any]) -> float:
     parts = cost_of(p, answer)
     if math.isinf(parts["period"]):
         return math.inf
-    busy: list[float] = [sum(terms) for terms in zip(parts["compute"], parts["receive"], parts["send"], strict=True)]
+    busy: list[float] = [sum(terms) for terms in zip(parts["work"], parts["receive"], parts["send"], strict=True)]
     edges = {(source, chip) for (_, chip), (source, _) in _receives(p, answer).items()}
     delay: dict[tuple[int, int], float] = {(a, b): p.hops(a, b) * p.hw["link_latency_s"] for a, b in edges}
 
@@ -442,7 +463,7 @@ def broken_rules(p: Problem, answer: dict[str, Any]) -> list[str]:
     if p.rules["memory"]:
         sram = cost_of(p, answer)["sram"]
         for c in range(p.C):
-            if sram[c] > p.capacity(c) * (1 + TOLERANCE):
+            if sram[c] > p.hard_capacity(c) * (1 + TOLERANCE):
                 found.append(f"memory: chip {c}")
     if p.rules["dynamic_memory"]:
         found += [f"dynamic_memory: {problem}" for problem in schedule_faults(p, answer)]
@@ -606,8 +627,8 @@ def _check_figures(problem: dict[str, Any], answer: dict[str, Any], parts: dict[
         idle = 1 - sum(parts["compute"]) / (len(used) * time) if time else 0.0
         assert math.isclose(told, max(0.0, idle), abs_tol=1e-9), f"bubbles {told}, not {idle}"
     assert [row["chip"] for row in answer["per_chip"]] == list(range(Problem(problem).C)), "chips listed"
-    largest = {name: max(parts[name], default=0.0) for name in ("compute", "receive", "send", "sram", "link")}
-    for name in ("compute", "receive", "send", "sram"):
+    largest = {name: max(parts[name], default=0.0) for name in ("compute", "receive", "send", "stream", "sram", "link")}
+    for name in ("compute", "receive", "send", "stream", "sram"):
         for c, row in enumerate(answer["per_chip"]):
             assert _same(row[name], parts[name][c], largest[name]), (
                 f"{name} of chip {c} is {parts[name][c]}, not {row[name]}"

@@ -2,7 +2,7 @@
 
 Where brute force ends, this is the judge. It shares no code with the library: it reads what the oracle reads and has a
 variable for every operation on every chip. Times are whole numbers of ``1 / SCALE``, so the figures of a question must
-be (:func:`whole` says whether they are). Routes, schedules and free orders of kinds are beyond it.
+be (:func:`whole` says whether they are). Routes, schedules, streams and free orders of kinds are beyond it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Verdict:
 def modelled(p: Problem) -> bool:
     """Whether the model speaks of all that the problem contains, in whole numbers."""
     fixed = p.hw["kind_order"] == "fixed" or len(set(p.hw["kind_of_chip"])) == 1
-    return fixed and not p.routed and not p.rules["dynamic_memory"] and not p.wished and whole(p)
+    plain = not p.routed and not p.rules["dynamic_memory"] and not p.wished
+    return fixed and plain and not any(p.dram(c) for c in range(p.C)) and whole(p)
 
 
 def whole(p: Problem) -> bool:
@@ -153,7 +154,7 @@ class _Model:
     def _memory(self) -> None:
         p, m = self.p, self.model
         for c in self.chips:
-            if not p.rules["memory"] or math.isinf(p.capacity(c)):
+            if math.isinf(p.hard_capacity(c)):
                 continue
             held = [math.floor(1000 * row["weights"]) * self._on(v, c) for v, row in p.operations.items()]
             for weight in p.shared:

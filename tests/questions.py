@@ -70,11 +70,16 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "positions": ("default", "given"),
     **dict.fromkeys(RULES, (True, True, False)),
     "dynamic_memory": (False, False, True),
+    "dram": ("none", "none", "none", "all", "some"),
+    "streaming": ("overlapped", "serial"),
     "objective": ("period",),
     "throughput": (None,),
     "wishes": STYLES,
 }
 """What each feature is drawn from; a value twice is drawn twice as often."""
+
+LATER = ("wishes", "dram", "streaming")
+"""Features that came later, drawn from streams of their own: seeds give the questions that they gave."""
 
 OBJECTIVES = (
     "traffic", "energy", "latency", "chips", "period,traffic", "period,energy", "period,latency", "period,chips",
@@ -142,11 +147,17 @@ def draw(
     unknown = set(pinned) - set(CHOICES)
     assert not unknown, f"no such features: {sorted(unknown)}"
     own = rng.spawn(1)[0]
-    features = {name: values[int(rng.integers(0, len(values)))] for name, values in CHOICES.items() if name != "wishes"}
-    features |= {"wishes": str(own.choice(STYLES))} | pinned
+    later = rng.spawn(1)[0]
+    features = {
+        name: values[int(rng.integers(0, len(values)))] for name, values in CHOICES.items() if name not in LATER
+    }
+    features |= {"wishes": str(own.choice(STYLES))}
+    features |= {name: str(later.choice(CHOICES[name])) for name in ("dram", "streaming")} | pinned
     size, count = int(rng.integers(n[0], n[1] + 1)), int(rng.integers(chips[0], chips[1] + 1))
     if features["dynamic_memory"]:
         features["memory"] = True  # the one builds on the other
+    if features["dynamic_memory"] and features["dram"] != "none":  # refused otherwise
+        features |= {"dynamic_memory": False} if "dram" in pinned else {"dram": "none"}
     if features["topology"] == "chain" and count > 1:
         features["acyclic"] = True  # refused otherwise
     graph = _graph(rng, features, size)
@@ -353,6 +364,7 @@ def _hardware(rng: np.random.Generator, features: dict[str, Any], graph: dict[st
         "link_bandwidth": features["bandwidth"],
         "link_latency_s": float(rng.choice([0.0, 0.25])),
         "transfers": features["transfers"],
+        "streaming": features["streaming"],
         "link_energy_j_per_byte": float(rng.choice([0.0, 0.125, 10.0])),
     }
     if topology == "mesh":
@@ -385,6 +397,8 @@ def _kind(rng: np.random.Generator, features: dict[str, Any], free: bool, sram: 
         kind["sram_bandwidth"] = float(rng.choice([1.0, 0.5]))
     if math.isfinite(sram):
         kind["sram_bytes"] = sram
+    if features["dram"] == "all" or (features["dram"] == "some" and rng.random() < 0.5):
+        kind["dram_bandwidth"] = WEIGHT * float(rng.choice([1.0, 0.5, 4.0, 1 / 3, 1e-3, 1e6]))
     if features["unsupported"] == "some":
         kind["unsupported"] = [t for t in ("Mul", "Softmax", "Input", "Neg") if rng.random() < 0.35]
     return kind

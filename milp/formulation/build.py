@@ -1,7 +1,7 @@
 """The mixed-integer program: assign every node to a chip so that the period is least.
 
 Variables are cumulative where they can be, which makes the rows of the acyclic rule totally unimodular. All are 0/1 but
-``K``, ``T``, ``value``, ``begin`` and ``L``; those marked (c) come out integral on their own.
+``K``, ``T``, ``value``, ``work``, ``begin`` and ``L``; those marked (c) come out integral on their own.
 
     y[v,c]   node v has its home on one of the chips 0..c
     p[v,c]   node v (replicable) has a replica on chip c
@@ -12,6 +12,7 @@ Variables are cumulative where they can be, which makes the rows of the acyclic 
     R[t,c]   chip c relays tensor t; K[t,c] how many of the chips 0..c do, where there are many chips (c)
     h[w,c]   chip c holds the shared weight w (c)
     D[a,b]   some tensor goes directly from chip a to chip b; P[a,b] over any path (c)
+    work[c]  what chip c computes and streams, where latency is a goal
     T        the period, value the goal where that is another
 
 Windows ``lo[v] <= f(v) <= hi[v]`` make every other y a constant, and rows of constants disappear.
@@ -30,6 +31,7 @@ from milp.formulation.goals import objective
 from milp.formulation.memory import memory
 from milp.formulation.memory_cuts import MemoryCut
 from milp.formulation.model import Model
+from milp.formulation.streaming import Streams
 from milp.windows.windows import Windows
 from partition.errors import InvalidInput
 from partition.instance.features import ABSORBED, PORTS_FOR_ROUTES, Feature, Scope, named
@@ -42,7 +44,7 @@ SCOPE = Scope(
     | named(
         "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY MOVES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN TRAFFIC ENERGY LATENCY MOVES"
     ),
     refuses={
         Feature.ROUTES: PORTS_FOR_ROUTES,
@@ -104,12 +106,13 @@ def build(
     rows.relays(model, cols)
     crossings = rows.links(model, cols, tau, chips)
     rows.loads(model, cols, time, tau, chips)
-    memory(model, cols, cuts, chips)
+    streams = Streams.of(model, cols, memory(model, cols, cuts, chips), most, chips)
+    streams.limit(model, rows.ChipTimes.of(cols, time, tau))
     if choices.triangle:
         chip_graph.triangle(model, cols)
     if choices.no_skipping:
         chip_graph.no_skipping(model, cols)
-    objective(model, cols, goal, caps or {}, crossings)
+    objective(model, cols, goal, caps or {}, crossings, streams)
     return model
 
 

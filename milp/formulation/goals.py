@@ -12,6 +12,7 @@ from milp.formulation.choices import Goal, goal_unit
 from milp.formulation.columns import Columns
 from milp.formulation.linear import Linear, spans
 from milp.formulation.model import Model
+from milp.formulation.streaming import Streams
 from partition.arrays import FloatArray, IntArray
 from partition.instance.instance import BEYOND
 
@@ -19,7 +20,9 @@ CrossingTensors = tuple[IntArray, Linear]
 """(X,) a tensor, and whether it crosses a link."""
 
 
-def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float], crossings: CrossingTensors) -> None:
+def objective(
+    model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float], crossings: CrossingTensors, streams: Streams
+) -> None:
     """The variable to minimise, and a row for every other goal that must stay within a cap.
 
     Parameters
@@ -28,6 +31,8 @@ def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float
         Most of it, in :func:`goal_unit`.
     crossings : (X,) IntArray, Linear
         A tensor, and whether it crosses a link.
+    streams : Streams
+        What chips stream.
     """
     written: dict[Goal, Linear] = {"period": cols.T}
     for each in sorted({goal, *caps}):
@@ -37,7 +42,7 @@ def objective(model: Model, cols: Columns, goal: Goal, caps: Mapping[Goal, float
         elif each == "energy":
             written[each] = energy(cols, crossings, most)
         elif each == "latency":
-            written[each] = latency(model, cols, most)
+            written[each] = latency(model, cols, most, streams)
         elif each == "moves":
             written[each] = moves(cols)
     # A variable takes up the constants that fixed nodes leave in a goal: only rows survive slicing.
@@ -91,7 +96,7 @@ def energy(cols: Columns, crossings: CrossingTensors, most: float) -> Linear:
     return working + traffic(cols, crossings, _below(cols.inst.tau * joules, most))
 
 
-def latency(model: Model, cols: Columns, cap: float) -> Linear:
+def latency(model: Model, cols: Columns, cap: float, streams: Streams) -> Linear:
     """The end of the last chip; a chip begins when all it receives from have ended and their tensors arrived."""
     inst, chips = cols.inst, cols.chips
     t, b = cols.r.pairs
@@ -104,9 +109,10 @@ def latency(model: Model, cols: Columns, cap: float) -> Linear:
     wait = cols.hw.interconnect.link_latency_s / inst.unit
     instances = np.where(inst.replicable, chips, 1)
     moved = 2 * float(inst.tau.sum()) + wait
-    longest = 1.0 + float(inst.time.max(axis=0) @ instances) + moved * chips
+    longest = 1.0 + float(inst.time.max(axis=0) @ instances) + (moved + inst.most_streaming) * chips
     longest = min(longest, cap + wait * chips)  # no chip ends behind the last
-    busy = rows.busy(cols, np.minimum(inst.time, BEYOND * cap), np.minimum(inst.tau, BEYOND * cap))
+    times = rows.ChipTimes.of(cols, np.minimum(inst.time, BEYOND * cap), np.minimum(inst.tau, BEYOND * cap))
+    busy = streams.work(model, times) + times.moved
     begin = model.add("begin", np.arange(chips), upper=np.inf)
     last = model.add("L", upper=cap)
     a, b = hop.first, hop.second

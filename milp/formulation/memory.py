@@ -19,40 +19,43 @@ PROXY_NODES = 10
 """Nodes per chip, those that touch most bytes at once, whose live tensors get a row of their own."""
 
 
-def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntArray) -> None:
-    """Rows of the rules ``memory`` and ``dynamic_memory`` for every limited chip."""
-    if not cols.hw.rules.memory:
-        return
-    capacity = cols.hw.sram_bytes
-    chips = [c for c in np.flatnonzero(np.isfinite(capacity)).tolist() if c in limited]
-    shared = _SharedWeights.declared(model, cols, chips)
+def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntArray) -> HeldWeights:
+    """Rows of the rules ``memory`` and ``dynamic_memory`` for every limited chip; the weights that each chip holds."""
+    held = HeldWeights.declared(model, cols, limited)
+    capacity = cols.hw.room
     known = [_Excluded.of(cols, cut) for cut in cuts]
-    for c in chips:
-        _ChipMemory(model, cols, shared, c, float(capacity[c])).write()
+    for c in np.intersect1d(np.flatnonzero(np.isfinite(capacity)), limited).tolist():
+        _ChipMemory(model, cols, held, c, float(capacity[c])).write()
         for cut in known:
             if cut is not None and capacity[c] <= cut.capacity:
                 cut.write(model, cols, c)
+    return held
 
 
 @dataclass(frozen=True, eq=False)
-class _SharedWeights:
-    """Which chip holds which weight that several nodes use: ``h[w,c]``.
+class HeldWeights:
+    """The weights that each chip holds, private ones and, as ``h[w,c]``, those that several nodes use.
 
     Attributes
     ----------
+    cols : Columns
     weight, node : (K,) int
         Every use of a weight by a node.
     columns : (S, C) int
         Column of ``h[w,c]``, -1 where no node that uses the weight can be.
     """
 
+    cols: Columns
     weight: IntArray
     node: IntArray
     columns: IntArray
 
     @staticmethod
-    def declared(model: Model, cols: Columns, chips: Sequence[int]) -> _SharedWeights:
+    def declared(model: Model, cols: Columns, limited: IntArray) -> HeldWeights:
+        """The variables of every limited chip on which weights matter."""
         inst = cols.inst
+        matter = np.isfinite(cols.hw.room) | (inst.streaming > 0)
+        chips = np.intersect1d(np.flatnonzero(matter), limited).tolist()
         count = len(inst.shared_bytes)
         weight = np.repeat(np.arange(count), np.diff(inst.shared_ptr))
         matters = inst.shared_bytes[weight] > 0
@@ -64,7 +67,31 @@ class _SharedWeights:
         chip, held = np.nonzero(here)
         family = model.add("h", held, chip)
         columns[family.first, family.second] = family.columns
-        return _SharedWeights(weight, node, columns)
+        return HeldWeights(cols, weight, node, columns)
+
+    def on(self, chip: int, unit: float, beyond: float) -> tuple[Linear, float]:
+        """The weights on a chip, one by one, and the most that they can add up to.
+
+        Parameters
+        ----------
+        unit : bytes that 1.0 stands for.
+        beyond : what does not fit in any case: a weight that is larger counts for so much, as more spoils rows.
+        """
+        cols, c = self.cols, chip
+        weights = np.minimum(cols.inst.weights / unit, beyond)
+        private = np.flatnonzero((weights != 0) & (cols.lo <= c) & (c <= cols.last))
+        sizes = np.minimum(cols.inst.shared_bytes / unit, beyond)
+        shared = np.flatnonzero(self.columns[:, c] >= 0)
+        own = cols.X(private, np.full(len(private), c)) * weights[private]
+        held = Linear.variables(self.columns[shared, c]) * sizes[shared]
+        return Linear.stacked([own, held]), _one_by_one(weights[private]) + _one_by_one(sizes[shared])
+
+    def write_users(self, model: Model, chip: int) -> None:
+        """A shared weight is on a chip where a node that uses it is."""
+        here = _home(self.cols, self.node, chip)
+        weight, node = self.weight[here], self.node[here]
+        held = Linear.variables(self.columns[weight, chip])
+        model.at_most("memory", self.cols.x(node, np.full(len(node), chip)), held)
 
 
 def _home(cols: Columns, nodes: IntArray, chip: int) -> BoolArray:
@@ -78,7 +105,7 @@ class _ChipMemory:
 
     model: Model
     cols: Columns
-    shared: _SharedWeights
+    weights: HeldWeights
     chip: int
     capacity: float
 
@@ -95,37 +122,18 @@ class _ChipMemory:
     def write(self) -> None:
         """Nothing where all that may be here fits in any case."""
         inst = self.cols.inst
-        weights, most = self._weights()
+        weights, most = self.weights.on(self.chip, self.unit, BEYOND)
         if not self.cols.hw.rules.dynamic_memory:
             if most > self.room:
-                self._write_holds()
+                self.weights.write_users(self.model, self.chip)
                 self.model.at_most("memory", weights.total(), self.room)
             return
         moved = inst.moved_bytes / self.unit
         if most + 2 * _one_by_one(moved) + float(inst.footprints.max(initial=0.0)) / self.unit <= self.room:
             return
-        self._write_holds()
+        self.weights.write_users(self.model, self.chip)
         held = [batch.total() for batch in self._held(weights, moved)]
         self.model.at_most("memory", Linear.stacked(held), self.room)
-
-    def _weights(self) -> tuple[Linear, float]:
-        """The resident weights, one by one, and the most that they can add up to."""
-        cols, c = self.cols, self.chip
-        # What is larger than the chip is not on it: how much larger is of no interest, and spoils rows.
-        weights = np.minimum(cols.inst.weights / self.unit, BEYOND)
-        private = np.flatnonzero((weights != 0) & (cols.lo <= c) & (c <= cols.last))
-        sizes = np.minimum(cols.inst.shared_bytes / self.unit, BEYOND)
-        shared = np.flatnonzero(self.shared.columns[:, c] >= 0)
-        own = cols.X(private, np.full(len(private), c)) * weights[private]
-        held = Linear.variables(self.shared.columns[shared, c]) * sizes[shared]
-        return Linear.stacked([own, held]), _one_by_one(weights[private]) + _one_by_one(sizes[shared])
-
-    def _write_holds(self) -> None:
-        """A shared weight is here where a node that uses it is."""
-        here = _home(self.cols, self.shared.node, self.chip)
-        weight, node = self.shared.weight[here], self.shared.node[here]
-        held = Linear.variables(self.shared.columns[weight, self.chip])
-        self.model.at_most("memory", self.cols.x(node, np.full(len(node), self.chip)), held)
 
     def _held(self, weights: Linear, moved: FloatArray) -> list[Linear]:
         """What the chip holds at once, one batch for each time that gets a row.

@@ -32,7 +32,8 @@ SCOPE = Scope(
     | named(
         "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS MOVES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN "
+        "TRAFFIC ENERGY LATENCY CHIPS MOVES"
     ),
 )
 
@@ -64,7 +65,7 @@ class MemoryCuts:
 
     def __init__(self, graph: Graph, hardware: Hardware) -> None:
         self.hardware = hardware
-        self.active = hardware.rules.memory
+        self.active = bool(np.isfinite(hardware.room).any())
         self.known: list[MemoryCut] = []
         self._problem = Problem.of(graph, hardware)
 
@@ -77,7 +78,7 @@ class MemoryCuts:
             return False
         model = self._problem.kept(WorkModel)
         before = len(self.known)
-        capacity = self.hardware.sram_bytes.tolist()
+        capacity = self.hardware.room.tolist()
         for c, work in enumerate(model.chips(placement)):
             heavy = _overfull(model, work, capacity[c] * (1 + MEMORY_SLACK))
             if heavy:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -191,11 +193,20 @@ def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limite
     model.at_most("chip_load", each.sum(owner, size).take(written), cols.T)
 
 
-def busy(cols: Columns, time: FloatArray, tau: FloatArray) -> Linear:
-    """(C,) what each chip is busy with in all, as the latency counts it; figures as for :func:`loads`."""
-    receive, send = _moving(cols, tau)
-    owner, each = _all([_computing(cols, time), *receive, *send])
-    return each.sum(owner, cols.chips)
+@dataclass(frozen=True, eq=False)
+class ChipTimes:
+    """What each chip computes, and what it receives and sends, both (C,) batches."""
+
+    compute: Linear
+    moved: Linear
+
+    @staticmethod
+    def of(cols: Columns, time: FloatArray, tau: FloatArray) -> ChipTimes:
+        """Figures as for :func:`loads`."""
+        none = np.zeros(0, dtype=np.int64), Linear.constants(np.zeros(0))
+        parts = [_computing(cols, time)], [none, *itertools.chain(*_moving(cols, tau))]
+        compute, moved = (each.sum(owner, cols.chips) for owner, each in map(_all, parts))
+        return ChipTimes(compute, moved)
 
 
 def _computing(cols: Columns, time: FloatArray) -> tuple[IntArray, Linear]:

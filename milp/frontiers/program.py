@@ -35,7 +35,8 @@ SCOPE = Scope(
     covers=ABSORBED
     | named(
         "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC NO_SKIPPING SKIPPING TRIANGLE "
-        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS ZERO_TIMES"
+        "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS ZERO_TIMES "
+        "STREAMING STREAMING_IN_TURN"
     ),
     refuses={
         **PERIOD_ALONE,
@@ -148,7 +149,7 @@ class Frontiers:
             loads[:, 0, chip] += amount
         keep = (used <= C) & (loads[:, 0] <= limit).all(axis=1)
         if self.memory:
-            keep &= loads[:, 1, label] <= float(inst.hardware.sram_bytes[0]) * (1 + ROUNDING)
+            keep &= loads[:, 1, label] <= float(inst.room(limit)[0]) * (1 + ROUNDING)
         lost = rows.lost.copy()
         for chip in moved.closed:
             lost += limit - loads[:, 0, chip]

@@ -149,18 +149,22 @@ class Blocks:
             present = self.presence_readers[end] > self.presence_readers[begin]
             receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
         read = self.read[end[:, None], self.open[begin]]
-        over = self._too_heavy(begin, end) if self.data.limited else np.zeros(1)
+        held = self._held(begin, end) if self.data.limited else np.zeros(1)
+        room, rate = self.hw.room_of_kinds, self.inst.streaming_of_kinds
         loads = []
         for k, kind in enumerate(self.hw.kinds):
             compute = self.time[end, k] - self.time[begin, k]
             compute = compute - _dot(read, self.open_time[k][begin])  # could have been done before this block
+            if rate[k]:
+                stream = np.maximum(held - kind.sram_bytes, 0.0) / rate[k]
+                compute = compute + stream if self.hw.streams_in_turn else np.maximum(compute, stream)
             paid = 0.0 if kind.free_transfers else 1.0
             moved = paid * receive, paid * send
             load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
             load = np.where(impossible | (self.barred[end, k] > self.barred[begin, k]), np.inf, load)
             if self.data.links:
                 load = np.maximum(load, self.cut[end])
-            loads.append(np.where(over > kind.sram_bytes, np.inf, load) if self.data.limited else load)
+            loads.append(np.where(held > room[k], np.inf, load) if self.data.limited else load)
         return loads
 
     def _returned(self, begin: IntArray, end: IntArray) -> FloatArray:
@@ -207,8 +211,8 @@ class Blocks:
         received, sent, impossible = (np.concatenate(part) for part in zip(*parts, strict=True))
         return received, sent, impossible
 
-    def _too_heavy(self, begin: IntArray, end: IntArray) -> FloatArray:
-        """Resident weights of each block, less a rounding allowance."""
+    def _held(self, begin: IntArray, end: IntArray) -> FloatArray:
+        """Weights of each block, less a rounding allowance."""
         held = self.private[end] - self.private[begin]
         if len(self.weights):
             held = held + (self.shared_users[end] > self.shared_users[begin]) @ self.inst.shared_bytes[self.weights]

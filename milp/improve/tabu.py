@@ -56,7 +56,7 @@ class Tabu:
         self.instance, self.rng = instance, rng
         self.model = instance.problem.kept(CostModel)
         self.above = rules.ancestors()  # [v, u]: u is v or an ancestor
-        self.room = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
+        self.room = hardware.room * (1 + ROUNDING) if np.isfinite(hardware.room).any() else None
         self.able = instance.supported[hardware.kind_array()]  # (C, N)
 
     @staticmethod

@@ -44,7 +44,8 @@ SCOPE = Scope(
     | named(
         "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS MOVES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN "
+        "TRAFFIC ENERGY LATENCY CHIPS MOVES"
     ),
     refuses={
         Feature.ROUTES: "it depends on the places of the stages",
@@ -135,7 +136,7 @@ class GoalSearch:
                 end[w] = max(end[w], end[u] + inst.fastest[w])
             return float(end.max())
         if goal == "period":
-            return max(float(inst.fastest.sum()) / inst.chips, float(inst.fastest.max()))
+            return inst.least_period
         return 0.0
 
     def _seek_little_traffic(self, small: bool) -> None:

@@ -103,7 +103,6 @@ def _without_room(outcome: Incumbent) -> ProofStep:
 
 
 def _trivial_bound(instance: Instance) -> float:
-    """Work spread evenly, the largest node, or what some chip holds of the heaviest nodes at least."""
+    """Work and streaming spread evenly, the largest node, or what some chip holds of the heaviest nodes at least."""
     crowd = heaviest_crowd(instance)
-    crowded = crowd.work if crowd is not None else 0.0
-    return max(float(instance.fastest.sum()) / instance.chips, float(instance.fastest.max()), crowded, 0.0)
+    return max(instance.least_period, crowd.work if crowd is not None else 0.0)

@@ -160,7 +160,7 @@ def _scaled(model: MatrixModel) -> MatrixModel:
     A = model.A
     column, row = np.ones(model.columns), np.ones(A.shape[0])
     row_of = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
-    for families in (("T",), ("begin", "L"), ("value",)):
+    for families in (("T",), ("work", "begin", "L"), ("value",)):
         inside = np.isin(model.family, families)
         most = float(model.upper[inside].min(initial=np.inf))
         if np.isfinite(most) and most > 0:

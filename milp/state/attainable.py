@@ -41,7 +41,10 @@ SCOPE = Scope(
         "LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED FREE_TRANSFERS "
         "SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC MOVES"
     ),
-    refuses=dict.fromkeys((Feature.ENERGY, Feature.LATENCY, Feature.CHIPS), "it knows no unit of these"),
+    refuses={
+        **dict.fromkeys((Feature.ENERGY, Feature.LATENCY, Feature.CHIPS), "it knows no unit of these"),
+        **dict.fromkeys((Feature.STREAMING, Feature.STREAMING_IN_TURN), "what is streamed is no sum of times"),
+    },
 )
 """Every load is a sum of times of operations, each once, and of transfer times, each once (twice where a chip's
 transfers add to its compute: received, and sent on)."""
@@ -141,7 +144,9 @@ def multiples_of(goal: str, graph: Graph) -> Multiples | None:
 
 
 def grid_of(graph: Graph, hardware: Hardware) -> Grid | None:
-    """The common unit of all times; None if there is none that is not tiny beside them."""
+    """The common unit of all times; None if there is none that is not tiny beside them, or weights are streamed."""
+    if hardware.streams:
+        return None
     problem = Problem.of(graph, hardware)
     times = problem.times[problem.present]
     able = np.isfinite(times)

@@ -25,7 +25,7 @@ SCOPE = Scope(
     | named(
         "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN"
     ),
     refuses={
         **PERIOD_ALONE,
@@ -66,11 +66,16 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class _Price:
-    """Priced work of each node (N,), and what the chips ``0..c`` and ``c..C-1`` pay per unit of the threshold, (C,)."""
+    """Priced work of each node (N,), and what the chips ``0..c`` and ``c..C-1`` can pay for, (C,)."""
 
     work: FloatArray
     before: FloatArray
     after: FloatArray
+
+    @staticmethod
+    def of(work: FloatArray, paid: FloatArray) -> _Price:
+        """Of what each chip can pay, (C,)."""
+        return _Price(work, paid.cumsum(), paid[::-1].cumsum()[::-1])
 
 
 class WindowRules:
@@ -137,33 +142,53 @@ class WindowRules:
         if not SCOPE.admits(inst.features):
             return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
         work = min(threshold, block_work if block_work is not None else threshold) * (1 + ROUNDING)
-        windows = self._able(work)
-        prices = self._prices if np.isfinite(work) else []
-        if windows.empty or any(p.work.sum() > work * p.before[-1] for p in prices):
+        windows = self._able(work, threshold * (1 + ROUNDING))
+        prices = [_Price.of(time, paid * work) for time, paid in self._prices] if np.isfinite(work) else []
+        prices += self._weighed(threshold * (1 + ROUNDING)) if np.isfinite(threshold) else []
+        if windows.empty or any(p.work.sum() > p.before[-1] * (1 + ROUNDING) for p in prices):
             return Windows(np.full(inst.nodes, chips), np.zeros(inst.nodes, dtype=np.int64) - 1)
         if len(inst.edges) == 0 or inst.nodes > PACKED_LIMIT:
             return windows
         while True:
             tighter = windows
             for price in prices:
-                tighter = self._tighten(tighter, work, price)
+                tighter = self._tighten(tighter, price)
                 if tighter.empty:
                     return tighter
             if tighter.empty or (np.array_equal(tighter.lo, windows.lo) and np.array_equal(tighter.hi, windows.hi)):
                 return tighter
             windows = tighter
 
-    def _able(self, work: float) -> Windows:
-        """First and last chip whose kind can run each node within the threshold."""
+    def _able(self, work: float, threshold: float) -> Windows:
+        """First and last chip whose kind can run each node within the work of a chip and the threshold."""
         inst = self.instance
-        able = (inst.supported & (inst.time <= work))[inst.hardware.kind_array()]  # (C, N)
+        able = inst.supported & (inst.time <= work) & (inst.alone <= threshold)
+        able = able[inst.hardware.kind_array()]  # (C, N)
         never = ~able.any(axis=0)
         lo, hi = able.argmax(axis=0), inst.chips - 1 - able[::-1].argmax(axis=0)
         return propagate(inst, Windows(np.where(never, inst.chips, lo), np.where(never, -1, hi)))
 
+    def _weighed(self, threshold: float) -> list[_Price]:
+        """The same of weights, where chips stream: of bytes, and of time where all stream alike in turn with compute.
+
+        Within the threshold ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes. In turn with compute, what
+        its nodes compute and would stream without SRAM is at most ``T + sram[c] / rate[c]``.
+        """
+        inst, rate = self.instance, self.instance.streaming
+        room = inst.room(threshold)
+        if not rate.any() or np.isinf(room).any():
+            return []
+        prices = [_Price.of(inst.weights / room.max(), room / room.max())]
+        if inst.hardware.streams_in_turn and (rate == rate[0]).all():
+            paid = threshold + inst.hardware.sram_bytes / rate
+            prices.append(_Price.of(inst.fastest + inst.weights / rate[0], paid))
+        return prices
+
     @cached_property
-    def _prices(self) -> list[_Price]:
+    def _prices(self) -> list[tuple[FloatArray, FloatArray]]:
         """Prices of the kinds' time: all equal, by relative speed, and each kind's alone.
+
+        Each with the priced work of every node (N,), and what every chip pays per unit of the threshold, (C,).
 
         For any prices >= 0 a node costs at least its cheapest kind's price, and chips can pay no more than their time.
         """
@@ -183,10 +208,10 @@ class WindowRules:
             cost = np.where(np.isfinite(time), vector[:, None] * np.where(np.isfinite(time), time, 0.0), np.inf)
             paid = vector[np.searchsorted(kinds, inst.hardware.kind_array())]
             least = cost.min(axis=0)
-            prices.append(_Price(np.where(np.isfinite(least), least, 0.0), paid.cumsum(), paid[::-1].cumsum()[::-1]))
+            prices.append((np.where(np.isfinite(least), least, 0.0), paid))
         return prices
 
-    def _tighten(self, windows: Windows, work: float, price: _Price) -> Windows:
+    def _tighten(self, windows: Windows, price: _Price) -> Windows:
         """One round: overfull prefixes and suffixes, given what must already lie within them."""
         inst = self.instance
         chips, time = inst.chips, price.work
@@ -195,8 +220,8 @@ class WindowRules:
         late = (windows.lo[:, None] >= stages) * time[:, None]  # (N, C) must lie on c..C-1
         before, after = self._sums(time[:, None] - early, time[:, None] - late)
         before, after = before + early.sum(axis=0), after + late.sum(axis=0)
-        overfull_before = before > work * price.before * (1 + ROUNDING) + ROUNDING * (price.before == 0)
-        overfull_after = after > work * price.after * (1 + ROUNDING) + ROUNDING * (price.after == 0)
+        overfull_before = before > price.before * (1 + ROUNDING) + ROUNDING * (price.before == 0)
+        overfull_after = after > price.after * (1 + ROUNDING) + ROUNDING * (price.after == 0)
         lo = np.maximum(windows.lo, overfull_before.sum(axis=1))
         hi = np.minimum(windows.hi, chips - 1 - overfull_after.sum(axis=1))
         return propagate(inst, Windows(lo, hi))

@@ -26,9 +26,9 @@ class MemoryRule:
     @staticmethod
     def of(instance: Instance, nodes: IntArray) -> MemoryRule | None:
         """The rule for ``nodes``, or None where it cannot bind."""
-        capacity = instance.hardware.sram_bytes
+        capacity = instance.hardware.room
         everything = instance.weights.sum() + instance.shared_bytes.sum()
-        if not instance.hardware.rules.memory or everything <= capacity.min():
+        if everything <= capacity.min():
             return None
         weights = np.zeros(instance.nodes)
         weights[nodes] = instance.weights[nodes]

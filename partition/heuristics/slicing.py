@@ -249,8 +249,12 @@ class _Slicer:
         barred = ~self.inst.supported & ~self.inst.replicable
         memory = self._memory(mode) if hw.rules.memory and np.isfinite(hw.sram_bytes).any() else None
         loads = []
+        room, rate = hw.room_of_kinds, self.inst.streaming_of_kinds
         for k, kind in enumerate(hw.kinds):
             compute = self._compute(k)
+            if memory is not None and rate[k]:
+                stream = np.maximum(memory - kind.sram_bytes, 0.0) / rate[k]
+                compute = compute + stream if hw.streams_in_turn else np.maximum(compute, stream)
             paid = 0.0 if kind.free_transfers else 1.0
             own = paid * receive, paid * send
             load = compute + own[0] + own[1] if hw.serial else np.maximum(np.maximum(compute, own[0]), own[1])
@@ -260,7 +264,7 @@ class _Slicer:
                 at = np.bincount(self.position[barred[k]], minlength=self.size)
                 load = np.where(self._window(np.concatenate([[0.0], np.cumsum(at)])) > 0, np.inf, load)
             if memory is not None:
-                load = np.where(memory > kind.sram_bytes, np.inf, load)
+                load = np.where(memory > room[k], np.inf, load)
             loads.append(np.where(outside, np.inf, load))
         return loads
 

@@ -37,6 +37,8 @@ class Feature(Enum):
     TRIANGLE = "rule triangle"
     LIMITED_MEMORY = "finite SRAM"
     DYNAMIC_MEMORY = "rule dynamic_memory"
+    STREAMING = "weights streamed from DRAM"
+    STREAMING_IN_TURN = "streaming in turn with compute"
     REPLICAS = "operations that may be replicated"
     RELAYS = "tensors that may be relayed"
     MIXED_KINDS = "kinds in a fixed order"
@@ -126,7 +128,7 @@ FIELDS: Mapping[str, tuple[Feature, ...]] = {
     "ChipKind.name": (), "ChipKind.peak_flops": (), "ChipKind.sram_bytes": (Feature.LIMITED_MEMORY,),
     "ChipKind.sram_bandwidth": (), "ChipKind.op_overhead_s": (), "ChipKind.flop_energy_j": (Feature.ENERGY,),
     "ChipKind.sram_energy_j_per_byte": (Feature.ENERGY,), "ChipKind.unsupported": (Feature.UNSUPPORTED,),
-    "ChipKind.free_transfers": (Feature.FREE_TRANSFERS,),
+    "ChipKind.free_transfers": (Feature.FREE_TRANSFERS,), "ChipKind.dram_bandwidth": (Feature.STREAMING,),
     "Interconnect.topology": (
         Feature.CHAIN, Feature.RING, Feature.ROUTES, Feature.CROSSBAR, Feature.MAIN_MEMORY,
     ),
@@ -134,6 +136,7 @@ FIELDS: Mapping[str, tuple[Feature, ...]] = {
     "Interconnect.transfers": (Feature.OVERLAPPED, Feature.SERIAL),
     "Interconnect.link_energy_j_per_byte": (Feature.ENERGY,),
     "Interconnect.rows": (Feature.ROUTES,), "Interconnect.columns": (Feature.ROUTES,),
+    "Interconnect.streaming": (Feature.STREAMING_IN_TURN,),
     "Rules.acyclic": (Feature.ACYCLIC, Feature.ANY_ORDER), "Rules.no_skipping": (Feature.NO_SKIPPING, Feature.SKIPPING),
     "Rules.triangle": (Feature.TRIANGLE,), "Rules.memory": (Feature.LIMITED_MEMORY,),
     "Rules.replication": (Feature.REPLICAS,), "Rules.relays": (Feature.RELAYS,),
@@ -183,8 +186,10 @@ def _presence(instance: Instance) -> dict[Feature, bool]:
         Feature.NO_SKIPPING: rules.no_skipping,
         Feature.SKIPPING: not rules.no_skipping,
         Feature.TRIANGLE: rules.triangle,
-        Feature.LIMITED_MEMORY: rules.memory and bool(np.isfinite(hw.sram_bytes).any()),
+        Feature.LIMITED_MEMORY: bool(np.isfinite(hw.room).any()),
         Feature.DYNAMIC_MEMORY: rules.dynamic_memory,
+        Feature.STREAMING: hw.streams,
+        Feature.STREAMING_IN_TURN: hw.streams and hw.streams_in_turn,
         Feature.REPLICAS: bool(instance.replicable.any()),
         Feature.RELAYS: hw.relays_allowed and several,
         Feature.MIXED_KINDS: not hw.identical_chips and hw.kind_order == "fixed",

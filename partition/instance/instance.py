@@ -13,6 +13,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.problem.streaming import least_alone, least_spread
 
 BEYOND = 2.0
 """What a transfer counts for at most that takes longer than the largest period of interest, in such periods."""
@@ -92,10 +93,11 @@ class Instance:
     def within(self, period: float) -> Instance:
         """The same for all placements of at most this period, in units of the instance.
 
-        A kind on which a node alone takes longer does not support it; a tensor that takes longer cannot move, and its
-        time is cut down to twice the period. So sums, and differences of sums, lose no digits to what cannot be.
+        A kind on which a node alone takes longer, or streams longer, does not support it; a tensor that takes longer
+        cannot move, and its time is cut down to twice the period. So sums, and differences of sums, lose no digits to
+        what cannot be.
         """
-        supported = self.supported & (self.time <= period * (1 + ROUNDING))
+        supported = self.supported & (self.alone <= period * (1 + ROUNDING))
         return replace(
             self,
             supported=supported,
@@ -127,8 +129,53 @@ class Instance:
 
     @cached_property
     def longest(self) -> float:
-        """A period that no placement exceeds: every chip runs all nodes, receives and sends every tensor."""
-        return float(self.time.max(axis=0).sum() + 2 * self.tau.sum()) or 1.0
+        """A period that no placement exceeds: every chip runs all nodes, streams, receives and sends everything."""
+        return float(self.time.max(axis=0).sum() + 2 * self.tau.sum() + self.most_streaming) or 1.0
+
+    @cached_property
+    def streaming(self) -> FloatArray:
+        """(C,) bytes of weights that each chip streams in a unit of time; 0 where it does not stream."""
+        rate = self.hardware.stream_bandwidth
+        return np.multiply(rate, self.unit, out=np.zeros_like(rate), where=rate > 0)
+
+    @cached_property
+    def streaming_of_kinds(self) -> FloatArray:
+        """(K,) the same of each kind; 0 for kinds of which there is no chip."""
+        found = np.zeros(len(self.hardware.kinds))
+        found[self.hardware.kind_array()] = self.streaming
+        return found
+
+    def room(self, period: float) -> FloatArray:
+        """(C,) most bytes of weights that each chip can have within a period, in units of the instance.
+
+        That is what the memory rule allows, or where a chip streams, its SRAM and what it can stream in a period.
+        """
+        streamed = self.hardware.sram_bytes + self.streaming * period
+        return np.where(self.streaming > 0, streamed, self.hardware.room)
+
+    @cached_property
+    def alone(self) -> FloatArray:
+        """(K, N) time of each node alone on a chip of each kind, with what it has to stream."""
+        sram = np.array([kind.sram_bytes for kind in self.hardware.kinds])
+        in_turn = self.hardware.streams_in_turn
+        return least_alone(self.time, self.all_weights, sram, self.streaming_of_kinds, in_turn=in_turn)
+
+    @cached_property
+    def least_period(self) -> float:
+        """What no period is below: the longest node, and all work spread evenly, both with what has to be streamed."""
+        hw, present = self.hardware, self.problem.present
+        weights = float(self.weights.sum() + self.shared_bytes.sum())
+        work, in_turn = float(self.fastest.sum()), hw.streams_in_turn
+        even = least_spread(work, weights, hw.sram_bytes, self.streaming, in_turn=in_turn)
+        alone = np.where(self.supported, self.alone, np.inf)[present].min(axis=0)
+        return max(float(alone.max()), even, 0.0)
+
+    @cached_property
+    def most_streaming(self) -> float:
+        """Time in which a chip streams what of all weights together its SRAM cannot hold, the slowest chip."""
+        everything = float(self.weights.sum() + self.shared_bytes.sum())
+        seconds = self.hardware.streaming_times(np.full(self.chips, everything))
+        return float(seconds.max()) / self.unit
 
     @cached_property
     def energy(self) -> FloatArray:

@@ -19,8 +19,9 @@ from partition.extras import require
 from partition.files import LARGEST_JSON, read_bounded
 from partition.pipeline.profile import profile
 from partition.pipeline.reference import measure_link, suite
+from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
-from partition.problem.hardware import ChipKind, Hardware, Interconnect
+from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import cpu_cores, to_toml
 from partition.text import shown
 

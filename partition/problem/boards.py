@@ -6,7 +6,8 @@ their own, so the interconnect is a crossbar; a port's bandwidth is that of one 
 
 from __future__ import annotations
 
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.chip_kind import ChipKind
+from partition.problem.hardware import Hardware, Interconnect, Rules
 
 LAUNCH = 5e-6  # our choice: a few microseconds to launch a kernel
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.errors import InvalidHardware
-from partition.problem.graph import LARGEST
+from partition.problem.chip_kind import ChipKind, check_numbers
 from partition.text import meant, shown
 
 if TYPE_CHECKING:
@@ -30,56 +30,8 @@ MOST_ROUTED = 256
 MOST_KINDS = 64
 """Most kinds of chips in a package; times are kept for every operation on every kind."""
 
-TRANSFERS = ("overlapped", "serial")
+TRANSFERS = STREAMING = ("overlapped", "serial")
 KIND_ORDERS = ("fixed", "free")
-
-
-@dataclass(frozen=True)
-class ChipKind:
-    """One kind of chip. Times come from a roofline unless the graph brings profiled ones.
-
-    Attributes
-    ----------
-    peak_flops : FLOP/s.
-    sram_bytes : capacity for resident weights; ``inf`` for no limit.
-    sram_bandwidth : bytes/s between SRAM and the arithmetic units.
-    op_overhead_s : fixed seconds to issue one operation.
-    flop_energy_j, sram_energy_j_per_byte : joules per FLOP and per byte accessed.
-    unsupported : operator kinds that it cannot run, ``Input`` too if it is listed; profiled times of infinity say the
-        same of single operations.
-    free_transfers : receiving and sending takes no time of its own (a CPU beside the main memory, say).
-    """
-
-    name: str
-    peak_flops: float
-    sram_bytes: float = float("inf")
-    sram_bandwidth: float = float("inf")
-    op_overhead_s: float = 0.0
-    flop_energy_j: float = 0.0
-    sram_energy_j_per_byte: float = 0.0
-    unsupported: tuple[str, ...] = ()
-    free_transfers: bool = False
-
-    def __post_init__(self) -> None:
-        where = f"chip_kinds.{self.name}"
-        if not isinstance(self.unsupported, list | tuple) or not all(isinstance(k, str) for k in self.unsupported):
-            raise InvalidHardware(
-                f"{where}.unsupported is {shown(self.unsupported)}; it must be a list of operator kinds"
-            )
-        if not isinstance(self.free_transfers, bool):
-            raise InvalidHardware(f"{where}.free_transfers is {shown(self.free_transfers)}; it must be true or false")
-        object.__setattr__(self, "unsupported", tuple(self.unsupported))
-        _check_number(
-            self,
-            f"chip_kinds.{self.name}",
-            positive=("peak_flops", "sram_bandwidth"),
-            infinite=("peak_flops", "sram_bytes", "sram_bandwidth"),
-        )
-
-    def roofline(self, flops: FloatArray | float, bytes_accessed: FloatArray | float) -> FloatArray:
-        """Seconds of operations of so many floating point operations and bytes of SRAM traffic, in any shape."""
-        needs = np.maximum(flops / self.peak_flops, bytes_accessed / self.sram_bandwidth)
-        return np.asarray(needs + self.op_overhead_s)
 
 
 @dataclass(frozen=True)
@@ -98,6 +50,8 @@ class Interconnect:
         ``"serial"`` (a chip's load is compute + receive + send).
     link_energy_j_per_byte : joules per byte and hop.
     rows, columns : of a mesh, 0 otherwise.
+    streaming : ``"overlapped"`` where a chip streams weights from DRAM while it computes (it works for the longer of
+        the two), ``"serial"`` where it does one after the other (for the sum).
     """
 
     topology: str
@@ -107,6 +61,7 @@ class Interconnect:
     link_energy_j_per_byte: float = 0.0
     rows: int = 0
     columns: int = 0
+    streaming: str = "overlapped"
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):
@@ -124,7 +79,11 @@ class Interconnect:
             raise InvalidHardware(
                 f"interconnect.transfers is {shown(self.transfers)}; choose one of {', '.join(TRANSFERS)}"
             )
-        _check_number(self, "interconnect", positive=("link_bandwidth",), infinite=("link_bandwidth",))
+        if self.streaming not in STREAMING:
+            raise InvalidHardware(
+                f"interconnect.streaming is {shown(self.streaming)}; choose one of {', '.join(STREAMING)}"
+            )
+        check_numbers(self, "interconnect", positive=("link_bandwidth",), infinite=("link_bandwidth",))
 
     def link_count(self, chips: int) -> int:
         """Number of links of a package of ``chips`` chips; on a chain or ring link ``l`` leaves chip ``l``."""
@@ -146,7 +105,7 @@ class Rules:
     acyclic : ``f(u) <= f(v)`` for every edge.
     no_skipping : the chips used are exactly ``0..max f``.
     triangle : the chip graph is its own transitive reduction.
-    memory : resident weights fit the SRAM of their chip.
+    memory : resident weights fit the SRAM of their chip, or what does not is streamed (``ChipKind.dram_bandwidth``).
     replication : cheap operations whose inputs are small may run on several chips.
     relays : a tensor may be forwarded by chips between its producer and its consumer.
     dynamic_memory : weights, transfer buffers and live tensors fit the SRAM at every moment of some schedule of the
@@ -213,6 +172,11 @@ class Hardware:
         if len(self.kinds) > MOST_KINDS:
             raise InvalidHardware(
                 f"hardware {self.name!r} describes {len(self.kinds)} kinds of chips; a package has at most {MOST_KINDS}"
+            )
+        if self.rules.dynamic_memory and self.streams:
+            raise InvalidHardware(
+                f"hardware {self.name!r} has rule dynamic_memory and chips with dram_bandwidth; what a chip holds at a "
+                "moment is not modelled where weights come and go, so switch one of them off"
             )
         if len({kind.name for kind in self.kinds}) != len(self.kinds):
             raise InvalidHardware(f"hardware {self.name!r} describes two chip kinds of the same name")
@@ -289,6 +253,11 @@ class Hardware:
         return self.interconnect.transfers == "serial"
 
     @property
+    def streams_in_turn(self) -> bool:
+        """Whether streaming weights takes turns with compute."""
+        return self.interconnect.streaming == "serial"
+
+    @property
     def relays_allowed(self) -> bool:
         """Relays forward along a chain or ring: they need its links and the acyclic rule."""
         return self.rules.relays and self.rules.acyclic and self.interconnect.topology in IN_LINE
@@ -302,6 +271,44 @@ class Hardware:
     def sram_bytes(self) -> FloatArray:
         """(C,) capacity of each chip."""
         return np.array([self.kinds[k].sram_bytes for k in self.kind_of_chip])
+
+    @property
+    def stream_bandwidth(self) -> FloatArray:
+        """(C,) bytes/s at which each chip streams what its SRAM cannot hold; 0 where it does not stream.
+
+        Without rule ``memory`` SRAM has no limit, so nothing is streamed.
+        """
+        if not self.rules.memory:
+            return np.zeros(self.chips)
+        rate = [k.dram_bandwidth if math.isfinite(k.sram_bytes) else 0.0 for k in self.kinds]
+        return np.array([rate[k] for k in self.kind_of_chip])
+
+    @property
+    def streams(self) -> bool:
+        """Whether some chip of the package streams weights."""
+        return bool(self.stream_bandwidth.any())
+
+    @property
+    def room(self) -> FloatArray:
+        """(C,) most bytes of weights that rule ``memory`` allows a chip; infinity where it streams, or the rule is off.
+
+        Whoever proves something of memory goes by this, not by ``sram_bytes``.
+        """
+        limited = self.rules.memory & (self.stream_bandwidth == 0)
+        return np.where(limited, self.sram_bytes, np.inf)
+
+    @property
+    def room_of_kinds(self) -> FloatArray:
+        """(K,) the same of each kind; infinity for kinds of which there is no chip."""
+        found = np.full(len(self.kinds), np.inf)
+        found[list(self.kind_of_chip)] = self.room
+        return found
+
+    def streaming_times(self, weights: FloatArray) -> FloatArray:
+        """(..., C) seconds in which chips stream what of their ``weights`` (..., C), in bytes, the SRAM cannot hold."""
+        rate = self.stream_bandwidth
+        over = np.maximum(weights - self.sram_bytes, 0.0)
+        return np.divide(over, rate, out=np.zeros_like(over), where=rate > 0)
 
     def with_rules(self, **switches: bool) -> Hardware:
         """A copy with some rules switched."""
@@ -344,25 +351,6 @@ def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
         cannot = np.isin(np.array(graph.op_types), list(kind.unsupported))
         roofline = np.where(cannot, np.inf, roofline)
     return roofline
-
-
-def _check_number(owner: object, path: str, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:
-    for f in fields(owner):  # type: ignore[arg-type]
-        value = getattr(owner, f.name)
-        if f.type != "float":
-            continue
-        where = f"{path}.{f.name}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidHardware(f"{where} is {shown(value)}; it must be a number")
-        least = 1 / LARGEST if f.name in positive else 0.0
-        if not (least <= value <= LARGEST or (value == math.inf and f.name in infinite)):
-            wanted = "positive" if f.name in positive else "zero or more"
-            limits = f"from {least:g} to {LARGEST:g}" + (", or inf" if f.name in infinite else "")
-            raise InvalidHardware(
-                f"{where} is {shown(value)}; it must be {wanted}"
-                + ("" if f.name in infinite else " and finite")
-                + (f" ({limits})" if 0 < value < math.inf else "")
-            )
 
 
 def override(hardware: Hardware, settings: Mapping[str, object]) -> Hardware:

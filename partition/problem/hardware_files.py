@@ -13,7 +13,8 @@ from typing import Any
 from partition.errors import InvalidHardware
 from partition.files import read_toml
 from partition.problem.boards import BOARDS
-from partition.problem.hardware import IN_LINE, ChipKind, Hardware, Interconnect, Rules, override
+from partition.problem.chip_kind import ChipKind
+from partition.problem.hardware import IN_LINE, Hardware, Interconnect, Rules, override
 from partition.text import meant, shown
 
 MOST_CHIPS = 4096
@@ -38,7 +39,7 @@ LINK = {
 SIMBA_CHIP = ChipKind(
     name="simba",
     peak_flops=4e12,  # 128 TOPS in all at 36 chiplets, 4 TOPS each at most [Shao et al., MICRO 2019]
-    sram_bytes=144 * 2**20,  # as EDGE_CHIP: Simba's own 0.75 MiB per chiplet streams weights, which we do not model
+    sram_bytes=144 * 2**20,  # as EDGE_CHIP: Simba's own 0.75 MiB per chiplet lives on streamed weights
     sram_bandwidth=5e11,  # as EDGE_CHIP
     op_overhead_s=2e-7,  # as EDGE_CHIP
     flop_energy_j=0.055e-12,  # 0.11 pJ per 8-bit operation at its most efficient voltage, two FLOPs a multiply-add
@@ -52,6 +53,8 @@ SIMBA_MESH = Interconnect(
     rows=6,
     columns=6,
 )
+# Streaming is off unless it is asked for: the paper's package has no DRAM of a chip's own that is described.
+DRAM_BANDWIDTH = 51.2e9  # 64 bits of LPDDR5 at 6,400 MT/s [JEDEC JESD209-5]; the width is our choice
 # What `calibrate` found on a core of a virtual machine with 2 (AMD EPYC, onnxruntime 1.32) while other work ran.
 REFERENCE_CPU = ChipKind(name="reference-cpu", peak_flops=7.8e10, sram_bandwidth=2.6e10, op_overhead_s=2.8e-6)
 REFERENCE_CPU_LINK = Interconnect("memory", link_bandwidth=7.8e9, link_latency_s=3.2e-5, transfers="serial")
@@ -82,6 +85,9 @@ def presets() -> list[tuple[str, str]]:
 def load_hardware(spec: str) -> Hardware:
     """A preset, a preset with settings (``ring36:transfers=serial,triangle=off``), or a TOML file.
 
+    ``streaming=on`` gives the chips of a preset a DRAM of :data:`DRAM_BANDWIDTH`; ``streaming=serial`` too, and weights
+    are then streamed in turn with compute.
+
     Raises
     ------
     InvalidHardware : unknown preset or setting, unreadable file, missing, unknown or wrongly typed field.
@@ -92,7 +98,24 @@ def load_hardware(spec: str) -> Hardware:
     hardware = _preset(name)
     if not colon:
         return hardware
-    return replace(override(hardware, dict(_setting(part) for part in settings.split(","))), name=spec)
+    given = dict(_setting(part) for part in settings.split(","))
+    if "streaming" in given:
+        given = _with_dram(hardware, given)
+    return replace(override(hardware, given), name=spec)
+
+
+def _with_dram(hardware: Hardware, settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings with ``streaming`` told in fields: the bandwidth of a DRAM, and how it goes with compute."""
+    how = settings["streaming"]
+    fields_of = {key: value for key, value in settings.items() if key != "streaming" or not isinstance(value, bool)}
+    if how is False:
+        return fields_of | {"dram_bandwidth": 0.0}
+    if "dram_bandwidth" not in settings and not set(hardware.kinds) <= {EDGE_CHIP, SIMBA_CHIP}:
+        raise InvalidHardware(
+            f"hardware {hardware.name!r} has no DRAM of its own on record; give its bandwidth in bytes/s as well, "
+            "as in streaming=on,dram_bandwidth=1e10"
+        )
+    return {"dram_bandwidth": DRAM_BANDWIDTH} | fields_of
 
 
 def _preset(name: str) -> Hardware:

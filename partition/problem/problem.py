@@ -19,6 +19,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.replication import relayable, replicable
 from partition.problem.routes import Routes, find_routes
+from partition.problem.streaming import least_alone, least_spread
 
 T = TypeVar("T")
 
@@ -69,8 +70,18 @@ class Problem:
 
     @cached_property
     def least_period(self) -> float:
-        """What no period is below: the longest operation, and all work spread evenly over the chips."""
-        return max(float(self.fastest.max(initial=0.0)), float(self.fastest.sum()) / self.hardware.chips)
+        """What no period is below: the longest operation, and all work spread evenly over the chips.
+
+        Both with the weights that have to be streamed.
+        """
+        hw = self.hardware
+        sram, rate = hw.sram_bytes, hw.stream_bandwidth
+        even = least_spread(float(self.fastest.sum()), self.graph.weight_bytes, sram, rate, in_turn=hw.streams_in_turn)
+        chip = [hw.kind_of_chip.index(k) for k in self.present.tolist()]  # one of every kind
+        alone = least_alone(
+            self.times[self.present], self.graph.weights, sram[chip], rate[chip], in_turn=hw.streams_in_turn
+        )
+        return max(float(alone.min(axis=0).max(initial=0.0)), even)
 
     @cached_property
     def transfer_times(self) -> FloatArray:

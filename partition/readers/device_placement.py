@@ -9,8 +9,9 @@ from typing import Any
 
 from partition.errors import Infeasible, InvalidInput, InvalidModelFile
 from partition.problem.builder import GraphBuilder
+from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.hardware import Hardware, Interconnect, Rules
 from partition.readers import json_fields as field
 from partition.text import shown
 

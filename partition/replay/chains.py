@@ -264,8 +264,8 @@ class ChainQuestion:
         compute = ends.work[kind][columns] - held.work[kind][starts]
         compute -= (held.ready[starts] & ends.passed[columns]) @ self.left_time[kind]  # may have been done before
         fits = compute <= room
-        size = self.question.sram[kind]
-        if self.question.rules["memory"] and size is not None:
+        size = self.question.room(kind)
+        if size is not None:
             more = ends.weights[columns] - held.weights[starts]
             fits &= more <= float(size) * (1 + 2 * float(NEAR)) + 1e-9 * ends.weights[columns]
         pays = self.question.pays[kind] and (self.question.serial or not self.links)

@@ -31,8 +31,8 @@ def fits_nowhere(question: ReplayQuestion, units: Units) -> bool:
     """Whether some unit runs on no kind, or its weights (or all of them) are more than there is room for."""
     if any(time is None for time in units.least_times):
         return True
-    room = [question.sram[k] for k in question.of_chip]
-    if not question.rules["memory"] or any(size is None for size in room):
+    room = [question.room(k) for k in question.of_chip]
+    if any(size is None for size in room):
         return False
     sizes = [size for size in room if size is not None]
     total = sum(question.least) + sum(size for size, users in question.least_shared if users)

@@ -15,10 +15,12 @@ MOST_UNITS, MOST_SUMS = 10**8, 4 * 10**6
 
 
 def rounded_up(question: ReplayQuestion, below: Fraction) -> Fraction | None:
-    """The least period of at least ``below`` that can occur; None where the times have no common unit.
+    """The least period of at least ``below`` that can occur; None where times have no common unit, or weights stream.
 
     Every load is a sum of times and transfer times, each once; a transfer twice where a chip takes turns.
     """
+    if question.streams:
+        return None
     present = sorted(set(question.of_chip))
     times = [_decimal(list(question.times[k])) for k in present]
     sizes = [tensor.size for tensor in question.tensors]

@@ -90,6 +90,7 @@ class Placed:
         for chip in range(q.chips):
             if not q.pays[self.kind[chip]]:
                 receive[chip] = send[chip] = Fraction(0)
+        compute = [q.work(*each) for each in zip(self.kind, compute, self.held, strict=True)]
         loads = [c + r + s if q.serial else max(c, r, s) for c, r, s in zip(compute, receive, send, strict=True)]
         links: dict[Links, Fraction] = {}
         for t, chips in receivers.items():
@@ -164,10 +165,10 @@ class Placed:
     def _room(self) -> list[str]:
         q, found = self.question, []
         for chip in range(q.chips):
-            room = q.sram[self.kind[chip]]
+            room = q.room(self.kind[chip])
             if room is None:
                 continue
-            if q.rules["memory"] and self.held[chip] > room * (1 + NEAR):
+            if self.held[chip] > room * (1 + NEAR):
                 found.append(f"memory: chip {chip}")
             if q.rules["dynamic_memory"] and not self._schedule_fits(chip, room * (1 + NEAR)):
                 found.append(f"dynamic memory: chip {chip}")

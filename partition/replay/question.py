@@ -48,7 +48,8 @@ class ReplayQuestion:
     group : of each operation, None where it has none. backward : whether it is of the backward pass.
     kinds : names. of_chip : kind of each chip. free_order : whether the kinds may stand in any order.
     sram : bytes of each kind, None for no limit. pays : whether a kind pays for transfers.
-    topology, serial, rules, positions : as in the file.
+    dram : bytes per second at which each kind streams weights that do not fit; None where it does not.
+    topology, serial, rules, positions : as in the file. in_turn : whether streaming takes turns with compute.
     """
 
     names: tuple[str, ...]
@@ -65,9 +66,11 @@ class ReplayQuestion:
     of_chip: tuple[int, ...]
     free_order: bool
     sram: tuple[Fraction | None, ...]
+    dram: tuple[Fraction | None, ...]
     pays: tuple[bool, ...]
     topology: str
     serial: bool
+    in_turn: bool
     rules: Mapping[str, bool]
     link: Mapping[str, Any]
     positions: tuple[int, ...] = field(default=())
@@ -86,6 +89,24 @@ class ReplayQuestion:
     def in_line(self) -> bool:
         """Whether one link lies behind each chip."""
         return self.topology in ("chain", "ring") and self.chips > 1
+
+    def room(self, kind: int) -> Fraction | None:
+        """Most bytes of weights that a chip of a kind may hold, whatever its load; None for no limit."""
+        return self.sram[kind] if self.rules["memory"] and self.dram[kind] is None else None
+
+    def work(self, kind: int, compute: Fraction, weights: Fraction) -> Fraction:
+        """Time in which a chip of a kind computes, and streams what of its weights does not fit."""
+        size, rate = self.sram[kind], self.dram[kind]
+        if size is None or rate is None or not self.rules["memory"]:
+            return compute
+        stream = max(Fraction(0), weights - size) / rate
+        return compute + stream if self.in_turn else max(compute, stream)
+
+    @property
+    def streams(self) -> bool:
+        """Whether some chip streams weights."""
+        limited = (k for k in set(self.of_chip) if self.sram[k] is not None and self.dram[k] is not None)
+        return self.rules["memory"] and any(True for _ in limited)
 
     def constrains(self, producer: int, reader: int) -> bool:
         """Whether an edge counts for the order and for the triangle rule."""
@@ -260,9 +281,11 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> ReplayQuesti
         of_chip=tuple(kinds.index(row["kind"]) for row in hardware["chips"] for _ in range(row["count"])),
         free_order=hardware["kind_order"] == "free" and len({row["kind"] for row in hardware["chips"]}) > 1,
         sram=tuple(_finite(tables[name]["sram_bytes"]) for name in kinds),
+        dram=tuple(exact(tables[name].get("dram_bandwidth", 0.0)) or None for name in kinds),
         pays=tuple(not tables[name]["free_transfers"] for name in kinds),
         topology=str(link["topology"]),
         serial=link["transfers"] == "serial",
+        in_turn=link.get("streaming") == "serial",
         rules={name: bool(value) for name, value in hardware["rules"].items()},
         link=link,
         positions=tuple(hardware.get("positions", ())),

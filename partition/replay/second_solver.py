@@ -143,8 +143,8 @@ class _AssignmentModel:
         else:
             for load in (compute, received, sent):
                 self._at_most(load)
-        size = self.question.sram[kind]
-        if self.question.rules["memory"] and size is not None:
+        size = self.question.room(kind)
+        if size is not None:
             top = float(size) * (1 + 2 * float(NEAR))
             scale = 2.0**30 / top if top > 0 else 0.0
             amounts = [min(int(self.units.weights[u] * scale), 2**31) for u in here]

@@ -124,8 +124,8 @@ class WholeModel:
             self.model.add(load <= most)
 
     def _memory(self, c: int) -> None:
-        size = self.question.sram[self.kinds[c]]
-        if not self.question.rules["memory"] or size is None or not size:
+        size = self.question.room(self.kinds[c])
+        if size is None or not size:
             return
         scale = WEIGHT_UNITS / (size * (1 + NEAR))
 

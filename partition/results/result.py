@@ -294,7 +294,7 @@ class Result:
         cost = self.cost
         if cost is None:
             return {"latency": None, "energy": None, "traffic": None, "per_chip": [], "per_link": []}
-        names = ("compute", "receive", "send", "load", "sram")
+        names = ("compute", "stream", "receive", "send", "load", "sram")
         return {
             "latency": _finite(float(cost.latency[0])),
             "energy": _finite(float(cost.energy[0])),

@@ -31,9 +31,11 @@ class Cost:
     Attributes
     ----------
     compute, receive, send : (B, C) s.
-    sram : (B, C) bytes of resident weights.
+    sram : (B, C) bytes of weights.
+    stream : (B, C) s in which the weights that do not fit come from DRAM.
     link : (B, L) s.
-    load : (B, C) s, compute + receive + send where transfers are serial, else the largest of the three.
+    load : (B, C) s, work + receive + send where transfers are serial, else the largest of the three; work is
+        compute + stream where streaming is serial, else the longer of the two.
     period, latency : (B,) s; infinite where a tensor cannot be routed.
     energy : (B,) J per input.
     traffic : (B,) bytes times links crossed per input; bytes received where the package has no links.
@@ -43,6 +45,7 @@ class Cost:
     receive: FloatArray
     send: FloatArray
     sram: FloatArray
+    stream: FloatArray
     link: FloatArray
     load: FloatArray
     period: FloatArray
@@ -62,9 +65,15 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Loads:
-    """The part of a :class:`Cost` that decides the period; ``hops`` (B,) is bytes times links crossed, or zeros."""
+    """The part of a :class:`Cost` that decides the period.
+
+    ``work`` (B, C) is compute and streaming, as they add up or overlap; ``hops`` (B,) bytes times links crossed, or
+    zeros.
+    """
 
     compute: FloatArray
+    stream: FloatArray
+    work: FloatArray
     receive: FloatArray
     send: FloatArray
     link: FloatArray
@@ -86,6 +95,7 @@ class CostModel:
         self.kind = hardware.kind_array()
         self.charged = hardware.transfers_charged
         self.free_transfers = bool((self.charged == 0).any())
+        self.streams = hardware.streams
         self.edge_tau = self.tau[graph.edge_tensor]
         self.transfers = problem.kept(TransferModel.on)
         self.crossings = CrossingModel(graph, hardware)
@@ -135,6 +145,7 @@ class CostModel:
             receive=loads.receive,
             send=loads.send,
             sram=self.sram(chips, replicas),
+            stream=loads.stream,
             link=loads.link,
             load=loads.load,
             period=loads.period,
@@ -153,7 +164,7 @@ class CostModel:
         first = _first_of_each(sender, ordered=relays is None)
         send = sums(moved.batch[first] * C + moved.source[first], tau[first], rows * C).reshape(rows, C)
         link, hops, unroutable = self._links(moved, rows)
-        return self._joined(compute, receive, send, link, unroutable, hops), moved
+        return self._joined(compute, self._stream(chips, replicas), receive, send, link, unroutable, hops), moved
 
     def _homes_only(self, chips: IntArray) -> Loads:
         """As :meth:`_loads` without replicas and relays, by comparing whole rows of small integers."""
@@ -177,7 +188,7 @@ class CostModel:
             link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
             if hw.interconnect.topology == "chain":
                 unroutable = any_of(crossing.backward, 0)
-        return self._joined(compute, receive, send, link, unroutable, np.zeros(rows))
+        return self._joined(compute, self._stream(chips, None), receive, send, link, unroutable, np.zeros(rows))
 
     def _routed_homes(self, chips: IntArray) -> Loads:
         return self._loads(chips, None, None)[0]
@@ -186,9 +197,16 @@ class CostModel:
         each = self.times[self.kind[crossing.by_operation], np.arange(self.graph.n)[:, None]]
         return np.asarray(each.ravel())
 
+    def _stream(self, chips: IntArray, replicas: IntArray | None) -> FloatArray:
+        """(B, C) s in which each chip streams weights; zeros where no chip of the package does."""
+        if not self.streams:
+            return np.zeros((len(chips), self.hardware.chips))
+        return self.hardware.streaming_times(self.sram(chips, replicas))
+
     def _joined(
         self,
         compute: FloatArray,
+        stream: FloatArray,
         receive: FloatArray,
         send: FloatArray,
         link: FloatArray,
@@ -197,10 +215,13 @@ class CostModel:
     ) -> Loads:
         if self.free_transfers:
             receive, send = receive * self.charged, send * self.charged
-        load = compute + receive + send if self.hardware.serial else np.maximum(compute, np.maximum(receive, send))
+        work = compute
+        if self.streams:
+            work = compute + stream if self.hardware.streams_in_turn else np.maximum(compute, stream)
+        load = work + receive + send if self.hardware.serial else np.maximum(work, np.maximum(receive, send))
         period = np.maximum(load.max(axis=1), link.max(axis=1, initial=0.0))
         period[unroutable] = np.inf
-        return Loads(compute, receive, send, link, load, period, hops)
+        return Loads(compute, stream, work, receive, send, link, load, period, hops)
 
     def _over_instances(self, chips: IntArray, replicas: IntArray | None, amounts: FloatArray) -> FloatArray:
         """(B, C) sum over the instances on each chip of ``amounts`` of shape (K, n)."""
@@ -254,7 +275,7 @@ class CostModel:
         return load, sums(batch, self.graph.tensor_bytes[tensor], rows)
 
     def sram(self, chips: IntArray, replicas: IntArray | None = None) -> FloatArray:
-        """(B, C) bytes of resident weights; a shared weight counts once per chip."""
+        """(B, C) bytes of weights; a shared weight counts once per chip."""
         g, rows, C = self.graph, len(chips), self.hardware.chips
         total = self._over_instances(chips, replicas, g.weights[None])
         if not len(g.shared_bytes):
@@ -272,7 +293,7 @@ class CostModel:
     def _latency(self, loads: Loads, moved: Transfers, rows: int) -> FloatArray:
         """(B,) longest path through the chip graph; the sum of everything where that graph is cyclic."""
         C, hop = self.hardware.chips, self.hardware.interconnect.link_latency_s
-        busy = loads.compute + loads.receive + loads.send
+        busy = loads.work + loads.receive + loads.send
         edge = np.unique((moved.batch * C + moved.source) * C + moved.chip)
         batch, source, chip = edge // (C * C), edge // C % C, edge % C
         if self.routes is not None:

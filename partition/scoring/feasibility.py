@@ -19,7 +19,8 @@ SCOPE = Scope(
     | named(
         "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES TRAFFIC ENERGY LATENCY CHIPS MOVES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN "
+        "TRAFFIC ENERGY LATENCY CHIPS MOVES"
     ),
 )
 
@@ -38,9 +39,9 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             rule="support",
             operations=names,
         )
-    if not hardware.rules.memory:
+    largest, package = float(hardware.room.max()), float(hardware.room.sum())
+    if np.isinf(largest):
         return None
-    largest, package = float(hardware.sram_bytes.max()), float(hardware.sram_bytes.sum())
     group, need = together(graph)
     worst = int(np.argmax(need))
     if need[worst] > largest * (1 + MEMORY_SLACK):

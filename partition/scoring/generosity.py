@@ -25,7 +25,7 @@ SCOPE = Scope(
     | named(
         "CHAIN RING ROUTES CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS MIXED_KINDS FREE_ORDER UNSUPPORTED "
-        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES"
+        "FREE_TRANSFERS SHARED_WEIGHTS FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN"
     ),
     refuses=PERIOD_ALONE,
 )
@@ -54,8 +54,16 @@ GROWS = ("chain", "ring", "bichain", "crossbar", "memory")
 
 COMPARED = {
     "Hardware": {"kinds", "kind_of_chip", "interconnect", "rules", "time_unit", "kind_order", "positions"},
-    "ChipKind": {"peak_flops", "sram_bytes", "sram_bandwidth", "op_overhead_s", "unsupported", "free_transfers"},
-    "Interconnect": {"topology", "link_bandwidth", "transfers", "rows", "columns"},
+    "ChipKind": {
+        "peak_flops",
+        "sram_bytes",
+        "sram_bandwidth",
+        "op_overhead_s",
+        "unsupported",
+        "free_transfers",
+        "dram_bandwidth",
+    },
+    "Interconnect": {"topology", "link_bandwidth", "transfers", "rows", "columns", "streaming"},
     "Rules": {*LIFTS, "replication", "relays"},
 }
 """Fields that :func:`factors` looks at; ``tests/partition/test_generosity.py`` names the others."""
@@ -97,6 +105,7 @@ class _Frame:
     Attributes
     ----------
     positions : of the stages where they are given; empty where they make no difference or are free.
+    streaming : how it goes with compute; empty where no chip streams.
     """
 
     chips: int
@@ -110,6 +119,7 @@ class _Frame:
     positions: tuple[int, ...]
     rules: Rules
     relays: bool
+    streaming: str
 
     @staticmethod
     def of(hardware: Hardware) -> _Frame:
@@ -126,6 +136,7 @@ class _Frame:
             positions=hardware.stage_positions if hardware.routed and not identical else (),
             rules=hardware.rules,
             relays=hardware.relays_allowed and hardware.chips > 1,
+            streaming=link.streaming if hardware.streams else "",
         )
 
     def factor(self, stingy: _Frame) -> float:
@@ -133,6 +144,7 @@ class _Frame:
         units = (self.time_unit, self.kind_order) == (stingy.time_unit, stingy.kind_order)
         transfers = self.serial == stingy.serial or (stingy.serial and not self.rules.dynamic_memory)
         lifted = all(getattr(stingy.rules, name) or not getattr(self.rules, name) for name in LIFTS)
+        transfers &= self.streaming != "serial" or stingy.streaming != "overlapped"
         kept = units and transfers and lifted and self.chips >= stingy.chips and (self.relays or not stingy.relays)
         return FOLLOWS if kept and self._carries(stingy) else NOTHING
 
@@ -155,14 +167,14 @@ class _Facets:
 
     Attributes
     ----------
-    sram : bytes of each chip; empty where memory is no rule.
+    sram : bytes of each chip, and the rate at which it streams; empty where memory is no rule.
     replicable : the operations that may be replicated, a byte each.
     speeds : of each chip, the number of its row of times, and whether its transfers are free.
     link : the bandwidth, and whether anything is ever carried.
     """
 
     frame: _Frame
-    sram: tuple[float, ...]
+    sram: tuple[tuple[float, float], ...]
     replicable: bytes
     speeds: tuple[tuple[int, bool], ...]
     link: tuple[float, bool]
@@ -174,16 +186,27 @@ class _Facets:
         carried = hardware.chips > 1 and bool((graph.tensor_bytes > 0).any())
         return _Facets(
             _Frame.of(hardware),
-            tuple(hardware.sram_bytes.tolist()) if hardware.rules.memory else (),
+            tuple(zip(hardware.sram_bytes.tolist(), hardware.stream_bandwidth.tolist(), strict=True))
+            if hardware.rules.memory
+            else (),
             problem.replicable.tobytes(),
             tuple((numbers[k], hardware.kinds[k].free_transfers) for k in hardware.kind_of_chip),
             (hardware.interconnect.link_bandwidth, carried),
         )
 
 
-def _room(generous: tuple[float, ...], stingy: tuple[float, ...]) -> float:
-    """Whether every chip has as much SRAM; where there are fewer chips, another judge says no."""
-    return FOLLOWS if all(g >= s for g, s in zip(generous, stingy, strict=False)) else NOTHING
+def _room(generous: tuple[tuple[float, float], ...], stingy: tuple[tuple[float, float], ...]) -> float:
+    """By how much streaming slows down, if every chip has as much SRAM and streams where the stingy one does.
+
+    Where there are fewer chips, another judge says no.
+    """
+    factor = FOLLOWS
+    for (g, g_rate), (s, s_rate) in dict.fromkeys(zip(generous, stingy, strict=False)):
+        if g < s or (s_rate and not g_rate and not math.isinf(g)):
+            return NOTHING
+        if s_rate and g_rate:
+            factor = max(factor, s_rate / g_rate)
+    return factor
 
 
 def _subset(generous: bytes, stingy: bytes) -> float:

@@ -111,7 +111,7 @@ def violated(
         broken["no_skipping"] = any_of(used[:, 1:] & ~used[:, :-1], 1)
     if rules.memory:
         sram = model.sram(chips, replicas)
-        broken["memory"] = any_of(sram > hardware.sram_bytes * (1 + MEMORY_SLACK), 1)
+        broken["memory"] = any_of(sram > hardware.room * (1 + MEMORY_SLACK), 1)
     if rules.triangle:
         moved = model.transfers.find(chips, replicas, relays)
         broken["triangle"] = any_of(beside_a_longer_path(chip_graphs(moved, len(chips), hardware.chips)), (1, 2))
@@ -210,7 +210,7 @@ def _no_skipping(placement: Placement) -> list[Violation]:
 
 
 def _memory(problem: Problem, placement: Placement) -> list[Violation]:
-    graph, capacity = problem.graph, problem.hardware.sram_bytes
+    graph, capacity = problem.graph, problem.hardware.room
     sram = problem.kept(CostModel).sram(placement.assignment[None], placement.replica_rows)[0]
     found = []
     for c in np.flatnonzero(sram > capacity * (1 + MEMORY_SLACK)).tolist():

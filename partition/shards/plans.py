@@ -70,8 +70,8 @@ class Plans:
             chosen[list(cut_positions(graph, dict.fromkeys(among, 2)))] = True
             able = chosen
         least = np.ones(graph.n, dtype=np.int64)
-        smallest = float(hardware.sram_bytes.min())
-        if hardware.rules.memory and 0 < smallest < np.inf:
+        smallest = float(hardware.room.min())
+        if 0 < smallest < np.inf:
             large = able & (graph.weights > smallest)
             least[large] = np.ceil(graph.weights[large] / (FIT * smallest)).astype(np.int64)
         rigid = ~able

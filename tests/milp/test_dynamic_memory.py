@@ -19,6 +19,7 @@ from milp.search.period import PHASES
 from milp.state.names import Doing
 from milp.state.run import Phase
 from partition import Hardware, load_hardware, load_model, partition
+from partition.instance.instance import BEYOND
 from partition.problem.placement import Placement
 from partition.scoring.rules import violated
 
@@ -56,8 +57,8 @@ def test_cuts_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         return learned[-1]
 
     def static_only(self: _ChipMemory) -> None:
-        weights, _ = self._weights()
-        self._write_holds()
+        weights, _ = self.weights.on(self.chip, self.unit, BEYOND)
+        self.weights.write_users(self.model, self.chip)
         self.model.at_most("memory", weights.total(), self.room)
 
     monkeypatch.setattr(MemoryCuts, "learn", counted)

@@ -125,12 +125,13 @@ class Beam:
         self.links = instance.links_carry_cuts
         self.limit = period * (1 + ROUNDING)
         self.first, self.last = windows
-        self.sram = hardware.sram_bytes * (1 + ROUNDING) if hardware.rules.memory else None
+        self.sram, self.rate = hardware.sram_bytes, instance.streaming
+        self.room = instance.room(period) * (1 + ROUNDING) if hardware.rules.memory else None
         self.total = float(flow.fastest.sum()) * (1 - ROUNDING)
         self.light = min(AT_ONCE * period, (period - self.total / hardware.chips) / 2)  # less where chips must be full
         self.size = flow.fastest  # of a node: the share of a chip that it takes, of what is scarcer
-        if self.sram is not None:
-            self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.sram.min()))
+        if self.room is not None:
+            self.size = np.maximum(flow.fastest, self.limit * np.nan_to_num(flow.weights / self.room.min()))
 
     def decide(
         self, width: int, stop: Stop, *, most: float = math.inf
@@ -274,8 +275,8 @@ class Beam:
             marks=self._marks(last.marks[parent], node, place[final], tensor[final]),
         )
         growing = (self._growing(children, chip) <= self.limit) & ((inputs & above) == 0)
-        if self.sram is not None:
-            growing &= children.held <= self.sram[chip]
+        if self.room is not None:
+            growing &= children.held <= self.room[chip]
         return self._committed(last, children.take(growing), chip)
 
     def _committed(self, before: _Children, children: _Children, chip: int) -> _Children:
@@ -310,12 +311,19 @@ class Beam:
             held = held + sums(place, flow.shared_bytes[weight] * ~blocks.shared[parent[place], weight], len(node))
         return held
 
+    def _work(self, blocks: _Children, chip: int) -> FloatArray:
+        """(K,) time of each block's nodes, and of streaming their weights."""
+        compute = blocks.compute
+        if not self.rate[chip]:
+            return compute
+        stream = np.maximum(blocks.held - self.sram[chip], 0.0) / self.rate[chip]
+        return np.asarray(compute + stream if self.hardware.streams_in_turn else np.maximum(compute, stream))
+
     def _growing(self, blocks: _Children, chip: int) -> FloatArray:
         """(K,) the part of each load that no further node lowers."""
         receive = blocks.receive * self.hardware.transfers_charged[chip]
-        if self.hardware.serial:
-            return np.asarray(blocks.compute + receive)
-        return np.asarray(np.maximum(blocks.compute, receive))
+        work = self._work(blocks, chip)
+        return np.asarray(work + receive if self.hardware.serial else np.maximum(work, receive))
 
     def _load(
         self, blocks: _Children, chip: int, received: FloatArray | float = 0.0, relayed: FloatArray | float = 0.0
@@ -323,10 +331,8 @@ class Beam:
         """(S,) load of each block, or of the link behind it, if it ended now, with what it relays."""
         paid = self.hardware.transfers_charged[chip]
         receive, send = paid * (blocks.receive + received), paid * (blocks.send + relayed)
-        if self.hardware.serial:
-            load = blocks.compute + receive + send
-        else:
-            load = np.maximum(blocks.compute, np.maximum(receive, send))
+        work = self._work(blocks, chip)
+        load = work + receive + send if self.hardware.serial else np.maximum(work, np.maximum(receive, send))
         return np.asarray(np.maximum(load, blocks.cut) if self.links else load)
 
     def _kept(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children, chip: int, width: int) -> IntArray:

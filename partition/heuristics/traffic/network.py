@@ -43,13 +43,11 @@ class Network:
         """The first chips of an instance, with windows of its nodes and a limit on the period in its units."""
         hardware = instance.hardware
         kinds = hardware.kind_array()[:chips]
-        sram = np.array([hardware.kinds[k].sram_bytes for k in kinds])
-        room = sram if hardware.rules.memory else np.full(chips, np.inf)
         return Network(
             time=instance.time[kinds],
             limit=limit,
             weights=instance.weights,
-            room=room,
+            room=instance.room(limit)[:chips],
             lo=lo,
             hi=hi,
             source=instance.source,

@@ -1,0 +1,189 @@
+"""Weights that do not fit come from DRAM: by hand, against brute force, and refused where they must be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from checked import as_given
+from exhaustive import brute_force
+from instances import answer_of, package
+from oracle import certify
+from questions import draw
+from truth import PER_CASE, PER_TRUTH, Tally, examine
+
+from partition import Graph, GraphBuilder, Hardware, InvalidHardware, check, evaluate, load_hardware, partition
+from partition.instance.contract import contract
+from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
+from partition.scoring.feasibility import impossible
+from partition.scoring.rules import valid
+
+
+def two_layers(*, weights: tuple[float, float] = (30.0, 10.0), times: tuple[float, float] = (2.0, 3.0)) -> Graph:
+    b = GraphBuilder("layers")
+    b.operation("a", "Op", outputs={"t": 1.0}, flops=times[0], weights=weights[0], bytes_accessed=0)
+    b.operation("b", "Op", inputs=["t"], flops=times[1], weights=weights[1], bytes_accessed=0)
+    return b.build()
+
+
+def streaming(chips: int, **settings: object) -> Hardware:
+    """Chips of 20 bytes of SRAM that stream 5 bytes a second."""
+    return override(package(chips, sram=20.0), {"dram_bandwidth": 5.0, **settings})
+
+
+# --- by hand --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transfers", "how", "loads"),
+    [
+        ("overlapped", "overlapped", [2.0, 3.0]),  # chip 0: 10 bytes too many, 2 s, while it computes for 2 s
+        ("overlapped", "serial", [4.0, 3.0]),
+        ("serial", "overlapped", [3.0, 4.0]),  # and 1 s for the tensor
+        ("serial", "serial", [5.0, 4.0]),
+    ],
+)
+def test_what_does_not_fit_is_streamed_beside_compute_or_after_it(transfers: str, how: str, loads: list[float]) -> None:
+    cost = evaluate(two_layers(), streaming(2, transfers=transfers, streaming=how), [[0, 1], [0, 0]])
+    assert cost.stream.tolist() == [[2.0, 0.0], [4.0, 0.0]]
+    assert cost.load[0].tolist() == loads
+    together = 5.0 if how == "overlapped" else 9.0
+    assert cost.period.tolist() == [max(loads), together]
+    assert cost.latency[1] == together
+
+
+def test_a_shared_weight_is_streamed_once() -> None:
+    b = GraphBuilder("tied")
+    b.operation("a", "Op", outputs={"t": 1.0}, flops=1, weights={"tied": 30.0}, bytes_accessed=0)
+    b.operation("b", "Op", inputs=["t"], flops=1, weights={"tied": 30.0}, bytes_accessed=0)
+    cost = evaluate(b.build(), streaming(2), [[0, 0], [0, 1]])
+    assert cost.stream.tolist() == [[2.0, 0.0], [2.0, 2.0]]
+
+
+def test_no_weight_is_too_large_for_a_chip_that_streams() -> None:
+    graph, hw = two_layers(weights=(500.0, 10.0)), streaming(2)
+    assert impossible(graph, hw) is None and not check(graph, hw, [0, 1])
+    assert valid(graph, hw, [[0, 1], [0, 0]]).all()
+    fixed = package(2, sram=20.0)
+    assert [violation.rule for violation in check(graph, fixed, [0, 1])] == ["memory"]
+    assert impossible(graph, fixed) is not None
+    result = partition(graph, hw)
+    assert (result.status, result.period) == ("optimal", 96.0)
+
+
+def test_without_rule_memory_nothing_is_streamed() -> None:
+    cost = evaluate(two_layers(), streaming(2, memory=False), [0, 0])
+    assert cost.stream.tolist() == [[0.0, 0.0]] and cost.period[0] == 5.0
+
+
+def test_work_and_streaming_spread_evenly_are_bounds() -> None:
+    graph = two_layers(weights=(35.0, 35.0))
+    assert contract(graph, streaming(2)).least_period * contract(graph, streaming(2)).unit == pytest.approx(3.0)
+    in_turn = contract(graph, streaming(2, streaming="serial"))
+    assert in_turn.least_period * in_turn.unit == pytest.approx(6.0)  # b: 3 s, and 15 bytes too many
+    assert partition(graph, streaming(2, streaming="serial")).period == 6.0
+
+
+# --- packages -------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_streams_where_it_is_asked_to() -> None:
+    assert not load_hardware("ring36").streams
+    assert load_hardware("ring36:streaming=on").stream_bandwidth.tolist() == [DRAM_BANDWIDTH] * 36
+    serial = load_hardware("simba36:streaming=serial,dram_bandwidth=1e9")
+    assert serial.streams_in_turn and set(serial.stream_bandwidth) == {1e9}
+    assert not load_hardware("ring36:streaming=off").streams
+    with pytest.raises(InvalidHardware, match="dram_bandwidth=1e10"):
+        load_hardware("dgx-2:streaming=on")
+    assert load_hardware("dgx-2:streaming=on,dram_bandwidth=1e10").streams
+
+
+def test_a_file_says_how_chips_stream(tmp_path: object) -> None:
+    hw = replace(load_hardware("ring4:streaming=serial"), name="drams")
+    path = f"{tmp_path}/drams.toml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(to_toml(hw))
+    assert load_hardware(path) == hw
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("dram_bandwidth=-1", "chip_kinds.edge.dram_bandwidth"),
+        ("dram_bandwidth=1e-40", "chip_kinds.edge.dram_bandwidth"),
+        ("dram_bandwidth=inf", "chip_kinds.edge.dram_bandwidth"),
+        ("streaming=fast", "interconnect.streaming"),
+        ("streaming=on,dynamic_memory=on", "dynamic_memory"),
+    ],
+)
+def test_what_cannot_be_streamed_is_refused_by_name(setting: str, named: str) -> None:
+    with pytest.raises(InvalidHardware, match=named):
+        load_hardware(f"ring4:{setting}")
+
+
+# --- against brute force --------------------------------------------------------------------------------------
+
+SRAM = ("chipwise", "part", "exact", "zero")
+
+
+def test_the_solver_agrees_with_brute_force() -> None:
+    compared = streamed = 0
+    for seed in range(24):
+        dram = "some" if seed % 4 == 3 else "all"
+        question = draw(
+            np.random.default_rng(seed), n=(1, 6), dram=dram, memory=True, sram=SRAM[seed % 4], wishes="none"
+        )
+        graph, hardware = question.read()
+        try:
+            best, _ = brute_force(as_given(graph, hardware), limit=5_000)
+        except OverflowError:
+            continue
+        result = partition(graph, hardware, time_limit=20)
+        certify(as_given(graph, hardware), answer_of(result))
+        if best is None:
+            assert result.status == "infeasible"
+            continue
+        assert result.cost is not None and result.period is not None
+        assert best * (1 - 1e-9) <= result.period <= best * (1 + 1.01e-4) + 1e-18
+        assert result.bound <= best * (1 + 1e-9)
+        compared, streamed = compared + 1, streamed + bool(result.cost.stream.any())
+    assert compared > 12 and streamed > 5
+
+
+def test_other_goals_heed_what_is_streamed() -> None:
+    compared = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        pinned = {
+            "dram": "all",
+            "memory": True,
+            "sram": "chipwise",
+            "topology": "ring",
+            "acyclic": True,
+            "backward": "none",
+        }
+        question = draw(rng, n=(1, 4), chips=(2, 3), wishes="none", **pinned)
+        graph, hardware = question.read()
+        try:
+            least, _ = brute_force(as_given(graph, hardware), limit=3_000, goal="latency")
+        except OverflowError:
+            continue
+        if least is None:
+            continue
+        result = partition(graph, hardware, objective="latency", time_limit=20)
+        assert result.status == "optimal" and math.isclose(result.goals[0].value, least, rel_tol=2e-4, abs_tol=1e-15)
+        compared += 1
+    assert compared > 5
+
+
+def test_no_engine_calls_a_placement_that_streams_impossible() -> None:
+    tally = Tally({}, [])
+    engines = {*PER_TRUTH, *PER_CASE} - {"goals", "kind orders"}
+    for seed in range(8):
+        pinned = {"dram": "some" if seed % 4 == 3 else "all", "memory": True, "sram": SRAM[seed % 4]}
+        examine(seed, tally, engines, trials=1_000, n=(1, 5), chips=(1, 3), **pinned)
+    assert not tally.wrong
+    asked = {"windows", "ideals", "formulation", "thresholds", "frontiers", "down-sets", "capacity", "replay"}
+    assert all(tally.asked.get(name, 0) > 0 for name in asked), tally.asked
