@@ -150,8 +150,9 @@ class Instance:
 
         That is what the memory rule allows, or where a chip streams, its SRAM and what it can stream in a period.
         """
-        streamed = self.hardware.sram_bytes + self.streaming * period
-        return np.where(self.streaming > 0, streamed, self.hardware.room)
+        room, streams = self.hardware.room, self.streaming > 0
+        room[streams] = self.hardware.sram_bytes[streams] + self.streaming[streams] * period
+        return room
 
     @cached_property
     def alone(self) -> FloatArray:

@@ -74,6 +74,11 @@ def test_the_factor_of_figures() -> None:
     both = override(base, {"peak_flops": 4.0, "link_bandwidth": 4.0})
     assert factor(graph, both, base) == 0.25, "all times by one factor"
     assert factor(graph, override(base, {"sram_bytes": 200.0}), base) == 1
+    slow, quick = (override(base, {"dram_bandwidth": rate}) for rate in (1.0, 3.0))
+    assert factor(graph, slow, quick) == 3 and factor(graph, quick, slow) == 1
+    assert factor(graph, slow, base) == 1 and factor(graph, base, slow) == math.inf
+    assert factor(graph, override(quick, {"streaming": "serial"}), quick) == math.inf
+    assert factor(graph, quick, override(quick, {"streaming": "serial"})) == 1
     assert factor(graph, base, override(base, {"sram_bytes": 200.0})) == math.inf
 
 
