@@ -19,9 +19,9 @@ PROXY_NODES = 10
 """Nodes per chip, those that touch most bytes at once, whose live tensors get a row of their own."""
 
 
-def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntArray) -> HeldWeights:
+def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntArray) -> ChipWeights:
     """Rows of the rules ``memory`` and ``dynamic_memory`` for every limited chip; the weights that each chip holds."""
-    held = HeldWeights.declared(model, cols, limited)
+    held = ChipWeights.declared(model, cols, limited)
     capacity = cols.hw.room
     known = [_Excluded.of(cols, cut) for cut in cuts]
     for c in np.intersect1d(np.flatnonzero(np.isfinite(capacity)), limited).tolist():
@@ -33,7 +33,7 @@ def memory(model: Model, cols: Columns, cuts: Sequence[MemoryCut], limited: IntA
 
 
 @dataclass(frozen=True, eq=False)
-class HeldWeights:
+class ChipWeights:
     """The weights that each chip holds, private ones and, as ``h[w,c]``, those that several nodes use.
 
     Attributes
@@ -51,7 +51,7 @@ class HeldWeights:
     columns: IntArray
 
     @staticmethod
-    def declared(model: Model, cols: Columns, limited: IntArray) -> HeldWeights:
+    def declared(model: Model, cols: Columns, limited: IntArray) -> ChipWeights:
         """The variables of every limited chip on which weights matter."""
         inst = cols.inst
         matter = np.isfinite(cols.hw.room) | (inst.streaming > 0)
@@ -67,7 +67,7 @@ class HeldWeights:
         chip, held = np.nonzero(here)
         family = model.add("h", held, chip)
         columns[family.first, family.second] = family.columns
-        return HeldWeights(cols, weight, node, columns)
+        return ChipWeights(cols, weight, node, columns)
 
     def on(self, chip: int, unit: float, beyond: float) -> tuple[Linear, float]:
         """The weights on a chip, one by one, and the most that they can add up to.
@@ -105,7 +105,7 @@ class _ChipMemory:
 
     model: Model
     cols: Columns
-    weights: HeldWeights
+    weights: ChipWeights
     chip: int
     capacity: float
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from milp.formulation.columns import Columns
 from milp.formulation.linear import Linear
-from milp.formulation.memory import HeldWeights
+from milp.formulation.memory import ChipWeights
 from milp.formulation.model import Model
 from milp.formulation.rows import ChipTimes
 from partition.arrays import FloatArray, IntArray
@@ -42,7 +42,7 @@ class Streams:
     scale: FloatArray
 
     @staticmethod
-    def of(model: Model, cols: Columns, held: HeldWeights, most: float, limited: IntArray) -> Streams:
+    def of(model: Model, cols: Columns, held: ChipWeights, most: float, limited: IntArray) -> Streams:
         """Those of the limited chips.
 
         Parameters
