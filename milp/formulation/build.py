@@ -105,9 +105,8 @@ def build(
     rows.transfers(model, cols)
     rows.relays(model, cols)
     crossings = rows.links(model, cols, tau, chips)
-    rows.loads(model, cols, time, tau, chips)
-    streams = Streams.of(model, cols, memory(model, cols, cuts, chips), most, chips)
-    streams.limit(model, rows.ChipTimes.of(cols, time, tau))
+    times = rows.loads(model, cols, time, tau, chips)
+    streams = Streams.written(model, cols, memory(model, cols, cuts, chips), times, most, chips)
     if choices.triangle:
         chip_graph.triangle(model, cols)
     if choices.no_skipping:

@@ -172,8 +172,8 @@ def _ends(model: Model, cols: Columns) -> None:
     model.at_most("ends", cols.z.variables.at(owner), end)
 
 
-def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limited: IntArray) -> None:
-    """Every limited chip's work takes no longer than the period.
+def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limited: IntArray) -> ChipTimes:
+    """Every limited chip's work takes no longer than the period; what each chip computes and moves.
 
     Parameters
     ----------
@@ -191,6 +191,7 @@ def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limite
     rows = (limited[:, None] * len(parts) + np.arange(len(parts))).ravel()
     written = rows[np.bincount(owner, minlength=size)[rows] > 0]
     model.at_most("chip_load", each.sum(owner, size).take(written), cols.T)
+    return ChipTimes.of(cols, time, tau)
 
 
 @dataclass(frozen=True, eq=False)

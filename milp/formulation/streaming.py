@@ -42,8 +42,10 @@ class Streams:
     scale: FloatArray
 
     @staticmethod
-    def of(model: Model, cols: Columns, held: ChipWeights, most: float, limited: IntArray) -> Streams:
-        """Those of the limited chips.
+    def written(
+        model: Model, cols: Columns, held: ChipWeights, times: ChipTimes, most: float, limited: IntArray
+    ) -> Streams:
+        """Those of the limited chips, with their rows.
 
         Parameters
         ----------
@@ -60,9 +62,11 @@ class Streams:
                 chips.append(c)
                 excess.append(weights.total().plus(-fits))
                 scale.append(1 / max(1.0, fits / (STEEP * most)) if np.isfinite(most) else 1.0)
-        return Streams(cols, np.array(chips, dtype=np.int64), Linear.stacked(excess), np.array(scale))
+        streams = Streams(cols, np.array(chips, dtype=np.int64), Linear.stacked(excess), np.array(scale))
+        streams._limit(model, times)
+        return streams
 
-    def limit(self, model: Model, times: ChipTimes) -> None:
+    def _limit(self, model: Model, times: ChipTimes) -> None:
         """Streaming, and what takes turns with it, takes no longer than the period."""
         load = self._in_turn(times)
         if self.cols.hw.serial:
