@@ -5,6 +5,7 @@
     python benchmarks/brute_force.py --instances 3000 --adversarial    # made to break proofs (tests/adversarial.py)
     python benchmarks/brute_force.py --instances 3000 --goals          # other goals, alone and in a row
     python benchmarks/brute_force.py --instances 1000 --confirm        # and the second solver against both
+    python benchmarks/brute_force.py --instances 20000 --most 5 3      # few operations and chips, quick ones
 
 Questions are drawn by tests/questions.py, every feature on its own. Brute force is tests/exhaustive.py, which shares no
 code with the library; every answer also passes tests/oracle.py.
@@ -59,6 +60,8 @@ class Campaign:
     goals: bool
     confirm: bool
     milp_only: bool = False
+    most: tuple[int, int] = (7, 4)
+    """Operations, cheap ones aside, and chips."""
 
     def draw(self, seed: int) -> tuple[dict[str, Any], Graph, Hardware, str, float | None]:
         """The problem as the oracle reads it, with its wishes, graph, hardware, objective, required throughput."""
@@ -66,7 +69,8 @@ class Campaign:
         if self.adversarial:
             graph, hardware = list(FAMILIES.values())[seed % len(FAMILIES)](rng)
             return as_given(graph, hardware), graph, hardware, "period", None
-        question = draw(rng, wishes="none") if self.milp_only or self.confirm else draw(rng)
+        pinned = {"wishes": "none"} if self.milp_only or self.confirm else {}
+        question = draw(rng, n=(1, self.most[0]), chips=(1, self.most[1]), **pinned)
         question = with_goals(rng, question) if self.goals else question
         return question.problem, *question.read(), question.objective, question.throughput
 
@@ -134,6 +138,7 @@ def _combination(graph: Graph, hardware: Hardware, objective: str) -> str:
 @click.option("--adversarial", is_flag=True, help="Units far apart, ties, exact fits, every interconnect.")
 @click.option("--goals", is_flag=True, help="Other goals than the period, alone and in lexicographic order.")
 @click.option("--confirm", is_flag=True, help="Ask the second solver as well.")
+@click.option("--most", nargs=2, default=(7, 4), show_default=True, help="Operations and chips at most.")
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
 @click.option("--brief", is_flag=True, help="The totals alone.")
 @click.option("--json", "as_json", is_flag=True)
@@ -144,12 +149,13 @@ def main(
     adversarial: bool,
     goals: bool,
     confirm: bool,
+    most: tuple[int, int],
     seconds: float,
     brief: bool,
     as_json: bool,
 ) -> None:
     """Compare and count."""
-    campaign = Campaign(adversarial, goals, confirm, milp_only)
+    campaign = Campaign(adversarial, goals, confirm, milp_only, most)
     counts: collections.Counter[str] = collections.Counter()
     skipped, failed, begun, seed = 0, 0, time.perf_counter(), first_seed
     for seed in range(first_seed, first_seed + instances):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oracle import TOLERANCE, Problem, broken_rules, peak_of, topological, triangles, value_of
@@ -233,7 +233,7 @@ class _Exhaustive:
             "relays": [[t, c] for t, chips in self.relays for c in chips],
         }
         if self.p.rules["dynamic_memory"]:
-            answer["schedules"] = [self.scheduled(answer, c) for c in range(self.p.C)]
+            answer["schedules"] = [least_peak(self.p, answer, c, self.spend) for c in range(self.p.C)]
             if any(row["peak"] > most for row, most in zip(answer["schedules"], self.capacity, strict=True)):
                 return
         if any(value_of(self.p, answer, other) > most for other, most in self.limits.items()):
@@ -242,23 +242,27 @@ class _Exhaustive:
         if value < self.least:
             self.least, self.best = value, answer
 
-    def scheduled(self, answer: dict[str, Any], chip: int) -> dict[str, Any]:
-        """The schedule of least peak of one chip, all orders tried."""
-        here = [v for v in self.order if chip in self.on[v]]
-        best: tuple[float, list[str]] = (math.inf, [])
 
-        def extend(order: list[str]) -> None:
-            nonlocal best
-            if len(order) == len(here):
-                self.spend()
-                best = min(best, (peak_of(self.p, answer, chip, order), order))
-            for v in here:
-                before = {self.p.tensors[t]["producer"] for t in self.p.reads[v]} & set(here)
-                if v not in order and before <= set(order):
-                    extend([*order, v])
+def least_peak(
+    p: Problem, answer: dict[str, Any], chip: int, spend: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """The schedule of least peak of one chip, all orders tried; ``spend`` is called for each."""
+    on = {v: {home, *answer["replicas"].get(v, ())} for v, home in answer["assignment"].items()}
+    here = [v for v in topological(p) if chip in on[v]]
+    best: tuple[float, list[str]] = (math.inf, [])
 
-        extend([])
-        return {"chip": chip, "order": best[1], "peak": best[0]}
+    def extend(order: list[str]) -> None:
+        nonlocal best
+        if len(order) == len(here):
+            spend()
+            best = min(best, (peak_of(p, answer, chip, order), order))
+        for v in here:
+            before = {p.tensors[t]["producer"] for t in p.reads[v]} & set(here)
+            if v not in order and before <= set(order):
+                extend([*order, v])
+
+    extend([])
+    return {"chip": chip, "order": best[1], "peak": best[0]}
 
 
 def _subsets(items: list[int]) -> Iterator[tuple[int, ...]]:

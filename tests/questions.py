@@ -76,7 +76,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "throughput": (None,),
     "wishes": STYLES,
 }
-"""What each feature is drawn from; a value twice is drawn twice as often."""
+"""What each feature is drawn from; a value twice is drawn twice as often.
+
+Only strata pin the times ``pairs`` and the cheap operations ``late`` (tests/strata.py).
+"""
 
 LATER = ("wishes", "dram", "streaming")
 """Features that came later, drawn from streams of their own: seeds give the questions that they gave."""
@@ -186,6 +189,7 @@ def with_goals(rng: np.random.Generator, question: Question) -> Question:
 def _amounts(rng: np.random.Generator, style: str) -> Draw:
     one = float(rng.choice([1.0, 2.0, 1 / 3, 0.1]))
     scales = 10.0 ** rng.integers(-9, 4, 3)
+    two = 2 + np.arange(2) * int(2 * one + 1)  # which together fill a chip, where there are as many of both
     return {
         "none": lambda high: 0.0,
         "whole": lambda high: float(rng.integers(0, int(high) + 1)),
@@ -193,6 +197,7 @@ def _amounts(rng: np.random.Generator, style: str) -> Draw:
         "fractions": lambda high: float(rng.random() * high),
         "spread": lambda high: float(rng.choice(scales) * rng.integers(1, 4)),
         "sparse": lambda high: float(rng.random() < 0.5) * float(rng.integers(1, int(high) + 1)),
+        "pairs": lambda high: float(rng.choice(two)),
     }[style]
 
 
@@ -305,9 +310,15 @@ def _group(rng: np.random.Generator, style: str, operations: list[dict[str, Any]
 def _cheap(
     rng: np.random.Generator, style: str, names: list[str], size: Draw
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Inputs or constants, and with ``chain`` quick operations behind them: candidates for replication."""
+    """Inputs or constants, and with ``chain`` quick operations behind them: candidates for replication.
+
+    With ``late``, a single quick operation that the last two read.
+    """
     if style == "none":
         return [], []
+    if style == "late":
+        row = {"name": "late", "op_type": "Neg", "flops": 0.004, "bytes_accessed": 0, "weights": 0.0}
+        return [row], [{"producer": "late", "bytes": 0.1, "consumers": names[-2:]}]
     sources = [f"in{i}" for i in range(int(rng.integers(1, 3)))]
     rows: list[dict[str, Any]] = [
         {"name": name, "op_type": "Constant" if style == "constants" or rng.random() < 0.2 else "Input"}

@@ -47,6 +47,9 @@ SPREAD: Stratum = {"memory": (True,), "sram": ("chipwise",)}
 
 ROOM: Stratum = {"memory": (True,), "sram": ("part", "exact", "chipwise")}
 SERIAL: Stratum = {"transfers": ("serial",)}
+PACKED: Stratum = {"times": ("pairs",), "shape": ("isolated", "parallel"), "n": ((4, 6),)}
+"""Operations that fill chips in pairs, to the last tick."""
+
 LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
 
 STRATA: dict[str, tuple[Stratum, ...]] = {
@@ -107,6 +110,23 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
             "no_skipping": (True,),
             "relays": (True,),
             "replication": (True,),
+        },
+        PLAIN
+        | ORDERED
+        | SERIAL
+        | {
+            "cheap": ("late",),
+            "topology": ("ring", "chain"),
+            "triangle": (True,),
+            "no_skipping": (True,),
+            "relays": (True,),
+            "replication": (True,),
+            "shape": ("broadcast",),
+            "times": ("equal",),
+            "sizes": ("equal", "fractions"),
+            "bandwidth": (4.0, 1.0),
+            "n": ((3, 3),),
+            "chips": ((4, 4),),
         },
     ),
     "chains round a ring": (
@@ -186,7 +206,11 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")},
     ),
     "crowds": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | WORK | {"shape": ("isolated", "layers")}),
-    "down-sets": (PLAIN | ORDERED | WORK, PLAIN | ORDERED | WORK | MIXED | {"kind_order": ("fixed", "free")}),
+    "down-sets": (
+        PLAIN | ORDERED | WORK,
+        PLAIN | ORDERED | WORK | PACKED,
+        PLAIN | ORDERED | WORK | MIXED | {"kind_order": ("fixed", "free")},
+    ),
     "values that can occur": (PLAIN | MOVING, PLAIN | MOVING | SERIAL, PLAIN | MIXED | MOVING),
     "formulation": (
         PLAIN | MOVING,
@@ -249,4 +273,4 @@ def _pinned(
     stratum = strata[int(rng.integers(len(strata)))]
     n, chips = size
     values = {name: some[int(rng.integers(len(some)))] for name, some in stratum.items()}
-    return values | {"n": n, "chips": chips}
+    return {"n": n, "chips": chips} | values

@@ -16,6 +16,7 @@ from oracle import check_description
 from questions import CHOICES, draw
 from truth import PER_CASE, PER_TRUTH, Tally, examine
 
+from milp.chip_bounds.capacity import BlockCapacity
 from milp.formulation.memory_cuts import MemoryCuts
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.best_path import Pairs, best_path
@@ -25,6 +26,8 @@ from milp.state.run import Run
 from partition import ChipKind, GraphBuilder, Hardware, Interconnect, Placement, Rules, check, partition
 from partition.instance.contract import contract
 from partition.instance.orders import diverse_orders
+from partition.problem.narrowed import narrow
+from partition.problem.wishes import Wishes
 from partition.results.description import describe
 from partition.stopping import Stop
 
@@ -170,3 +173,23 @@ def test_mutants_of_engines_are_of_lines_that_are_there(mutant: Mutant) -> None:
     """``benchmarks/mutate_engines.py`` puts them into a copy."""
     text = (Path(__file__).parent.parent / mutant.path).read_text(encoding="utf-8")
     assert text.count(mutant.line) == 1 and mutant.engine in PER_TRUTH
+
+
+def test_a_block_behind_a_cut_is_no_block_of_three_chips() -> None:
+    """Both sides of a cut may be on chips before a block, which the three chips behind its price have but one for."""
+    b = GraphBuilder("cut")
+    for i in range(4):
+        inputs = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 0.5}, flops=(1, 1, 1, 4)[i], bytes_accessed=0)
+    wishes = {"cuts": [["v0", "v1"], ["v1", "v2"]]}
+    graph, hardware = b.build(), package(4, transfers="serial")
+    narrowed = narrow(graph, hardware, Wishes.of(**wishes).on(graph, hardware.chips))
+    instance = contract(narrowed.graph, narrowed.hardware)
+    assert len(instance.before) == 2
+    capacity, upper = BlockCapacity(instance), 4.6 / instance.unit
+    assert capacity.most_work(upper, time_limit=10, stop=Stop(10)) * instance.unit >= 4.0
+    found = capacity.cheapest(3, upper=upper, time_limit=10, stop=Stop(10))
+    assert 4.5 * (1 - 1e-5) <= found.bound * instance.unit <= 4.5
+    result = partition(graph, hardware, **wishes)
+    least, _ = brute_force(as_given(graph, hardware) | {"wishes": wishes})
+    assert (result.status, result.period) == ("optimal", least) and least == 4.5

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from exhaustive import brute_force
+from exhaustive import brute_force, least_peak
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
 from strata import needed_for, pinned_for
@@ -67,6 +67,9 @@ from partition.stopping import Stop
 
 NEXT = 1 + 1e-8
 """How much longer than the placement's the period is that engines of plain arithmetic are asked about."""
+
+BEYOND_THE_SLACK = 1 + 1e-6
+"""The same where a threshold called impossible comes back as a bound, which is held against the period."""
 
 SOLVED = 1 + 1e-5
 """The same for engines behind which HiGHS stands (MARGIN in milp/tolerances.py)."""
@@ -154,13 +157,24 @@ def case_of(question: Question, seed: int, *, trials: int = TRIALS) -> Case | No
     for _ in range(SAMPLES):
         answer = _random_answer(rng, question, hardware.chips)
         broken.append(_placement(graph, hardware, answer))
-        if not question.drawn["dynamic_memory"] and not broken_rules(Problem(question.problem), answer):
+        if _valid(question, answer):
             truths.append(_truth(question, graph, hardware, answer))
     return Case(question, graph, hardware, optimum, truths, broken, seed)
 
 
+def _valid(question: Question, answer: dict[str, Any]) -> bool:
+    p = Problem(question.problem)
+    rules, p.rules = p.rules, p.rules | {"dynamic_memory": False}
+    if broken_rules(p, answer):
+        return False
+    p.rules = rules
+    if rules["dynamic_memory"]:
+        answer["schedules"] = [least_peak(p, answer, c) for c in range(p.C)]
+    return not broken_rules(p, answer)
+
+
 def _random_answer(rng: np.random.Generator, question: Question, chips: int) -> dict[str, Any]:
-    """Homes along a random topological order, or any."""
+    """Homes along a random topological order, or any; some replicas."""
     p = Problem(question.problem)
     order = topological(p)
     drawn = rng.integers(0, int(rng.integers(1, chips + 1)), len(order))
@@ -171,7 +185,9 @@ def _random_answer(rng: np.random.Generator, question: Question, chips: int) -> 
         group = p.operations[v]["group"]
         if group is not None:
             home[v] = grouped.setdefault(group, home[v])
-    return {"assignment": home, "replicas": {}, "relays": []}
+    copied = {v: [c for c in range(home[v] + 1, chips) if rng.random() < 0.3] for v in sorted(p.replicable)}
+    replicas = {v: some for v, some in copied.items() if some and p.rules["replication"] and p.rules["acyclic"]}
+    return {"assignment": home, "replicas": replicas, "relays": []}
 
 
 def _placement(graph: Graph, hardware: Hardware, answer: dict[str, Any]) -> Placement:
@@ -298,7 +314,7 @@ def ask_stretches(case: Case, truth: Truth) -> int:
         stretches = Stretches(truth.instance, 2 * truth.threshold, 0.0)
         if not stretches.found or not truth.threshold:
             return 0
-        factors = (NEXT, 1.3)
+        factors = (BEYOND_THE_SLACK, 1.3)
         for factor in factors:
             bound = stretches.ask(truth.threshold * factor, Stop(LIMIT)).bound
             at_most(bound, truth.threshold, 1e-7, f"stretches at {factor}")
@@ -354,7 +370,7 @@ def ask_crowds(case: Case, truth: Truth) -> int:
     rng = np.random.default_rng(case.seed)
     for node in rng.permutation(np.flatnonzero(crowd.nodes))[:3].tolist():
         shares.ask(node, capacity, upper=upper, time_limit=5, stop=stop)
-        at_most(min(shares.bound(), upper), upper, 4e-6, "shares")
+        at_most(shares.bound(), upper, 4e-6, "shares")
     shares.ask_together(capacity, upper=upper, time_limit=5, stop=stop)
     at_most(shares.bound(), upper, 4e-6, "shares together")
     return 3

@@ -26,7 +26,7 @@ SCOPE = Scope(
     | named(
         "CHAIN RING CROSSBAR MAIN_MEMORY OVERLAPPED SERIAL ACYCLIC ANY_ORDER NO_SKIPPING SKIPPING "
         "TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY REPLICAS RELAYS UNSUPPORTED FREE_TRANSFERS SHARED_WEIGHTS "
-        "FREE_EDGES ZERO_TIMES STREAMING STREAMING_IN_TURN"
+        "FREE_EDGES ZERO_TIMES CUTS STREAMING STREAMING_IN_TURN"
     ),
     refuses={
         **PERIOD_ALONE,
@@ -67,13 +67,14 @@ class BlockCapacity:
     """Upper bounds on the compute of a valid block, lower bounds on its load.
 
     A package of three chips stands for "before", the block, and "after"; only the middle one and its two links are
-    limited. It relaxes every chip of the real package, so the bound holds for all of them.
+    limited. It relaxes every chip of the real package, so the bound holds for all of them. Cuts are left out: nodes on
+    two chips before the block stand on one.
     """
 
     def __init__(self, instance: Instance) -> None:
         hw = instance.hardware
         self.instance = instance
-        self.three = replace(instance, hardware=_three_chips(hw))
+        self.three = replace(instance, hardware=_three_chips(hw), before=np.zeros((0, 2), dtype=np.int64))
         self._model: MatrixModel | None = None
         self._covers = 0.0
         self._known: list[tuple[float, float]] = []

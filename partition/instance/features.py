@@ -70,13 +70,12 @@ ABSORBED = frozenset(
     {
         Feature.POSITIONS, Feature.UNUSED_WEIGHTS, Feature.GROUPS, Feature.FORCED_CYCLES, Feature.SEVERAL_TENSORS,
         Feature.UNREAD_TENSORS, Feature.PROFILED_TIMES, Feature.COMPUTED_WEIGHTS, Feature.INSTANT_LINKS,
-        Feature.THROUGHPUT, Feature.CUTS,
+        Feature.THROUGHPUT,
     }
 )  # fmt: skip
 """What the contraction turns into nodes, times and rows like any others, before an engine sees it; a required
 throughput is one more threshold, bounds over routes are over all positions, and where chips could hold what weights are
-computed from, "nothing fits" is claimed of the least weights alone. A cut only takes placements away, so what an engine
-says that no placement does stays true without heed of it; windows and the model heed it."""
+computed from, "nothing fits" is claimed of the least weights alone."""
 
 PERIOD_ALONE: Mapping[Feature, str] = dict.fromkeys(GOALS, "it speaks of the period alone")
 """What engines refuse that bound the period."""
