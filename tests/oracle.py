@@ -77,7 +77,7 @@ class Problem:
     def _operation(self, row: dict[str, Any]) -> dict[str, Any]:
         """All fields of an operation; SRAM traffic is inputs, outputs and weights once each where it is not given."""
         full = {"op_type": "Op", "flops": 0.0, "weights": 0.0, "group": None, "backward": False, "times": {}} | row
-        full["source"] = full["op_type"] in ("Input", "Constant")
+        full["source"] = full["op_type"] in ("Input", "Constant") or full.get("view", False)
         if "bytes_accessed" not in row:
             v = row["name"]
             touched = sum(self.tensors[t]["bytes"] for t in self.reads[v])

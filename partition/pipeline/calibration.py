@@ -121,7 +121,7 @@ def fit_kind(graphs: Sequence[Graph], seconds: Sequence[FloatArray], *, name: st
     """
     from scipy.optimize import least_squares
 
-    rows = [np.isfinite(row) & (row > 0) & ~graph.is_source for graph, row in zip(graphs, seconds, strict=True)]
+    rows = [np.isfinite(row) & (row > 0) & ~graph.takes_no_time for graph, row in zip(graphs, seconds, strict=True)]
     flops = np.concatenate([graph.flops[chosen] for graph, chosen in zip(graphs, rows, strict=True)])
     moved = np.concatenate([graph.bytes_accessed[chosen] for graph, chosen in zip(graphs, rows, strict=True)])
     measured = np.concatenate([row[chosen] for row, chosen in zip(seconds, rows, strict=True)])

@@ -47,6 +47,7 @@ class GraphBuilder:
         unknown: bool = False,
         guessed: bool = False,
         module: str = "",
+        view: bool = False,
     ) -> None:
         """Add one operation.
 
@@ -62,11 +63,13 @@ class GraphBuilder:
         unknown : the operator's cost fell to the default; its kind is listed in the graph.
         guessed : its cost follows from a guess made elsewhere.
         module : path of the module that it is in, where its name does not say so.
+        view : its result is its operand's own memory, so it takes no time.
         """
         if not isinstance(weights, Mapping):
             weights = {f"{name}::weights": weights} if weights else {}
-        self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops),
-                               bytes_accessed, dict(weights), group, backward, dict(times or {}), module))  # fmt: skip
+        traffic = 0.0 if view else bytes_accessed
+        self.rows.append(_Row(name, op_type, list(dict.fromkeys(inputs)), dict(outputs or {}), float(flops), traffic,
+                              dict(weights), group, backward, dict(times or {}), module, view))  # fmt: skip
         if unknown:
             self._unknown.add(name)
         if unknown or guessed:
@@ -109,6 +112,7 @@ class GraphBuilder:
             least=self._least_weights(),
             guessed=tuple(row.name for row in rows if row.name in self._guessed),
             modules=tuple(row.module for row in rows) if any(row.module for row in rows) else (),
+            views=np.array([row.view for row in rows], dtype=bool),
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:
@@ -206,3 +210,4 @@ class _Row:
     backward: bool
     times: dict[str, float]
     module: str = ""
+    view: bool = False

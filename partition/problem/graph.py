@@ -86,6 +86,8 @@ class Graph:
     guessed : names of the operations whose FLOPs, bytes or tensors rest on a default or a guessed shape, in order.
     modules : path of the module that each operation is in, where the reader knows better than the name; or empty.
     limits : what wishes ask of the search, set by :func:`partition.problem.narrowed.narrow`; otherwise None.
+    views : (n,) bool, operations whose result is their operand's own memory under another shape, or a part of it. They
+        compute and move nothing, so a chip issues nothing for them: they take no time. All False if left empty.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class Graph:
     guessed: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     limits: Limits | None = None
+    views: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -127,6 +130,8 @@ class Graph:
     with_times: ClassVar[Callable[..., tuple[Graph, list[str]]]]
 
     def __post_init__(self) -> None:
+        if not len(self.views):
+            object.__setattr__(self, "views", np.zeros(len(self.names), dtype=bool))
         for attribute, dtype in _ARRAYS.items():
             object.__setattr__(self, attribute, frozen(getattr(self, attribute), dtype))
         times = {kind: frozen(values, np.float64) for kind, values in self.profiled_times.items()}
@@ -175,6 +180,11 @@ class Graph:
         return frozen(np.array([kind in SOURCE_KINDS for kind in self.op_types], dtype=bool), np.bool_)
 
     @cached_property
+    def takes_no_time(self) -> BoolArray:
+        """(n,) sources and views: nothing is issued for them."""
+        return frozen(self.is_source | self.views, np.bool_)
+
+    @cached_property
     def weight_bytes(self) -> float:
         """Bytes of all weights that some operation uses, each once: what the chips hold together at least."""
         return float(self.weights.sum() + self.shared_bytes[np.diff(self.shared_ptr) > 0].sum())
@@ -200,6 +210,8 @@ class Graph:
         for f in fields(self):
             if f.name in ("name", "profiled_times", "least", "guessed", "modules", "limits"):
                 continue
+            if f.name == "views" and not self.views.any():
+                continue  # as in versions that knew none
             value = getattr(self, f.name)
             parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
             for key, part in parts:
@@ -223,7 +235,7 @@ SOURCE_KINDS = frozenset({"Input", "Constant"})
 _ARRAYS: dict[str, type] = {
     "flops": np.float64, "bytes_accessed": np.float64, "weights": np.float64, "tensor_bytes": np.float64,
     "producer": np.int64, "consumer_ptr": np.int64, "consumers": np.int64, "shared_bytes": np.float64,
-    "shared_ptr": np.int64, "shared_users": np.int64, "group": np.int64, "backward": np.bool_,
+    "shared_ptr": np.int64, "shared_users": np.int64, "group": np.int64, "backward": np.bool_, "views": np.bool_,
 }  # fmt: skip
 
 
@@ -234,13 +246,17 @@ def _validate(g: Graph) -> None:
     _check_unique("operation", g.names)
     _check_unique("tensor", g.tensor_names)
     _check_unique("shared weight", g.shared_names)
-    lengths = dict.fromkeys(("op_types", "flops", "bytes_accessed", "weights", "group", "backward"), n)
+    lengths = dict.fromkeys(("op_types", "flops", "bytes_accessed", "weights", "group", "backward", "views"), n)
     lengths |= {"tensor_bytes": m, "producer": m, "shared_bytes": len(g.shared_names)}
     for field_name, length in lengths.items():
         if len(getattr(g, field_name)) != length:
             raise InvalidGraph(f"{field_name} has {len(getattr(g, field_name))} entries, expected {length}")
     for field_name in ("flops", "bytes_accessed", "weights"):
         _check_amounts(field_name, getattr(g, field_name), "operation", g.names)
+    busy = g.views & ((g.flops > 0) | (g.bytes_accessed > 0))
+    if busy.any():
+        name = g.names[int(np.flatnonzero(busy)[0])]
+        raise InvalidGraph(f"operation {name!r} is a view, so its flops and bytes_accessed must be 0")
     _check_amounts("bytes", g.tensor_bytes, "tensor", g.tensor_names)
     _check_amounts("bytes", g.shared_bytes, "shared weight", g.shared_names)
     for kind, times in g.profiled_times.items():

@@ -318,8 +318,8 @@ class Hardware:
         """(K, n) seconds of each operation on each chip kind, in the order of ``kinds``.
 
         Roofline: ``max(flops / peak_flops, bytes_accessed / sram_bandwidth) + op_overhead_s``; operations
-        that stand for inputs and constants take none; profiled times of the graph override it. Infinity where a kind
-        does not support an operation.
+        that stand for inputs and constants, and views, take none; profiled times of the graph override it. Infinity
+        where a kind does not support an operation.
         """
         return np.stack([_times_on(kind, graph) for kind in self.kinds])
 
@@ -343,7 +343,7 @@ class Hardware:
 
 
 def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
-    roofline = np.where(graph.is_source, 0.0, kind.roofline(graph.flops, graph.bytes_accessed))
+    roofline = np.where(graph.takes_no_time, 0.0, kind.roofline(graph.flops, graph.bytes_accessed))
     if kind.name in graph.profiled_times:
         profiled = graph.profiled_times[kind.name]
         roofline = np.where(np.isnan(profiled), roofline, profiled)

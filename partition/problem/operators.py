@@ -151,6 +151,10 @@ TRAFFIC: Mapping[str, Formula] = _table(  # every other operator: all inputs rea
 )
 
 
+METADATA = frozenset(name for name, formula in TRAFFIC.items() if formula is of.free)
+"""Operators that move nothing."""
+
+
 def covered_operators() -> list[str]:
     """Names of the operators with a formula of their own, sorted."""
     return sorted(FLOPS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from partition.arrays import FloatArray, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.errors import InvalidGraph, InvalidModelFile
 from partition.files import write_atomically
 from partition.problem.graph import SOURCE_KINDS, Graph, HeldWeights
@@ -25,7 +25,7 @@ VERSION = 1
 _TOP = frozenset({"format", "version", "name", "operations", "tensors", "shared_weights", "unknown_operators",
                   "least_shared_weights", "guessed"})  # fmt: skip
 _OPERATION = frozenset({"name", "op_type", "flops", "bytes_accessed", "weights", "group", "backward", "times",
-                        "least_weights"})  # fmt: skip
+                        "least_weights", "view"})  # fmt: skip
 _TENSOR = frozenset({"name", "producer", "bytes", "consumers"})
 _SHARED = frozenset({"name", "bytes", "users"})
 
@@ -77,7 +77,8 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
     np.add.at(traffic, producer, tensor_bytes)
     np.add.at(traffic, consumers, np.repeat(tensor_bytes, np.diff(consumer_ptr)))
     np.add.at(traffic, held.shared_users, np.repeat(held.shared_bytes, np.diff(held.shared_ptr)))
-    traffic[[kind in SOURCE_KINDS for kind in op_types]] = 0.0
+    views = _flags(operations, "view")
+    traffic[views | np.array([kind in SOURCE_KINDS for kind in op_types])] = 0.0
     stated = np.array(["bytes_accessed" in row for row in operations], dtype=bool)
     return Graph(
         name=field.text(data, "name", "", default_name),
@@ -96,13 +97,12 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
         shared_ptr=held.shared_ptr,
         shared_users=held.shared_users,
         group=_groups(operations),
-        backward=np.array(
-            [field.flag(row, "backward", f"operations[{v}]", False) for v, row in enumerate(operations)], dtype=bool
-        ),
+        backward=_flags(operations, "backward"),
         profiled_times=_times(operations),
         unknown_operators=tuple(field.texts(data, "unknown_operators", "")),
         guessed=tuple(field.texts(data, "guessed", "")),
         least=_held("least_", operations, least_shared, index) if "least_shared_weights" in data else None,
+        views=views,
     )
 
 
@@ -181,6 +181,11 @@ def _groups(rows: list[dict[str, Any]]) -> IntArray:
     return np.array([number_of.get(group, group) for group in given], dtype=np.int64)
 
 
+def _flags(rows: list[dict[str, Any]], key: str) -> BoolArray:
+    """(n,) a flag that is False by default."""
+    return np.array([field.flag(row, key, f"operations[{v}]", False) for v, row in enumerate(rows)], dtype=bool)
+
+
 def _times(rows: list[dict[str, Any]]) -> dict[str, FloatArray]:
     """Chip kind -> (n,) seconds, NaN where none is given, infinity for null."""
     times: dict[str, FloatArray] = {}
@@ -223,7 +228,7 @@ def write_json(graph: Graph, path: str | PathLike[str] | None = None) -> str:
 
 
 def to_dict(graph: Graph) -> dict[str, Any]:
-    """The graph as plain data; ``group``, ``backward`` and ``times`` are left out where they say nothing."""
+    """The graph as plain data; ``group``, ``backward``, ``view`` and ``times`` are left out where they say nothing."""
     columns = (graph.flops.tolist(), graph.bytes_accessed.tolist(), graph.weights.tolist())
     operations: list[dict[str, Any]] = [
         {"name": name, "op_type": op_type, "flops": flops, "bytes_accessed": accessed, "weights": weights}
@@ -233,6 +238,8 @@ def to_dict(graph: Graph) -> dict[str, Any]:
         operations[v]["group"] = int(graph.group[v])
     for v in np.flatnonzero(graph.backward).tolist():
         operations[v]["backward"] = True
+    for v in np.flatnonzero(graph.views).tolist():
+        operations[v]["view"] = True
     least = graph.least
     if least is not None:
         for v in np.flatnonzero(least.weights).tolist():

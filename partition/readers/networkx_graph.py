@@ -56,7 +56,8 @@ def from_networkx(digraph: Any, *, name: str | None = None) -> Graph:
             if isinstance(weights, Mapping)
             else _amount(data, "weights", where),
             group=_group(data.get("group"), where),
-            backward=_flag(data.get("backward", False), where),
+            backward=_flag(data, "backward", where),
+            view=_flag(data, "view", where),
             times=_amounts(data.get("times", {}), f"{where}, times"),
         )
     return builder.build()
@@ -104,7 +105,8 @@ def _group(value: Any, where: str) -> int | str | None:
     raise InvalidGraph(f"{where} has group = {value!r}; it must be a whole number or text")
 
 
-def _flag(value: Any, where: str) -> bool:
+def _flag(data: Mapping[str, Any], key: str, where: str) -> bool:
+    value = data.get(key, False)
     if not isinstance(value, bool | np.bool_):
-        raise InvalidGraph(f"{where} has backward = {value!r}; it must be True or False")
+        raise InvalidGraph(f"{where} has {key} = {value!r}; it must be True or False")
     return bool(value)

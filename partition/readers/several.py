@@ -65,6 +65,7 @@ def join_models(graphs: Sequence[Graph], rates: Sequence[int] | None = None) -> 
         least=_weights(least, heads, nodes) if any(graph.least is not None for graph in graphs) else None,
         guessed=tuple(f"{head}/{name}" for head, graph in zip(heads, graphs, strict=True) for name in graph.guessed),
         modules=_modules(graphs, heads),
+        views=np.concatenate([graph.views for graph in graphs]),
     )
 
 

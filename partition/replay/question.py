@@ -315,7 +315,7 @@ def _time(kind: str, table: Mapping[str, Any], row: Mapping[str, Any]) -> Fracti
     given = row.get("times", {})
     if kind in given:
         return None if given[kind] is None else exact(given[kind])
-    if row["op_type"] in SOURCES:
+    if row["op_type"] in SOURCES or row.get("view", False):
         return Fraction(0)
     moved = Fraction(0)
     if not math.isinf(float(table["sram_bandwidth"])):

@@ -192,6 +192,7 @@ def _rewritten(graph: Graph, count: IntArray, follows: Mapping[int, int]) -> Gra
                 times=_times(graph.profiled_times, v, k),
                 unknown=graph.op_types[v] in unknown and graph.names[v] in guessed,
                 guessed=graph.names[v] in guessed,
+                view=bool(graph.views[v]),
             )
         if last[v]:
             t = outputs[v][0]

@@ -20,10 +20,11 @@ from partition.readers.onnx import nodes as onnx_nodes
 from partition.readers.onnx import shapes as onnx_shapes
 from partition.readers.onnx.model import read_onnx
 from partition.readers.onnx.types import static_spec
+from partition.readers.onnx.views import SHAPES
 from partition.readers.onnx.walk import reads
 from partition.split.running import computed, observed_types
 
-STATED = onnx_nodes.VIEWS | {"Constant", "ConstantOfShape"}
+STATED = SHAPES | {"Constant", "ConstantOfShape"}
 """Operators that state a constant or show it under another shape: parts keep them as they are."""
 
 MOST_FOLDED = 2**31 - 1

@@ -22,12 +22,12 @@ FREE = frozenset({
     "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient",
     "sharding_constraint", "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint",
     "random_wrap", "random_unwrap", "name", "reshard", "pbroadcast", "psum", "psum_invariant", "all_gather",
-    "all_gather_invariant", "all_to_all", "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin",
+    "all_gather_invariant", "all_to_all", "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin", "slice", "split",
 })  # fmt: skip
-"""Metadata: no FLOPs and no traffic. Collectives too, since no more than one device is read."""
+"""Views: no FLOPs, no traffic, no time. Collectives too, since no more than one device is read."""
 
 _MOVES = frozenset({
-    "transpose", "concatenate", "slice", "pad", "rev", "iota", "select_n", "split", "convert_element_type", "empty",
+    "transpose", "concatenate", "pad", "rev", "iota", "select_n", "convert_element_type", "empty",
     "empty2", "create_token", "real", "imag", "complex",
 })  # fmt: skip
 """Data movement: traffic, no FLOPs (XLA counts none for most of them)."""
@@ -309,7 +309,7 @@ def _rows_combined(equation: Any) -> float:
 
 _ROWS: Mapping[str, Callable[[Any], float]] = {
     "gather": _rows_read, "dynamic_slice": _rows_read, "dynamic_update_slice": _rows_written(1),
-    "scatter": _rows_written(2), "slice": lambda e: 2.0 * size_in_bytes(e.outvars[0]),
+    "scatter": _rows_written(2),
     **dict.fromkeys(("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter_min",
     "scatter-max", "scatter_max"), _rows_combined),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
+from partition.problem.operators import OperatorCost
 from partition.readers.jax.costs import (
     FREE,
     INLINED,
@@ -39,6 +40,10 @@ class JaxWeight:
 
 JaxValue = JaxTensor | JaxWeight | None
 """What a variable stands for; None for a number in the program."""
+
+
+NOTHING = OperatorCost(0.0, 0.0, True)
+"""The cost of a slice of a stack, and of a stack whose parts are written in place."""
 
 
 class JaxprReader:
@@ -104,8 +109,9 @@ class JaxprReader:
         if primitive == "scan" and self.unroll and self._over_layers(equation, read):
             return self._steps(equation, read, self._unique(prefix + primitive), transposed)
         first = read[0] if read else None
-        if primitive in FREE and len(read) == len(equation.outvars) == 1 and isinstance(first, JaxWeight):
-            return [first]  # a view of a weight
+        alone = primitive in FREE and len(read) == len(equation.outvars) == 1
+        if alone and isinstance(first, JaxWeight) and size_in_bytes(equation.outvars[0]) >= first.bytes:
+            return [first]  # a view of all of a weight
         return self._operation(equation, read, self._unique(prefix + primitive), transposed)
 
     def _operation(self, equation: Any, read: list[JaxValue], name: str, transposed: bool) -> list[JaxValue]:
@@ -117,7 +123,8 @@ class JaxprReader:
             equation.primitive.name,
             read,
             dict(zip(tensors, map(size_in_bytes, equation.outvars), strict=True)),
-            (cost.flops, cost.bytes_accessed, cost.known),
+            cost,
+            view=equation.primitive.name in FREE,
         )
         if transposed:
             self.transposed.add(name)
@@ -126,17 +133,18 @@ class JaxprReader:
         return [JaxTensor(tensor) for tensor in tensors]
 
     def _add(
-        self, name: str, kind: str, read: Sequence[JaxValue], outputs: dict[str, float], cost: tuple[float, float, bool]
+        self, name: str, kind: str, read: Sequence[JaxValue], outputs: dict[str, float], cost: OperatorCost, *, view: bool
     ) -> None:
         self.builder.operation(
             name,
             kind,
             inputs=[value.name for value in read if isinstance(value, JaxTensor)],
             outputs=outputs,
-            flops=cost[0],
-            bytes_accessed=cost[1],
+            flops=cost.flops,
+            bytes_accessed=cost.bytes_accessed,
             weights={value.name: value.bytes for value in read if isinstance(value, JaxWeight)},
-            unknown=not cost[2],
+            unknown=not cost.known,
+            view=view,
         )
         self.maker.update(dict.fromkeys(outputs, name))
 
@@ -170,7 +178,7 @@ class JaxprReader:
         if value is None:
             return None
         tensor = self._unique(name)
-        self._add(tensor, "slice", [value], {tensor: size}, (0.0, 0.0, True))
+        self._add(tensor, "slice", [value], {tensor: size}, NOTHING, view=True)
         return JaxTensor(tensor)
 
     def _stack(self, variable: Any, values: list[JaxValue], name: str) -> JaxValue:
@@ -178,7 +186,7 @@ class JaxprReader:
         if type(variable).__name__ == "DropVar":
             return None
         tensor = self._unique(name)
-        self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, (0.0, 0.0, True))
+        self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, NOTHING, view=True)
         return JaxTensor(tensor)
 
     def _unique(self, name: str) -> str:

@@ -59,7 +59,7 @@ def read_onnx(
         scope = onnx_shapes.GraphScope(model)
         inputs = [value.name for value in model.graph.input]
         reader = onnx_nodes.NodeReader(scope, model.graph, taken=inputs)
-        operations = list(reader.operations())
+        operations = reader.operations()
     except InvalidInput:
         raise
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
@@ -94,6 +94,7 @@ def _add(builder: GraphBuilder, operation: Operation) -> None:
         unknown=not operation.cost.known,
         guessed=operation.guessed,
         module=operation.module,
+        view=operation.view,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,13 +20,8 @@ from partition.readers.onnx import loops
 from partition.readers.onnx.file import stored_bytes
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 from partition.readers.onnx.types import ITEMSIZE, Shaped
+from partition.readers.onnx.views import LOOKUPS, SHAPES, is_read_along_strides, is_view
 from partition.readers.onnx.walk import all_nodes, reads, subgraphs
-
-VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
-"""Operators that return the bytes of their first input under another shape."""
-
-LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})
-"""Operators that return a part of their first input."""
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Key of the metadata in which PyTorch's exporter lists the modules around a node, then the node: a Python list."""
@@ -41,7 +36,8 @@ _COSTED_DOMAINS = STANDARD_DOMAINS | {"ai.onnx.ml", "com.microsoft"}
 class Operation:
     """One node, ready for the builder: tensor names, bytes per output, bytes per weight.
 
-    ``cost.known`` is False where the guess was made, ``guessed`` also where its cost follows from one.
+    ``cost.known`` is False where the guess was made, ``guessed`` also where its cost follows from one. A ``view`` moves
+    nothing and takes no time.
     """
 
     name: str
@@ -52,6 +48,11 @@ class Operation:
     cost: OperatorCost
     guessed: bool
     module: str
+    view: bool = False
+
+    def as_view(self) -> Operation:
+        """The same, moving nothing."""
+        return replace(self, view=True, cost=OperatorCost(0.0, 0.0, self.cost.known))
 
 
 @dataclass
@@ -72,15 +73,19 @@ class NodeReader:
     constants: Constants = field(default_factory=Constants)
     inside: bool = False
 
-    def operations(self) -> Iterator[Operation]:
+    def operations(self) -> list[Operation]:
+        """All that are no constants, in order."""
         for tensor in self.graph.initializer:
             self.constants.state(tensor.name, stored_bytes(tensor))
-        names = iter(unique_names(self.graph, self.taken))
-        for node in self.graph.node:
-            name = next(names)
+        found = []
+        for node, name in zip(self.graph.node, unique_names(self.graph, self.taken), strict=True):
             if not self._is_constant(node):
                 self.constants.vary(node.output)
-                yield self._operation(node, name)
+                found.append((node, self._operation(node, name)))
+        return [
+            operation.as_view() if is_read_along_strides(node, self.scope, self._readers) else operation
+            for node, operation in found
+        ]
 
     # --- constants
 
@@ -98,7 +103,7 @@ class NodeReader:
         if not all(name in self.constants for name in read) or not self._repeats(node):
             return False
         self.scope.resolve(node, loops.run(self, node, "").results if subgraphs(node) else ())
-        if node.domain in STANDARD_DOMAINS and node.op_type in VIEWS:
+        if node.domain in STANDARD_DOMAINS and node.op_type in SHAPES:
             self.constants.alias(node.output[0], node.input[0])
             return True
         sources = [self.constants[name] for name in read]
@@ -146,7 +151,7 @@ class NodeReader:
         if size := attribute_bytes(node):
             weights[f"{self.constants.prefix}{name}::attributes"] = size
         guessed = inner or any(self.scope.is_guessed(tensor) for tensor in (*read, *captured, *node.output))
-        return Operation(
+        operation = Operation(
             name=name,
             op_type=op_type,
             inputs=[tensor for tensor in (*read, *captured) if tensor not in self.constants],
@@ -156,6 +161,7 @@ class NodeReader:
             guessed=not (cost.known and known) or guessed,
             module=module_of(node),
         )
+        return operation.as_view() if is_view(node, self.scope) else operation
 
     def _node_cost(self, node: NodeProto) -> OperatorCost:
         inputs = [self.scope.spec(tensor) if tensor else None for tensor in node.input]
@@ -173,7 +179,7 @@ class NodeReader:
         readers = self._readers.get(tensor, [])
         if len(readers) != 1 or subgraphs(readers[0]):
             return False
-        is_view = readers[0].op_type in VIEWS and readers[0].input[0] == tensor
+        is_view = readers[0].op_type in SHAPES and readers[0].input[0] == tensor
         return self._is_read_once(readers[0].output[0]) if is_view else True
 
     @cached_property

@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from partition.errors import InvalidModelFile
 from partition.readers.torch.signature import is_joint
+from partition.readers.torch.unroll import unroll
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-_DATA = "control flow that depends on data"
-_LOOP = "a loop with a body of its own"
-
-REFUSED = {
-    "cond": f"torch.cond, {_DATA}",
-    "while_loop": f"torch.while_loop, {_DATA}",
-    "map_impl": f"map, {_LOOP}",
-    "scan": f"scan, {_LOOP}",
-    "associative_scan": f"associative_scan, {_LOOP}",
-}
-"""Control flow: higher-order operator -> what the user wrote, and what it is."""
+REFUSED = {"cond": "torch.cond", "while_loop": "torch.while_loop", "while_loop_stack_output": "torch.while_loop"}
+"""Control flow that depends on data: higher-order operator -> what the user wrote."""
 
 
 def functional(program: Any) -> ExportedProgram:
-    """The same program without writes in place and without regions.
+    """The same program without writes in place, without regions and without loops.
 
     ``run_decompositions({})`` keeps every operator, but turns a write, also one through a chain of views or one by an
     operator whose schema says that it writes, into a new tensor that later readers read. It inlines ``no_grad``,
-    ``autocast`` and checkpointed regions. A joint program of forward and backward pass is functional already.
+    ``autocast`` and checkpointed regions, and writes ``associative_scan`` out. What it leaves of loops whose number of
+    steps is known is written out here. A joint program of forward and backward pass is functional already.
 
     Raises
     ------
@@ -43,13 +36,15 @@ def functional(program: Any) -> ExportedProgram:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about how it traces
-            return program.run_decompositions({})  # type: ignore[no-any-return]
+            plain = program.run_decompositions({})
     except Exception as error:  # torch traces the program again: whatever its operators raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidModelFile(
             f"the program cannot be made functional by run_decompositions ({type(error).__name__}: {reason}); "
             "the order of its writes in place is not known without that"
         ) from error
+    unroll(plain)
+    return plain  # type: ignore[no-any-return]
 
 
 def _refuse_other_kinds(program: Any) -> None:
@@ -70,8 +65,8 @@ def _refuse_control_flow(module: Any) -> None:
         kind = getattr(node.target, "__name__", "")
         if node.op == "call_function" and kind in REFUSED and not hasattr(node.target, "overloadpacket"):
             raise InvalidModelFile(
-                f"operation {node.name!r} is {REFUSED[kind]}, and cannot be partitioned; export the module without it: "
-                "one branch at a time, or the steps of a loop written out"
+                f"operation {node.name!r} is {REFUSED[kind]}, control flow that depends on data, and cannot be "
+                "partitioned; export one branch at a time, or a loop with a known number of steps (scan)"
             )
         if node.op == "get_attr" and hasattr(inner := getattr(module, str(node.target), None), "graph"):
             _refuse_control_flow(inner)

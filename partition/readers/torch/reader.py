@@ -118,6 +118,7 @@ class ProgramReader:
             bytes_accessed=cost.bytes_accessed,
             weights=weights,
             unknown=not cost.known,
+            view=is_view(call),
         )
 
     def _name(self, node: Any, read: list[Any]) -> str:
