@@ -78,7 +78,7 @@ def from_dict(data: Mapping[str, Any], *, default_name: str = "model") -> Graph:
     np.add.at(traffic, consumers, np.repeat(tensor_bytes, np.diff(consumer_ptr)))
     np.add.at(traffic, held.shared_users, np.repeat(held.shared_bytes, np.diff(held.shared_ptr)))
     views = _flags(operations, "view")
-    traffic[views | np.array([kind in SOURCE_KINDS for kind in op_types])] = 0.0
+    traffic[views | np.array([kind in SOURCE_KINDS for kind in op_types], dtype=bool)] = 0.0
     stated = np.array(["bytes_accessed" in row for row in operations], dtype=bool)
     return Graph(
         name=field.text(data, "name", "", default_name),

@@ -148,6 +148,22 @@ def test_control_flow_that_depends_on_data_inside_a_scan_is_refused() -> None:
             Graph.from_jax(function, shaped(4, 8, 8), shaped(2, 8), weights=0)
 
 
+def test_a_branch_that_does_not_depend_on_data_is_inlined() -> None:
+    """``jnp.diagonal`` asks for the platform; a stated condition is settled too, in a scan and out of it."""
+    x, p = shaped(8, 8), shaped(3, 8, 8)
+    for function in (jnp.diagonal, jnp.linalg.det, jnp.trace):
+        assert "cond" not in Graph.from_jax(function, x).op_types
+    stated = Graph.from_jax(lambda x: lax.cond(True, lambda x: x @ x, lambda x: x, x), x)
+    assert stated.op_types == ("Input", "dot_general") and stated.flops.tolist() == [0, 2 * 8**3]
+
+    def step(h: Any, w: Any) -> Any:
+        return lax.platform_dependent(h, cuda=lambda h: h, default=lambda h: h @ w), None
+
+    for unroll in (True, False):
+        graph = Graph.from_jax(lambda p, x: lax.scan(step, x, p)[0], p, x, weights=0, unroll=unroll)
+        assert graph.flops.sum() == 3 * 2 * 8**3
+
+
 # --- Costs --------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +194,18 @@ def test_lookups_and_writes_count_the_rows_they_touch(kind: str) -> None:
     function, args, right = LOOKUPS[kind]
     graph = Graph.from_jax(function, *args)
     assert right <= graph.bytes_accessed[graph.op_types.index(kind)] <= right + 2000
+
+
+def test_a_product_of_scaled_blocks_counts_its_multiply_adds_and_scalings() -> None:
+    a, b = (shaped(1, rows, 64, dtype=jnp.float8_e4m3fn) for rows in (32, 16))
+    scales = [shaped(1, rows, 2, dtype=jnp.float8_e8m0fnu) for rows in (32, 16)]
+    graph = Graph.from_jax(jax.nn.scaled_matmul, a, b, *scales)
+    assert graph.flops.sum() == 32 * 16 * (2 * 64 + 2) and graph.unknown_operators == ()
+
+
+def test_printing_costs_nothing() -> None:
+    graph = Graph.from_jax(lambda x: (jax.debug.print("{}", x), x + 1)[1], shaped(8))
+    assert graph.flops.sum() == 8 and graph.unknown_operators == ()
 
 
 def test_what_the_table_lacks_is_asked_of_xla_and_what_xla_lacks_is_named() -> None:

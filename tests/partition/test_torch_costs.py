@@ -80,6 +80,22 @@ def _experts(x: Any, w: Any, ends: Any) -> Any:
     return torch.stack([row @ w[int((ends <= i).sum())] for i, row in enumerate(x)])
 
 
+def test_what_pytorch_writes_with_other_operators_is_known() -> None:
+    """A loss of its table of decompositions, and an operator on lists of tensors."""
+    x = zeros(6, 6)
+    for function, least in (
+        (lambda x: torch._foreach_addcmul([x, x], [x, x], [x, x], 0.5), 3 * 72),
+        (lambda x: torch._foreach_norm([x]), 2 * 36),
+        (lambda x: functional.multi_margin_loss(x, torch.arange(6)), 36),
+        (lambda x: functional.soft_margin_loss(x, x), 36),
+        (torch.pdist, 3 * 15 * 6),
+        (lambda x: torch.linalg.slogdet(x)[1], 2 / 3 * 6**3),
+        (lambda x: torch.stft(x[0], 4, return_complex=True, window=torch.ones(4)), 2.5 * 7 * 4 * 2),
+    ):
+        graph = graph_of(function, x)
+        assert graph.unknown_operators == () and graph.flops.sum() >= least
+
+
 def test_experts_count_each_row_once() -> None:
     """Rows in groups with a matrix for each group: 2 x rows x in x out, whatever the number of groups."""
     _experts.__annotations__ = {"x": torch.Tensor, "w": torch.Tensor, "ends": torch.Tensor, "return": torch.Tensor}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,18 @@ from partition.problem.operators import OperatorCost
 
 INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call", "shard_map",
+    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call", "shard_map", "cond",
 })  # fmt: skip
-"""Calls whose body takes their place."""
+"""Calls whose body takes their place; of ``cond`` the branch, where it does not depend on data."""
 
 FREE = frozenset({
-    "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient",
-    "sharding_constraint", "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint",
-    "random_wrap", "random_unwrap", "name", "reshard", "pbroadcast", "psum", "psum_invariant", "all_gather",
-    "all_gather_invariant", "all_to_all", "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin", "slice", "split",
+    "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "copy", "copy_p", "stop_gradient", "sharding_constraint",
+    "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint", "random_wrap", "random_unwrap",
+    "name", "reshard", "pbroadcast", "psum", "psum_invariant", "all_gather", "all_gather_invariant", "all_to_all",
+    "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin", "slice", "split", "platform_index", "debug_callback",
+    "debug_print",
 })  # fmt: skip
-"""Views: no FLOPs, no traffic, no time. Collectives too, since no more than one device is read."""
+"""Views: no FLOPs, no traffic, no time. Collectives too, since no more than one device is read; and printing."""
 
 _MOVES = frozenset({
     "transpose", "concatenate", "pad", "rev", "iota", "select_n", "convert_element_type", "empty",
@@ -71,10 +72,27 @@ def size_in_bytes(variable: Any) -> float:
 
 def body_of(equation: Any) -> Any:
     """The jaxpr that a call runs, or None."""
+    if equation.primitive.name == "cond":
+        return _settled_branch(equation)
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         if key in equation.params:
             return equation.params[key]
     return None
+
+
+def given_to_body(equation: Any, operands: Sequence[Any]) -> Sequence[Any]:
+    """Of what an inlined call is given, what its body takes; the number of a branch is for nobody inside."""
+    first = equation.primitive.name == "cond"
+    return operands[first : first + len(open_jaxpr(body_of(equation)).invars)]
+
+
+def _settled_branch(equation: Any) -> Any:
+    """The branch that runs, if the program states its number, or the platform decides (then the default); or None."""
+    branches, platforms = equation.params["branches"], equation.params.get("branches_platforms")
+    if platforms:
+        return branches[platforms.index(None) if None in platforms else 0]
+    index = equation.invars[0]
+    return branches[min(max(0, int(index.val)), len(branches) - 1)] if is_literal(index) else None
 
 
 def is_literal(variable: Any) -> bool:
@@ -96,7 +114,7 @@ def refuse_control_flow(equation: Any, where: str) -> None:
             f"'shard_map' in {where or 'the function'} is cut for {devices} devices already and cannot be partitioned; "
             "trace the function for one device"
         )
-    if primitive in _CONTROL:
+    if primitive in _CONTROL and body_of(equation) is None:
         raise InvalidModelFile(
             f"{primitive!r} in {where or 'the function'} is {_CONTROL[primitive]} and cannot be partitioned; trace one "
             "branch, or a fixed number of steps with scan or fori_loop"
@@ -194,6 +212,12 @@ def _ragged_dot(equation: Any, output: TensorSpec) -> float:
     return 2.0 * output.size * inner / (output.shape[0] if ragged <= set(contracted) and ragged else 1)
 
 
+def _scaled(equation: Any, output: TensorSpec) -> float:
+    """``scaled_matmul(a, b, scales...)``: a product along the last axis of both; a scale for each block of it."""
+    inner, blocks = equation.invars[0].aval.shape[-1], equation.invars[2].aval.shape[-1]
+    return output.size * (2.0 * inner + blocks)
+
+
 def _convolution(equation: Any, output: TensorSpec) -> float:
     """2 per multiply-add on elements that are there: padding and the holes of a dilated input do not count."""
     params, numbers = equation.params, equation.params["dimension_numbers"]
@@ -268,7 +292,7 @@ def _none(equation: Any, output: TensorSpec) -> float:
 
 
 _PRODUCTS: Mapping[str, Callable[[Any, TensorSpec], float]] = {
-    "dot_general": _dot, "ragged_dot": _ragged_dot, "ragged_dot_general": _ragged_dot,
+    "dot_general": _dot, "ragged_dot": _ragged_dot, "scaled_matmul_wrapper": _scaled, "ragged_dot_general": _ragged_dot,
     "conv_general_dilated": _convolution, "integer_pow": _power, "sort": _sort, "top_k": _top, "approx_top_k": _top,
     "reduce_window_sum": _window, "reduce_window_max": _window, "reduce_window_min": _window,
     "reduce_window": _window, "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none,

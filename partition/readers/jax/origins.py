@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partition.readers.jax.costs import INLINED, body_of, is_literal, open_jaxpr
+from partition.readers.jax.costs import INLINED, body_of, given_to_body, is_literal, open_jaxpr
 
 _UPDATES = ("dynamic_update_slice", "scatter", "select_and", "select_n")
 """How the names of primitives begin that return an operand with a part of it replaced."""
@@ -55,8 +55,7 @@ def _results(jaxpr: Any, arguments: Sequence[Origin], transposed: bool) -> list[
         back = transposed or is_transposed(equation)
         body = body_of(equation)
         if body is not None and equation.primitive.name in INLINED:
-            inner = open_jaxpr(body)
-            made = _results(inner, read[: len(inner.invars)], back)
+            made = _results(open_jaxpr(body), given_to_body(equation, read), back)
         else:
             made = [_made(equation, read, back, v) for v in equation.outvars]
         known.update(zip(equation.outvars, made, strict=True))

@@ -15,6 +15,7 @@ from partition.readers.jax.costs import (
     INLINED,
     EquationCosts,
     body_of,
+    given_to_body,
     is_literal,
     open_jaxpr,
     size_in_bytes,
@@ -105,7 +106,8 @@ class JaxprReader:
         body = body_of(equation)
         if primitive in INLINED and body is not None:
             called = str(equation.params.get("name") or primitive)
-            return self.run(body, read[: len(open_jaxpr(body).invars)], f"{self._unique(prefix + called)}/", transposed)
+            given = given_to_body(equation, read)
+            return self.run(body, given, f"{self._unique(prefix + called)}/", transposed)
         if primitive == "scan" and self.unroll and self._over_layers(equation, read):
             return self._steps(equation, read, self._unique(prefix + primitive), transposed)
         first = read[0] if read else None

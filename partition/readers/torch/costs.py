@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._decomp import decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -31,7 +33,7 @@ class CallCosts:
     def _work_out(self, call: TorchCall) -> OperatorCost:
         if is_view(call):
             return OperatorCost(0.0, 0.0, True)
-        for source in (_rows, _registered, _product, _table, _pointwise, self._composite):
+        for source in (_rows, _registered, _product, _table, _pointwise, self._composite, self._decomposed):
             try:
                 cost = source(call)
             except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError):
@@ -46,9 +48,18 @@ class CallCosts:
             return None
         if not call.target.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
             return None
+        return self._sum_of_parts(call, call.target.decompose)
+
+    def _decomposed(self, call: TorchCall) -> OperatorCost | None:
+        """An operator of PyTorch's table of decompositions, if all that it is written with is known."""
+        written = decomposition_table.get(call.target)
+        cost = None if written is None else self._sum_of_parts(call, written)
+        return cost if cost is not None and cost.known else None
+
+    def _sum_of_parts(self, call: TorchCall, written: Callable[..., Any]) -> OperatorCost:
         parts = _CostSum(self)
         with torch.no_grad(), parts:
-            call.target.decompose(*call.args, **call.kwargs)
+            written(*call.args, **call.kwargs)
         return OperatorCost(parts.flops, call.traffic, parts.known)
 
 
@@ -88,6 +99,8 @@ def _product(call: TorchCall) -> OperatorCost | None:
 
 
 def _table(call: TorchCall) -> OperatorCost | None:
+    if call.kind.startswith("_foreach_"):
+        return _foreach(call, call.kind.removeprefix("_foreach_").removesuffix("_"))
     if call.kind in PER_OUTPUT:
         return OperatorCost(PER_OUTPUT[call.kind] * call.writes[0].numel(), call.traffic, True)
     if call.kind in PER_INPUT:
@@ -97,6 +110,14 @@ def _table(call: TorchCall) -> OperatorCost | None:
     inputs: list[TensorSpec | None] = [_spec(value) for value in call.reads]
     outputs: list[TensorSpec | None] = [_spec(value) for value in call.writes]
     return operator_cost(SAME[call.kind], inputs, outputs, _attributes(call))
+
+
+def _foreach(call: TorchCall, kind: str) -> OperatorCost:
+    """The operator for every tensor of a list; those that are not listed work element by element."""
+    if kind in PER_INPUT:
+        return OperatorCost(PER_INPUT[kind] * sum(t.numel() for t in call.args[0]), call.traffic, True)
+    each = 0.0 if kind in ("copy", "clone", "zero") else PER_OUTPUT.get(kind, 1.0)
+    return OperatorCost(each * sum(t.numel() for t in call.writes), call.traffic, True)
 
 
 def _pointwise(call: TorchCall) -> OperatorCost | None:

@@ -97,6 +97,24 @@ def _singular(vectors: bool) -> Callable[[TorchCall], float]:
     return flops
 
 
+def _pseudo_inverse(call: TorchCall) -> float:
+    """The singular vectors, scaled and multiplied."""
+    *batch, m, n = shape_of(call, 0)
+    return _singular(True)(call) + math.prod(batch) * 2.0 * m * n * min(m, n)
+
+
+def _frames(call: TorchCall) -> float:
+    """``stft(self, n_fft, ...)``: a transform of every frame, half of it where the signal is real."""
+    length = int(call.args[1])
+    frames = call.writes[0].numel() / (call.writes[0].shape[-2] if call.writes[0].is_complex() else 1)
+    return (5.0 if call.reads[0].is_complex() else 2.5) * frames * length * math.log2(max(2, length))
+
+
+def _pairs_of_rows(call: TorchCall) -> float:
+    """Of every pair of rows the difference, its power and the sum."""
+    return 3.0 * call.writes[0].numel() * shape_of(call, 0)[-1]
+
+
 def _fourier(call: TorchCall) -> float:
     """5 n log2 n for each transform of n points (half of it where one side is real)."""
     points = max(call.reads[0].numel(), call.writes[0].numel())
@@ -110,7 +128,12 @@ PRODUCTS: Mapping[str, Callable[[TorchCall], float]] = {
     "scaled_dot_product_attention": _attention, "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention, "flex_attention": _attention,
     "_grouped_mm": _grouped, "grouped_mm": _grouped, "grouped_mm_fallback": _grouped, "_scaled_grouped_mm": _grouped,
-    "addbmm": _batches_added, "_int_mm": _inner_of(0), "_scaled_mm": _inner_of(0),
+    "addbmm": _batches_added, "_int_mm": _inner_of(0), "_scaled_mm": _inner_of(0), "_weight_int8pack_mm": _inner_of(0),
+    "_weight_int4pack_mm": _inner_of(0), "_weight_int4pack_mm_for_cpu": _inner_of(0), "pdist": _pairs_of_rows,
+    "_pdist_forward": _pairs_of_rows, "stft": _frames, "linalg_slogdet": _dense(2 / 3),
+    "_linalg_slogdet": _dense(2 / 3),
+    "linalg_lu": _dense(2 / 3), "linalg_pinv": _pseudo_inverse, "mode": _sort,
+    "cholesky_solve": lambda call: 2.0 * call.args[0].numel() * shape_of(call, 1)[-1],
     "addr": lambda call: 3.0 * call.writes[0].numel(), "_cdist_forward": _inner_of(0), "cdist": _inner_of(0),
     "bilinear": _bilinear, "mv": lambda call: 2.0 * call.reads[0].numel(),
     "dot": lambda call: 2.0 * call.reads[0].numel(), "vdot": lambda call: 2.0 * call.reads[0].numel(),

@@ -52,6 +52,8 @@ PER_OUTPUT: Mapping[str, float] = {
     "dequantize_per_channel": 2, "quantize_per_tensor": 3, "quantize_per_channel": 3, "slice_backward": 0,
     "select_backward": 0, "floor_divide": 1, "zero": 0, "resize": 0, "addcmul": 3, "addcdiv": 3, "lerp": 3,
     "rrelu_with_noise": 2, "rrelu_with_noise_functional": 2, "fake_quantize_per_tensor_affine_cachemask": 5,
+    "fake_quantize_per_channel_affine_cachemask": 5, "fake_quantize_per_channel_affine": 5,
+    "fake_quantize_per_tensor_affine": 5, "dequantize": 2,
     "masked_scatter": 1, "unfold_backward": 1, "diag_embed": 0, "affine_grid_generator": 4, "max_unpool2d": 0,
     "nan_to_num": 3, "glu": 5, "softshrink": 2, "threshold": 1, "hardshrink": 2, "logit": 4,
 }  # fmt: skip
@@ -66,6 +68,6 @@ PER_INPUT: Mapping[str, float] = {
     "native_group_norm_backward": 10, "_fused_rms_norm_backward": 8, "count_nonzero": 1, "median": 1, "bincount": 1,
     "searchsorted": 1, "bucketize": 1, "histc": 1, "col2im": 1, "isin": 4, "put": 0, "_weight_norm": 3,
     "_weight_norm_interface": 3, "renorm": 3, "cosine_similarity": 6, "trace": 1, "binary_cross_entropy": 6,
-    "binary_cross_entropy_with_logits": 8, "smooth_l1_loss": 5, "huber_loss": 5,
+    "binary_cross_entropy_with_logits": 8, "smooth_l1_loss": 5, "huber_loss": 5, "hinge_embedding_loss": 4,
 }  # fmt: skip
 """FLOPs per element of the largest operand."""
