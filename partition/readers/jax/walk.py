@@ -135,7 +135,7 @@ class JaxprReader:
         return [JaxTensor(tensor) for tensor in tensors]
 
     def _add(
-        self, name: str, kind: str, read: Sequence[JaxValue], outputs: dict[str, float], cost: OperatorCost, *, view: bool
+        self, name: str, kind: str, read: Sequence[JaxValue], outputs: dict[str, float], cost: OperatorCost, view: bool
     ) -> None:
         self.builder.operation(
             name,
@@ -180,7 +180,7 @@ class JaxprReader:
         if value is None:
             return None
         tensor = self._unique(name)
-        self._add(tensor, "slice", [value], {tensor: size}, NOTHING, view=True)
+        self._add(tensor, "slice", [value], {tensor: size}, NOTHING, True)
         return JaxTensor(tensor)
 
     def _stack(self, variable: Any, values: list[JaxValue], name: str) -> JaxValue:
@@ -188,7 +188,7 @@ class JaxprReader:
         if type(variable).__name__ == "DropVar":
             return None
         tensor = self._unique(name)
-        self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, NOTHING, view=True)
+        self._add(tensor, "concatenate", values, {tensor: size_in_bytes(variable)}, NOTHING, True)
         return JaxTensor(tensor)
 
     def _unique(self, name: str) -> str:

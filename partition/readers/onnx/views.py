@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from partition.problem.operators import METADATA
-from partition.readers.onnx.shapes import STANDARD_DOMAINS, Scope
+from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 
 SHAPES = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 """Operators that return the bytes of their first input under another shape."""
@@ -30,7 +30,7 @@ Readers = Mapping[str, Sequence[NodeProto]]
 """Tensor -> the nodes that read it; empty for one that leaves the graph."""
 
 
-def is_view(node: NodeProto, scope: Scope) -> bool:
+def is_view(node: NodeProto, scope: GraphScope) -> bool:
     """Whether a node whose results are known to ``scope`` moves nothing, whoever reads them."""
     if node.domain not in STANDARD_DOMAINS or not node.input or not node.output:
         return False
@@ -50,7 +50,7 @@ def is_view(node: NodeProto, scope: Scope) -> bool:
     return False
 
 
-def _is_spaced(scope: Scope, node: NodeProto) -> bool:
+def _is_spaced(scope: GraphScope, node: NodeProto) -> bool:
     """Whether a lookup takes known places at equal distances, so that strides tell where they are."""
     places = scope.certain_value(node.input[1])
     if places is None or places.ndim > 1:
@@ -58,7 +58,7 @@ def _is_spaced(scope: Scope, node: NodeProto) -> bool:
     return places.size < 3 or len(set(np.diff(places).tolist())) == 1
 
 
-def is_read_along_strides(node: NodeProto, scope: Scope, readers: Readers) -> bool:
+def is_read_along_strides(node: NodeProto, scope: GraphScope, readers: Readers) -> bool:
     """Whether a node transposes, and products and lookups alone read the result: they need no copy in the new order.
 
     The results of all readers are known to ``scope``.
@@ -75,7 +75,7 @@ def is_read_along_strides(node: NodeProto, scope: Scope, readers: Readers) -> bo
     return _reads_along(node.output[0], whole.transpose(given), scope, readers)
 
 
-def _reads_along(tensor: str, strided: NDArray[Any] | None, scope: Scope, readers: Readers) -> bool:
+def _reads_along(tensor: str, strided: NDArray[Any] | None, scope: GraphScope, readers: Readers) -> bool:
     """Whether lookups, or products while strides can tell the shape, alone read ``tensor``."""
     found = readers.get(tensor, ())
     for reader in found:

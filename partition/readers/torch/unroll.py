@@ -63,7 +63,7 @@ def _calls(module: Any, node: Any) -> int:
 def _replace(program: ExportedProgram, loop: Any) -> None:
     graph, module = program.graph, program.graph_module
     with graph.inserting_before(loop):
-        results = _Writer(module, loop.meta).loop(loop, module, loop.args, loop.name)
+        results = _StepWriter(module, loop.meta).loop(loop, module, loop.args, loop.name)
     for part in list(loop.users):  # each takes one result
         value = results[part.args[1]]
         part.replace_all_uses_with(value)
@@ -75,7 +75,7 @@ def _replace(program: ExportedProgram, loop: Any) -> None:
         graph.erase_node(body)
 
 
-class _Writer:
+class _StepWriter:
     """Writes the calls of bodies into the graph of a module, where its graph says to insert.
 
     Parameters
