@@ -17,10 +17,13 @@ MODELS = (
 REGIMES = {
     "acyclic": "transfers=serial,no_skipping=off,triangle=off,memory=off,replication=off,relays=off",
     "rules": "transfers=serial",
+    "overflow": "transfers=serial,streaming=serial,sram_bytes=8e6,no_skipping=off,triangle=off,"
+    "replication=off,relays=off",
     "triangle": "memory=off,relays=off,link_bandwidth=1e18",
 }
-"""Settings of a ring: serial transfers and only the acyclic rule; serial transfers and every rule; the exact triangle
-rule on compute alone."""
+"""Settings of a ring: serial transfers and only the acyclic rule; serial transfers and every rule; the first with
+Archer et al.'s overflow cost, on the SRAM of an Edge TPU (docs/hardware.md); the exact triangle rule on compute
+alone."""
 
 
 @dataclass(frozen=True)

@@ -329,6 +329,30 @@ def slower() -> list[str]:
     ]
 
 
+def streams(chips: int) -> Hardware:
+    return override(package(chips), {"memory": True, "sram_bytes": 20.0, "dram_bandwidth": 5.0})
+
+
+def room() -> list[str]:
+    b = GraphBuilder("one")
+    b.operation("a", "Op", times={"edge": 1.0})
+    one = contract(b.build(), streams(1), unit=1.0)
+    return [f"Within 4 s it has at most {one.room(4.0)[0]:g} bytes of weights"]
+
+
+def streamed_evenly() -> list[str]:
+    b = GraphBuilder("heavy")
+    for name, time in (("a", 2.0), ("b", 3.0)):
+        b.operation(name, "Op", outputs={name: 0.0}, times={"edge": time}, weights=35.0)
+    hardware = streams(2)
+    even = contract(b.build(), hardware, unit=1.0)
+    alone = contract(b.build(), override(hardware, {"streaming": "serial"}), unit=1.0)
+    return [
+        f"so no period is below {even.least_spread:g} s",
+        f"In turn the second takes {alone.least_alone[1]:g} s alone",
+    ]
+
+
 def joined() -> list[str]:
     b = GraphBuilder("group")
     for name, read, group in (("a", [], "g"), ("b", ["a"], None), ("c", ["b"], "g")):
@@ -370,6 +394,8 @@ EXAMPLES: dict[str, Callable[[], list[str]]] = {
     "Down-sets": down_sets,
     "Values that can occur": values,
     "Slower by a factor": slower,
+    "Room within a period": room,
+    "Streaming spread evenly": streamed_evenly,
     "Groups and cycles": joined,
     "Free sources": free_source,
     "Equal tensors": equal_tensors,

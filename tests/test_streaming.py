@@ -14,11 +14,24 @@ from oracle import certify
 from questions import draw
 from truth import PER_CASE, PER_TRUTH, Tally, examine
 
-from partition import Graph, GraphBuilder, Hardware, InvalidHardware, check, evaluate, load_hardware, partition
+from partition import (
+    Graph,
+    GraphBuilder,
+    Hardware,
+    InvalidHardware,
+    Placement,
+    check,
+    evaluate,
+    load_hardware,
+    partition,
+)
 from partition.instance.contract import contract
 from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
+from partition.report import loads
+from partition.report.data import report_data
 from partition.scoring.feasibility import impossible
 from partition.scoring.rules import valid
+from partition.simulate import simulate
 
 
 def two_layers(*, weights: tuple[float, float] = (30.0, 10.0), times: tuple[float, float] = (2.0, 3.0)) -> Graph:
@@ -84,6 +97,49 @@ def test_work_and_streaming_spread_evenly_are_bounds() -> None:
     in_turn = contract(graph, streaming(2, streaming="serial"))
     assert in_turn.least_period * in_turn.unit == pytest.approx(6.0)  # b: 3 s, and 15 bytes too many
     assert partition(graph, streaming(2, streaming="serial")).period == 6.0
+
+
+# --- what is told of it ---------------------------------------------------------------------------------------
+
+
+def test_the_wall_is_streaming_where_it_holds_the_period() -> None:
+    one = partition(two_layers(weights=(500.0, 10.0)), streaming(2)).wall
+    assert one is not None and (one.kind, one.what, one.value) == ("streaming", "a", pytest.approx(96.0))
+    assert one.busiest.parts[0].doing == "streams" and "480 B of weights beyond the SRAM of chip 0" in one.sentence
+    b = GraphBuilder("many")
+    for i in range(8):
+        b.operation(f"v{i}", "Op", outputs={f"t{i}": 0.0}, flops=1, weights=15.0, bytes_accessed=0)
+    for how, value in (("overlapped", 8.0), ("serial", 12.0)):
+        result = partition(b.build(), streaming(2, streaming=how))
+        assert result.wall is not None and (result.wall.kind, result.wall.value) == ("streaming", pytest.approx(value))
+        assert result.why is not None and result.why.kind == "streaming"
+        assert "2 chips stream 80 B of weights beyond their SRAM" in result.to_table()
+
+
+def test_a_chip_says_what_it_streams() -> None:
+    result = partition(two_layers(weights=(30.0, 30.0), times=(2.0, 1.0)), streaming(1, streaming="serial"))
+    assert result.wall is not None and result.wall.busiest.parts[0].doing == "streams"
+    assert [row["stream"] for row in result.to_dict()["per_chip"]] == [8.0]
+
+
+@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
+@pytest.mark.parametrize("how", ["overlapped", "serial"])
+def test_the_simulated_package_streams_as_the_cost_model_says(transfers: str, how: str) -> None:
+    pytest.importorskip("simpy")
+    hw = streaming(2, transfers=transfers, streaming=how)
+    found = simulate(two_layers(), hw, Placement(np.array([0, 1])))
+    assert found.period == pytest.approx(evaluate(two_layers(), hw, [0, 1]).period[0])
+
+
+def test_the_report_shows_what_is_streamed() -> None:
+    data = report_data(partition(two_layers(), streaming(2, streaming="serial")), "solve")
+    assert data["streams"] and not data["serial"] and data["per_chip"][0]["stream"] == 2.0
+    loads(partition(two_layers(), streaming(2, transfers="serial", streaming="serial")))
+
+
+def test_where_weights_do_not_fit_streaming_is_advised() -> None:
+    result = partition(two_layers(weights=(500.0, 10.0)), package(2, sram=20.0))
+    assert result.status == "infeasible" and "dram_bandwidth=" in result.to_table()
 
 
 # --- packages -------------------------------------------------------------------------------------------------

@@ -162,14 +162,21 @@ class Instance:
         return least_alone(self.time, self.all_weights, sram, self.streaming_of_kinds, in_turn=in_turn)
 
     @cached_property
+    def least_alone(self) -> FloatArray:
+        """(N,) time of each node alone on the kind of the package that is done first with it and its streaming."""
+        return np.asarray(np.where(self.supported, self.alone, np.inf)[self.problem.present].min(axis=0))
+
+    @cached_property
+    def least_spread(self) -> float:
+        """What no period is below, as all work, and all that has to be streamed, is spread evenly at best."""
+        weights = float(self.weights.sum() + self.shared_bytes.sum())
+        work, in_turn = float(self.fastest.sum()), self.hardware.streams_in_turn
+        return least_spread(work, weights, self.hardware.sram_bytes, self.streaming, in_turn=in_turn)
+
+    @property
     def least_period(self) -> float:
         """What no period is below: the longest node, and all work spread evenly, both with what has to be streamed."""
-        hw, present = self.hardware, self.problem.present
-        weights = float(self.weights.sum() + self.shared_bytes.sum())
-        work, in_turn = float(self.fastest.sum()), hw.streams_in_turn
-        even = least_spread(work, weights, hw.sram_bytes, self.streaming, in_turn=in_turn)
-        alone = np.where(self.supported, self.alone, np.inf)[present].min(axis=0)
-        return max(float(alone.max()), even, 0.0)
+        return max(float(self.least_alone.max()), self.least_spread, 0.0)
 
     @cached_property
     def most_streaming(self) -> float:

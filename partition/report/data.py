@@ -33,6 +33,7 @@ def report_data(result: Result, command: str) -> dict[str, Any]:
     }  # fmt: skip
     data |= {"verdict": result.verdict(), "command": command, "version": VERSION}
     data["memory"] = result.hardware.rules.memory
+    data["serial"], data["streams"] = result.hardware.serial, result.hardware.streams
     data["history"] = [[p.seconds, p.period, _finite(p.bound)] for p in result.history]
     data["per_chip"] = _chips(result)
     data["per_link"] = _links(result)
@@ -56,7 +57,7 @@ def _chips(result: Result) -> list[dict[str, Any]]:
     count = np.bincount(result.placement.assignment, minlength=result.hardware.chips).tolist()
     kinds = [result.hardware.kinds[k].name for k in result.hardware.kind_of_chip]
     peaks = {s.chip: s.peak for s in result.schedules} if result.hardware.rules.dynamic_memory else {}
-    names = ("compute", "receive", "send", "load", "sram")
+    names = ("compute", "stream", "receive", "send", "load", "sram")
     return [
         {name: float(getattr(result.cost, name)[0, c]) for name in names}
         | {"chip": c, "kind": kinds[c], "operations": count[c], "capacity": _finite(capacity[c]), "peak": peaks.get(c)}

@@ -28,9 +28,12 @@ def loads(result: Result, ax: Axes | None = None) -> Axes:
     scale, unit = _unit(result)
     chips = np.arange(result.hardware.chips)
     below = np.zeros(len(chips))
-    parts = ("compute", "receive", "send") if result.hardware.serial else ("load",)
-    for name in parts:
-        amount = getattr(cost, name)[0] * scale
+    parts = {"load": cost.load[0]}
+    if result.hardware.serial:
+        parts = {name: getattr(cost, name)[0] for name in ("compute", "receive", "send")}
+        if result.hardware.streams:  # the part of it that is not beside compute
+            parts["streaming"] = np.maximum(cost.load[0] - sum(parts.values()), 0.0)
+    for name, amount in ((name, amount * scale) for name, amount in parts.items()):
         ax.bar(chips, amount, bottom=below, label=name)
         below = below + amount
     ax.axhline(result.period * scale, color="black", linestyle="--", linewidth=1, label="period")

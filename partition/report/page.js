@@ -91,13 +91,15 @@ function note(where, text) { document.querySelector(where + " .note").textConten
 
 function charts() {
   const chips = data.per_chip;
-  const serial = chips.some((c) => c.load > Math.max(c.compute, c.receive, c.send) * (1 + 1e-9));
+  const serial = data.serial;
+  const streamed = (c) => Math.max(0, c.load - c.compute - c.receive - c.send);  // what is not beside compute
   const moving = !serial && chips.some((c) => c.load > c.compute);
-  note("#load", (serial ? "Compute (blue), receive (orange) and send (green) take turns" : "Compute (blue); transfers overlap with it" +
-    (moving ? ", and count where they take longer (orange)" : "")) + ". The dashed lines are period and proved bound.");
-  bars("#load", "chip", chips.map((c) => [c.chip, serial ? [[c.compute, "var(--bar)"], [c.receive, "var(--bar2)"], [c.send, "var(--bar3)"]]
+  note("#load", (serial ? "Compute (blue), receive (orange) and send (green) take turns" + (data.streams ? ", with what streaming adds (red)" : "")
+    : "Compute (blue); transfers overlap with it" + (moving ? `, and count where they ${data.streams ? "or streaming " : ""}take longer (orange)` : ""))
+    + ". The dashed lines are period and proved bound.");
+  bars("#load", "chip", chips.map((c) => [c.chip, serial ? [[c.compute, "var(--bar)"], [c.receive, "var(--bar2)"], [c.send, "var(--bar3)"], [streamed(c), "var(--limit)"]]
     : [[c.load, c.load > c.compute ? "var(--bar2)" : "var(--bar)"]],
-    `chip ${c.chip} (${c.kind}): ${c.operations} operations, compute ${time(c.compute)}, receive ${time(c.receive)}, send ${time(c.send)}`]),
+    `chip ${c.chip} (${c.kind}): ${c.operations} operations, compute ${time(c.compute)}, receive ${time(c.receive)}, send ${time(c.send)}` + (c.stream ? `, streaming ${time(c.stream)}` : "")]),
     chips.length ? [[data.period, `period ${time(data.period)}`, "var(--ink)"], [data.bound, `bound ${time(data.bound)}`, "var(--limit)"]] : [], timeUnit);
   note("#link", "Time that the tensors crossing a link occupy it, per input, against the period.");
   bars("#link", "link", data.per_link.map(([name, seconds]) => [name, [[seconds, "var(--bar2)"]], `link ${name}: ${time(seconds)}`]),
@@ -105,7 +107,8 @@ function charts() {
   const limit = Math.max(...chips.map((c) => c.capacity || 0), 0);
   const peaks = chips.some((c) => c.peak !== null);
   note("#memory", peaks ? "Resident weights (blue), and buffers and live tensors at the worst moment of the schedule (orange)."
-    : "Resident weights." + (data.memory ? "" : " The memory rule is off: the capacity need not be kept."));
+    : "Resident weights." + (data.streams ? " What exceeds the capacity is streamed in every period."
+      : data.memory ? "" : " The memory rule is off: the capacity need not be kept."));
   bars("#memory", "chip", chips.map((c) => [c.chip, [[c.sram, "var(--bar)"], ...(c.peak !== null ? [[c.peak - c.sram, "var(--bar2)"]] : [])],
     `chip ${c.chip}: ${megabytes(c.sram)} of weights` + (c.peak !== null ? `, ${megabytes(c.peak)} at most` : "")]),
     limit ? [[limit, `capacity ${megabytes(limit)}`, "var(--limit)"]] : [], byteUnit);
@@ -164,10 +167,11 @@ function table() {
   document.getElementById("table").hidden = !data.per_chip.length;
   const holder = document.querySelector("#table table");
   const head = add(add(holder, "thead"), "tr"), body = add(holder, "tbody");
-  for (const name of ["chip", "kind", "operations", "compute", "receive", "send", "of the period", "SRAM"]) add(head, "th", name).scope = "col";
+  const streams = data.streams ? ["streaming"] : [];
+  for (const name of ["chip", "kind", "operations", "compute", ...streams, "receive", "send", "of the period", "SRAM"]) add(head, "th", name).scope = "col";
   for (const c of data.per_chip) {
     const row = add(body, "tr");
-    for (const text of [c.chip, c.kind, c.operations, time(c.compute), time(c.receive), time(c.send),
+    for (const text of [c.chip, c.kind, c.operations, time(c.compute), ...streams.map(() => time(c.stream)), time(c.receive), time(c.send),
       data.period ? (100 * c.load / data.period).toFixed(1) + " %" : "", megabytes(c.sram)]) add(row, "td", text);
   }
 }

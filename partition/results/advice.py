@@ -42,6 +42,8 @@ def advice(graph: Graph, hardware: Hardware) -> str:
         ways.append("more chips, or more SRAM a chip")
     if hardware.rules.dynamic_memory:
         ways.append("dynamic_memory=off, which counts weights alone")
+    else:
+        ways.append("dram_bandwidth=51.2e9, which streams what does not fit in every period")
     ways.append("memory=off, which lets weights stay outside the chips")
     return f"what would help: {'; or '.join(ways)}"
 

@@ -77,6 +77,10 @@ def _notes(result: Result) -> Iterator[str]:
     if result.relays:
         tensors = list(dict.fromkeys(name for name, _ in result.relays))
         yield f"relayed tensors: {len(tensors)} over {len(result.relays)} hops: {_listed(tensors)}"
+    streaming = np.flatnonzero(result.cost.stream[0])
+    if len(streaming):
+        over = float((result.cost.sram[0] - result.hardware.sram_bytes)[streaming].sum())
+        yield f"{len(streaming)} chips stream {bytes_text(over)} of weights beyond their SRAM in every period"
     latency = time_text(float(result.cost.latency[0]), unit)
     yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
     yield f"bubbles: the chips in use are idle for {100 * (result.bubbles or 0.0):.1f}% of the period"

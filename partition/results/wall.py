@@ -38,9 +38,12 @@ LISTED = 20
 EQUAL = 1e-9
 """Relative difference within which two loads are the same."""
 
-WallKind = Literal["operation", "work", "link", "chip", "nothing"]
+BEYOND_SRAM = "weights beyond the SRAM"
+"""What is streamed, where parts of a load are named."""
 
-Activity = Literal["computes", "receives", "sends", "carries"]
+WallKind = Literal["operation", "work", "streaming", "link", "chip", "nothing"]
+
+Activity = Literal["computes", "streams", "receives", "sends", "carries"]
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,14 @@ class Wall:
 
     Attributes
     ----------
-    kind : ``operation``, ``work`` (of all operations together), ``link``, ``chip``, or ``nothing`` for a period of 0.
+    kind : ``operation``, ``work`` (of all operations together), ``streaming`` (of one operation's weights, or of all
+        that the SRAM cannot hold), ``link``, ``chip``, or ``nothing`` for a period of 0.
     what : the operation (of several that must share a chip, the heaviest), or the chip or link in words.
-    value : what it takes by itself, in the hardware's time unit: a bound on every period for ``operation`` and
-        ``work``, a load of this placement for ``link`` and ``chip``.
+    value : what it takes by itself, in the hardware's time unit: a bound on every period for ``operation``,
+        ``work`` and ``streaming``, a load of this placement for ``link`` and ``chip``.
     share : of the period.
-    without : for ``operation`` and ``work`` what no period is below without it; for ``link`` and ``chip`` the next load
-        of this placement.
+    without : for ``operation``, ``work`` and ``streaming`` what no period is below without it; for ``link`` and
+        ``chip`` the next load of this placement.
     sentence : all this in words.
     busiest : the chips and links at the period.
     """
@@ -137,8 +141,45 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
             f"faster chips would lower it, down to {shown(float(time[heaviest]))} of the heaviest operation{room}"
         )
         return Wall("work", "all operations", even, even / period, float(time[heaviest]), say, busiest)
-    floor = shown(max(even, float(time[heaviest])))
+    streamed = _streamed(instance, placement, period, shown)
+    if streamed is not None:
+        kind, what, value, without, say = streamed
+        return Wall(kind, what, value, value / period, without, say, busiest)
+    floor = shown(instance.least_period * instance.unit)
     return _of_placement(loads, cost, busiest, shown, f"; operations and work alone would allow {floor}{room}")
+
+
+def _streamed(
+    instance: Instance, placement: Placement, period: float, shown: Callable[[float], str]
+) -> tuple[WallKind, str, float, float, str] | None:
+    """Kind, what it is, its value, what is next and the sentence, where weights that are streamed hold the period."""
+    if not instance.streaming.any():
+        return None
+    unit, hw, alone = instance.unit, instance.hardware, instance.least_alone * instance.unit
+    compute = max(float(instance.fastest.sum()) / hw.chips, float(instance.fastest.max())) * unit
+    heaviest, even = int(alone.argmax()), instance.least_spread * unit
+    turn = "computes, and then streams" if hw.streams_in_turn else "streams"
+    if alone[heaviest] >= NEAR * period:
+        name, _ = _name(instance, heaviest)
+        where = int(placement.assignment[instance.graph.names.index(name)])
+        over = float(instance.all_weights[heaviest] - hw.sram_bytes[where])
+        value, without = float(alone[heaviest]), float(np.delete(alone, heaviest).max(initial=0.0))
+        say = (
+            f"the wall is streaming: {name!r} alone {turn} {bytes_text(over)} of weights beyond the SRAM of chip "
+            f"{where}, {shown(value)} or {_percent(value / period)} of the period; more SRAM or dram_bandwidth would "
+            f"lower it, and the work alone would allow {shown(compute)}"
+        )
+        return "streaming", name, value, without, say
+    if even >= NEAR * period:
+        over = instance.graph.weight_bytes - float(hw.sram_bytes.sum())
+        beside = "with the work in all, " if hw.streams_in_turn else ""
+        say = (
+            f"the wall is streaming: {bytes_text(over)} of weights are beyond all SRAM; {beside}they keep every chip "
+            f"busy {_percent(even / period)} of the period; more chips, SRAM or dram_bandwidth would lower it, and the "
+            f"work alone would allow {shown(compute)}"
+        )
+        return "streaming", BEYOND_SRAM, even, compute, say
+    return None
 
 
 def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
@@ -151,14 +192,14 @@ def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
     if links:
         made_of = [("carries", graph.tensor_names, loads.link(links[0]))]
     elif chips:
-        compute, receive, send = loads.compute(chips[0]), loads.receive(chips[0]), loads.send(chips[0])
-        made_of = [
-            ("computes", graph.names, compute),
-            ("receives", graph.tensor_names, receive),
-            ("sends", graph.tensor_names, send),
+        moved: list[tuple[Activity, tuple[str, ...], Parts]] = [
+            ("receives", graph.tensor_names, loads.receive(chips[0])),
+            ("sends", graph.tensor_names, loads.send(chips[0])),
         ]
+        work = _work(loads, chips[0], float(cost.stream[0, chips[0]]))
+        made_of = [*work, *moved]
         if not problem.hardware.serial:  # the longest of the three alone is the load
-            made_of = [max(made_of, key=lambda part: part[2].total)]
+            made_of = max([work, *([part] for part in moved)], key=lambda parts: sum(part[2].total for part in parts))
     parts = [
         WallPart(doing, names[v], t)
         for doing, names, part in made_of
@@ -168,6 +209,17 @@ def _busiest(loads: Breakdown, cost: Cost) -> Busiest:
     parts.sort(key=lambda part: -part.time)
     rest = parts[LISTED:]
     return Busiest(tuple(chips), tuple(links), tuple(parts[:LISTED]), len(rest), float(sum(p.time for p in rest)))
+
+
+def _work(loads: Breakdown, chip: int, stream: float) -> list[tuple[Activity, tuple[str, ...], Parts]]:
+    """What a chip computes and streams; the longer of the two where they overlap."""
+    graph, hardware = loads.problem.graph, loads.problem.hardware
+    streamed = Parts(np.zeros(1, dtype=np.int64), np.array([stream]))
+    both: list[tuple[Activity, tuple[str, ...], Parts]] = [
+        ("computes", graph.names, loads.compute(chip)),
+        ("streams", (BEYOND_SRAM,), streamed),
+    ]
+    return both if hardware.streams_in_turn else [max(both, key=lambda part: part[2].total)]
 
 
 def _of_placement(loads: Breakdown, cost: Cost, busiest: Busiest, shown: Callable[[float], str], tail: str) -> Wall:
@@ -182,12 +234,16 @@ def _of_placement(loads: Breakdown, cost: Cost, busiest: Busiest, shown: Callabl
         say = f"the wall is {what}: it carries {bytes_text(size)} for every input, which takes {shown(period)}{rest}"
         return Wall("link", what, period, 1.0, after, say, busiest)
     chip = busiest.chips[0]
-    compute, receive, send = (float(x[0, chip]) for x in (cost.compute, cost.receive, cost.send))
+    compute, stream, receive, send = (float(x[0, chip]) for x in (cost.compute, cost.stream, cost.receive, cost.send))
+    works = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}"
+    if stream > 0:
+        over = bytes_text(float(cost.sram[0, chip]) - float(problem.hardware.sram_bytes[chip]))
+        works += f", streams {over} of weights beyond its SRAM {shown(stream)}"
+        works += " in turn with it" if problem.hardware.streams_in_turn else " beside it"
     if problem.hardware.serial and receive + send > 0:
-        why = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}, receives {shown(receive)} and sends "
-        why += shown(send)
-    elif compute >= max(receive, send):
-        why = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}"
+        why = f"{works}, receives {shown(receive)} and sends {shown(send)}"
+    elif max(compute, stream) >= max(receive, send) or problem.hardware.streams_in_turn:
+        why = works
     else:
         why = f"it receives {shown(receive)} and sends {shown(send)}, and computes {shown(compute)}"
     return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}: {why}{rest}", busiest)
@@ -226,7 +282,7 @@ def _stand(stage: dict[int, int], place: int) -> str:
 def _memory(graph: Graph, hardware: Hardware) -> str:
     """A word on memory, where the weights nearly fill the package."""
     total = float(hardware.sram_bytes.sum())
-    if not (hardware.rules.memory and 0 < total < np.inf):
+    if hardware.streams or not (hardware.rules.memory and 0 < total < np.inf):
         return ""
     share = graph.weight_bytes / total
     return f"; weights fill {_percent(share)} of all SRAM, which leaves little choice" if share >= FULL else ""

@@ -19,7 +19,7 @@ SHOWN = 3
 WORTH = 0.5
 """Share of the period from which a fact that does not explain all of it is told."""
 
-WhyKind = Literal["operation", "operations", "crowd", "work", "chip", "link", "search", "nothing"]
+WhyKind = Literal["operation", "operations", "crowd", "work", "streaming", "chip", "link", "search", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Why:
     Attributes
     ----------
     kind : what accounts for most of the period in every placement that is as good: one ``operation``, several
-        ``operations`` that share a chip, a ``crowd`` of which some chip must hold several, all ``work``, what one
-        ``chip`` or ``link`` is bound to do; ``search`` where only the search tells; ``nothing`` without a bound.
+        ``operations`` that share a chip, a ``crowd`` of which some chip must hold several, all ``work``, the
+        ``streaming`` of weights, what one ``chip`` or ``link`` is bound to do; ``search`` where only the search tells;
+        ``nothing`` without a bound.
     share : of the period, that this alone takes.
     chip, link : by number, or None.
     operations, tensors : what it is about; empty for ``work`` and ``search``.

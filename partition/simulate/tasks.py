@@ -10,6 +10,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.scoring.cost import CostModel
 from partition.scoring.transfers import TransferModel
 
 
@@ -121,6 +122,7 @@ def _tasks(
             after[key] |= {depth[u, c] for u in near} - {level}
             if c == chips[v][0]:
                 makes[key] |= sent.intersection(writes[v])
+    _with_streaming(problem, placement, seconds)
     keys = sorted(seconds)
     number = {key: i for i, key in enumerate(keys)}
     return tuple(
@@ -128,6 +130,23 @@ def _tasks(
              tuple(sorted(makes[c, d])))
         for c, d in keys
     )  # fmt: skip
+
+
+def _with_streaming(problem: Problem, placement: Placement, seconds: dict[tuple[int, int], float]) -> None:
+    """Make the tasks of each chip, (chip, depth), as long together as it computes and streams.
+
+    That falls on them as compute does; on the last one where nothing is computed.
+    """
+    if not problem.hardware.streams:
+        return
+    cost = problem.kept(CostModel).evaluate_placement(placement)
+    stream, in_turn = cost.stream[0].tolist(), problem.hardware.streams_in_turn
+    for c in {c for c, _ in seconds}:
+        keys = sorted(key for key in seconds if key[0] == c)
+        compute = sum(seconds[key] for key in keys)
+        work = compute + stream[c] if in_turn else max(compute, stream[c])
+        for key in keys:
+            seconds[key] = seconds[key] * (work / compute) if compute else work * (key == keys[-1])
 
 
 def _legs(problem: Problem, source: int, chips: list[int], tensor: str) -> tuple[tuple[tuple[int, int], ...], ...]:

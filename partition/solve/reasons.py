@@ -98,6 +98,7 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
     each = "" if result.hardware.identical_chips else ", each operation on its fastest kind of chip,"
     left = f"all chips together are idle for {_percent(1 - even)}" if even < 1 - RESOLUTION else "no chip is ever idle"
     yield _Fact("work", even, f"the work in all{each} fills {_percent(even)} of the time of all chips: {left}")
+    yield from _streamed(instance, period)
     crowd = heaviest_crowd(instance)
     if crowd is not None:
         names = _names(instance, crowd.nodes)
@@ -115,6 +116,28 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
             yield from _bound_to_chips(result, instance, windows)
             yield from _bound_to_links(result, instance, windows)
     yield from _inseparable(result, instance)
+
+
+def _streamed(instance: Instance, period: float) -> Iterator[_Fact]:
+    """What has to be streamed, of the node that takes longest with it, and in all."""
+    if not instance.streaming.any():
+        return
+    heaviest = int(instance.least_alone.argmax())
+    share, names = (
+        float(instance.least_alone[heaviest]) / period,
+        _names(instance, np.arange(instance.nodes) == heaviest),
+    )
+    yield _Fact(
+        "streaming",
+        share,
+        f"operation {names[0]!r} alone takes {_percent(share)} of the period, with the weights that its chip streams",
+        names,
+    )
+    share = instance.least_spread / period
+    beside = "the work in all, and to stream" if instance.hardware.streams_in_turn else "to stream"
+    yield _Fact(
+        "streaming", share, f"{beside} what all SRAM together cannot hold takes {_percent(share)} of the period"
+    )
 
 
 def _inseparable(result: Result, instance: Instance) -> Iterator[_Fact]:
