@@ -32,7 +32,7 @@ PRICES, LOSSES = "prices", "losses"
 """Names of the networks."""
 
 INPUTS = {PRICES: TENSOR_NAMES, LOSSES: STATE_NAMES}
-HIDDEN = {PRICES: (12,), LOSSES: (24,)}
+HIDDEN = {PRICES: (12,), LOSSES: (16,)}
 OUTPUTS = {PRICES: 1, LOSSES: 2}
 
 
@@ -57,6 +57,10 @@ class GuideNetwork:
             folded[name] = self.parameters[name] / self.scale[:, None]
             folded[bias] = folded[bias] - self.mean @ folded[name]
         return folded
+
+    def scaled(self, table: Array32) -> Array32:
+        """(R, I) inputs as the parameters take them."""
+        return np.asarray((table - self.mean) / self.scale, dtype=np.float32)
 
     def __call__(self, table: Array32) -> Array:
         """(R, O) outputs for inputs (R, I)."""

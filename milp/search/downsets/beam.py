@@ -162,9 +162,7 @@ class Beam:
             children = children.take(self._kept(begun, blocks, children, chip, width))
             if not len(children.parent):
                 return found if len(found) else None
-            if self.guidance is not None and self.guidance.watch is not None:
-                table = self.guidance.outlook.of_states(self._states(blocks, children, children.node), chip)
-                self.guidance.watch(Watched(chip, children.root, blocks.done[children.parent], children.node, table))
+            self._show(begun, blocks, children, chip)
             self.expanded += len(children.parent)
             blocks = self._grown(begun, blocks, children)
             found = found.with_others(self._ended(begun, blocks, chip), width, SIZES * self.limit)
@@ -189,8 +187,10 @@ class Beam:
         """Boundaries behind some blocks."""
         lost = some.toll - some.size
         if self.guidance is not None and len(rows):
-            states = self._states(blocks, replace(some, parent=rows), None)
-            lost = lost + self.limit * self.guidance.losses(states, chip)[:, 1]
+            table = self.guidance.outlook.of_states(self._states(blocks, replace(some, parent=rows), None), chip)
+            if self.guidance.watch is not None:
+                self.guidance.watch(Watched(chip, True, some.root, blocks.done[rows], -some.size / self.limit, table))
+            lost = lost + self.limit * self.guidance.opinion.losses(table)[:, 1]
         shown = some.name, some.work, some.size, some.cut, some.toll, lost, some.marks, some.root
         return Boundaries(blocks.done[rows], *shown, *led)
 
@@ -344,12 +344,27 @@ class Beam:
         if len(rows) <= width:
             return rows
         some = children.take(rows)
-        lost = some.toll - begun.size[some.root]
+        lost = some.toll + self._paid(begun, some, chip)
         if self.guidance is not None:
-            lost = lost + self.limit * self.guidance.losses(self._states(blocks, some, some.node), chip)[:, 0]
+            table = self.guidance.outlook.of_states(self._states(blocks, some, some.node), chip)
+            lost = lost + self.limit * self.guidance.opinion.losses(table)[:, 0]
+        return np.asarray(rows[most_promising(lost, some.root, width)])
+
+    def _paid(self, begun: Boundaries, some: _Children, chip: int) -> FloatArray:
+        """(K,) what children have lost, tolls aside, less what is done where their blocks begin."""
+        lost = -begun.size[some.root]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
-        return np.asarray(rows[most_promising(lost, some.root, width)])
+        return lost
+
+    def _show(self, begun: Boundaries, blocks: _Blocks, children: _Children, chip: int) -> None:
+        """Show the children that are kept to whoever watches."""
+        if self.guidance is None or self.guidance.watch is None:
+            return
+        table = self.guidance.outlook.of_states(self._states(blocks, children, children.node), chip)
+        done = blocks.done[children.parent] | self.flow.bit[children.node]
+        lost = self._paid(begun, children, chip) / self.limit
+        self.guidance.watch(Watched(chip, False, children.root, done, lost, table))
 
     def _grown(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children) -> _GrowingBlocks:
         """The children as blocks."""

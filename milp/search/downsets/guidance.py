@@ -266,18 +266,20 @@ class Outlook:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What a beam shows whoever watches it: the blocks that it keeps, of one size.
+    """What a beam shows whoever watches it: blocks of one size that go on or, where ``behind``, that may end.
 
     Attributes
     ----------
-    chip : that is filled. root : (K,) boundary rows where the blocks begin.
-    before : (K, W) nodes done before the ``node`` (K,) that came last. table : (K, F) features.
+    chip : that is filled. behind : whether these are boundaries behind blocks.
+    root : (K,) boundary rows where the blocks begin. done : (K, W) nodes done with them.
+    lost : (K,) what they are judged by, apart from tolls and opinion, in periods. table : (K, F) features.
     """
 
     chip: int
+    behind: bool
     root: IntArray
-    before: Words
-    node: IntArray
+    done: Words
+    lost: FloatArray
     table: Array32
 
 
@@ -287,16 +289,12 @@ class Guidance:
 
     Attributes
     ----------
-    watch : called with all blocks that are kept, where somebody learns from them.
+    watch : called with blocks that are kept and with boundaries, where somebody learns from them.
     """
 
     opinion: Opinion
     outlook: Outlook
     watch: Callable[[Watched], object] | None = None
-
-    def losses(self, states: BeamStates, chip: int) -> FloatArray:
-        """(K, 2) see :meth:`Opinion.losses`."""
-        return self.opinion.losses(self.outlook.of_states(states, chip))
 
     def tolls(self) -> FloatArray:
         """(M,) what each tensor costs later where it crosses, in units of the instance."""
