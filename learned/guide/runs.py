@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from learned.guide.guide import LOSSES, PRICES, BeamGuide
 from learned.guide.lessons import Lesson, lessons
 from learned.guide.ranking import fit, right
 from learned.guide.trials import Course, ground_of
-from learned.policy.network import Adam, Array
+from learned.policy.network import Adam, Array, Parameters
 from learned.policy.policy import FORMAT, load_arrays, save_arrays
 from learned.training.corpus import CORPUS
 from partition.arguments import whole
@@ -48,10 +49,10 @@ class Plan:
         validations.
     """
 
-    models: int = 6
-    draws: int = 60
-    validation: int = 12
-    steps: int = 40
+    models: int = 13
+    draws: int = 48
+    validation: int = 10
+    steps: int = 30
     every: int = 5
     seed: int = 0
     settings: Settings = field(default_factory=Settings)
@@ -70,7 +71,7 @@ class Plan:
         usable = [m.spec for m in CORPUS if m.split == "training" and m.family not in HELD_OUT]
         chosen = usable[:: self.models] if self.models else []
         named = [Course(spec, f"ring{8 if k % 2 else 16}:{PACKAGE}") for k, spec in enumerate(chosen)]
-        return [*named, *(Course(seed=first + k) for k in range(self.draws))]
+        return [*(Course(seed=first + k) for k in range(self.draws)), *named]
 
     def identity(self) -> str:
         """What a checkpoint must agree on to be resumed; the number of steps may change."""
@@ -166,9 +167,9 @@ def _evolve(plan: Plan, run: Run) -> None:
     courses = plan.courses("training")
     chosen = rng.choice(run.useful, min(plan.settings.courses, len(run.useful)), replace=False)
     uphill = slope(run.guides["now"], [courses[k] for k in chosen], plan.settings, rng)
-    parameters = {"vector": run.guides["now"].vector()}
+    parameters: Parameters = {"vector": run.guides["now"].vector()}
     run.adam.step(parameters, {"vector": -uphill})
-    run.guides["now"] = run.guides["now"].with_vector(parameters["vector"])
+    run.guides["now"] = run.guides["now"].with_vector(np.asarray(parameters["vector"], dtype=np.float64))
     run.step += 1
 
 
@@ -211,7 +212,7 @@ def _resumed(plan: Plan, path: str | PathLike[str]) -> Run:
     if state.get("plan") != plan.identity():
         raise InvalidInput(f"{path}: not a checkpoint of this plan (instances, settings or seed); choose another file")
 
-    def part(prefix: str) -> dict[str, Array]:
+    def part(prefix: str) -> dict[str, Any]:
         return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
     heard = [Lesson(**part(f"lesson {number} ")) for number in range(state["lessons"])]
