@@ -191,5 +191,8 @@ FRONTIER_MOVE, FRONTIER_ROW = 1e-4, 2e-5
 BEAM_STEP, BEAM_NODE = 5e-4, 4e-7
 """A node more for all blocks of a beam, and besides for each that it might be and each tensor that this one reads."""
 
+BEAM_SIGHT, BEAM_SEEN = 1.2e-4, 1e-6
+"""What a guide adds to that step, and besides for each node that a block might get."""
+
 TABU_NODE = 1e-7
 """A node of a candidate of the tabu search."""

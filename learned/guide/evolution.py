@@ -28,11 +28,11 @@ class Settings:
     expansions, width : of a trial: blocks expanded, and the first width of the beams.
     """
 
-    pairs: int = 6
-    courses: int = 3
+    pairs: int = 5
+    courses: int = 2
     spread: float = 0.05
     rate: float = 0.02
-    expansions: int = 6_000
+    expansions: int = 8_000
     width: int = 8
 
     def __post_init__(self) -> None:

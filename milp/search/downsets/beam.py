@@ -247,6 +247,8 @@ class Beam:
         parent, node = parent[fits], node[fits]
         place, tensor = flow.reads.along(node)
         stop.charge(budget.BEAM_STEP + budget.BEAM_NODE * (len(fits) + len(place)))
+        if self.guidance is not None:
+            stop.charge(budget.BEAM_SIGHT + budget.BEAM_SEEN * len(parent))
         row, count = parent[place], len(parent)
         root = last.root[row]
         inside = ~_member(begun.done, root, flow.producer[tensor])
