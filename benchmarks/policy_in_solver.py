@@ -1,109 +1,163 @@
-"""What a policy buys the solver: time to a gap of 1%, final gap and primal integral on instances that are hard for it.
+"""What advice buys the solver: work to optimal, final gap and primal integral, with equal work.
 
-    python benchmarks/policy_in_solver.py
+    python benchmarks/policy_in_solver.py --work 20                    # instances that are hard for the solver
+    python benchmarks/policy_in_solver.py --work 20 --sample 24        # drawn from the test-bed
+    python benchmarks/policy_in_solver.py --work 20 --arm none --arm pretrained --arm constants
 
-Arms: the solver alone (sliced orders are its seeds), with an untrained policy, with the pre-trained one. The primal
-integral (Berthold, 2013) is the mean over the time limit of (period - best period known) / period, 1 before there is
-one.
+Arms: ``none``; ``pretrained``; ``constants``, the policy shipped without its guide; ``untrained``, the policy shipped
+with a guide that has learned nothing; or the path of a policy or guide. The primal integral (Berthold, 2013) is the
+mean over the work of (period - best period known) / period, 1 before there is one. Every answer is checked, and is a
+line of benchmarks/results/policy_in_solver.jsonl; what is there is not measured again.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 from pathlib import Path
-
-import numpy as np
-from joblib import Parallel, delayed
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import click
+import numpy as np
 from checked import judge
+from testbed import cases
 
-from learned.policy.features import NodeFeatures
-from learned.policy.policy import Policy
-from partition import NoSolutionInTime, Result, load_hardware, partition
-from partition.instance.contract import contract
+from learned.guide.guide import INPUTS, BeamGuide
+from learned.policy.pretrained import load_policy
+from partition import NoSolutionInTime, load_hardware, partition
 from partition.models import build
 
-INSTANCES = (
+RESULTS = ROOT / "benchmarks" / "results" / "policy_in_solver.jsonl"
+
+HARD = (
     ("gnmt", "ring16"),
-    ("gnmt", "ring36"),
     ("gnmt:seq=16", "ring16"),
     ("gnmt:seq=16", "ring36:transfers=serial"),
     ("towers", "ring16"),
+    ("towers", "ring16:transfers=serial"),
     ("randwire", "ring16"),
+    ("randwire", "ring16:transfers=serial"),
     ("randwire", "ring36"),
     ("randwire:seed=2,nodes=48,channels=64", "ring16"),
     ("randwire", "ring8:relays=off"),
     ("densenet", "ring36:relays=off"),
     ("bert-base", "ring36:transfers=serial"),
 )
-ARMS = ("alone", "untrained", "pretrained")
+"""Models and packages that the solver alone does not close."""
+
+SEED = 0
+"""Of the sample and of the searches."""
 
 
-def solve(model: str, hardware: str, arm: str, seconds: float, seed: int) -> Result | None:
+def sampled(count: int) -> list[tuple[str, str]]:
+    """So many instances of the test-bed whose models are built in, drawn without replacement."""
+    built_in = [(case.model, case.hardware) for case in cases() if case.regime in ("acyclic", "rules")]
+    chosen = np.random.default_rng(SEED).choice(len(built_in), min(count, len(built_in)), replace=False)
+    return [built_in[k] for k in sorted(chosen.tolist())]
+
+
+def file_of(arm: str, folder: Path) -> str:
+    """What ``partition`` is given as its policy."""
+    path = folder / "policy.npz"
+    if arm == "constants":
+        policy = load_policy("pretrained")
+        assert policy is not None
+        policy.save(path)
+    elif arm == "untrained":
+        rng = np.random.default_rng(SEED)
+        plain = {name: rng.normal(size=(100, len(columns))).astype(np.float32) for name, columns in INPUTS.items()}
+        BeamGuide.new(rng, plain).save(path)
+    return str(path) if arm in ("constants", "untrained") else arm
+
+
+def solve(model: str, hardware: str, arm: str, work: float) -> dict[str, Any]:
+    """One search: its status, gap, period, and how period and bound came about."""
     graph, hw = build(model), load_hardware(hardware)
+    row = {"model": model, "hardware": hardware, "arm": arm, "limit": work}
     with tempfile.TemporaryDirectory() as folder:
-        policy = {"alone": "none", "pretrained": "pretrained"}.get(arm, f"{folder}/untrained.npz")
-        if arm == "untrained":
-            Policy.new([NodeFeatures.of(contract(graph, hw))], np.random.default_rng(seed)).save(policy)
         try:
-            result = partition(graph, hw, time_limit=seconds, seed=seed, policy=policy)
-            judge(graph, hw, result)
-            return result
+            result = partition(graph, hw, work_limit=work, seed=SEED, policy=file_of(arm, Path(folder)))
         except NoSolutionInTime:
-            return None
+            return {**row, "status": "none", "gap": 1.0, "period": None, "work": work, "history": []}
+    judge(graph, hw, result)
+    history = [(p.seconds, p.period) for p in result.history if p.period is not None]
+    return {
+        **row,
+        "status": result.status,
+        "gap": result.gap,
+        "period": result.period,
+        "work": result.work,
+        "history": history,
+    }
 
 
-def figures(result: Result | None, seconds: float, best: float) -> tuple[float, float, float]:
-    """Seconds to a gap of 1% (the limit if not reached), final gap, primal integral as a share of the limit."""
-    if result is None:
-        return seconds, 1.0, 1.0
-    reached = [p.seconds for p in result.history if p.gap is not None and p.gap <= 0.01]
-    known = [(p.seconds, p.period) for p in result.history if p.period is not None]
-    times = [t for t, _ in known] + [seconds]
-    area = known[0][0] + sum(
-        (times[i + 1] - times[i]) * (period - best) / period for i, (_, period) in enumerate(known)
-    )
-    return (reached[0] if reached else seconds), result.gap, area / seconds
+def integral(row: dict[str, Any], best: float) -> float:
+    """The primal integral as a share of the work."""
+    if not row["history"]:
+        return 1.0
+    times = [*(t for t, _ in row["history"]), row["limit"]]
+    area = min(times[0], row["limit"])
+    for i, (_, period) in enumerate(row["history"]):
+        area += max(times[i + 1] - times[i], 0.0) * (period - best) / period
+    return float(area / row["limit"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=12.0)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2)
-    args = parser.parse_args()
-    calls = [(m, h, arm, args.seconds, s) for m, h in INSTANCES for arm in ARMS for s in range(args.seeds)]
-    results = dict(zip(calls, Parallel(n_jobs=args.jobs)(delayed(solve)(*c) for c in calls), strict=True))
-    print(f"{args.seconds:g} s an instance, {args.seeds} seeds, {args.jobs} at a time; medians")
-    print("| instance | time to 1%, s: " + " / ".join(ARMS) + " | gap | period to best | primal integral |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    table = []
-    for model, hardware in INSTANCES:
-        runs = {a: [r for c, r in results.items() if c[:3] == (model, hardware, a)] for a in ARMS}
-        best = min((r.period for rs in runs.values() for r in rs if r is not None), default=float("inf"))
-        row = {}
-        for arm, found in runs.items():
-            columns = np.median([figures(r, args.seconds, best) for r in found], axis=0)
-            period = np.median([np.inf if r is None else r.period for r in found])
-            row[arm] = [*columns.tolist(), float(period / best)]
-        table.append({"instance": f"{model} on {hardware}", **row})
-        cells = [
-            " / ".join(f"{row[a][i]:{f}}" for a in ARMS) for i, f in ((0, ".1f"), (1, ".2%"), (3, ".4f"), (2, ".4f"))
-        ]
-        print(f"| {model} x {hardware} | " + " | ".join(cells) + " |", flush=True)
-    for i, name in ((0, "time to 1%"), (2, "primal integral")):
-        means = [float(np.exp(np.mean([np.log(max(r[a][i], 1e-6)) for r in table]))) for a in ARMS]
-        print(f"geometric mean of {name}: " + ", ".join(f"{a} {m:.4g}" for a, m in zip(ARMS, means, strict=True)))
-    (ROOT / "benchmarks" / "results").mkdir(exist_ok=True)
-    (ROOT / "benchmarks" / "results" / "policy_in_solver.json").write_text(
-        json.dumps(table).replace("Infinity", "null")
-    )
+def summary(rows: dict[tuple[str, str, str], dict[str, Any]], asked: list[tuple[str, str]], arms: list[str]) -> None:
+    """Print what the other arms come to beside the first."""
+    first = arms[0]
+    best = {
+        q: min((rows[*q, a]["period"] for a in arms if rows[*q, a]["period"] is not None), default=1.0) for q in asked
+    }
+    for arm in arms[1:]:
+        pairs = [(rows[*q, first], rows[*q, arm], best[q]) for q in asked]
+        closed = [b["work"] / max(a["work"], 1e-6) for a, b, _ in pairs if a["status"] == b["status"] == "optimal"]
+        worse = [b["gap"] - a["gap"] for a, b, _ in pairs]
+        left = [(a, b, at) for a, b, at in pairs if a["status"] != "optimal" or b["status"] != "optimal"]
+        print(f"\n{arm} beside {first}, {len(pairs)} instances, {len(left)} left open by either:")
+        if closed:
+            print(f"- work to optimal: median ratio {np.median(closed):.3f} of {len(closed)}")
+        counts = [sum(w > 1e-3 for w in worse), sum(w > 1e-2 for w in worse), sum(w < -1e-3 for w in worse)]
+        print("- gap: worse by more than 0.1 points on {}, by 1 on {}; better by more than 0.1 on {}".format(*counts))
+        if left:
+            gaps = np.exp(np.mean([np.log(max(b["gap"], 1e-5) / max(a["gap"], 1e-5)) for a, b, _ in left]))
+            areas = np.exp(
+                np.mean([np.log(max(integral(b, at), 1e-5) / max(integral(a, at), 1e-5)) for a, b, at in left])
+            )
+            print(f"- of those left open: geometric mean of the gap {gaps:.3f}, of the primal integral {areas:.3f}")
+
+
+@click.command()
+@click.option("--work", default=20.0, show_default=True, help="Units of work an instance.")
+@click.option("--sample", default=0, help="Draw so many instances of the test-bed instead of the hard ones.")
+@click.option("--arm", "arms", multiple=True, default=("none", "untrained", "pretrained"), show_default=True)
+def main(work: float, sample: int, arms: tuple[str, ...]) -> None:
+    """Print a row for each instance, and what the arms come to."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    known = {(r["model"], r["hardware"], r["arm"], r["limit"]): r for r in map(json.loads, lines)}
+    asked = sampled(sample) if sample else list(HARD)
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    print(f"{work:g} units of work; " + " / ".join(arms))
+    print("| instance | gap | period | primal integral |\n| --- | ---: | ---: | ---: |")
+    for model, hardware in asked:
+        for arm in arms:
+            row = known.get((model, hardware, arm, work))
+            if row is None:
+                row = solve(model, hardware, arm, work)
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+            rows[model, hardware, arm] = row
+        found = [rows[model, hardware, arm] for arm in arms]
+        best = min((r["period"] for r in found if r["period"] is not None), default=1.0)
+        gaps = " / ".join(f"{r['gap']:.2%}" for r in found)
+        periods = " / ".join("-" if r["period"] is None else f"{r['period']:.6g}" for r in found)
+        areas = " / ".join(f"{integral(r, best):.4f}" for r in found)
+        print(f"| {model} x {hardware} | {gaps} | {periods} | {areas} |", flush=True)
+    summary(rows, asked, list(arms))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ def _stages(count: int, rng: np.random.Generator) -> Inputs:
     """Stages of unequal width; a node reads a few nodes of the stages just before its own."""
     width, reach, reads = rng.uniform(2.0, 12.0), int(rng.integers(1, 4)), rng.uniform(1.0, 2.5)
     stage = np.cumsum(rng.random(count) < 1 / width)
+    if not stage.any():
+        stage[1:] = 1
     inputs: Inputs = []
     for v in range(count):
         near = np.flatnonzero((stage[:v] < stage[v]) & (stage[:v] >= stage[v] - reach))
