@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 
-from learned.guide.runs import Plan, teach
+from learned.guide.runs import TeachingPlan, teach
 
 
 def main() -> None:
@@ -19,9 +19,9 @@ def main() -> None:
     parser.add_argument("--ranked", help="write the guide before the evolution here")
     parser.add_argument("--checkpoint", help="keep the state here, and go on from it if it exists")
     for name in ("models", "draws", "validation", "steps", "every", "seed"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Plan, name))
+        parser.add_argument(f"--{name}", type=int, default=getattr(TeachingPlan, name))
     options = parser.parse_args()
-    plan = Plan(**{n: getattr(options, n) for n in ("models", "draws", "validation", "steps", "every", "seed")})
+    plan = TeachingPlan(**{n: getattr(options, n) for n in ("models", "draws", "validation", "steps", "every", "seed")})
     begun = time.process_time()
     run = teach(plan, checkpoint=options.checkpoint, say=lambda line: print(line, file=sys.stderr, flush=True))
     command = shlex.join(["python", "-m", "learned.guide", *sys.argv[1:]])

@@ -12,8 +12,9 @@ import numpy as np
 
 from partition.arrays import FloatArray
 from partition.problem.builder import GraphBuilder
+from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
-from partition.problem.hardware import ChipKind, Hardware, Interconnect, Rules
+from partition.problem.hardware import Hardware, Interconnect, Rules
 
 KINDS = ("stages", "lanes", "nested")
 NODES, CHIPS = (60, 260), (4, 16)

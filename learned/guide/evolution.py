@@ -18,7 +18,7 @@ from partition.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvolutionSettings:
     """Everything that can be set, in one place.
 
     Attributes
@@ -42,14 +42,14 @@ class Settings:
             number(name, getattr(self, name), above=0.0)
 
 
-def gain(guide: BeamGuide, course: Course, settings: Settings) -> float:
+def gain(guide: BeamGuide, course: Course, settings: EvolutionSettings) -> float:
     """By what factor, as a logarithm, the period becomes shorter than the sliced one."""
     ground = ground_of(course)
     found = reached(ground, [Arm(opinion=guide)], settings.expansions, settings.width)
     return float(np.log(ground.period / found.period))
 
 
-def slope(guide: BeamGuide, courses: list[Course], settings: Settings, rng: np.random.Generator) -> FloatArray:
+def slope(guide: BeamGuide, courses: list[Course], settings: EvolutionSettings, rng: np.random.Generator) -> FloatArray:
     """(parameters,) an estimate of where gains rise, of the order of 1; zeros where no change mattered.
 
     Gains are compared within each course, in standard deviations, so that every course weighs the same.

@@ -18,8 +18,7 @@ from milp.search.downsets.boundaries import Boundaries
 from milp.search.downsets.guidance import Guidance, Outlook, Terrain, Watched
 from milp.search.downsets.tasks import Words, unpacked
 from milp.search.downsets.transfers import Flow
-from milp.state.advice import Array32
-from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.arrays import Array32, BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
 EXPANSIONS, WIDTH = 30_000, 8
@@ -59,7 +58,7 @@ class Lesson:
     behind: BoolArray
 
 
-class _Constant:
+class FlatOpinion:
     """One price for all tensors, nothing lost beyond."""
 
     def __init__(self, price: float) -> None:
@@ -73,7 +72,7 @@ class _Constant:
 
 
 @dataclass(eq=False)
-class _Pairs:
+class PairsFound:
     """Pairs as they are found: states in ``done``, ``lost`` and ``table``, better and worse ones in turn."""
 
     behind: list[bool] = field(default_factory=list)
@@ -115,11 +114,11 @@ def _lesson(ground: Ground, period: float, price: float, rng: np.random.Generato
     shown: list[Watched] = []
     inside = windows.lo[flow.node], windows.hi[flow.node]
     beam = Beam(
-        flow, tight.instance, period, inside, price * flow.tau, Guidance(_Constant(price), outlook, shown.append)
+        flow, tight.instance, period, inside, price * flow.tau, Guidance(FlatOpinion(price), outlook, shown.append)
     )
     if beam.decide(WATCHED, Stop()) is None:
         return None
-    pairs = _Pairs()
+    pairs = PairsFound()
     ends = _ends(beam.trail, flow.count)
     for each in shown:
         good = _led(each, beam.trail[each.chip + 1].take(ends[each.chip])) if each.chip < len(ends) else None

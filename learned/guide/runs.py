@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from learned.guide.evolution import Settings, gain, slope
+from learned.guide.evolution import EvolutionSettings, gain, slope
 from learned.guide.guide import LOSSES, PRICES, BeamGuide
 from learned.guide.lessons import Lesson, lessons
 from learned.guide.ranking import fit, right
@@ -39,7 +39,7 @@ EPOCHS, RATE = 30, 3e-3
 
 
 @dataclass(frozen=True)
-class Plan:
+class TeachingPlan:
     """What to teach on, and how long.
 
     Attributes
@@ -55,7 +55,7 @@ class Plan:
     steps: int = 30
     every: int = 5
     seed: int = 0
-    settings: Settings = field(default_factory=Settings)
+    settings: EvolutionSettings = field(default_factory=EvolutionSettings)
 
     def __post_init__(self) -> None:
         for name in ("draws", "validation", "every"):
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(eq=False)
-class Run:
+class TeachingRun:
     """The state of teaching; everything in it is in a checkpoint.
 
     Attributes
@@ -105,14 +105,16 @@ class Run:
 Say = Callable[[str], None]
 
 
-def teach(plan: Plan, *, checkpoint: str | PathLike[str] | None = None, say: Say = lambda _: None) -> Run:
+def teach(
+    plan: TeachingPlan, *, checkpoint: str | PathLike[str] | None = None, say: Say = lambda _: None
+) -> TeachingRun:
     """Take lessons, rank, evolve; goes on from ``checkpoint`` where that exists.
 
     Raises
     ------
     InvalidInput : the checkpoint is of another plan, or cannot be read; or no instance had a lesson.
     """
-    run = _resumed(plan, checkpoint) if checkpoint is not None and Path(checkpoint).exists() else Run()
+    run = _resumed(plan, checkpoint) if checkpoint is not None and Path(checkpoint).exists() else TeachingRun()
 
     def keep() -> None:
         if checkpoint is not None:
@@ -132,7 +134,7 @@ def teach(plan: Plan, *, checkpoint: str | PathLike[str] | None = None, say: Say
     return run
 
 
-def _listen(plan: Plan, run: Run, keep: Callable[[], None], say: Say) -> None:
+def _listen(plan: TeachingPlan, run: TeachingRun, keep: Callable[[], None], say: Say) -> None:
     """Lessons of all courses that were not heard yet."""
     courses = plan.courses("training")
     for number in range(run.heard, len(courses)):
@@ -146,7 +148,7 @@ def _listen(plan: Plan, run: Run, keep: Callable[[], None], say: Say) -> None:
             keep()
 
 
-def _rank(plan: Plan, run: Run, say: Say) -> None:
+def _rank(plan: TeachingPlan, run: TeachingRun, say: Say) -> None:
     """A new guide, taught on the pairs."""
     tables = {
         PRICES: np.concatenate([lesson.tensors for lesson in run.lessons]),
@@ -161,7 +163,7 @@ def _rank(plan: Plan, run: Run, say: Say) -> None:
     _validate(plan, run, say)
 
 
-def _evolve(plan: Plan, run: Run) -> None:
+def _evolve(plan: TeachingPlan, run: TeachingRun) -> None:
     """One step on instances drawn from those that had a lesson."""
     rng = np.random.default_rng([plan.seed, 1, run.step])
     courses = plan.courses("training")
@@ -173,7 +175,7 @@ def _evolve(plan: Plan, run: Run) -> None:
     run.step += 1
 
 
-def _validate(plan: Plan, run: Run, say: Say) -> None:
+def _validate(plan: TeachingPlan, run: TeachingRun, say: Say) -> None:
     """Score the guide on the validation part; keep it if none was better."""
     score = float(np.mean([gain(run.guides["now"], course, plan.settings) for course in plan.courses("validation")]))
     if not run.scores or score > max(s for _, s in run.scores):
@@ -185,7 +187,7 @@ def _validate(plan: Plan, run: Run, say: Say) -> None:
 # --- checkpoints ----------------------------------------------------------------------------------------------
 
 
-def _arrays(plan: Plan, run: Run) -> dict[str, Array]:
+def _arrays(plan: TeachingPlan, run: TeachingRun) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for number, lesson in enumerate(run.lessons):
         arrays |= {f"lesson {number} {part.name}": getattr(lesson, part.name) for part in fields(Lesson)}
@@ -206,7 +208,7 @@ def _arrays(plan: Plan, run: Run) -> dict[str, Array]:
     return arrays | {"format": np.array(FORMAT), "state": np.array(json.dumps(state))}
 
 
-def _resumed(plan: Plan, path: str | PathLike[str]) -> Run:
+def _resumed(plan: TeachingPlan, path: str | PathLike[str]) -> TeachingRun:
     arrays = load_arrays(path, LARGEST_CHECKPOINT)
     state = json.loads(str(arrays.get("state", "{}")))
     if state.get("plan") != plan.identity():
@@ -219,4 +221,4 @@ def _resumed(plan: Plan, path: str | PathLike[str]) -> Run:
     guides = {name: BeamGuide.from_arrays(part(f"guide {name} "), str(path)) for name in state["guides"]}
     adam = Adam(rate=plan.settings.rate, steps=state["adam"], first=part("first "), second=part("second "))
     scores = [(int(step), float(score)) for step, score in state["scores"]]
-    return Run(state["heard"], heard, state["useful"], state["step"], adam, guides, scores)
+    return TeachingRun(state["heard"], heard, state["useful"], state["step"], adam, guides, scores)

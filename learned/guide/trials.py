@@ -84,7 +84,7 @@ def ground_of(course: Course) -> Ground:
 
 
 @dataclass(frozen=True)
-class Reached:
+class TrialResult:
     """What beams reached: the period in units of the instance, blocks expanded, units of work."""
 
     period: float
@@ -92,9 +92,9 @@ class Reached:
     work: float
 
 
-def reached(ground: Ground, arms: list[Arm], expansions: float, width: int, work: float = math.inf) -> Reached:
+def reached(ground: Ground, arms: list[Arm], expansions: float, width: int, work: float = math.inf) -> TrialResult:
     """The least period that beams of these arms reach with so many blocks expanded, or so much work."""
     run = ground.run()
     beams = BeamSearch(run, arms, first_width=width, most=expansions)
     beams.work(work, work)
-    return Reached(run.incumbent.upper, beams.expanded, run.stop.work)
+    return TrialResult(run.incumbent.upper, beams.expanded, run.stop.work)

@@ -18,12 +18,11 @@ from milp.search.downsets.tasks import unpacked
 from milp.search.downsets.transfers import Flow
 from milp.search.first_placements import SEEDS
 from milp.search.period import search
-from milp.state.advice import Array32
 from milp.state.incumbent import Incumbent
 from milp.state.run import Run
 from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, InvalidInput, partition
-from partition.arrays import FloatArray
+from partition.arrays import Array32, FloatArray
 from partition.instance.contract import contract
 from partition.stopping import Stop
 

@@ -12,11 +12,11 @@ import pytest
 from learned.guide import draws, runs
 from learned.guide import lessons as taught
 from learned.guide.draws import CHIPS, PER_CHIP, TRANSFERS, drawn
-from learned.guide.evolution import Settings, slope
+from learned.guide.evolution import EvolutionSettings, slope
 from learned.guide.guide import INPUTS, LOSSES, PRICES, BeamGuide
 from learned.guide.lessons import Lesson, lessons
 from learned.guide.ranking import fit, loss_gradient, right
-from learned.guide.runs import HELD_OUT, Plan, teach
+from learned.guide.runs import HELD_OUT, TeachingPlan, teach
 from learned.guide.trials import Course, ground_of, reached
 from learned.training.corpus import CORPUS
 from milp.search.beams import Arm
@@ -51,13 +51,13 @@ def test_drawn_graphs_are_the_same_for_a_seed_and_within_their_ranges(seed: int)
 def test_no_family_that_guides_are_measured_on_is_taught() -> None:
     measured = {"recurrent", "recommender", "random wiring", "recurrent with attention", "branched CNN", "dense CNN"}
     family = {model.spec: model.family for model in CORPUS}
-    named = [course.model for course in Plan(models=1).courses("training") if course.model]
+    named = [course.model for course in TeachingPlan(models=1).courses("training") if course.model]
     assert named and not measured & {family[spec] for spec in named}
     assert set(HELD_OUT) <= measured
 
 
 def test_training_and_validation_share_no_graph() -> None:
-    plan = Plan(draws=5000, validation=5000)
+    plan = TeachingPlan(draws=5000, validation=5000)
     assert not set(plan.courses("training")) & set(plan.courses("validation"))
 
 
@@ -119,7 +119,7 @@ def test_ranking_tells_more_pairs_apart(heard: list[Lesson]) -> None:
 
 def test_there_is_no_slope_where_no_change_matters(monkeypatch: pytest.MonkeyPatch, heard: list[Lesson]) -> None:
     monkeypatch.setattr("learned.guide.evolution.gain", lambda *_: 0.25)
-    assert (slope(new_guide(heard), [Course(seed=SMALL)], Settings(), np.random.default_rng(0)) == 0).all()
+    assert (slope(new_guide(heard), [Course(seed=SMALL)], EvolutionSettings(), np.random.default_rng(0)) == 0).all()
 
 
 def test_the_slope_points_to_where_gains_are(monkeypatch: pytest.MonkeyPatch, heard: list[Lesson]) -> None:
@@ -127,7 +127,7 @@ def test_the_slope_points_to_where_gains_are(monkeypatch: pytest.MonkeyPatch, he
     guide = new_guide(heard)
     wanted = np.random.default_rng(1).normal(size=len(guide.vector()))
     monkeypatch.setattr("learned.guide.evolution.gain", lambda g, *_: float(g.vector() @ wanted))
-    found = slope(guide, [Course(seed=SMALL)], Settings(pairs=200), np.random.default_rng(2))
+    found = slope(guide, [Course(seed=SMALL)], EvolutionSettings(pairs=200), np.random.default_rng(2))
     assert found @ wanted > 0.2 * np.linalg.norm(found) * np.linalg.norm(wanted)
 
 
@@ -140,8 +140,8 @@ def test_reaching_is_the_same_each_time_and_never_worse_than_the_start() -> None
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: list[Lesson]) -> None:
     monkeypatch.setattr(runs, "lessons", lambda *_: heard)
-    settings = Settings(pairs=1, courses=1, expansions=200)
-    plan = Plan(models=0, draws=1, validation=1, steps=2, every=1, seed=7, settings=settings)
+    settings = EvolutionSettings(pairs=1, courses=1, expansions=200)
+    plan = TeachingPlan(models=0, draws=1, validation=1, steps=2, every=1, seed=7, settings=settings)
     through = teach(plan)
     teach(replace(plan, steps=1), checkpoint=tmp_path / "run.npz")
     resumed = teach(plan, checkpoint=tmp_path / "run.npz")

@@ -14,13 +14,14 @@ beam finds placements and proves nothing. A guide may foresee losses beyond the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milp import budget
 from milp.search.downsets.boundaries import Boundaries, most_promising
+from milp.search.downsets.growing import Children, GrowingBlocks
 from milp.search.downsets.guidance import MARKS, BeamStates, Guidance, Watched
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, holds, packed, unpacked
@@ -29,57 +30,6 @@ from milp.tolerances import AT_ONCE, CROSSES_AT_ONCE, ROUNDING, SIZES
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
 from partition.stopping import Stop
-
-
-@dataclass(frozen=True, eq=False)
-class _Children:
-    """Blocks with one node more than the block in row ``parent``: (K,) each; see :class:`_GrowingBlocks`."""
-
-    parent: IntArray
-    node: IntArray
-    root: IntArray
-    name: NDArray[np.uint64]
-    work: FloatArray
-    size: FloatArray
-    cut: FloatArray
-    toll: FloatArray
-    compute: FloatArray
-    receive: FloatArray
-    send: FloatArray
-    held: FloatArray
-    inputs: NDArray[np.uint64]
-    above: NDArray[np.uint64]
-    marks: FloatArray
-
-    def take(self, rows: IntArray | BoolArray) -> _Children:
-        """Some of them."""
-        return _Children(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-@dataclass(frozen=True, eq=False)
-class _GrowingBlocks:
-    """Blocks that grow.
-
-    Attributes
-    ----------
-    last : what is one number for each block. ``root`` is the row of the boundary where it begins; ``name``, ``work``,
-        ``size``, ``cut`` and ``toll`` are of the boundary where it would end now; ``compute``, ``receive`` and ``send``
-        are its loads, ``held`` its bytes of weights; ``inputs`` and ``above`` are the chips that it receives from, and
-        those that lead to these, as bits; ``marks`` is what a guide sees.
-    done, below : (S, W) nodes done, and descendants of its nodes where the triangle rule asks for them.
-    eligible : (S, N) bool, nodes that may come next.
-    unread : (S, M) readers of each tensor that are not done.
-    got : (S, M) bool, tensors that the block receives.
-    shared : (S, Q) bool, shared weights that it holds.
-    """
-
-    last: _Children
-    done: Words
-    below: Words
-    eligible: BoolArray
-    unread: IntArray
-    got: BoolArray
-    shared: BoolArray
 
 
 class Beam:
@@ -168,7 +118,7 @@ class Beam:
             found = found.with_others(self._ended(begun, blocks, chip), width, SIZES * self.limit)
         return None
 
-    def _ended(self, begun: Boundaries, blocks: _GrowingBlocks, chip: int) -> Boundaries:
+    def _ended(self, begun: Boundaries, blocks: GrowingBlocks, chip: int) -> Boundaries:
         """Boundaries behind those blocks that may end now."""
         last = blocks.last
         least = self.total - (self.hardware.chips - 1 - chip) * self.limit
@@ -182,7 +132,7 @@ class Beam:
         return found[0].joined(found[1])
 
     def _behind(
-        self, blocks: _GrowingBlocks, rows: IntArray, some: _Children, chip: int, led: tuple[NDArray[np.int8], Words]
+        self, blocks: GrowingBlocks, rows: IntArray, some: Children, chip: int, led: tuple[NDArray[np.int8], Words]
     ) -> Boundaries:
         """Boundaries behind some blocks."""
         lost = some.toll - some.size
@@ -194,7 +144,7 @@ class Beam:
         shown = some.name, some.work, some.size, some.cut, some.toll, lost, some.marks, some.root
         return Boundaries(blocks.done[rows], *shown, *led)
 
-    def _states(self, blocks: _GrowingBlocks, some: _Children, node: IntArray | None) -> BeamStates:
+    def _states(self, blocks: GrowingBlocks, some: Children, node: IntArray | None) -> BeamStates:
         """What a guide sees of children of ``blocks``, with their last ``node`` where they go on."""
         assert self.guidance is not None
         longest = self.guidance.outlook.longest(blocks.eligible)[some.parent]
@@ -205,7 +155,7 @@ class Beam:
         return BeamStates(*loads, node, some.cut - before[0], some.receive - before[1])
 
     def _relaying(
-        self, begun: Boundaries, blocks: _GrowingBlocks, rows: IntArray, chip: int, *, eagerly: bool
+        self, begun: Boundaries, blocks: GrowingBlocks, rows: IntArray, chip: int, *, eagerly: bool
     ) -> Boundaries:
         """Boundaries behind those of some blocks that keep the triangle rule, and the period with what they relay."""
         some = blocks.last.take(rows)
@@ -222,14 +172,14 @@ class Beam:
 
     # --- blocks that grow ------------------------------------------------------------------------------------
 
-    def _open(self, begun: Boundaries) -> _GrowingBlocks:
+    def _open(self, begun: Boundaries) -> GrowingBlocks:
         """An empty block at each boundary."""
         flow, count = self.flow, len(begun)
         done = unpacked(begun.done)[:, : flow.count]
         zero, none, rows = np.zeros(count), np.zeros(count, np.uint64), np.arange(count)
         now = begun.name, begun.work, begun.size, begun.cut, begun.toll
-        return _GrowingBlocks(
-            last=_Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none, begun.marks),
+        return GrowingBlocks(
+            last=Children(rows, rows, rows, *now, zero, zero, zero, zero, none, none, begun.marks),
             done=begun.done,
             below=np.zeros((count, flow.words if self.triangle else 0), np.uint64),
             eligible=flow.eligible(done),
@@ -238,7 +188,7 @@ class Beam:
             shared=np.zeros((count, len(flow.shared_bytes)), dtype=bool),
         )
 
-    def _children(self, begun: Boundaries, blocks: _GrowingBlocks, chip: int, stop: Stop) -> _Children:
+    def _children(self, begun: Boundaries, blocks: GrowingBlocks, chip: int, stop: Stop) -> Children:
         """Each block with each node added that leaves room for it."""
         flow, last = self.flow, blocks.last
         able = (self.first <= chip) & np.isfinite(flow.time[chip])
@@ -259,7 +209,7 @@ class Beam:
             sender = begun.source[root[outside], tensor[outside]].astype(np.int64)
             np.bitwise_or.at(inputs, place[outside], np.uint64(1) << sender.astype(np.uint64))
             np.bitwise_or.at(above, place[outside], begun.above[root[outside], sender])
-        children = _Children(
+        children = Children(
             parent=parent,
             node=node,
             root=last.root[parent],
@@ -281,7 +231,7 @@ class Beam:
             growing &= children.held <= self.room[chip]
         return self._committed(last, children.take(growing), chip)
 
-    def _committed(self, before: _Children, children: _Children, chip: int) -> _Children:
+    def _committed(self, before: Children, children: Children, chip: int) -> Children:
         """Of blocks that a light node costs next to nothing, that child alone: nothing arrives, hardly more crosses."""
         parent = children.parent
         more = children.cut - before.cut[parent]
@@ -304,7 +254,7 @@ class Beam:
         """(K, P) what a guide sees, with a node more that is the last reader of the tensors of ``place``."""
         return before if self.guidance is None else self.guidance.outlook.marks(before, node, place, tensor)
 
-    def _held(self, blocks: _GrowingBlocks, parent: IntArray, node: IntArray) -> FloatArray:
+    def _held(self, blocks: GrowingBlocks, parent: IntArray, node: IntArray) -> FloatArray:
         """(K,) bytes of weights with one node more."""
         flow = self.flow
         held = blocks.last.held[parent] + flow.weights[node]
@@ -313,7 +263,7 @@ class Beam:
             held = held + sums(place, flow.shared_bytes[weight] * ~blocks.shared[parent[place], weight], len(node))
         return held
 
-    def _work(self, blocks: _Children, chip: int) -> FloatArray:
+    def _work(self, blocks: Children, chip: int) -> FloatArray:
         """(K,) time of each block's nodes, and of streaming their weights."""
         compute = blocks.compute
         if not self.rate[chip]:
@@ -321,14 +271,14 @@ class Beam:
         stream = np.maximum(blocks.held - self.sram[chip], 0.0) / self.rate[chip]
         return np.asarray(compute + stream if self.hardware.streams_in_turn else np.maximum(compute, stream))
 
-    def _growing(self, blocks: _Children, chip: int) -> FloatArray:
+    def _growing(self, blocks: Children, chip: int) -> FloatArray:
         """(K,) the part of each load that no further node lowers."""
         receive = blocks.receive * self.hardware.transfers_charged[chip]
         work = self._work(blocks, chip)
         return np.asarray(work + receive if self.hardware.serial else np.maximum(work, receive))
 
     def _load(
-        self, blocks: _Children, chip: int, received: FloatArray | float = 0.0, relayed: FloatArray | float = 0.0
+        self, blocks: Children, chip: int, received: FloatArray | float = 0.0, relayed: FloatArray | float = 0.0
     ) -> FloatArray:
         """(S,) load of each block, or of the link behind it, if it ended now, with what it relays."""
         paid = self.hardware.transfers_charged[chip]
@@ -337,7 +287,7 @@ class Beam:
         load = work + receive + send if self.hardware.serial else np.maximum(work, np.maximum(receive, send))
         return np.asarray(np.maximum(load, blocks.cut) if self.links else load)
 
-    def _kept(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children, chip: int, width: int) -> IntArray:
+    def _kept(self, begun: Boundaries, blocks: GrowingBlocks, children: Children, chip: int, width: int) -> IntArray:
         """Rows of different children that have lost least, at most ``width``."""
         name = children.name ^ (begun.name[children.root] * SCATTER)
         for amount in (children.receive, children.send, children.compute):
@@ -352,14 +302,14 @@ class Beam:
             lost = lost + self.limit * self.guidance.opinion.losses(table)[:, 0]
         return np.asarray(rows[most_promising(lost, some.root, width)])
 
-    def _paid(self, begun: Boundaries, some: _Children, chip: int) -> FloatArray:
+    def _paid(self, begun: Boundaries, some: Children, chip: int) -> FloatArray:
         """(K,) what children have lost, tolls aside, less what is done where their blocks begin."""
         lost = -begun.size[some.root]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
         return lost
 
-    def _show(self, begun: Boundaries, blocks: _Blocks, children: _Children, chip: int) -> None:
+    def _show(self, begun: Boundaries, blocks: GrowingBlocks, children: Children, chip: int) -> None:
         """Show the children that are kept to whoever watches."""
         if self.guidance is None or self.guidance.watch is None:
             return
@@ -368,7 +318,7 @@ class Beam:
         lost = self._paid(begun, children, chip) / self.limit
         self.guidance.watch(Watched(chip, False, children.root, done, lost, table))
 
-    def _grown(self, begun: Boundaries, blocks: _GrowingBlocks, children: _Children) -> _GrowingBlocks:
+    def _grown(self, begun: Boundaries, blocks: GrowingBlocks, children: Children) -> GrowingBlocks:
         """The children as blocks."""
         flow, parent, node = self.flow, children.parent, children.node
         done = blocks.done[parent] | flow.bit[node]
@@ -388,7 +338,7 @@ class Beam:
         if len(flow.shared_bytes):
             place, weight = flow.shared.along(node)
             shared[place, weight] = True
-        return _GrowingBlocks(children, done, below, eligible, unread, got, shared)
+        return GrowingBlocks(children, done, below, eligible, unread, got, shared)
 
     def _placement(self, trail: list[Boundaries], row: int) -> tuple[IntArray, list[tuple[int, int]]]:
         """Chips and relays along the boundaries that lead to a row of the last ones."""
