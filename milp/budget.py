@@ -45,8 +45,8 @@ STATIC_MEMORY = 0.3
 TIGHTENING = 0.05
 """Finding inseparable neighbours, once."""
 
-DOWN_SETS = 0.6
-"""The search over down-sets, where transfers are free."""
+DOWN_SETS, WHOLE_LINE = 0.6, 0.95
+"""The search over down-sets, where transfers are free; where no rule is beside them, so that nobody knows better."""
 
 COMPLETION = 0.25
 """Completing the best chain of ideals."""

@@ -157,6 +157,9 @@ AT_ONCE, CROSSES_AT_ONCE = 0.05, 5e-4
 UNDONE = 0.5
 """Weight of what is undone in the choice of down-sets, where the room that is lost has the weight 1."""
 
+LEAST_HOPE = 0.05
+"""Share of time, beside those who look for less load, of a proof that has hardly begun."""
+
 WORTHWHILE = 0.02
 """Part of a layer of down-sets that must be dropped for others with tasks exchanged, or the next layers are left so."""
 

@@ -36,6 +36,7 @@ from milp.ideals.forced_relays import forced_relays
 from milp.ideals.leaving_out import transfers
 from milp.ideals.program import best_chain
 from milp.ideals.stretches import Stretches
+from milp.search.downsets.both_ends import BothEnds, End
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
@@ -467,6 +468,16 @@ def ask_downsets(case: Case, truth: Truth) -> int:
             verdict = Pass(Threshold(end, line, load, chosen), guide).decide(width, Stop(LIMIT))
             assert verdict.possible is not False, f"down-sets say impossible, free={free}"
             asked += 1
+    for free in (False, True):
+        line = Line(kind, free)
+        chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
+        ends = End(ordered, line, chosen, False), End(ordered.reversed(), line.reversed(), chosen, True)
+        question = BothEnds(ends, load)
+        for width in (1, 30, 1_000):
+            assert question.prove(width, Stop(LIMIT)).possible is not False, f"both ends say impossible, free={free}"
+            asked += 1
+        for way, guide in itertools.product((0, 1), Guide):
+            assert question.find(way, guide, 1, Stop(LIMIT)).possible is not False, f"told by both ends, free={free}"
     return asked
 
 

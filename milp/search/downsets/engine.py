@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from milp.search.downsets.both_ends import BothEnds, End
 from milp.search.downsets.guides import Guide
-from milp.search.downsets.layers import Pass, PassOutcome
+from milp.search.downsets.layers import PassOutcome
 from milp.search.downsets.line import Line
 from milp.search.downsets.mending import Filled, Mending
 from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import Tasks
-from milp.search.downsets.threshold import Threshold
-from milp.tolerances import TICK
+from milp.tolerances import LEAST_HOPE, TICK
 from partition.arrays import IntArray
 from partition.stopping import Stop
 
 FIRST_WIDTH = 100
 """Down-sets in a layer at first."""
+
+PRELUDE = 300
+"""Down-sets in a layer at most of the passes that tell beams what both ends are bound to lose."""
 
 WIDER = 3
 """Factor from one width to the next."""
@@ -64,21 +67,21 @@ class LineSearch:
     width: int = FIRST_WIDTH
     proof_width: int = FIRST_WIDTH
     tick: float = 1.0
-    _ends: list[_End] = field(default_factory=list)
-    _ways: list[tuple[_End, Guide]] = field(default_factory=list)
-    _failed: dict[tuple[_End, Guide], int] = field(default_factory=dict)
+    _ways: list[tuple[int, Guide]] = field(default_factory=list)
+    _failed: dict[tuple[int, Guide], int] = field(default_factory=dict)
+    _asked: dict[int, BothEnds] = field(default_factory=dict)
     _known: Filled | None = None
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
         chosen = None if self.line.alike else prices(self.tasks.ticks[: len(self.line.total)], self.line.total)
         forwards = self.tasks.without_symmetry()
-        self._ends = [
-            _End(forwards, self.line, chosen, backwards=False),
-            _End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
-        ]
+        self._ends = (
+            End(forwards, self.line, chosen, backwards=False),
+            End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
+        )
         self._mending = Mending(self.tasks, self.line, np.random.default_rng(MENDING_SEED))
-        self._ways = [(end, guide) for guide in Guide for end in self._ends]
+        self._ways = [(end, guide) for guide in Guide for end in (0, 1)]
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
@@ -91,7 +94,8 @@ class LineSearch:
             ways += [self._mend] * (self._known is not None and not self.line.alike)
             way, begun = min(ways, key=lambda each: spent[each]), stop.seconds
             way(stop, closed)
-            spent[way] += stop.seconds - begun
+            hope = self._question(self.low).progress if way == self._prove and self.low < self.high else 1.0
+            spent[way] += (stop.seconds - begun) / max(hope, LEAST_HOPE)
 
     def _prove(self, stop: Stop, closed: Callable[[], bool]) -> None:
         """Prove what the width of proofs allows, and widen it."""
@@ -136,18 +140,27 @@ class LineSearch:
                 step = 1
 
     def _refuted(self, load: int, width: int, stop: Stop) -> bool:
-        """Whether a load is proved impossible, from the end first that was last sure."""
-        for end in list(self._ends):
-            verdict = end.decide(load, width, stop, proof=True)
-            if verdict.possible is None:
-                continue
-            self._ends.sort(key=lambda other: other is not end)
-            if verdict.possible:
-                self._keep(verdict, end)
-                return False
-            self._exclude(load)
-            return True
-        return False
+        """Whether a load is proved impossible."""
+        return self._settles(self._question(load).prove(width, stop), load) and self.low > load
+
+    def _question(self, load: int) -> BothEnds:
+        """A load, with what was found about it so far; loads that are settled are forgotten."""
+        self._asked = {each: asked for each, asked in self._asked.items() if self.low <= each < self.high}
+        if load not in self._asked:
+            self._asked[load] = BothEnds(self._ends, load)
+        return self._asked[load]
+
+    def _settles(self, verdict: PassOutcome, load: int) -> bool:
+        """Whether a verdict on a load says anything; what follows from it."""
+        if verdict.possible is None:
+            return False
+        if verdict.possible:
+            assert verdict.station is not None and verdict.kind is not None
+            self._take(Filled(verdict.station, verdict.kind))
+        else:
+            self.low = load + 1
+            self.proved(self.low)
+        return True
 
     def _lower_high(self, width: int, stop: Stop, closed: Callable[[], bool]) -> None:
         """Look for less load than the least known: at first between that and the bound, then step by step below it."""
@@ -172,31 +185,16 @@ class LineSearch:
 
         A way that failed at a load is not asked about it again, nor about less.
         """
+        question = self._question(load)
+        if self._settles(question.prove(min(width, PRELUDE), stop), load):
+            return True
         fresh = [way for way in self._ways if self._failed.get(way, -1) < load]
         for way in fresh[:most]:
-            end, guide = way
-            verdict = end.decide(load, width, stop, guide)
-            if verdict.possible is None:
-                self._failed[way] = load
-                continue
-            self._ways.sort(key=lambda other: other is not way)
-            if verdict.possible:
-                self._keep(verdict, end)
-            else:
-                self._exclude(load)
-            return True
+            if self._settles(question.find(*way, width, stop), load):
+                self._ways.sort(key=lambda other: other is not way)
+                return True
+            self._failed[way] = load
         return False
-
-    def _exclude(self, load: int) -> None:
-        self.low = load + 1
-        self.proved(self.low)
-
-    def _keep(self, verdict: PassOutcome, end: _End) -> None:
-        station, kind = verdict.station, verdict.kind
-        assert station is not None and kind is not None
-        if end.backwards:
-            station, kind = self.line.stations - 1 - station, kind[::-1]
-        self._take(Filled(station, kind))
 
     def _take(self, solution: Filled) -> None:
         """Go on from a solution, and tell of it if it is the best."""
@@ -205,19 +203,3 @@ class LineSearch:
         if load < self.high:
             self.high = load
             self.found(solution.station, solution.kind)
-
-
-@dataclass(eq=False)
-class _End:
-    """One end of the line, from which it is filled."""
-
-    tasks: Tasks
-    line: Line
-    prices: IntArray | None
-    backwards: bool
-
-    def decide(
-        self, load: int, width: int, stop: Stop, guide: Guide = Guide.BUDGET, *, proof: bool = False
-    ) -> PassOutcome:
-        threshold = Threshold(self.tasks, self.line, load, self.prices)
-        return Pass(threshold, guide).decide(width, stop, proof=proof)

@@ -9,7 +9,7 @@ import numpy as np
 from milp import budget
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.states import Index, StateNames, States, scattered
-from milp.search.downsets.tasks import places, unpacked
+from milp.search.downsets.tasks import NEVER, places, unpacked
 from milp.search.downsets.threshold import Threshold
 from milp.tolerances import WORTHWHILE
 from partition.arrays import BoolArray, IntArray
@@ -49,14 +49,31 @@ class Pass:
 
     Every layer has the down-sets with one more task. Of equal down-sets only the one is kept whose stations have most
     room left.
+
+    Attributes
+    ----------
+    forced : (m + 1, P) room that the last 0, 1, ... m stations lose at least, in each measure. A pass from the other
+        end knows it (:meth:`losses`); it may grow while the pass is under way.
+    states : the layer that was reached.
+    complete : whether nothing was ever dropped for width.
     """
 
-    def __init__(self, threshold: Threshold, guide: Guide = Guide.BUDGET) -> None:
+    def __init__(self, threshold: Threshold, guide: Guide = Guide.BUDGET, forced: IntArray | None = None) -> None:
         self.threshold, self.guide = threshold, guide
         rng = np.random.default_rng(SEED)
         self.word = rng.integers(0, 2**64, threshold.tasks.count, dtype=np.uint64)
         self.worth = guide.worth(threshold)
-        self.whole = self.slack = self._idle = 0
+        stations, measures = threshold.line.stations, len(threshold.measures.slack)
+        self.forced = np.zeros((stations + 1, measures), np.int64) if forced is None else forced
+        self._lost = np.full((stations + 1, measures), NEVER)
+        self._lost[0] = 0
+        self._idle = 0
+        self._trail: list[tuple[IntArray, IntArray, IntArray]] = []
+        self.complete = True
+        self.states = self._beginning()
+        spare = self._spare(self.states)[:, 0]
+        self.slack = int(spare.max(initial=0))
+        self.whole = int((spare + self.states.need[:, 0]).max(initial=0))
 
     def decide(self, width: int, stop: Stop, *, proof: bool = False) -> PassOutcome:
         """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that the guide likes.
@@ -65,32 +82,62 @@ class Pass:
         ----------
         proof : end as soon as down-sets would have to be dropped.
         """
-        states, complete, count = self._beginning(), True, self.threshold.tasks.count
-        trail: list[tuple[IntArray, IntArray, IntArray]] = []
-        for layer in range(count):
-            if stop():
+        verdict = None
+        while verdict is None:
+            verdict = self.advance(width, stop, proof=proof)
+        return verdict
+
+    def advance(self, width: int, stop: Stop, *, proof: bool = False) -> PassOutcome | None:
+        """One more layer; what the pass found, if it ends with that. A proof that needs more width can go on later."""
+        states, layer, count = self.states, self.reached, self.threshold.tasks.count
+        if layer == count:
+            return self._solution()
+        if stop():
+            return PassOutcome(None)
+        complete = self.complete
+        children = self._children(states, stop)
+        best = self._best_of_equals(children, states)
+        if len(best) > PRESELECTED * width:
+            if proof:
                 return PassOutcome(None)
-            children = self._children(states, stop)
-            best = self._best_of_equals(children, states)
-            if len(best) > PRESELECTED * width:
-                if proof:
-                    return PassOutcome(None)
-                complete = False
-                best = best[self._most_promising(children.take(best), PRESELECTED * width)]
-            chosen = self._grown(children.take(best), states)
-            if layer + 1 < count:
-                chosen = chosen.take(self._in_time(chosen) & ~self._exchanged(chosen, stop))
-                chosen = self._closed_where_full(chosen)
-            if len(chosen) > width:
-                if proof:
-                    return PassOutcome(None)
-                complete = False
-                chosen = chosen.take(self._most_promising(chosen, width))
-            states = chosen
-            if not len(states):
-                return PassOutcome(False if complete else None)
-            trail.append((states.parent, states.task, states.placed))
-        return self._solution(trail)
+            complete = False
+            best = best[self._most_promising(children.take(best), PRESELECTED * width)]
+        chosen = self._grown(children.take(best), states)
+        if layer + 1 < count:
+            chosen = chosen.take(self._in_time(chosen) & ~self._stuck(chosen))
+            chosen = self._closed_where_full(chosen.take(~self._exchanged(chosen, stop)))
+        if len(chosen) > width:
+            if proof:
+                return PassOutcome(None)
+            complete = False
+            chosen = chosen.take(self._most_promising(chosen, width))
+        self.states, self.complete = chosen, complete
+        if not len(chosen):
+            return PassOutcome(False if complete else None)
+        self._trail.append((chosen.parent.astype(np.int32), chosen.task.astype(np.int32), chosen.placed))
+        return None
+
+    @property
+    def reached(self) -> int:
+        """The number of tasks in the states of the layer."""
+        return len(self._trail)
+
+    def losses(self) -> IntArray:
+        """(m + 1, P) room that the first 0, 1, ... m stations lose at least in any solution, as far as is known.
+
+        Where every state has closed ``d`` stations, the least that any of them had lost when it did so is a bound: no
+        rule that drops a state puts less work on the first stations of a solution (docs/proof/exact.md).
+        """
+        found = np.zeros_like(self._lost)
+        if self.complete and len(self.states):
+            sure = int(self.threshold.line.position(self.states.mode).min())
+            found[: sure + 1] = self._lost[: sure + 1]
+        return np.asarray(np.maximum.accumulate(found))
+
+    def heed(self, forced: IntArray) -> None:
+        """What the other end loses at least, from now on."""
+        self.forced = forced
+        self.states = self.states.take(self._within_room(self.states))
 
     def _beginning(self) -> States:
         """No task is done, and any first station is open."""
@@ -113,11 +160,7 @@ class Pass:
             placed=first,
         )
         states = states.take(self._in_time(states) & self._within_room(states))
-        states = self._closed_where_full(states)
-        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)[:, 0]
-        self.whole = int(room.max(initial=0))
-        self.slack = int((room - states.need[:, 0]).max(initial=0))
-        return states
+        return self._closed_where_full(states)
 
     def _children(self, states: States, stop: Stop) -> States:
         """Each state with each task added that fits; the sets are still those of the parents."""
@@ -128,7 +171,10 @@ class Pass:
         mode = states.mode[parent]
         load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
         need = states.need[parent] - threshold.measures.need(mode, task)
-        kept = np.flatnonzero((need <= threshold.measures.room(mode, threshold.period - load)).all(axis=1))
+        room = threshold.measures.room(mode, threshold.period - load)
+        if not threshold.measures.changes:
+            room = room - self.forced[threshold.line.stations - 1 - threshold.line.position(mode)]
+        kept = np.flatnonzero((need <= room).all(axis=1))
         parent, task, mode = parent[kept], task[kept], mode[kept]
         none = np.zeros((len(kept), 0), np.uint64)
         return States(
@@ -223,10 +269,22 @@ class Pass:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
         return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
 
+    def _spare(self, states: States) -> IntArray:
+        """(S, P) what the stations can give beyond what is left to do, and what is lost for certain."""
+        line, measures = self.threshold.line, self.threshold.measures
+        spare = measures.room(states.mode, self.threshold.period - states.load) - states.need
+        if measures.changes:
+            return np.asarray(spare)
+        return np.asarray(spare - self.forced[line.stations - 1 - line.position(states.mode)])
+
     def _within_room(self, states: States) -> BoolArray:
         """Whether what is left to do does not need more than the stations can give."""
-        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)
-        return np.asarray((states.need <= room).all(axis=1))
+        return np.asarray((self._spare(states) >= 0).all(axis=1))
+
+    def _stuck(self, states: States) -> BoolArray:
+        """Whether the open station will be left with more room than there is to lose, whatever is added."""
+        allowed = self.threshold.measures.allowed(states.mode, self._spare(states))
+        return self.threshold.stuck(states.mode, states.load, states.eligible, allowed)
 
     def _in_time(self, states: States) -> BoolArray:
         """Whether every undone task can still begin."""
@@ -242,27 +300,42 @@ class Pass:
             full = states.take(~fits)
             rows, modes = threshold.line.following(full.mode)
             opened = full.take(rows)
-            need = opened.need
-            if threshold.measures.changes:
-                undone = ~unpacked(opened.done)[:, : threshold.tasks.count]
-                need = threshold.measures.total(modes, undone)
-            opened = replace(opened, mode=modes, load=np.zeros_like(modes), need=need)
-            states = opened.take(self._in_time(opened) & self._within_room(opened))
+            opened = replace(opened, mode=modes, load=np.zeros_like(modes))
+            states = self._able_to_open(opened)
         if not finished:
             return states
         return States.joined(finished)
 
+    def _able_to_open(self, opened: States) -> States:
+        """States whose next station is open and empty, as far as they leave room for the rest; what they have lost."""
+        threshold, measures = self.threshold, self.threshold.measures
+        least = opened.need
+        if measures.changes:
+            undone = ~unpacked(opened.done)[:, : threshold.tasks.count]
+            opened = replace(opened, need=measures.total(opened.mode, undone))
+            least = measures.least(undone)
+        position = threshold.line.position(opened.mode)
+        left = measures.room(opened.mode, np.full(len(position), threshold.period)) - least
+        able = (left >= self.forced[threshold.line.stations - position]).all(axis=1)
+        able &= self._in_time(opened) & self._within_room(opened)
+        lost, position = (measures.slack - left)[able], position[able]
+        for closed in np.unique(position).tolist():
+            here = lost[position == closed].min(axis=0)
+            self._lost[closed] = np.minimum(self._lost[closed], here)
+        return opened.take(able)
+
     def _most_promising(self, states: States, width: int) -> IntArray:
         """Rows of the states that the guide likes best."""
-        room = self.threshold.measures.room(states.mode, self.threshold.period - states.load)[:, 0]
-        lost = self.slack - (room - states.need[:, 0])
-        return np.sort(self.guide.best(lost, self.slack, self.whole - room, self.whole, states.urgency)[:width])
+        spare, need = self._spare(states)[:, 0], states.need[:, 0]
+        progress = self.whole - (spare + need)
+        best = self.guide.best(self.slack - spare, self.slack, progress, self.whole, states.urgency)
+        return np.sort(best[:width])
 
-    def _solution(self, trail: list[tuple[IntArray, IntArray, IntArray]]) -> PassOutcome:
+    def _solution(self) -> PassOutcome:
         line, row = self.threshold.line, 0
         station = np.zeros(self.threshold.tasks.count, np.int64)
         kind = np.full(line.stations, -1)
-        for parent, task, placed in reversed(trail):
+        for parent, task, placed in reversed(self._trail):
             mode = placed[row : row + 1]
             position = int(line.position(mode)[0])
             station[task[row]] = position

@@ -31,6 +31,10 @@ class DualFeasible:
     Parameters
     ----------
     period : largest load of a station, in ticks.
+
+    Attributes
+    ----------
+    slack : (P,) what all stations can give beyond what all tasks need at least.
     """
 
     def __init__(self, tasks: Tasks, line: Line, period: int) -> None:
@@ -39,6 +43,8 @@ class DualFeasible:
         self.table = _functions(time, line.stations, period)
         measured = time[None, :] if self.table is None else self.table[:, np.minimum(time, period)]
         self._need = np.asarray(measured)
+        whole = np.array([period]) if self.table is None else self.table[:, period]
+        self.slack = line.stations * whole - self._need.sum(axis=1)
 
     def need(self, modes: IntArray, tasks: IntArray) -> IntArray:
         """(S, P) what one task needs in each state."""
@@ -54,6 +60,10 @@ class DualFeasible:
         if self.table is None:
             return np.asarray(behind * self.period + room[:, None])
         return np.asarray(behind * self.table[:, self.period] + self.table[:, room].T)
+
+    def allowed(self, modes: IntArray, spare: IntArray) -> IntArray:
+        """(S,) ticks that the open stations may lose, where so much can be spared in each measure."""
+        return np.asarray(spare[:, 0])
 
     changes = False
     """Whether what a task needs depends on the mode."""
@@ -86,6 +96,10 @@ class Weighted:
     Parameters
     ----------
     prices : (P, K) whole numbers, zero or more.
+
+    Attributes
+    ----------
+    slack : (P,) what all stations can give beyond what all tasks need at least.
     """
 
     changes = True
@@ -94,6 +108,9 @@ class Weighted:
         self.line, self.period, self.prices = line, period, prices
         ticks = np.minimum(tasks.ticks[: len(line.total)], NEVER >> 12)
         self._priced = np.minimum(prices[:, :, None] * ticks[None], CANNOT)  # (P, K, N)
+        present = np.flatnonzero(line.total)
+        self._least = self._priced[:, present].min(axis=1)
+        self.slack = prices @ line.total * period - self._least.sum(axis=1)
 
     def _table(self, modes: IntArray) -> IntArray:
         """(Q, P, N) what each task needs in each mode: the least price among the kinds open or still closed."""
@@ -124,3 +141,12 @@ class Weighted:
         """(S, P) what the open stations, with so much room, and those behind them can give."""
         behind = self.line.left(modes) @ self.prices.T * self.period
         return np.asarray(behind + self.prices[:, self.line.kind(modes)].T * room[:, None])
+
+    def least(self, undone: BoolArray) -> IntArray:
+        """(S, P) what the undone tasks, (S, N) bool, need at least, whichever kinds are left."""
+        return np.asarray(undone.astype(np.float64) @ self._least.T.astype(np.float64)).astype(np.int64)
+
+    def allowed(self, modes: IntArray, spare: IntArray) -> IntArray:
+        """(S,) ticks that the open stations may lose, where so much can be spared in each measure."""
+        price = self.prices.T[self.line.kind(modes)]
+        return np.asarray(np.where(price > 0, spare // np.maximum(price, 1), NEVER).min(axis=1))

@@ -17,7 +17,7 @@ from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import TICK
 from partition.arrays import IntArray, sums
-from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Feature, Scope, named
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
@@ -54,6 +54,15 @@ def free_transfers(instance: Instance) -> bool:
     return not (paid and instance.tau.any())
 
 
+RULES = frozenset(
+    {
+        Feature.NO_SKIPPING, Feature.TRIANGLE, Feature.LIMITED_MEMORY, Feature.DYNAMIC_MEMORY, Feature.CUTS,
+        Feature.ANY_ORDER, Feature.FREE_EDGES, Feature.STREAMING, Feature.STREAMING_IN_TURN,
+    }
+)  # fmt: skip
+"""What the line has not, and a placement may need heed of where transfers are free."""
+
+
 def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
 
@@ -65,7 +74,8 @@ def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
 
     line = Line(instance.hardware.kind_array(), free=False)
     search = line_search(instance, line, incumbent.grid, incumbent.best, found, proved, stop)
-    search.run(stop.limited(budget.DOWN_SETS * stop.remaining), lambda: incumbent.closed)
+    share = budget.DOWN_SETS if RULES & instance.features else budget.WHOLE_LINE
+    search.run(stop.limited(share * stop.remaining), lambda: incumbent.closed)
 
 
 def line_search(

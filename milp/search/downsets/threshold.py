@@ -6,8 +6,8 @@ import numpy as np
 
 from milp.search.downsets.line import Line
 from milp.search.downsets.measures import DualFeasible, Weighted
-from milp.search.downsets.tasks import Tasks, Words, packed
-from partition.arrays import IntArray
+from milp.search.downsets.tasks import NEVER, Tasks, Words, packed
+from partition.arrays import BoolArray, IntArray
 
 
 class Threshold:
@@ -34,6 +34,9 @@ class Threshold:
             self.measures = Weighted(tasks, line, period, chosen)
         self._sorted = np.sort(tasks.ticks, axis=1)
         self._fitting = np.stack([_prefixes(np.argsort(row, kind="stable")) for row in tasks.ticks])
+        pairs = tasks.ticks + _least_following(tasks)
+        self._pairs = np.sort(pairs, axis=1)
+        self._in_pairs = np.stack([_prefixes(np.argsort(row, kind="stable")) for row in pairs])
         self.tails = tails(tasks, period)
         latest = line.stations * period - (tasks.least + self.tails)
         self._latest = np.sort(latest)
@@ -48,6 +51,23 @@ class Threshold:
             found[rows] = self._fitting[k, np.searchsorted(self._sorted[k], room[rows], side="right")]
         return found
 
+    def stuck(self, modes: IntArray, loads: IntArray, eligible: Words, allowed: IntArray) -> BoolArray:
+        """Whether an open station takes one more task at most, and keeps more room than is ``allowed`` with any.
+
+        Of two tasks that both fit, either one that is eligible takes up to half of the room, or the second one directly
+        follows the first.
+        """
+        kind, room = self.line.kind(modes), self.period - loads
+        found = room > allowed
+        for k in np.unique(kind[found]).tolist():
+            rows = np.flatnonzero(found & (kind == k))
+            free, may, sets = room[rows], allowed[rows], eligible[rows]
+            up_to = [np.searchsorted(self._sorted[k], most, side="right") for most in (free, free - may - 1, free // 2)]
+            fits, small, half = (self._fitting[k, place] for place in up_to)
+            pairs = self._in_pairs[k, np.searchsorted(self._pairs[k], free, side="right")]
+            found[rows] = ((sets & (fits & ~small | half | pairs)) == 0).all(axis=1)
+        return np.asarray(found)
+
     def late(self, modes: IntArray, loads: IntArray) -> Words:
         """(S, W) tasks that can no longer begin, since too much must come after them."""
         clock = self.line.position(modes) * self.period + loads
@@ -59,6 +79,15 @@ def _prefixes(order: IntArray) -> Words:
     rows = np.zeros((len(order) + 1, len(order)), dtype=bool)
     rows[:, order] = np.tri(len(order) + 1, len(order), -1, dtype=bool)
     return packed(rows)
+
+
+def _least_following(tasks: Tasks) -> IntArray:
+    """(K, N) ticks of the shortest direct successor of each task; ``NEVER`` if it has none."""
+    found = np.full(tasks.ticks.shape, NEVER)
+    task = np.repeat(np.arange(tasks.count), tasks.degree)
+    for row, ticks in zip(found, tasks.ticks, strict=True):
+        np.minimum.at(row, task, ticks[tasks.following])
+    return found
 
 
 def tails(tasks: Tasks, period: int) -> IntArray:

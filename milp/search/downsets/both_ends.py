@@ -1,0 +1,97 @@
+"""One load of a line, asked about from both ends: what one end is bound to lose, the other cannot spare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from milp.search.downsets.guides import Guide
+from milp.search.downsets.layers import Pass, PassOutcome
+from milp.search.downsets.line import Line
+from milp.search.downsets.tasks import Tasks
+from milp.search.downsets.threshold import Threshold
+from partition.arrays import IntArray
+from partition.stopping import Stop
+
+UNSETTLED = PassOutcome(None)
+"""Nothing was found."""
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """One end of a line, from which it is filled.
+
+    Attributes
+    ----------
+    tasks, line : as they are seen from there.
+    prices : of the kinds, where stations differ (:mod:`milp.search.downsets.prices`).
+    backwards : whether it is the last station that is filled first.
+    """
+
+    tasks: Tasks
+    line: Line
+    prices: IntArray | None
+    backwards: bool
+
+    def turned(self, verdict: PassOutcome) -> PassOutcome:
+        """A verdict of a pass from this end, with stations and kinds in order of the line."""
+        if not self.backwards or verdict.station is None or verdict.kind is None:
+            return verdict
+        return PassOutcome(verdict.possible, self.line.stations - 1 - verdict.station, verdict.kind[::-1])
+
+
+@dataclass(eq=False)
+class BothEnds:
+    """A load, and how far the passes for a proof from both ends have come.
+
+    Attributes
+    ----------
+    ends : of the line, and what is to be placed.
+    load : largest one of a station, in ticks, at least 1.
+    """
+
+    ends: tuple[End, End]
+    load: int
+    _thresholds: list[Threshold] = field(default_factory=list)
+    _passes: list[Pass] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._thresholds = [Threshold(end.tasks, end.line, self.load, end.prices) for end in self.ends]
+        self._passes = [Pass(threshold) for threshold in self._thresholds]
+
+    def prove(self, width: int, stop: Stop) -> PassOutcome:
+        """Whether the load is possible; None if more than ``width`` down-sets would have to be kept at both ends.
+
+        Layer by layer from the end that has fewer states. Asked again with more width, it goes on where it ended.
+        """
+        going = [True, True]
+        while any(going):
+            way = min((i for i in (0, 1) if going[i]), key=lambda i: len(self._passes[i].states))
+            this, other = self._passes[way], self._passes[1 - way]
+            verdict = this.advance(width, stop, proof=True)
+            if verdict is None:
+                losses, before = np.maximum(this.losses(), other.forced), len(other.states)
+                if (losses > other.forced).any():
+                    other.heed(losses)
+                    going[1 - way] |= len(other.states) < before
+                if not len(other.states):
+                    return PassOutcome(False)
+            elif verdict.possible is not None:
+                return self.ends[way].turned(verdict)
+            elif stop():
+                return UNSETTLED
+            else:
+                going[way] = False
+        return UNSETTLED
+
+    @property
+    def progress(self) -> float:
+        """Part of the tasks that both passes together have reached: how likely it is that a proof will come."""
+        reached = sum(each.reached for each in self._passes)
+        return min(reached / max(self.ends[0].tasks.count, 1), 1.0)
+
+    def find(self, way: int, guide: Guide, width: int, stop: Stop) -> PassOutcome:
+        """What a beam of so many down-sets finds from one end, with what the other one is bound to lose."""
+        search = Pass(self._thresholds[way], guide, self._passes[way].forced)
+        return self.ends[way].turned(search.decide(width, stop))

@@ -1,0 +1,45 @@
+"""Small lines of stations, and their least load by trying every assignment."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from milp.search.downsets.tasks import NEVER, Tasks, closure
+
+
+def random_line(rng, *, most: int = 7):
+    """Tasks, kinds of the stations and whether their order is free; ties, zeros and impossible tasks among them."""
+    count, kinds = int(rng.integers(1, most + 1)), int(rng.integers(1, 4))
+    high = int(rng.choice([2, 4, 10, 40]))
+    ticks = rng.integers(0, high + 1, (kinds, count))
+    if rng.random() < 0.5:
+        ticks[:] = ticks[0]
+    never = rng.random(ticks.shape) < 0.15
+    never[0] &= kinds > 1
+    ticks = np.where(never & (rng.random() < 0.5), NEVER, ticks)
+    edges = np.argwhere(np.triu(rng.random((count, count)) < rng.choice([0.0, 0.2, 0.5]), 1))
+    stations = rng.integers(0, kinds, int(rng.integers(1, 5)))
+    return Tasks(ticks, closure(count, edges)), stations, bool(rng.random() < 0.4)
+
+
+def least_load(tasks, stations, free):
+    """The least largest load by trying every assignment in order of the tasks, on every order of the stations."""
+    best = NEVER
+    pairs = np.argwhere(tasks.before).tolist()
+    for kinds in set(itertools.permutations(stations.tolist())) if free else {tuple(stations.tolist())}:
+        for chip in itertools.product(range(len(kinds)), repeat=tasks.count):
+            if all(chip[i] <= chip[j] for i, j in pairs):
+                load = [0] * len(kinds)
+                for j, c in enumerate(chip):
+                    load[c] += int(tasks.ticks[kinds[c], j])
+                best = min(best, max(load))
+    return int(best)
+
+
+def check_solution(tasks, kind, station, load):
+    assert all(station[i] <= station[j] for i, j in np.argwhere(tasks.before))
+    loads = np.zeros(len(kind), np.int64)
+    np.add.at(loads, station, tasks.ticks[kind[station], np.arange(tasks.count)])
+    assert loads.max() <= load

@@ -1,0 +1,127 @@
+"""A line from both ends: what one end is told that the other must lose, every solution loses."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from lines import check_solution, least_load, random_line
+
+from milp.search.downsets.both_ends import BothEnds, End
+from milp.search.downsets.guides import Guide
+from milp.search.downsets.line import Line
+from milp.search.downsets.prices import prices
+from milp.search.downsets.tasks import NEVER, Tasks, closure
+from milp.search.downsets.threshold import Threshold
+from partition.stopping import Stop
+
+
+def both_ends(tasks, stations, free, load):
+    """The question about a load, as the search asks it."""
+    ordered, line = tasks.without_symmetry(), Line(stations, free)
+    chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
+    ends = End(ordered, line, chosen, False), End(ordered.reversed(), line.reversed(), chosen, True)
+    return BothEnds(ends, load)
+
+
+def solutions(tasks, stations, free, load):
+    """(kinds of the stations in order, station of each task) of all assignments that keep the order and the load."""
+    pairs = np.argwhere(tasks.before).tolist()
+    for kinds in sorted(set(itertools.permutations(stations.tolist()))) if free else [tuple(stations.tolist())]:
+        for chip in itertools.product(range(len(kinds)), repeat=tasks.count):
+            if all(chip[i] <= chip[j] for i, j in pairs):
+                loads = np.zeros(len(kinds), np.int64)
+                np.add.at(loads, list(chip), tasks.ticks[np.array(kinds)[list(chip)], np.arange(tasks.count)])
+                if loads.max() <= load:
+                    yield np.array(kinds), np.array(chip)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_solution_loses_what_either_end_says_that_the_first_stations_lose(seed):
+    rng = np.random.default_rng(seed)
+    tasks, stations, free = random_line(rng, most=5)
+    least = least_load(tasks, stations, free)
+    if not 0 < least < NEVER:
+        pytest.skip("nothing to do, or a task that can run nowhere")
+    load = least + int(rng.integers(0, 3))
+    question = both_ends(tasks, stations, free, load)
+    ordered = tasks.without_symmetry()
+    for end, search, threshold in zip(question.ends, question._passes, question._thresholds, strict=True):
+        measures = threshold.measures
+        while search.advance(1_000, Stop(), proof=True) is None:
+            told = search.losses()
+            for kinds, chip in solutions(ordered, stations, free, load):
+                kind, place = (kinds[::-1], len(kinds) - 1 - chip) if end.backwards else (kinds, chip)
+                for first in range(len(kinds) + 1):
+                    done = place < first
+                    if measures.changes:
+                        room = measures.prices[:, kind[:first]].sum(axis=1) * load
+                        lost = room - measures._least[:, done].sum(axis=1)
+                    else:
+                        lost = first * measures.room(np.array([len(kinds) - 1]), np.array([load]))[0]
+                        lost = lost - measures._need[:, done].sum(axis=1)
+                    assert (told[first] <= lost).all()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_both_ends_together_are_right_about_the_least_load_and_a_smaller_one(seed):
+    rng = np.random.default_rng(500 + seed)
+    tasks, stations, free = random_line(rng, most=6)
+    least = least_load(tasks, stations, free)
+    if not 0 < least < NEVER:
+        pytest.skip("nothing to do, or a task that can run nowhere")
+    possible = both_ends(tasks, stations, free, least)
+    for width in (1, 3, 10_000):
+        verdict = possible.prove(width, Stop())
+        assert verdict.possible is not False
+    assert verdict.possible
+    check_solution(tasks, verdict.kind, verdict.station, least)
+    for way, guide in itertools.product((0, 1), Guide):
+        assert possible.find(way, guide, 1, Stop()).possible is not False
+    if least > 1:
+        assert both_ends(tasks, stations, free, least - 1).prove(10_000, Stop()).possible is False
+
+
+def test_either_end_is_told_what_the_other_loses():
+    """Of three tasks of 9 at either end, two leave a station of 20 with 2 that nothing fills."""
+    middle = np.array([7, 5, 6, 4, 3, 5, 6, 7, 4, 3, 6, 4])
+    ticks = np.concatenate([[9] * 3, middle, [9] * 3])[None]
+    edges = [pair for j in range(3, 15) for end in range(3) for pair in ((end, j), (j, 15 + end))]
+    question = both_ends(Tasks(ticks, closure(18, np.array(edges))), np.zeros(6, np.int64), False, 20)
+    assert question.prove(2, Stop()).possible is None
+    assert [search.forced[1, 0] for search in question._passes] == [2, 2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_station_is_stuck_only_where_no_way_to_go_on_loses_as_little_as_is_allowed(seed):
+    rng = np.random.default_rng(seed)
+    tasks, stations, _ = random_line(rng, most=6)
+    load = int(rng.integers(1, 30))
+    if tasks.least.max() > load:
+        pytest.skip("a task that fits nowhere")
+    line = Line(stations, False)
+    threshold = Threshold(tasks, line, load)
+    for mode, used, allowed in itertools.product(range(len(stations)), range(load + 1), (0, 1, 3)):
+        for done in itertools.product((False, True), repeat=tasks.count):
+            inside = np.array(done)
+            if (tasks.before & ~inside[:, None] & inside[None, :]).any():
+                continue
+            ready = ~inside & ~(tasks.before & ~inside[:, None]).any(axis=0)
+            sets = np.array([[sum(1 << int(i) for i in np.flatnonzero(ready))]], np.uint64)
+            stuck = threshold.stuck(np.array([mode]), np.array([used]), sets, np.array([allowed]))[0]
+            if stuck:
+                ways = fillings(tasks, line.kinds[mode], inside, load - used)
+                assert load - used - max(ways) > allowed
+
+
+def fillings(tasks, kind, inside, room):
+    """What can be added to a station with so much room, in ticks."""
+    found = {0}
+    for j in np.flatnonzero(~inside & (tasks.ticks[kind] <= room)).tolist():
+        if not (tasks.before[:, j] & ~inside).any():
+            more = inside.copy()
+            more[j] = True
+            rest = fillings(tasks, kind, more, room - int(tasks.ticks[kind, j]))
+            found |= {int(tasks.ticks[kind, j]) + each for each in rest}
+    return found
