@@ -8,6 +8,7 @@ import numpy as np
 
 from milp import budget
 from milp.search.downsets.guides import Guide
+from milp.search.downsets.measures import Weighted
 from milp.search.downsets.states import Index, StateNames, States, scattered
 from milp.search.downsets.tasks import NEVER, places, unpacked
 from milp.search.downsets.threshold import Threshold
@@ -310,7 +311,7 @@ class Pass:
         """States whose next station is open and empty, as far as they leave room for the rest; what they have lost."""
         threshold, measures = self.threshold, self.threshold.measures
         least = opened.need
-        if measures.changes:
+        if isinstance(measures, Weighted):
             undone = ~unpacked(opened.done)[:, : threshold.tasks.count]
             opened = replace(opened, need=measures.total(opened.mode, undone))
             least = measures.least(undone)
