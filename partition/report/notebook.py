@@ -1,4 +1,4 @@
-"""What Jupyter shows of a result: the verdict, the loads against period and bound, and the report, folded away."""
+"""What Jupyter shows of a result: verdict, bottleneck, why no better, loads, and the report, folded away."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def notebook_html(result: Result) -> str:
     """Verdict, bars and the folded report as HTML, for the last line of a cell."""
     said = f"<p><b>{html.escape(result.verdict())}</b></p>"
     if result.cost is None or not result.period > 0:
-        return said
+        return said + (f"<p>{html.escape(result.advice)}</p>" if result.advice else "") + _report(result)
+    for sentence in (result.wall and result.wall.sentence, result.why and f"why no better: {result.why.sentence}"):
+        said += f"<p>{html.escape(sentence)}</p>" if sentence else ""
     return said + _bars(result) + _report(result)
 
 

@@ -1,3 +1,4 @@
+/* What all parts of the page use, the two answers, and the tables. */
 const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -8,31 +9,115 @@ function el(name, attributes, parent, text) {
   if (parent) parent.appendChild(node);
   return node;
 }
-function add(parent, tag, text) {
+function add(parent, tag, text, name) {
   const node = document.createElement(tag);
   if (text !== undefined) node.textContent = text;
+  if (name) node.className = name;
   parent.appendChild(node);
   return node;
 }
+const of = (where, what) => document.querySelector(`${where} ${what}`);
+const note = (where, text) => { of(where, ".note").textContent = text; };
+const hide = (where) => { document.querySelector(where).hidden = true; };
+
+/* Amounts: five digits, SI prefixes, a megabyte is 1,000,000 bytes. */
 const SECONDS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
+const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
 /* [amount, name] of the unit in which a largest value reads well */
 const timeUnit = (largest) => data.time_unit !== "s" ? [1, data.time_unit] : SECONDS.find(([scale]) => largest >= scale) || SECONDS[3];
-const byteUnit = () => [1048576, "MB"];
-function time(x, digits = 5) {
+const byteUnit = (largest) => BYTES.find(([scale]) => largest >= scale) || BYTES[3];
+function amount(x, unitOf, digits = 5) {
   if (x === null || x === undefined) return "none";
-  if (x === 0) return "0";
-  const [scale, unit] = timeUnit(x);
-  return `${(x / scale).toPrecision(digits)} ${unit}`;
+  if (!(x > 0)) return "0";
+  const [scale, unit] = unitOf(x), shown = x / scale;
+  return `${shown >= 10 ** digits ? shown.toFixed(0) : +shown.toPrecision(digits)} ${unit}`;
 }
-const megabytes = (x) => (x >= 1e4 * 1048576 ? (x / 1048576).toFixed(0) : (x / 1048576).toPrecision(4)) + " MB";
-const colour = (chip) => `hsl(${(chip * 137.5) % 360} 62% ${62 + 12 * (chip % 3)}%)`;
+const time = (x, digits = 5) => amount(x, timeUnit, digits);
+const bytes = (x, digits = 4) => x === null ? "unlimited" : amount(x, byteUnit, digits);
+const rate = (x, unit) => x === null ? "unlimited" : amount(x, (v) => [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1, ""]].map(([s, p]) => [s, p + unit]).find(([s]) => v >= s) || [1, unit], 4);
+const percent = (x) => x === null ? "none" : x === 0 ? "0%" : x < 1e-6 ? "< 0.0001%" : `${+(100 * x).toPrecision(3)}%`;
+const AT = 1 - 1e-9;
+const share = (load) => data.period > 0 ? load / data.period : 0;
+const plural = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+
+/* Load as colour: pale to blue, and orange where it is the period. */
+const PALE = [226, 236, 246], FULL = [47, 109, 176], BUSIEST = [224, 122, 47];
+const mix = (a, b, s) => a.map((v, i) => Math.round(v + (b[i] - v) * s));
+const heat = (s) => s >= AT ? BUSIEST : mix(PALE, FULL, Math.min(1, Math.max(0, s)) ** 1.6);
+const css = (rgb) => `rgb(${rgb.join(" ")})`;
+const ink = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#10161c" : "#ffffff";
+function scale(holder) {
+  add(holder, "span", "load: 0 ");
+  add(holder, "i", "", "ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 0.98].map((s) => css(heat(s))).join(",")})`;
+  add(holder, "span", " just below the period, ");
+  swatch(holder, css(BUSIEST), "the period");
+}
+function swatch(holder, colour, text, name = "swatch") {
+  const item = add(holder, "span", undefined, "key");
+  const mark = add(item, "i", "", name);
+  if (name === "swatch") mark.style.background = colour; else mark.style.borderColor = colour;
+  item.append(` ${text}`);
+}
+
+/* One tooltip, beside the pointer or the element in focus. */
+const tip = document.getElementById("tip");
+function showTip(text, x, y) {
+  tip.textContent = text;
+  tip.hidden = false;
+  const w = tip.offsetWidth, h = tip.offsetHeight;
+  tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - w - 6))}px`;
+  tip.style.top = `${y + 18 + h > innerHeight ? Math.max(4, y - h - 10) : y + 18}px`;
+}
+const hideTip = () => { tip.hidden = true; };
+/* A mark that listens for focus is a stop of the Tab key: only those that may be one do. */
+function tips(node, text, reached = true) {
+  const told = () => typeof text === "function" ? text() : text;
+  node.addEventListener("pointermove", (e) => { if (e.pointerType !== "touch" || e.type === "click") showTip(told(), e.clientX, e.clientY); });
+  node.addEventListener("click", (e) => { if (e.clientX || e.clientY) showTip(told(), e.clientX, e.clientY); });
+  node.addEventListener("pointerleave", hideTip);
+  if (!reached) return;
+  node.addEventListener("focus", () => { const r = node.getBoundingClientRect(); if (node.matches(":focus-visible")) showTip(told(), r.left, r.bottom - 14); });
+  node.addEventListener("blur", hideTip);
+}
+addEventListener("scroll", hideTip, { passive: true });
+/* Marks in a row share one stop of the Tab key; arrows go on, Enter acts. */
+function reachable(nodes, act) {
+  nodes.forEach((node, i) => {
+    node.setAttribute("tabindex", i ? -1 : 0);
+    node.addEventListener("click", () => act(i));
+    node.addEventListener("keydown", (e) => {
+      const to = { ArrowRight: i + 1, ArrowDown: i + 1, ArrowLeft: i - 1, ArrowUp: i - 1, Home: 0, End: nodes.length - 1 }[e.key];
+      if (e.key === "Enter" || e.key === " ") act(i);
+      else if (to === undefined) return;
+      else if (nodes[to]) { nodes.forEach((n) => n.setAttribute("tabindex", -1)); nodes[to].setAttribute("tabindex", 0); nodes[to].focus(); }
+      e.preventDefault();
+    });
+  });
+}
+
+/* One chip is chosen on the whole page: in the charts, the package and the graph. */
+let chosen = null;
+function choose(chip, scrolls = false) {
+  chosen = chip;
+  for (const node of document.querySelectorAll("[data-chip]")) node.classList.toggle("chosen", +node.dataset.chip === chip);
+  if (data.graph) showChip(chip);
+  if (scrolls && data.graph) document.getElementById("graph").scrollIntoView({ block: "start" });
+}
+function goTo(parent, text, act) {
+  const button = add(parent, "button", text, "go");
+  button.addEventListener("click", act);
+  return button;
+}
 
 function header() {
-  document.getElementById("verdict").textContent = data.verdict;
-  const figures = [["period", time(data.period)], ["proved bound", time(data.bound)],
-    ["gap", data.gap === null ? "none" : (100 * data.gap).toPrecision(3) + " %"],
-    ["throughput", data.throughput === null ? "none" : data.throughput.toPrecision(5) + " / " + data.time_unit],
-    ["latency", time(data.latency)], ["operations", data.operations], ["solved in", data.seconds.toFixed(2) + " s"]];
+  const verdict = document.getElementById("verdict"), state = { optimal: "proved optimal", feasible: "not proved optimal", infeasible: "infeasible" }[data.status];
+  add(verdict, "strong", state, `badge ${data.status}`);
+  verdict.append(` ${data.verdict}`);
+  const placed = data.period !== null;
+  const figures = placed ? [["period", time(data.period)], ["proved bound", time(data.bound)], ["gap", percent(data.gap)],
+    ["throughput", data.throughput === null ? "unlimited" : `${+data.throughput.toPrecision(5)} / ${data.time_unit}`], ["latency", time(data.latency)],
+    ...(data.energy > 0 ? [["energy per input", amount(data.energy, (v) => [[1, "J"], [1e-3, "mJ"], [1e-6, "µJ"]].find(([s]) => v >= s) || [1e-9, "nJ"])]] : [])] : [];
+  figures.push(["operations", data.operations.toLocaleString("en")], ["solved in", `${data.seconds.toFixed(2)} s`]);
   for (const [name, value] of figures) {
     const div = add(document.getElementById("figures"), "div");
     add(div, "dt", name);
@@ -40,151 +125,137 @@ function header() {
   }
 }
 
-/* Ticks at round values in the unit in which the largest reads well: [[value, label]...] */
-function ticks(low, high, unitOf) {
-  const [scale, unit] = unitOf(high), span = (high - low) / scale || 1;
-  const power = 10 ** Math.floor(Math.log10(span / 4)), step = [1, 2, 5, 10].map((m) => m * power).find((s) => span / s <= 4.5);
-  const digits = Math.min(20, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))), found = [];
-  for (let i = Math.ceil(low / scale / step - 1e-9); i * step <= high / scale * (1 + 1e-9); i++) found.push([i * step * scale, `${(i * step).toFixed(digits)} ${unit}`]);
-  return found;
+/* A row of a list of parts: a bar behind name and amount. */
+function partRow(holder, name, value, part, act, colour = "var(--bar)") {
+  const row = add(holder, "div", undefined, "part");
+  const bar = add(row, "i");
+  bar.style.width = `${Math.min(100, 100 * part)}%`;
+  bar.style.background = colour;
+  if (act) goTo(row, name, act); else add(row, "span", name);
+  add(row, "b", value);
 }
-const ROOM = { height: 240, bottom: 24, top: 18, right: 10 };
-/* An empty chart with labelled lines at round values; y turns a value into a height. */
-function chart(where, low, high, unitOf) {
-  const holder = document.querySelector(where + " .chart"), width = Math.max(280, holder.clientWidth);
-  const svg = el("svg", { viewBox: `0 0 ${width} ${ROOM.height}`, role: "img" }, holder);
-  const y = (v) => ROOM.height - ROOM.bottom - (v - low) / (high - low || 1) * (ROOM.height - ROOM.bottom - ROOM.top);
-  const marks = ticks(low, high, unitOf), left = 14 + 6.4 * Math.max(...marks.map(([, text]) => text.length), 4);
-  for (const [value, text] of marks) {
-    el("line", { class: "grid", x1: left, x2: width - ROOM.right, y1: y(value), y2: y(value) }, svg);
-    el("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, svg, text);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function whereAnswer() {
+  const wall = data.wall, holder = of("#where", ".parts");
+  if (!wall || wall.kind === "nothing") { hide("#where"); return; }
+  of("#where", ".said").textContent = capital(wall.sentence) + ".";
+  const { chips, links, parts, count, time: rest } = wall.busiest;
+  const line = add(holder, "p", undefined, "note");
+  if (links.length) {
+    const named = links.map((l) => data.package.links[l]).map((l) => `${l.from} → ${l.to}`);
+    line.append(`At the period: ${links.length === 1 ? "link" : "links"} ${named.slice(0, 8).join(", ")}${named.length > 8 ? ` and ${named.length - 8} more` : ""}. `);
   }
-  return { svg, width, left, y };
+  if (chips.length) {
+    line.append(`${links.length ? "Also" : "At the period:"} ${chips.length === 1 ? "chip" : "chips"} `);
+    chips.slice(0, 8).forEach((c, i) => { if (i) line.append(", "); goTo(line, `${c}`, () => choose(c, true)); });
+    line.append(`${chips.length > 8 ? ` and ${chips.length - 8} more` : ""}. `);
+  }
+  line.append(links.length ? "What this link carries:" : `What chip ${chips[0]} is busy with:`);
+  const colours = { computes: "var(--bar)", streams: "var(--soft)", receives: "var(--bar2)", sends: "var(--bar3)", carries: "var(--bar2)" };
+  for (const part of parts) {
+    const act = part.doing === "computes" ? () => showNamed(part.name) : null;
+    partRow(holder, (part.doing === "computes" ? "" : part.doing + " ") + part.name, `${time(part.time, 4)} · ${percent(share(part.time))}`, share(part.time), act, colours[part.doing]);
+  }
+  if (count) partRow(holder, `${count.toLocaleString("en")} more`, `${time(rest, 4)} · ${percent(share(rest))}`, share(rest), null, "var(--soft)");
 }
 
-/* Bars of one or more stacked parts; lines mark limits. rows: [label, [[amount, colour]...], what to say of it] */
-function bars(where, axis, rows, limits, unitOf) {
-  if (!rows.length) { document.querySelector(where).hidden = true; return; }
-  const largest = Math.max(...rows.map((r) => r[1].reduce((a, p) => a + p[0], 0)), ...limits.map((l) => l[0])) || unitOf(0)[0];
-  const { svg, width, left, y } = chart(where, 0, largest, unitOf), step = (width - left - ROOM.right) / rows.length;
-  svg.setAttribute("aria-label", `${document.querySelector(where + " h2").textContent}; ${rows.map((r) => r[2]).join("; ")}`);
-  const room = 12 + 7 * Math.max(...rows.map((r) => String(r[0]).length)), every = Math.ceil(rows.length * room / (width - left));
-  rows.forEach(([label, parts, tip], i) => {
-    let below = 0;
-    const group = el("g", { class: "bar" }, svg);
-    el("rect", { class: "reach", x: left + i * step, y: 0, width: step, height: ROOM.height }, group);
-    for (const [amount, fill] of parts) {
-      el("rect", { x: left + (i + 0.1) * step, y: y(below + amount), width: step * 0.8, height: y(below) - y(below + amount), fill }, group);
-      below += amount;
-    }
-    for (const event of ["pointerenter", "click"]) group.addEventListener(event, () => { document.querySelector(where + " output").textContent = tip; });
-    const middle = left + (i + 0.5) * step;
-    if (i % every === 0 && middle + room / 2 <= width + 6 && middle - room / 2 >= left - 12) el("text", { x: middle, y: ROOM.height - 8, "text-anchor": "middle" }, svg, label);
-  });
-  el("text", { x: left - 6, y: ROOM.height - 8, "text-anchor": "end" }, svg, axis);
-  limits.forEach(([value, text, stroke], i) => {
-    el("line", { class: "limit", x1: left, x2: width - ROOM.right, y1: y(value), y2: y(value), stroke }, svg);
-    el("text", { x: i % 2 ? left + 2 : width - ROOM.right, y: y(value) - 5, "text-anchor": i % 2 ? "start" : "end" }, svg, text);
-  });
+function reasonAnswer() {
+  const holder = of("#reason", ".parts");
+  if (data.period === null) { misfit(holder); return; }
+  const why = data.why, said = of("#reason", ".said");
+  if (!why) { said.textContent = `The search was for ${data.goals.map((g) => g.goal).join(", then ")}; what proved those bounds was not recorded.`; goalRows(holder); return; }
+  said.textContent = capital(why.sentence) + ".";
+  if (why.engine) add(holder, "p", `Last step of the proof: ${why.engine} (a name of the pages on the proof).`, "note");
+  if (data.period > 0) {
+    const bound = share(data.bound), sure = Math.min(why.share, bound), bar = add(holder, "div", undefined, "stack");
+    const named = { operation: "one operation", operations: "operations that stay together", crowd: "heavy operations that meet", work: "the work in all",
+      chip: `bound to chip ${why.chip}`, link: "bound to a link" }[why.kind];
+    const pieces = [[sure, "var(--bar)", named], [bound - sure, "var(--bar3)", ["work", "windows"].includes(why.engine) ? "proved by counting" : "proved by search"], [1 - bound, "var(--limit)", "open"]].filter(([part, , name]) => name && part > 5e-6);
+    for (const [part, colour] of pieces) { const piece = add(bar, "i"); piece.style.flexGrow = part; piece.style.background = colour; }
+    const legend = add(holder, "p", undefined, "legend");
+    for (const [part, colour, name] of pieces) swatch(legend, colour, `${name} ${percent(part)}`);
+    add(legend, "span", "of the period");
+  }
+  why.operations.slice(0, 12).forEach((name) => partRow(holder, name, "", 0, () => showNamed(name)));
+  why.tensors.slice(0, 12).forEach((name) => partRow(holder, `tensor ${name}`, "", 0, null));
+  const more = Math.max(0, why.operations.length - 12) + Math.max(0, why.tensors.length - 12);
+  if (more) add(holder, "p", `and ${more.toLocaleString("en")} more`, "note");
+  goalRows(holder);
 }
-function note(where, text) { document.querySelector(where + " .note").textContent = text; }
-
-function charts() {
-  const chips = data.per_chip;
-  const serial = data.serial;
-  const streamed = (c) => Math.max(0, c.load - c.compute - c.receive - c.send);  // what is not beside compute
-  const moving = !serial && chips.some((c) => c.load > c.compute);
-  note("#load", (serial ? "Compute (blue), receive (orange) and send (green) take turns" + (data.streams ? ", with what streaming adds (red)" : "")
-    : "Compute (blue); transfers overlap with it" + (moving ? `, and count where they ${data.streams ? "or streaming " : ""}take longer (orange)` : ""))
-    + ". The dashed lines are period and proved bound.");
-  bars("#load", "chip", chips.map((c) => [c.chip, serial ? [[c.compute, "var(--bar)"], [c.receive, "var(--bar2)"], [c.send, "var(--bar3)"], [streamed(c), "var(--limit)"]]
-    : [[c.load, c.load > c.compute ? "var(--bar2)" : "var(--bar)"]],
-    `chip ${c.chip} (${c.kind}): ${c.operations} operations, compute ${time(c.compute)}, receive ${time(c.receive)}, send ${time(c.send)}` + (c.stream ? `, streaming ${time(c.stream)}` : "")]),
-    chips.length ? [[data.period, `period ${time(data.period)}`, "var(--ink)"], [data.bound, `bound ${time(data.bound)}`, "var(--limit)"]] : [], timeUnit);
-  note("#link", "Time that the tensors crossing a link occupy it, per input, against the period.");
-  bars("#link", "link", data.per_link.map(([name, seconds]) => [name, [[seconds, "var(--bar2)"]], `link ${name}: ${time(seconds)}`]),
-    data.per_link.length ? [[data.period, `period ${time(data.period)}`, "var(--ink)"]] : [], timeUnit);
-  const limit = Math.max(...chips.map((c) => c.capacity || 0), 0);
-  const peaks = chips.some((c) => c.peak !== null);
-  note("#memory", peaks ? "Resident weights (blue), and buffers and live tensors at the worst moment of the schedule (orange)."
-    : "Resident weights." + (data.streams ? " What exceeds the capacity is streamed in every period."
-      : data.memory ? "" : " The memory rule is off: the capacity need not be kept."));
-  bars("#memory", "chip", chips.map((c) => [c.chip, [[c.sram, "var(--bar)"], ...(c.peak !== null ? [[c.peak - c.sram, "var(--bar2)"]] : [])],
-    `chip ${c.chip}: ${megabytes(c.sram)} of weights` + (c.peak !== null ? `, ${megabytes(c.peak)} at most` : "")]),
-    limit ? [[limit, `capacity ${megabytes(limit)}`, "var(--limit)"]] : [], byteUnit);
+function goalRows(holder) {
+  if (data.goals.length === 1 && data.goals[0].goal === "period") return;
+  for (const g of data.goals) partRow(holder, g.goal, `${+g.value.toPrecision(5)} · gap ${percent(g.gap)}`, 0, null);
 }
 
-function convergence() {
-  const points = data.history.filter((p) => p[1] !== null || p[2] > 0);
-  if (points.length < 2) { document.getElementById("history").hidden = true; return; }
-  const best = data.period || Math.max(...points.map((p) => p[2])), lows = points.map((p) => p[2]).filter((v) => v > 0);
-  const high = Math.min(Math.max(...points.map((p) => p[1] || 0), best), 1.6 * best) * 1.02;
-  const least = Math.min(...lows, best), low = Math.max(0, least - 0.14 * (high - least));
-  const last = data.proofs.length ? data.proofs[data.proofs.length - 1].phase : "none";
-  note("#history", `Best period (blue) and proved bound (red) over time; the last and best bound came from "${last}".` +
-    (points.some((p) => p[1] > high) ? " The first periods are above the frame." : ""));
-  const { svg, width, left, y } = chart("#history", low, high, timeUnit);
-  svg.setAttribute("aria-label", `period ${time(data.period)} and bound ${time(data.bound)} after ${data.seconds.toFixed(2)} s`);
-  const end = Math.max(data.seconds, points[points.length - 1][0], 1e-3), begin = Math.min(Math.max(points[0][0], 1e-3), end / 2);
-  const x = (t) => left + Math.log(Math.max(t, begin) / begin) / Math.log(end / begin) * (width - left - ROOM.right);
-  const drawn = [];
-  for (const [column, stroke] of [[1, "var(--bar)"], [2, "var(--limit)"]]) {
-    let path = "";
-    for (const p of [...points, [end, data.period, data.bound]]) {
-      if (p[column] === null || (column === 2 && !(p[2] > 0))) continue;
-      const at = y(Math.min(Math.max(p[column], low), high));
-      path += path ? `H${x(p[0])}V${at}` : `M${x(p[0])},${at}`;
-    }
-    if (path) { el("path", { d: path, fill: "none", stroke, "stroke-width": 2 }, svg); drawn.push(column); }
+/* Nothing fits: what is too heavy, and what would help. */
+function misfit(holder) {
+  const w = data.weights;
+  of("#reason", "h2").textContent = "Why does it not fit?";
+  of("#reason", ".said").textContent = capital(data.reason) + ".";
+  if (data.advice) add(holder, "p", capital(data.advice) + ".", "advice");
+  document.getElementById("reason").classList.add("wide");
+  if (!w.rule || w.package === null) return;
+  add(holder, "p", "Weights against SRAM:", "note");
+  const most = Math.max(w.total, w.package);
+  partRow(holder, "all weights", bytes(w.total), w.total / most, null, w.total > w.package ? "var(--limit)" : "var(--bar)");
+  partRow(holder, "SRAM of all chips", bytes(w.package), w.package / most, null, "var(--bar3)");
+  add(holder, "p", "What must share a chip, the heaviest first:", "note");
+  const largest = Math.max(w.chip, ...w.heaviest.map((row) => row[2]));
+  partRow(holder, "SRAM of the largest chip", bytes(w.chip), w.chip / largest, null, "var(--bar3)");
+  for (const [name, count, size] of w.heaviest) {
+    partRow(holder, name + (count > 1 ? ` and ${count - 1} with it` : ""), bytes(size), size / largest, null, size > w.chip ? "var(--limit)" : "var(--bar)");
   }
-  if (drawn.includes(1)) el("text", { x: width - ROOM.right - 4, y: y(best) - 6, "text-anchor": "end" }, svg, `period ${time(data.period)}`);
-  if (drawn.includes(2)) el("text", { x: width - ROOM.right - 4, y: Math.min(y(data.bound) + 15, ROOM.height - ROOM.bottom - 4), "text-anchor": "end" }, svg, `bound ${time(data.bound)}`);
-  const few = [1, 2, 5].flatMap((m) => [-3, -2, -1, 0, 1, 2, 3].map((e) => m * 10 ** e)).filter((t) => t >= begin && t <= end).sort((a, b) => a - b);
-  let free = left - 4;  // where the name of the axis ends
-  for (const t of few) {
-    if (x(t) - 22 < free || x(t) > width - 24) continue;
-    el("text", { x: x(t), y: ROOM.height - 8, "text-anchor": "middle" }, svg, `${+t.toPrecision(1)} s`);
-    free = x(t) + 24;
-  }
-  el("text", { x: left - 6, y: ROOM.height - 8, "text-anchor": "end" }, svg, "time");
+}
+
+function tableOf(holder, names, rows) {
+  const head = add(add(holder, "thead"), "tr"), body = add(holder, "tbody");
+  for (const name of names) add(head, "th", name).scope = "col";
+  for (const cells of rows) { const row = add(body, "tr"); for (const text of cells) add(row, "td", text); }
+}
+function tables() {
+  const p = data.package, count = p.kinds.map((_, k) => p.kind_of_chip.filter((x) => x === k).length);
+  tableOf(of("#hardware", "table"), ["kind of chip", "chips", "peak", "SRAM", "SRAM bandwidth", "per operation"], p.kinds.map((k, i) =>
+    [k.name, count[i], rate(k.peak_flops, "FLOP/s"), bytes(k.sram_bytes), rate(k.sram_bandwidth, "B/s"), time(k.op_overhead_s)]));
+  const on = Object.keys(p.rules).filter((r) => p.rules[r]), off = Object.keys(p.rules).filter((r) => !p.rules[r]);
+  note("#hardware", `${capital(p.topology)}; a link or port carries ${rate(p.link_bandwidth, "B/s")}, a hop takes ${amount(p.link_latency_s, (v) => SECONDS.find(([s]) => v >= s) || SECONDS[3])}; transfers are ${p.transfers} with compute. ` +
+    `Rules on: ${on.join(", ") || "none"}; off: ${off.join(", ") || "none"}. Times are a roofline (FLOPs, bytes, a fixed cost per operation) unless the model brings measured ones.`);
+  if (data.guesses) add(document.getElementById("hardware"), "p", `Guessed: ${data.guesses}.`, "note");
+  document.getElementById("table").hidden = !data.per_chip.length;
+  const streaming = data.per_chip.some((c) => c.stream > 0);
+  tableOf(of("#table", "table"), ["chip", "kind", "operations", "compute", ...(streaming ? ["stream"] : []), "receive", "send", "of the period", "weights"], data.per_chip.map((c) =>
+    [c.chip, c.kind, c.operations, time(c.compute), ...(streaming ? [time(c.stream)] : []), time(c.receive), time(c.send), percent(share(c.load)), bytes(c.sram)]));
 }
 
 function copies() {
-  const holder = document.querySelector("#copies div");
-  const say = (title, rows) => {
+  const holder = of("#copies", "div");
+  const say = (title, rows, all) => {
     if (!rows.length) return;
     add(holder, "p", title);
     const list = add(holder, "ul");
     for (const [name, chips] of rows.slice(0, 50)) add(list, "li", `${name}: chips ${chips.join(", ")}`);
-    if (rows.length > 50) add(list, "li", `and ${rows.length - 50} more`);
+    if (all > 50) add(list, "li", `and ${all - 50} more`);
   };
-  say("Operations that also run on further chips:", data.replicas);
-  say("Tensors handed on by chips between producer and reader:", data.relays);
+  say("Operations that also run on further chips:", data.replicas, data.copies[0]);
+  say("Tensors handed on by chips between producer and reader:", data.relays, data.copies[1]);
   document.getElementById("copies").hidden = !data.replicas.length && !data.relays.length;
 }
 
-function table() {
-  document.getElementById("table").hidden = !data.per_chip.length;
-  const holder = document.querySelector("#table table");
-  const head = add(add(holder, "thead"), "tr"), body = add(holder, "tbody");
-  const streams = data.streams ? ["streaming"] : [];
-  for (const name of ["chip", "kind", "operations", "compute", ...streams, "receive", "send", "of the period", "SRAM"]) add(head, "th", name).scope = "col";
-  for (const c of data.per_chip) {
-    const row = add(body, "tr");
-    for (const text of [c.chip, c.kind, c.operations, time(c.compute), ...streams.map(() => time(c.stream)), time(c.receive), time(c.send),
-      data.period ? (100 * c.load / data.period).toFixed(1) + " %" : "", megabytes(c.sram)]) add(row, "td", text);
-  }
-}
-
 function finish() {
+  if (data.graph) readGraph();
   header();
+  whereAnswer();
+  reasonAnswer();
+  drawPackage();
   charts();
   convergence();
-  if (data.graph.names.length) boxes(); else document.getElementById("graph").hidden = true;
+  timeline();
+  if (data.graph) startGraph(); else hide("#graph");
   copies();
-  table();
-  document.querySelector("#again pre").textContent = data.command;
-  note("#again", `mcm-partition ${data.version}, seed ${data.seed}.`);
+  tables();
+  of("#again", "pre").textContent = data.command;
+  note("#again", `mcm-partition ${data.version}, seed ${data.seed}.` + (data.work === null && data.command && !data.command.includes("--work-limit") ?
+    " The search was limited by time: another machine may get another answer; --work-limit makes it the same everywhere." : ""));
   document.getElementById("again").hidden = !data.command;
   document.body.dataset.ready = "yes";
 }

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 """Characters that could end the element in which the data sits; JSON has them as escapes too."""
 
-FILES = ("page.html", "page.css", "page.js", "graph.js")
+PROGRAM = ("page.js", "charts.js", "package.js", "graph.js")
+"""Parts of the program, one after the other."""
 
 
 def to_html(result: Result, path: str | PathLike[str] | None = None, *, command: str = "") -> str:
@@ -39,8 +40,8 @@ def to_html(result: Result, path: str | PathLike[str] | None = None, *, command:
     for character, escape in _UNSAFE.items():
         data = data.replace(character, escape)
     folder = resources.files("partition.report")
-    files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in FILES}
-    program = f'"use strict";\n{files["page.js"]}\n{files["graph.js"]}\nfinish();'
+    files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", *PROGRAM)}
+    program = "\n".join(['"use strict";', *(files[name] for name in PROGRAM), "finish();"])
     text = Template(files["page.html"]).substitute(
         title=html.escape(printable(f"{result.graph.name} on {result.hardware.name}")),
         style=files["page.css"],

@@ -27,7 +27,7 @@ from partition.results.batch import Batch, batch_of, steady_bubbles
 from partition.results.confirmation import Confirmation
 from partition.results.contradiction import Contradiction
 from partition.results.guesses import Guesses, find_guesses
-from partition.results.progress import Progress
+from partition.results.progress import ROUNDING, Progress
 from partition.results.proof_steps import ProofStep
 from partition.results.shards import Shards
 from partition.results.table import table_of
@@ -303,7 +303,7 @@ class Result:
                 {"chip": c, **{name: float(getattr(cost, name)[0, c]) for name in names}}
                 for c in range(self.hardware.chips)
             ],
-            "per_link": cost.link[0].tolist(),
+            "per_link": np.where(cost.link[0] > ROUNDING * self.period, cost.link[0], 0.0).tolist(),
         }
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:

@@ -86,6 +86,8 @@ def proved_by(steps: Sequence[ProofStep], graph: Graph) -> tuple[str, str]:
         return "", ""
     step = max(steps, key=lambda s: -s.below if math.isfinite(s.below) else -math.inf)  # the weakest decides
     said = _in_words(step, graph)
+    if not step.kinds and "order of the kinds" not in said:
+        said = f"in every order of the kinds, {said}"
     if len(steps) > 1:
         said = f"each of the {len(steps)} orders of the kinds has a proof; in the one that allows most, {said}"
     return engine_of(step), said

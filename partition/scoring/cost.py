@@ -15,6 +15,7 @@ from partition.problem.problem import Problem
 from partition.problem.routes import Routes
 from partition.scoring.batches import rows_between, validated_assignments, validated_rows
 from partition.scoring.crossings import CrossingModel, Crossings
+from partition.scoring.latency import ChipEdges, finish, latency
 from partition.scoring.transfers import TransferModel, Transfers
 
 SLICE = 300_000
@@ -81,6 +82,11 @@ class Loads:
     period: FloatArray
     hops: FloatArray
 
+    @property
+    def busy(self) -> FloatArray:
+        """(B, C) what one input takes of each chip, one thing after the other."""
+        return self.work + self.receive + self.send
+
 
 class CostModel:
     """Scores placements of one graph on one package. Immutable once built, so threads may share it.
@@ -124,6 +130,12 @@ class CostModel:
         """The cost of one placement, as a batch of one."""
         return self.evaluate(placement.assignment[None], placement.replica_rows, placement.relay_rows)
 
+    def arrivals(self, placement: Placement) -> FloatArray:
+        """(C,) when all that a chip needs of an input that enters at time 0 is there; infinite in a circle of chips."""
+        loads, moved = self._loads(placement.assignment[None], placement.replica_rows, placement.relay_rows)
+        edges = ChipEdges.of(moved, self.hardware, self.routes)
+        return np.asarray((finish(loads.busy, edges) - loads.busy)[0])
+
     def period(self, assignments: ArrayLike) -> FloatArray:
         """(B,) period alone, for search: no SRAM, latency or energy."""
         return self.loads(assignments).period
@@ -149,7 +161,7 @@ class CostModel:
             link=loads.link,
             load=loads.load,
             period=loads.period,
-            latency=self._latency(loads, moved, len(chips)),
+            latency=self._latency(loads, moved),
             energy=self._energy(chips, replicas, loads.hops),
             traffic=self._received_bytes(moved, len(chips)) if through_memory else loads.hops,
         )
@@ -290,30 +302,10 @@ class CostModel:
         )  # fmt: skip
         return total + shared.reshape(rows, C)
 
-    def _latency(self, loads: Loads, moved: Transfers, rows: int) -> FloatArray:
-        """(B,) longest path through the chip graph; the sum of everything where that graph is cyclic."""
-        C, hop = self.hardware.chips, self.hardware.interconnect.link_latency_s
-        busy = loads.work + loads.receive + loads.send
-        edge = np.unique((moved.batch * C + moved.source) * C + moved.chip)
-        batch, source, chip = edge // (C * C), edge // C % C, edge % C
-        if self.routes is not None:
-            delay = hop * self.routes.hops[source, chip]
-        else:
-            delay = hop * ((chip - source) % C if self.hardware.links else np.ones(len(edge)))
-        finish = busy
-        for _ in range(C + 1):
-            arrival = np.zeros((rows, C))
-            np.maximum.at(arrival, (batch, chip), finish[batch, source] + delay)
-            previous, finish = finish, busy + arrival
-            growing = (finish != previous).any(axis=1)
-            if not growing.any():
-                break
-        # Longest paths of an acyclic chip graph have settled by now.
-        total = busy.sum(axis=1) + sums(batch, delay, rows)
-        finish = np.where(growing[:, None], total[:, None], finish)
-        latency = finish.max(axis=1)
-        latency[np.isinf(loads.period)] = np.inf
-        return np.asarray(latency)
+    def _latency(self, loads: Loads, moved: Transfers) -> FloatArray:
+        """(B,) see :mod:`partition.scoring.latency`; infinite where a tensor cannot be routed."""
+        found = latency(loads.busy, ChipEdges.of(moved, self.hardware, self.routes))
+        return np.where(np.isinf(loads.period), np.inf, found)
 
     def _received_bytes(self, moved: Transfers, rows: int) -> FloatArray:
         return np.asarray(sums(moved.batch, self.graph.tensor_bytes[moved.tensor], rows))

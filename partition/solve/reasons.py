@@ -86,7 +86,7 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
     time = instance.fastest
     heaviest = int(time.argmax())
     names = _names(instance, np.arange(instance.nodes) == heaviest)
-    more = f" and the {len(names) - 1} that must share its chip" if len(names) > 1 else ""
+    more = f" with the {len(names) - 1} that must share its chip" if len(names) > 1 else ""
     yield _Fact(
         "operation",
         float(time[heaviest]) / period,
