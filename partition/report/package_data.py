@@ -28,7 +28,8 @@ def package_data(result: Result) -> dict[str, Any]:
     hardware = result.hardware
     told = describe_hardware(hardware)
     data = {key: told[key] for key in ("kinds", "kind_of_chip", "topology", "link_bandwidth", "link_latency_s",
-                                       "transfers", "streaming", "rows", "columns", "kind_order", "positions")}  # fmt: skip
+                                       "transfers", "streaming", "rows", "columns", "kind_order",
+                                       "positions")}  # fmt: skip
     data["rules"] = asdict(hardware.rules)
     data["links"] = _links(result)
     return data

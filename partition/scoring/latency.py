@@ -56,4 +56,4 @@ def latency(busy: FloatArray, edges: ChipEdges) -> FloatArray:
     """(B,) when the input is out; the sum of everything where chips form a circle."""
     done = finish(busy, edges)
     total = busy.sum(axis=1) + sums(edges.batch, edges.delay, len(busy))
-    return np.where(np.isinf(done).any(axis=1), total, done.max(axis=1))
+    return np.asarray(np.where(np.isinf(done).any(axis=1), total, done.max(axis=1)))

@@ -97,6 +97,8 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
     even = float(time.sum()) / instance.chips / period
     each = "" if result.hardware.identical_chips else ", each operation on its fastest kind of chip,"
     left = f"all chips together are idle for {_percent(1 - even)}" if even < 1 - RESOLUTION else "no chip is ever idle"
+    if result.hardware.streams:
+        left = "the rest is left for streaming weights and for transfers"
     yield _Fact("work", even, f"the work in all{each} fills {_percent(even)} of the time of all chips: {left}")
     yield from _streamed(instance, period)
     crowd = heaviest_crowd(instance)
