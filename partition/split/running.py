@@ -24,7 +24,11 @@ RUN_LIMIT = 600.0
 LAST_WAIT = 5.0
 """Seconds for a run that is told to end."""
 
-_WITHOUT_NUMPY = frozenset({"tensor(bfloat16)", "tensor(int4)", "tensor(uint4)", "tensor(int2)", "tensor(uint2)"})
+_WITHOUT_NUMPY = frozenset({
+    "tensor(bfloat16)", "tensor(int4)", "tensor(uint4)", "tensor(int2)", "tensor(uint2)", "tensor(float8e4m3fn)",
+    "tensor(float8e4m3fnuz)", "tensor(float8e5m2)", "tensor(float8e5m2fnuz)", "tensor(float4e2m1)",
+})  # fmt: skip
+"""Element types, as onnxruntime names them, that numpy lacks: their bits pass from part to part."""
 
 
 def open_session(model: Path | bytes, optimised: bool = False, profile: str | None = None) -> Any:

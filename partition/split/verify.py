@@ -58,11 +58,18 @@ def verify_parts(
     del whole  # before the parts, which hold the same weights
     try:
         found = proof.run_parts(runs)
-        return [proof.compared(name, expected, found) for name in proof.manifest.outputs]
+        compared = [proof.compared(name, expected, found) for name in proof.manifest.outputs]
     except KeyError as error:
         raise InvalidInput(
             f"the manifest in {str(folder)!r} is incomplete: {error} comes from nowhere; split again"
         ) from error
+    different = [each.output for each in compared if not each.equal]
+    if different and (drawn := proof.drawn_by()):
+        raise InvalidInput(
+            f"output {different[0]!r} differs, but operation {drawn!r} of the model draws random numbers, so no two "
+            "runs agree; export the model for inference, or with a seed at that operation"
+        )
+    return compared
 
 
 class _PartsCheck:
@@ -97,6 +104,17 @@ class _PartsCheck:
                 f"running {str(self.model)!r} takes at least {need / 2**30:.1f} GiB, this machine has "
                 f"{have / 2**30:.1f}; verify with smaller dimensions"
             )
+
+    def drawn_by(self) -> str:
+        """The first operation that draws random numbers without a seed; empty if there is none."""
+        from partition.readers.onnx.file import open_model
+        from partition.readers.onnx.shapes import GraphScope
+        from partition.readers.onnx.walk import all_graphs, subgraphs
+
+        model = open_model(self.model)
+        scope = GraphScope(model)
+        nodes = [node for graph in all_graphs(model) for node in graph.node]
+        return next((n.name or n.output[0] for n in nodes if not subgraphs(n) and not scope.is_deterministic(n)), "")
 
     def run_whole(self, session: Any, feeds: Mapping[str, Any], *, drawn: bool) -> dict[str, Any]:
         """The model's outputs."""

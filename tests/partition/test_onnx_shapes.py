@@ -361,3 +361,26 @@ def test_a_file_of_another_kind_is_called_what_it_is(content: bytes, what: str, 
     path.write_bytes(content)
     with pytest.raises(InvalidModelFile, match=what):
         read_onnx(path)
+
+
+def test_operators_for_other_chips_than_cpus_have_the_shapes_of_their_schemas() -> None:
+    """onnxruntime has no kernel of these here, and so tells nothing."""
+    cases = {
+        "GroupNorm": ("x g g", [1, 5, 5, 4], [weight("g", 4)], {"groups": 2, "channels_last": 1, "activation": 0}),
+        "BiasSplitGelu": ("x g", [2, 3, 8], [weight("g", 8)], {}),
+        "CDist": ("x g", [2, 8], [weight("g", 5, 8)], {"metric": "euclidean"}),
+    }
+    found = {}
+    for op, (inputs, shape, weights, attributes) in cases.items():
+        nodes = [node(op, inputs, "h", domain=MS, **attributes), node("Relu", "h", "y")]
+        graph = read_onnx(model(nodes, [vi("x", F, shape)], [vi("y", F, None)], weights))
+        assert graph.guessed == () and graph.unknown_operators == ()
+        found[op] = size(graph, "h")
+    assert found == {"GroupNorm": 4 * 100, "BiasSplitGelu": 4 * 24, "CDist": 4 * 10}
+
+
+def test_a_dropout_of_training_does_something_and_one_of_inference_does_not() -> None:
+    for on, count in ((True, 2 * 16), (False, 0)):
+        held = [const("ratio", 0.5, np.float32), const("on", on, np.bool_)]
+        graph = read_onnx(model([node("Dropout", "x ratio on", "y")], [vi("x", F, [16])], [vi("y", F, [16])], held))
+        assert flops(graph, "dropout") == count and bool(graph.views.any()) is not on

@@ -245,3 +245,35 @@ def test_the_command_takes_values_and_names_outputs_that_do_not_vary(tmp_path: P
     assert "output y: equal, bit for bit" in done.output
     missing = CliRunner().invoke(main, [*given, "--force", "--inputs", str(tmp_path / "none.npz")])
     assert missing.exit_code == 2 and "there is no file" in missing.output
+
+
+def test_eight_bit_floats_pass_from_part_to_part(tmp_path: Path) -> None:
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s", "y")]
+    zero = helper.make_tensor("z", TensorProto.FLOAT8E4M3FN, [], [0.0])
+    model = split(tmp_path, nodes, [vi("x", F, [8])], [vi("y", F, [8])], [const("s", 0.1, np.float32), zero])
+    assert [c.identical for c in verify_parts(*model)] == [True]
+
+
+def test_a_sequence_that_a_map_makes_passes_from_part_to_part(tmp_path: Path) -> None:
+    body = helper.make_graph([node("MatMul", "e w", "o")], "b", [vi("e", F, [1, 8])], [vi("o", F, [1, 8])])
+    nodes = [
+        node("SplitToSequence", "x", "s", axis=0),
+        node("SequenceMap", "s", "t", body=body),
+        node("ConcatFromSequence", "t", "y", axis=0),
+    ]
+    model = split(tmp_path, nodes, [vi("x", F, [2, 8])], [vi("y", F, None)], [weight("w", 8, 8)])
+    assert [c.identical for c in verify_parts(*model)] == [True]
+
+
+def test_operators_of_the_main_domain_that_onnxruntime_alone_knows_are_split(tmp_path: Path) -> None:
+    nodes = [node("SimplifiedLayerNormalization", "x g", "a"), node("Relu", "a", "y")]
+    model = split(tmp_path, nodes, [vi("x", F, [2, 8])], [vi("y", F, None)], [weight("g", 8)])
+    assert [c.identical for c in verify_parts(*model)] == [True]
+
+
+def test_random_numbers_are_no_fault_of_the_parts(tmp_path: Path) -> None:
+    nodes = [node("Relu", "x", "h"), node("Dropout", "h ratio on", "y")]
+    held = [const("ratio", 0.5, np.float32), const("on", True, np.bool_)]
+    model = split(tmp_path, nodes, [vi("x", F, [64])], [vi("y", F, [64])], held)
+    with pytest.raises(InvalidInput, match="'y' differs, but operation 'y' of the model draws random numbers"):
+        verify_parts(*model)

@@ -19,8 +19,11 @@ _SHAPED_BY_VALUES = frozenset({
     "Squeeze", "Tile", "Unsqueeze", "Upsample",
 })  # fmt: skip
 
-_LIKE_FIRST = frozenset({"GroupNormalization", "Imputer", "MeanVarianceNormalization"})
-"""Operators without a rule in onnx and onnxruntime that yield what they read."""
+_LIKE_FIRST = frozenset({
+    "GroupNormalization", "Imputer", "MeanVarianceNormalization", "GroupNorm", "SkipGroupNorm", "BiasAdd",
+    "QOrderedGelu", "QOrderedLayerNormalization",
+})  # fmt: skip
+"""Operators without a rule in onnx and onnxruntime (it has none for CPUs) that yield what they read."""
 
 _FLOATS_LIKE_FIRST = frozenset({"Normalizer", "Scaler"})
 """The same, as 32-bit floats."""
@@ -121,7 +124,8 @@ class Inference:
             mask = node.output[1]
             found = {**found, mask: of_shape(found.get(mask, types[node.input[0]]), shape)} if mask else found
         if schema is None or (node.domain == "ai.onnx.ml" and not _complete(node, found)):
-            return self._ask_runtime(node, types, values)
+            told = self._ask_runtime(node, types, values)
+            return {**told, **_without_rule(node, types)} if node.domain == "com.microsoft" else told
         return found
 
     def _ask_runtime(
@@ -150,7 +154,11 @@ def _without_rule(node: NodeProto, types: Mapping[str, TypeProto]) -> dict[str, 
     if first is None or shape is None:
         return {}
     if node.op_type in _LIKE_FIRST:
-        return {node.output[0]: first}
+        return {name: first for name in node.output if name}
+    if node.op_type == "BiasSplitGelu" and shape and shape[-1] is not None:
+        return {node.output[0]: of_shape(first, [*shape[:-1], shape[-1] // 2])}
+    if node.op_type == "CDist" and (other := extents_of(types.get(node.input[1]))) is not None:
+        return {node.output[0]: of_shape(first, [*shape[:1], *other[:1]])}
     if node.domain != "ai.onnx.ml" or not shape:
         return {}
     given = {a.name: helper.get_attribute_value(a) for a in node.attribute}

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, helper
+from onnx import GraphProto, NodeProto, TypeProto, helper
 
 from partition.problem.operator_call import TensorSpec
 from partition.problem.operators import OperatorCost
 from partition.readers.onnx.control import BodyRun, Control, If, Passage, one_of
 from partition.readers.onnx.sequences import Elements
-from partition.readers.onnx.types import Shaped, extents_of, sliced, stacked, static_spec
+from partition.readers.onnx.types import Shaped, common, extents_of, sliced, stacked, static_spec
 from partition.readers.onnx.values import value_key
 from partition.readers.onnx.walk import all_nodes, subgraphs
 
@@ -341,8 +341,14 @@ class _SequenceMap(Control):
         traffic = sum(passage.cost.bytes_accessed for passage in passages)
         known = all(passage.cost.known for passage in passages)
         parts = list(zip(*(passage.results for passage in passages), strict=False)) if passages else []
-        results = [Shaped(None, None, elements=Elements(tuple(part))) for part in parts]
+        results = [Shaped(_sequence_of(part), None, elements=Elements(tuple(part))) for part in parts]
         return self.told(OperatorCost(flops, traffic, known), any(p.guessed for p in passages), results)
+
+
+def _sequence_of(parts: Sequence[Shaped]) -> TypeProto | None:
+    """The type of a sequence of some tensors."""
+    of = common([part.type for part in parts])
+    return None if of is None else helper.make_sequence_type_proto(of)
 
 
 def without_values(found: Shaped) -> Shaped:

@@ -167,7 +167,9 @@ class NodeReader:
         inputs = [self.scope.spec(tensor) if tensor else None for tensor in node.input]
         outputs = [self.scope.spec(tensor) if tensor else None for tensor in node.output]
         if node.domain in _COSTED_DOMAINS:
-            cost = operator_cost(node.op_type, inputs, outputs, attributes_of(node))
+            trains = node.op_type == "Dropout" and not self.scope.is_deterministic(node)
+            kind = "BitmaskDropout" if trains else node.op_type  # the same work
+            cost = operator_cost(kind, inputs, outputs, attributes_of(node))
             if self.inside and node.op_type in LOOKUPS and self._is_read_once(node.output[0]):
                 passed_on = 2.0 * self.scope.bytes(node.output[0])
                 return replace(cost, bytes_accessed=max(0.0, cost.bytes_accessed - passed_on))

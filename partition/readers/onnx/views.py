@@ -36,7 +36,8 @@ def is_view(node: NodeProto, scope: GraphScope) -> bool:
         return False
     kind = node.op_type
     if kind in METADATA:
-        return kind not in ("Shape", "Size") and sum(map(bool, node.output)) == 1
+        idle = kind not in ("Shape", "Size") and sum(map(bool, node.output)) == 1
+        return idle and scope.is_deterministic(node)  # a Dropout of training does something
     if kind == "Gather":
         return _is_spaced(scope, node)
     if kind == "Slice":
