@@ -165,6 +165,8 @@ def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
     data = parse_file(Path(spec))
     if looks_like_minos(data) and "operations" not in data:
         return "minos", data
+    if "graph" in data and not data.keys().isdisjoint(("irVersion", "ir_version", "opsetImport", "opset_import")):
+        return "onnx", None
     return ("device-placement" if "nodes" in data and "operations" not in data else "json"), data
 
 

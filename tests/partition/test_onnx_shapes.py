@@ -14,6 +14,7 @@ from onnx_programs import I64, ML, MS, B, F, S, const, flops, model, node, size,
 
 from partition import DoubtfulModel, Graph, InvalidInput, InvalidModelFile, load_hardware, partition
 from partition.commands.main import main
+from partition.readers.load import load_model
 from partition.readers.onnx.model import read_onnx
 
 # --- what the file declares
@@ -354,6 +355,8 @@ def test_an_import_that_onnxruntime_takes_for_granted_may_be_missing() -> None:
         (b"just some notes\nin a file\n", "a text file"), (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"<!DOCTYPE html>\n<html></html>", "a web page"), (b"PK\x03\x04" + b"\x00" * 30, "a zip archive"),
         (b"\x89HDF\r\n\x1a\n" + b"\x00" * 9, "an HDF5 file"), (b"\x1c\x00\x00\x00TFL3" + b"\x00", "TensorFlow Lite"),
+        (b"\x1f\x8b" + b"\x00" * 9, "it is compressed"), (b"\x93NUMPY\x01\x00", "an array of numpy"),
+        (b"\x02" + b"\x00" * 7 + b"{}", "a safetensors file"),
     ],
 )  # fmt: skip
 def test_a_file_of_another_kind_is_called_what_it_is(content: bytes, what: str, tmp_path: Path) -> None:
@@ -361,6 +364,12 @@ def test_a_file_of_another_kind_is_called_what_it_is(content: bytes, what: str, 
     path.write_bytes(content)
     with pytest.raises(InvalidModelFile, match=what):
         read_onnx(path)
+
+
+def test_onnx_as_json_is_told_from_the_projects_own(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    onnx.save(model([node("Relu", "x", "y")], [vi("x", F, [4])], [vi("y", F, [4])]), path, "json")
+    assert load_model(str(path)).format == "onnx"
 
 
 def test_operators_for_other_chips_than_cpus_have_the_shapes_of_their_schemas() -> None:

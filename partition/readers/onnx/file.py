@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path, PurePath
 
 import onnx
@@ -92,7 +93,9 @@ def _parse(source: str | os.PathLike[str] | bytes | ModelProto, where: str) -> t
                 )
         else:
             check_fields(path, where)
-        return onnx.load_model(str(path), load_external_data=False), path.parent
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # onnx calls its own text format experimental
+            return onnx.load_model(str(path), load_external_data=False), path.parent
     except InvalidModelFile:
         raise
     except OSError as error:
@@ -108,6 +111,8 @@ def _what_else(path: Path) -> str:
     for signature, what in _SIGNATURES.items():
         if start[_PLACES.get(signature, 0) :].startswith(signature):
             return what
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        return "it is a safetensors file, which holds weights and no operations; export the model to ONNX"
     text = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="ignore")
     if text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
         return "it is a web page; download the model itself"
@@ -123,6 +128,8 @@ _SIGNATURES = {
     b"\x80\x02": "it is a pickle, as torch writes them; export the model to ONNX",
     b"GGUF": "it is a GGUF file; export the model to ONNX",
     b"TFL3": "it is a TensorFlow Lite file; convert the model to ONNX",
+    **dict.fromkeys((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh"), "it is compressed; unpack it first"),
+    b"\x93NUMPY": "it is an array of numpy; give a model",
     b"ORTM": "it is in onnxruntime's own format; give the .onnx file that it was made from",
 }
 """First bytes of files of other kinds -> what they are."""

@@ -34,7 +34,8 @@ def load_program(path: Path) -> ExportedProgram:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its serializer
-            return torch.export.load(path)
+            with path.open("rb") as file:  # by its path, torch minds another ending than .pt2
+                return torch.export.load(file)
     except Exception as error:  # whatever unpickling and another version of torch raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidModelFile(
