@@ -54,6 +54,9 @@ COMPLETION = 0.25
 BLOCKS = 0.1
 """The cheapest blocks around heavy nodes."""
 
+CROWDS = 0.1
+"""What heavy nodes cost that must share chips, before other bounds are asked."""
+
 BEAMS, BEAMS_IN_VAIN = 0.3, 0.06
 """Beams over down-sets: as long as they find better placements, and without finding any."""
 

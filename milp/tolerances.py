@@ -132,7 +132,7 @@ PART = 0.6
 GUESSES = (0.75, 0.5, 0.25, 0.1)
 """Guesses of the best period between bound and period, for orders that keep together what must share a chip then."""
 
-CROWD_FROM = 0.8
+CROWD_FROM = 0.7
 """Share of the bound from which the work of a pigeonhole set is worth asking what it costs with its transfers."""
 
 FIRST_FREE, MOST_FREE = 0.08, 0.8

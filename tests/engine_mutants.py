@@ -132,6 +132,8 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("at_most = min([threshold, *smaller])", "at_most = 0.6 * min([threshold, *smaller])"),
         ("values[own] = model.chip[own]", "values[own] = 1.0 - model.chip[own]"),
         ("bare = Choices(no_skipping=False, triangle=False)", "bare = Choices(no_skipping=False, triangle=True)"),
+        ("above & (up > limit)", "above & (2 * up > limit)"),
+        ("below & (down > limit)", "below & (2 * down > limit)"),
     ),
     "crowds": (
         ("return max(0, few * (self.chips * most - self.size) // (most - few) + 1)", "return 0"),

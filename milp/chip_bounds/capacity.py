@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from milp.formulation.choices import Choices
 from milp.solver.ask import write
 from milp.solver.highs import solve
 from milp.solver.matrix import COVERED, MatrixModel
-from milp.tolerances import BOUND_SAFETY, CHOSEN
-from milp.windows.windows import Windows
+from milp.tolerances import BOUND_SAFETY, CHOSEN, ROUNDING
+from milp.windows.windows import KEPT_LIMIT, WindowRules, Windows
 from partition.arrays import BoolArray, FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
@@ -128,8 +129,13 @@ class BlockCapacity:
             inside[inside] = crowd[model.node[inside]]
             model = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
         values = np.full(model.columns, np.nan)
-        own = (model.family == "y") & (model.node == (-1 if node is None else node))
-        values[own] = model.chip[own]  # not before the block, and not after it
+        if node is not None:
+            before, after = self._outside(node, upper)
+            y = np.flatnonzero((model.family == "y") & (model.chip <= 1))
+            of = model.node[y]
+            values[y[before[of]]], values[y[after[of]]] = 1.0, 0.0
+            own = y[of == node]
+            values[own] = model.chip[own]  # not before the block, and not after it
         fixed = model.reduced(values)
         if fixed is None:
             return Cheapest(np.inf)
@@ -141,6 +147,26 @@ class BlockCapacity:
             return Cheapest(bound, settled=False)
         nodes = self._block(model, fixed.full(outcome.x))
         return Cheapest(bound, outcome.objective, nodes, settled=outcome.status == "optimal")
+
+    @cached_property
+    def _reach(self) -> BoolArray | None:
+        """(N, N) at [v, u] whether u is v or an ancestor of it; None where that is too large."""
+        return WindowRules(self.instance).ancestors() if self.instance.nodes <= KEPT_LIMIT else None
+
+    def _outside(self, node: int, threshold: float) -> tuple[BoolArray, BoolArray]:
+        """(N,) twice: what is before, and what is after every block with ``node`` of a load within the threshold.
+
+        A block that holds two nodes holds all on the paths between them: where those take too long, it holds one.
+        """
+        inst, reach = self.instance, self._reach
+        if reach is None:
+            nothing = np.zeros(inst.nodes, dtype=bool)
+            return nothing, nothing
+        time = np.where(inst.replicable, 0.0, inst.fastest)
+        above, below = reach[node], reach[:, node]
+        up, down = time[above] @ reach[above], reach[:, below] @ time[below]
+        limit = threshold * (1 + ROUNDING)
+        return above & (up > limit) & ~inst.replicable, below & (down > limit) & ~inst.replicable
 
     def _block(self, model: MatrixModel, values: FloatArray) -> BoolArray:
         """(N,) the nodes of the block, from the values of all columns of the model."""

@@ -37,7 +37,7 @@ class Bisection:
         self.run, self.instance = run, run.instance
         self.incumbent, self.stop = run.incumbent, run.stop
         self.capacity = run.kept(block_capacity)
-        self.crowd = CrowdQuestions(run)
+        self.crowd = run.kept(CrowdQuestions)
         self.unresolved: list[float] = []
         self.slice = budget.FIRST_SLICE
         self.try_to_close = False

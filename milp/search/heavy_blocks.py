@@ -11,6 +11,7 @@ from milp.state.grounds import by_blocks
 from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import CROWD_FROM, MARGIN, REPEATED_GAIN
+from partition.arrays import FloatArray
 
 PATIENCE = 8
 """Nodes in a row that do not raise the bound before the phase ends."""
@@ -29,15 +30,15 @@ def _applies(run: Run) -> bool:
 
 
 def _blocks(run: Run) -> None:
-    """The cheapest valid block around the heaviest nodes, one after the other, while that raises the bound."""
+    """The cheapest valid block around the heaviest nodes, one after the other, while that raises the bound; then crowds."""
     incumbent, capacity = run.incumbent, run.kept(block_capacity)
     assert capacity is not None
     until = run.stop.seconds + run.share(budget.BLOCKS)
     cost, fruitless = alone(run.instance), 0
-    for node in np.argsort(-cost, kind="stable").tolist():
-        if cost[node] <= incumbent.lower or fruitless >= PATIENCE:
-            break
-        if run.stop() or incumbent.closed or run.stop.seconds > until:
+    for node in _heaviest_first(run.instance.fastest, cost):
+        if cost[node] <= incumbent.lower:
+            continue
+        if fruitless >= PATIENCE or run.stop() or incumbent.closed or run.stop.seconds > until:
             break
         before = incumbent.lower
         upper = incumbent.upper * (1 - MARGIN)
@@ -46,6 +47,18 @@ def _blocks(run: Run) -> None:
         because = lambda node=node: by_blocks("blocks", run.instance, [node])  # noqa: E731
         incumbent.prove(min(found.bound, upper), within=upper, because=because)
         fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
+    run.kept(CrowdQuestions).ask(run.share(budget.CROWDS))
+
+
+def _heaviest_first(time: FloatArray, cost: FloatArray) -> list[int]:
+    """All nodes, by their times and by what they cost with a chip to themselves, in turns.
+
+    Parameters
+    ----------
+    time, cost : (N,) units of the instance.
+    """
+    orders = [np.argsort(-weight, kind="stable") for weight in (cost, time)]
+    return list(dict.fromkeys(np.stack(orders, axis=1).ravel().tolist()))
 
 
 class CrowdQuestions:

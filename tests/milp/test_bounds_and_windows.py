@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +17,7 @@ from instances import (
     random_tight_instance,
     random_training_instance,
 )
+from searching import solve_by
 
 import milp.ideals.chains
 import milp.ideals.program
@@ -23,6 +25,8 @@ from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Crowd, Shares, heaviest_crowd
 from milp.ideals.leaving_out import segments
 from milp.ideals.program import Ideals, best_chain
+from milp.search.first_placements import SEEDS
+from milp.search.heavy_blocks import BLOCKS
 from milp.windows.windows import WindowRules
 from partition import Graph, GraphBuilder, Hardware, Placement, check, evaluate_placement, partition
 from partition.instance.contract import contract
@@ -132,6 +136,41 @@ def test_few_cheap_pairs_do_not_excuse_the_rest_of_a_crowd() -> None:
     assert pair.bound * instance.unit == pytest.approx(6.0, rel=1e-5)  # what a single pigeonhole would say
     shares = asked_about(instance, crowd, upper=1.5 * best / instance.unit)
     assert shares.bound() * instance.unit == pytest.approx(7.0, rel=1e-5)
+
+
+def test_what_is_too_far_from_a_node_is_in_no_block_with_it() -> None:
+    """The cheapest block is the same with and without that knowledge."""
+    narrowed = 0
+    for graph, hardware, best, _ in CASES[::2]:
+        links = replace(hardware.interconnect, transfers="serial")
+        instance = contract(graph, replace(hardware, interconnect=links))
+        plain = np.flatnonzero(~instance.replicable)
+        if not BlockCapacity.applies(instance) or not len(plain):
+            continue
+        informed, simple = BlockCapacity(instance), BlockCapacity(instance)
+        vars(simple)["_reach"] = None
+        upper = 1.2 * max(best / instance.unit, float(instance.fastest.max()))
+        for node in plain[:2].tolist():
+            narrowed += any(side.any() for side in informed._outside(node, upper))
+            found = [each.cheapest(node, upper=upper, time_limit=10, stop=Stop()) for each in (informed, simple)]
+            assert found[0].bound == pytest.approx(found[1].bound, rel=1e-5)
+    assert narrowed > 10
+
+
+def test_heavy_nodes_are_asked_about_though_others_have_more_to_receive() -> None:
+    """Joins that receive much cost little beside what they read; the heavy one behind them is the wall."""
+    b = GraphBuilder("joins")
+    b.operation("in", "Op", outputs={"x0": 0.1}, flops=0, bytes_accessed=0)
+    for i in range(12):
+        for k in range(8):
+            b.operation(f"v{i}.{k}", "Op", inputs=[f"x{i}"], outputs={f"t{i}.{k}": 3.0}, flops=0.1, bytes_accessed=0)
+        many = [f"t{i}.{k}" for k in range(8)]
+        b.operation(f"join{i}", "Op", inputs=many, outputs={f"x{i + 1}": 0.1}, flops=0.1, bytes_accessed=0)
+    b.operation("heavy", "Op", inputs=["x12"], outputs={"y": 2.0}, flops=9.0, bytes_accessed=0)
+    for i in range(12):
+        b.operation(f"after{i}", "Op", inputs=["y"], flops=4.0, bytes_accessed=0)
+    result = solve_by((SEEDS, BLOCKS), b.build(), package(20, transfers="serial", replication=False))
+    assert result.status == "optimal" and result.period == pytest.approx(11.1)
 
 
 def test_shares_of_a_crowd_add_up_to_more_than_the_chips_from_as_many_dear_nodes_as_they_say() -> None:
