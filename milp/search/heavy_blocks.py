@@ -30,7 +30,7 @@ def _applies(run: Run) -> bool:
 
 
 def _blocks(run: Run) -> None:
-    """The cheapest valid block around the heaviest nodes, one after the other, while that raises the bound; then crowds."""
+    """The cheapest valid block around the heaviest nodes in turn, while that raises the bound; then crowds."""
     incumbent, capacity = run.incumbent, run.kept(block_capacity)
     assert capacity is not None
     until = run.stop.seconds + run.share(budget.BLOCKS)
