@@ -38,20 +38,56 @@ if TYPE_CHECKING:
     from partition.problem.placement import Placement
     from partition.problem.wishes import Wishes
     from partition.readers.load import load_model
+    from partition.results.lower_bound import LowerBound
     from partition.results.progress import Progress
     from partition.results.result import Result
+    from partition.results.sweep_result import SweepResult, SweepRow
     from partition.scoring.cost import Cost, CostModel, evaluate, evaluate_placement
     from partition.scoring.rules import Violation, check, valid
     from partition.solve.front import partition
+    from partition.solve.sweep import Sweep
 
 __version__ = VERSION
 
 __all__ = [
-    "ChipKind", "Cost", "CostModel", "DoubtfulModel", "Graph", "GraphBuilder", "Hardware", "Infeasible", "Interconnect",
-    "InvalidAssignment", "InvalidGraph", "InvalidHardware", "InvalidInput", "InvalidModelFile", "NoSolutionInTime",
-    "PartitionError", "Placement", "Progress", "RefutedBound", "Repair", "Repaired", "Result", "Rules", "SearchFault",
-    "SolverError", "Violation", "Wishes", "check", "evaluate", "evaluate_placement", "load_hardware", "load_model",
-    "partition", "valid",
+    "ChipKind",
+    "Cost",
+    "CostModel",
+    "DoubtfulModel",
+    "Graph",
+    "GraphBuilder",
+    "Hardware",
+    "Infeasible",
+    "Interconnect",
+    "InvalidAssignment",
+    "InvalidGraph",
+    "InvalidHardware",
+    "InvalidInput",
+    "InvalidModelFile",
+    "LowerBound",
+    "NoSolutionInTime",
+    "PartitionError",
+    "Placement",
+    "Progress",
+    "RefutedBound",
+    "Repair",
+    "Repaired",
+    "Result",
+    "Rules",
+    "SearchFault",
+    "SolverError",
+    "Sweep",
+    "SweepResult",
+    "SweepRow",
+    "Violation",
+    "Wishes",
+    "check",
+    "evaluate",
+    "evaluate_placement",
+    "load_hardware",
+    "load_model",
+    "partition",
+    "valid",
 ]  # fmt: skip
 
 _HOME = {
@@ -71,7 +107,10 @@ _HOME = {
     "partition.solve": ("Result",),
     "partition.scoring.cost": ("Cost", "CostModel", "evaluate", "evaluate_placement"),
     "partition.scoring.rules": ("Violation", "check", "valid"),
+    "partition.results.lower_bound": ("LowerBound",),
+    "partition.results.sweep_result": ("SweepResult", "SweepRow"),
     "partition.solve.front": ("partition",),
+    "partition.solve.sweep": ("Sweep",),
 }  # fmt: skip
 """The module that each public name is loaded from."""
 

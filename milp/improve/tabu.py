@@ -73,7 +73,7 @@ class Tabu:
         """
         walk = _Walk(chip, float(self._loads(chip[None])[0].max()))
         for turn in itertools.count():
-            if walk.done or stop():
+            if walk.done or walk.best <= 0.0 or stop():
                 return
             self._walk(walk, NORMS[turn % len(NORMS)], better, stop)
 
@@ -82,7 +82,7 @@ class Tabu:
         banned_until = np.zeros((self.instance.nodes, self.instance.chips), dtype=np.int64)
         chip, load = walk.chip, self._loads(walk.chip[None])[0]
         step = since = 0
-        while since < PATIENCE and not (walk.done or stop()):
+        while since < PATIENCE and walk.best > 0.0 and not (walk.done or stop()):
             step, since = step + 1, since + 1
             heavy = int(self.rng.choice(len(load), p=_weights(load, 2 * norm))) % self.instance.chips
             moved, target = self._moves(chip, heavy)

@@ -31,6 +31,7 @@ from partition.instance.instance import Instance
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
+from partition.results.lower_bound import LowerBound
 from partition.results.progress import Progress
 from partition.results.proof_steps import Because, ProofStep
 from partition.stopping import Stop
@@ -67,7 +68,7 @@ class OrdersProgress:
     floor : a bound for all orders at once, in the hardware's time unit; infinite if no order has a valid placement.
     listed : whether every order that matters is among them; otherwise those that a placement was found for, and the
         given one.
-    claim : behind the floor, where claims are kept.
+    claim : behind the floor, where claims are kept. given : a bound that was proved elsewhere, or None.
     """
 
     incumbents: list[Incumbent]
@@ -75,6 +76,7 @@ class OrdersProgress:
     floor: float = 0.0
     listed: bool = True
     claim: ProofStep | None = None
+    given: LowerBound | None = None
 
     @property
     def possible(self) -> list[Incumbent]:
@@ -123,6 +125,13 @@ class OrdersProgress:
             for incumbent in self.incumbents:
                 incumbent.prove(self.floor / incumbent.instance.unit, exact=True, because=self.for_all_orders)
 
+    def believe(self, given: LowerBound) -> None:
+        """Take a bound that was proved elsewhere."""
+        self.given = given
+        for incumbent in self.incumbents:
+            incumbent.enter(Doing.GIVEN)
+        self.raise_floor(given.below, lambda: given.step)
+
     def for_all_orders(self) -> ProofStep:
         """The claim of one order that rests on that for all."""
         return ProofStep("all orders", rests_on=() if self.claim is None else (self.claim,))
@@ -142,6 +151,8 @@ class OrdersProgress:
         if period >= self.floor * (1 - ROUNDING):
             return
         refuted, self.floor, self.claim = self.floor, 0.0, None
+        if self.given is not None and refuted <= self.given.below:
+            return  # the incumbents have told
         warnings.warn(
             f"a valid placement of period {period:.9g} refutes the bound {refuted:.9g} over all orders of the kinds, "
             "which is withdrawn; please report this model and package",
@@ -189,12 +200,14 @@ class Target:
     limit : the largest period that counts, in the hardware's time unit; None if all do.
     enough : any period within the limit will do, instead of the best.
     keeps_steps : the claims behind bounds are kept, for a proof that can be replayed.
+    given : a bound that was proved elsewhere, or None.
     """
 
     gap: float
     limit: float | None = None
     enough: bool = False
     keeps_steps: bool = False
+    given: LowerBound | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +257,8 @@ def search_orders(
     outcome = OrdersProgress([start(hw) for hw in packages or [hardware]], listed=listed)
     if watch is not None:
         watch(outcome)
+    if target.given is not None:
+        outcome.believe(target.given)
     together = None
     if len(packages) != 1:
         with stop.surviving(lambda: "the search of all orders at once"):

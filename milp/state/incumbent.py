@@ -23,6 +23,9 @@ from partition.results.proof_steps import Because, ProofStep
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.rules import check
 
+ADVICE = "please report this model and package"
+"""What to do about a bound that is refuted, unless the caller gave it."""
+
 
 class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
@@ -182,11 +185,12 @@ class Incumbent:
         """Withdraw what a valid placement of this value refutes, if anything, with all that the same steps proved."""
         if value >= self.bound * (1 - ROUNDING):
             return False
+        blame = self._proved[-1].step if self._proved else ""
         self._proved = unrefuted(self._proved, value)
         bound = self._proved[-1].bound if self._proved else 0.0
         warnings.warn(
             f"a valid placement of {self.aim.goal} {value:.9g} refutes the bound {self.bound:.9g}, which is withdrawn "
-            f"to {bound:.9g}; please report this model and package",
+            f"to {bound:.9g}; {ADVICE if blame != Doing.GIVEN else 'it was given'}",
             RefutedBound,
             stacklevel=3,
         )

@@ -10,6 +10,7 @@ class Doing(StrEnum):
 
     START = "start"
     WORK = "work"
+    GIVEN = "given bound"
     STATIC_MEMORY = "static memory"
     ANY_ORDER = "down-sets of any order"
     SEEDS = "seeds"

@@ -14,6 +14,7 @@ COMMANDS = {
     "solve": "solve:solve",
     "bound": "bound:bound",
     "bench": "bench:bench",
+    "sweep": "sweep:sweep",
     "inspect": "inspect:inspect",
     "check": "check:check",
     "simulate": "simulate:simulate",

@@ -86,7 +86,7 @@ _hw = click.option(
     shell_complete=_offer(_packages),
     help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.",
 )
-_format = click.option(
+format_option = click.option(
     "--format",
     "format_",
     type=click.Choice(
@@ -137,7 +137,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         command(*args, origin=InputOptions(hw, dims, format_, max_cpus, times), **kwargs)
 
-    for option in (_times, _max_cpus, _format, dim_option, _hw):
+    for option in (_times, _max_cpus, format_option, dim_option, _hw):
         wrapped = option(wrapped)
     return wrapped
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def load_hardware(spec: str) -> Hardware:
     hardware = _preset(name)
     if not colon:
         return hardware
-    given = dict(_setting(part) for part in settings.split(","))
+    given = dict(setting(part) for part in settings.split(","))
     if "streaming" in given:
         given = _with_dram(hardware, given)
     return replace(override(hardware, given), name=spec)
@@ -176,7 +177,8 @@ def _mesh(name: str, rows: int, columns: int) -> Hardware:
     return Hardware(name, (EDGE_CHIP,), kind_of_chip, link, Rules(triangle=False))
 
 
-def _setting(text: str) -> tuple[str, object]:
+def setting(text: str) -> tuple[str, object]:
+    """A setting and its value, from ``name=value``."""
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not key or not value:
         raise InvalidHardware(f"hardware setting {text!r} is not of the form name=value")
@@ -228,6 +230,17 @@ def _quoted(text: str) -> str:
     # A JSON string is a TOML string, but TOML wants DEL escaped, and a terminal all that it would act on.
     written = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
+
+
+def from_toml(text: str) -> Hardware:
+    """The hardware that :func:`to_toml` wrote.
+
+    Raises
+    ------
+    InvalidHardware : a field is missing, unknown or wrongly typed.
+    ValueError : it is not TOML.
+    """
+    return _from_tables(tomllib.loads(text), "hardware")
 
 
 def _read_toml(path: Path) -> Hardware:

@@ -24,8 +24,9 @@ from partition.replay.windows import UnitWindows, reach
 ARITHMETIC = ("work", "windows", "counting")
 FOLLOWS = ("values that can occur", "all orders", "static memory")
 PROGRAMS = ("ideals", "stretches", "frontiers", "down-sets", "down-sets of any order")
+GIVEN = "given bound"
 SOLVER = ("model", "blocks", "crowds", "block capacity")
-"""Engines by what stands behind them: sums, other steps, a program of their own, HiGHS."""
+"""Engines by what stands behind them: sums, other steps, a program of their own, a word from elsewhere, HiGHS."""
 
 MOST_ORDERS = 30
 """Orders of the kinds that a claim about all of them is proved for one by one."""
@@ -82,7 +83,7 @@ class Judge:
     def step(self, claim: Claim, under: Sequence[Claim]) -> Judgement:
         """Prove a claim again; ``under`` are the claims that it rests on."""
         begun = time.monotonic()
-        if claim.engine not in (*ARITHMETIC, *FOLLOWS, *PROGRAMS, *SOLVER):
+        if claim.engine not in (*ARITHMETIC, *FOLLOWS, *PROGRAMS, GIVEN, *SOLVER):
             verdict: tuple[StepVerdict, str] = "refuted", "there is no such engine"
         elif self._contradicted(claim):
             verdict = "refuted", "the placement of the answer has a shorter period"
@@ -173,7 +174,8 @@ class Judge:
                 return verdict
             if how != TOO_MANY:
                 break
-        return "trusted", how
+        source = claim.evidence.get("source") if claim.engine == GIVEN else None
+        return "trusted", how if source is None else f"it was given by {source}"
 
     def _joined(self, claim: Claim) -> tuple[Units, str]:
         """The units with all that is joined, once each join is proved."""

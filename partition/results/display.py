@@ -16,6 +16,7 @@ from partition.text import printable
 WORDS = {
     "start": "looking at the question",
     "work": "what the work alone allows",
+    "given bound": "what is known from elsewhere",
     "static memory": "what fits in memory",
     "feasibility": "whether anything fits",
     "seeds": "first placements",

@@ -18,6 +18,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
 from partition.problem.wishes import Forbidden, Names, Pins, Wishes
 from partition.results.guesses import find_guesses
+from partition.results.lower_bound import LowerBound
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import parse_goals
@@ -42,6 +43,7 @@ def partition(
     gap: float = GAP,
     seed: int = 0,
     warm_start: Start = None,
+    lower_bound: LowerBound | float | None = None,
     policy: str = "none",
     objective: str | Sequence[str] = "period",
     throughput: float | None = None,
@@ -81,6 +83,8 @@ def partition(
     seed : of every random choice.
     warm_start : a placement, an earlier result, or operation name -> chip, to start from. The graph may have gained,
         lost or renamed operations since; what breaks a rule is repaired. ``Result.start`` says how much was kept.
+    lower_bound : a bound of the period that is proved elsewhere, with its source. The search believes it and stops
+        where it is reached; a proof of the answer names it as a step of its own.
     policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
         free where the quick ways fail (docs/learned.md). It never enters a bound.
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
@@ -123,7 +127,7 @@ def partition(
     problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
     model, hw = problem.graph, problem.hardware
     wished = Wished.of(model, hw, Wishes.of(pins, forbid, together, cuts, granularity, max_stages))
-    _refuse_together(wished.wishes, proof, workers=workers, shard=shard, batch=batch)
+    _refuse_together(wished.wishes, proof, lower_bound, workers=workers, shard=shard, batch=batch)
     _refuse_guesses(model, hw, strict)
     clock = _clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
@@ -140,15 +144,14 @@ def partition(
         seed=seed,
         proof=proof,
         alike=wished.alike,
+        given=LowerBound.of(lower_bound),
     ).checked()
     judge = _second_opinion(confirm, question.goals)
     first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
         result = explained(_searched(question, first, workers, shard, listener))
-        if listener is not None and listener.raised is not None:
-            raise listener.raised
-        if judge is not None:
-            result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
+        Listener.end(listener)
+        result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
         result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
         return replace(result, inputs=batch, start=started.carried)
 
@@ -164,12 +167,16 @@ def _clock(time_limit: float | None, work_limit: float | None) -> Stop:
     return Stop(math.inf if seconds is None else seconds, work_limit=work_limit)
 
 
-def _refuse_together(wishes: Wishes, proof: bool, *, workers: int, shard: Wanted, batch: int | None) -> None:
+def _refuse_together(
+    wishes: Wishes, proof: bool, given: LowerBound | float | None, *, workers: int, shard: Wanted, batch: int | None
+) -> None:
     """Raise InvalidInput where arguments do not go together, or the batch is none."""
     if batch is not None:
         whole("batch", batch, least=1)
     if wishes and shard != "none":
         raise InvalidInput("wishes are about the operations as they are; leave shard out, or the wishes")
+    if given is not None and shard != "none":
+        raise InvalidInput("a lower bound is of the operations as they are; leave shard out, or the lower bound")
     if proof and (workers != 1 or shard != "none"):
         raise InvalidInput("a proof is kept of one search in one process; leave out workers and shard, or the proof")
     if proof and wishes:
@@ -196,10 +203,10 @@ def _searched(question: Question, stop: Stop, workers: int, shard: Wanted, liste
     return solve_side_by_side(question, workers=workers, stop=stop, report=listener)
 
 
-def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result] | None:
+def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result]:
     """What asks the second solver, if it is wanted; refused at once where it has nothing to say."""
     if not confirm:
-        return None
+        return lambda graph, hardware, result, **_: result
     if goals[0] != "period":
         raise InvalidInput(
             f"confirm speaks of the bound of the period, which is not the first goal of {','.join(goals)!r}; put it "

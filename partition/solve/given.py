@@ -152,6 +152,12 @@ class Listener:
         self.callback, self.stop = callback, stop
         self.raised: Exception | None = None
 
+    @staticmethod
+    def end(listener: Listener | None) -> None:
+        """Raise what the caller's function raised, if there is one and it did."""
+        if listener is not None and listener.raised is not None:
+            raise listener.raised
+
     def __call__(self, progress: Progress) -> None:
         """Tell the caller; nothing more after it raised something."""
         if self.raised is not None:

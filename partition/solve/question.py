@@ -13,6 +13,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.results.lower_bound import LowerBound
 from partition.solve.adviser import adviser
 
 
@@ -24,6 +25,7 @@ class Question:
     ----------
     alike : whether the chips are of different kinds for the sake of wishes alone, so that stages may stand anywhere.
     before : where operations shall stay as far as all goals allow, or None.
+    given : a bound of the period that was proved elsewhere, or None.
     """
 
     graph: Graph
@@ -37,6 +39,7 @@ class Question:
     proof: bool = False
     alike: bool = False
     before: Before | None = None
+    given: LowerBound | None = None
 
     def checked(self) -> Question:
         """This question; raises InvalidInput for what could not be asked."""

@@ -96,7 +96,7 @@ def _search(
         return Result.infeasible(graph, hw, reason=str(reason), seconds=stop.elapsed, seed=question.seed, proof=proof)
     part = stop.part(budget.PERIOD) if question.goes_on else stop
     limit = None if first and question.throughput is None else question.allowed
-    target = Target(question.gap, limit, enough=not first, keeps_steps=True)
+    target = Target(question.gap, limit, enough=not first, keeps_steps=True, given=question.given)
     starts = [question.start] if question.start else []
     means = Means(question.seed, starts, adviser(question.policy, question.seed), phases)
     outcome = search_orders(graph, hw, target, means, part, report=report, watch=watch)

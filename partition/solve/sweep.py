@@ -1,0 +1,362 @@
+"""Many designs for one model: what is found out about one of them is used for all others."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
+
+from joblib import Parallel, delayed
+
+from milp.tolerances import GAP
+from partition.arguments import whole
+from partition.errors import InvalidHardware, InvalidInput, NoSolutionInTime
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware, override
+from partition.results.lower_bound import LowerBound
+from partition.results.progress import Progress
+from partition.results.result import Result
+from partition.results.sweep_result import How, SweepResult, SweepRow, settings_of
+from partition.scoring.feasibility import impossible, proved_infeasible
+from partition.scoring.goals import reached_by
+from partition.solve.front import partition, validate_limits
+from partition.solve.given import Model, Package, Start, opened
+from partition.solve.processes import end_local_workers
+from partition.solve.sweep_cache import Cache
+from partition.solve.sweep_known import NOBODY, Found, Known
+from partition.text import shown
+
+Axes = Mapping[str, Sequence[Any]]
+"""Setting -> its values: ``chips``, and the settings of :func:`partition.problem.hardware.override`."""
+
+MOST_DESIGNS = 100_000
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What every search is told."""
+
+    time_limit: float | None
+    work_limit: float | None
+    gap: float
+    seed: int
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """As they are kept beside an answer."""
+        return {"time_limit": self.time_limit, "work_limit": self.work_limit}
+
+
+class Sweep:
+    """Solves one model on many packages, nearly alike, as design-space exploration and compile servers ask for.
+
+    What a search finds is used for the packages that were not searched yet: a bound where one follows
+    (docs/proof/packages.md), a placement where it is valid, and the nearest one to start from elsewhere. A design that
+    these settle is not searched at all. The period is the goal.
+
+    Parameters
+    ----------
+    graph : the model, as for :func:`partition.partition`.
+    cache : folder that keeps what searches find; an interrupted sweep goes on from there, and other sweeps of the same
+        model begin with it. None: kept in this object alone.
+    time_limit, work_limit, gap, seed : of each search, as for :func:`partition.partition`.
+
+    Raises
+    ------
+    InvalidInput : the model cannot be read, an argument cannot be used, or the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        graph: Model,
+        *,
+        cache: str | PathLike[str] | None = None,
+        time_limit: float | None = None,
+        work_limit: float | None = None,
+        gap: float = GAP,
+        seed: int = 0,
+    ) -> None:
+        validate_limits(time_limit, gap, work_limit)
+        self.graph = model_of(graph)
+        self.terms = _Terms(time_limit, work_limit, gap, whole("seed", seed))
+        self.cache = None if cache is None else Cache(cache, self.graph)
+        self._kept: dict[Hardware, tuple[Found, dict[str, float | None]]] = {}
+        for found, limits in self.cache.read() if self.cache is not None else ():
+            self._kept[found.hardware] = found, limits
+
+    def over(self, hw: Package | Iterable[Package], axes: Axes, **how: Any) -> SweepResult:
+        """Solve a grid of designs: :meth:`solve` of :func:`designs`.
+
+        Parameters
+        ----------
+        hw : the package to vary, or several.
+        axes : setting -> values, for example ``{"chips": [8, 16], "sram_bytes": [1e8, 2e8]}``.
+        how : arguments of :meth:`solve`.
+        """
+        packages = [hw] if hw is None or isinstance(hw, Hardware | str | PathLike) else list(hw)
+        settings: list[Mapping[str, Any]] = []
+        grid: list[Hardware] = []
+        for package in packages:
+            for each, values in designs(opened(self.graph, package)[1], axes):
+                grid.append(each)
+                settings.append(({"hw": opened(self.graph, package)[1].name} if len(packages) > 1 else {}) | values)
+        return self.solve(grid, settings=settings, **how)
+
+    def answer(self, hw: Package) -> Result:
+        """The answer for one package, with all that is known from those before.
+
+        Raises
+        ------
+        InvalidInput : the package cannot be read.
+        NoSolutionInTime : the limit was reached before any valid placement was found.
+        """
+        row = self.solve([hw])[0]
+        if row.result is None:
+            raise NoSolutionInTime(f"no valid assignment of {self.graph.name!r} on {row.hardware.name!r} was found")
+        return row.result
+
+    def solve(
+        self,
+        packages: Sequence[Package],
+        *,
+        settings: Sequence[Mapping[str, Any]] | None = None,
+        workers: int = 1,
+        wave: int | None = None,
+        on_progress: Callable[[Known], object] | None = None,
+    ) -> SweepResult:
+        """Solve the model on every package.
+
+        Searches run in waves. The next wave is chosen by what the ones before have found, whatever the order in which
+        they ended. So the answers depend on the size of a wave and not on how many processes there are.
+
+        Parameters
+        ----------
+        settings : of each package, for the rows of the result.
+        workers : processes that search side by side, by joblib: ``with joblib.parallel_config(backend="dask")`` has
+            them run on a cluster. 1: in this process.
+        wave : designs of a wave; as many as there are workers, if not given.
+        on_progress : called with what is known so far before each wave.
+
+        Raises
+        ------
+        InvalidInput : a package cannot be read, or an argument cannot be used; before anything is searched.
+        """
+        whole("workers", workers, least=1)
+        size = whole("wave", workers if wave is None else wave, least=1)
+        asked = [opened(self.graph, package)[1] for package in packages]
+        if not asked:
+            raise InvalidInput("there is nothing to sweep over: give at least one package")
+        begun = time.perf_counter()
+        run = _Run(self, asked)
+        interrupted = run.go(workers, size, on_progress)
+        told = [
+            {**values, **settings_of(hw)} for values, hw in zip(settings or itertools.repeat({}), asked, strict=False)
+        ]
+        rows = tuple(run.row(i, values, interrupted) for i, values in enumerate(told))
+        return SweepResult(self.graph.name, rows, time.perf_counter() - begun, run.searches, run.known.gap, interrupted)
+
+    def _remember(self, found: Found) -> None:
+        """Keep what a search found, in the folder too."""
+        self._kept[found.hardware] = found, self.terms.limits
+        if self.cache is not None:
+            self.cache.keep(found, self.terms.limits)
+
+
+class _Run:
+    """One call of :meth:`Sweep.solve`."""
+
+    def __init__(self, sweep: Sweep, asked: Sequence[Hardware]) -> None:
+        self.sweep, self.graph, self.asked = sweep, sweep.graph, asked
+        kept = sweep._kept
+        done = {hw for hw in asked if hw in kept and _enough(*kept[hw], sweep.terms)}
+        self.known = Known(
+            self.graph, [found for hw, (found, _) in kept.items() if hw not in done], asked, sweep.terms.gap
+        )
+        self.how: dict[int, How] = {}
+        self.searches = 0
+        for i, hw in enumerate(asked):
+            if hw in done:
+                self._learn(i, kept[hw][0], "remembered")
+            elif self.graph.least is None and (reason := impossible(self.graph, hw)) is not None:
+                found = Found(hw, hw, "infeasible", bound=math.inf, reason=str(reason))
+                self._learn(i, found, "counted")
+
+    def go(self, workers: int, size: int, on_progress: Callable[[Known], object] | None) -> bool:
+        """Search until every design is settled or was searched; whether the caller interrupted that."""
+        while True:
+            if on_progress is not None:
+                on_progress(self.known)
+            chosen = self.known.choose(size)
+            if not chosen:
+                return False
+            try:
+                for i, found in zip(chosen, self._search(chosen, workers), strict=True):
+                    self.searches += 1
+                    self._learn(i, found, "searched")
+                    if found.interrupted:
+                        return True
+                    self.sweep._remember(found)
+            except KeyboardInterrupt:
+                end_local_workers()
+                return True
+
+    def _learn(self, design: int, found: Found, how: How) -> None:
+        self.how[design] = how
+        self.known.learn(self.known.first + design, found)
+
+    def _search(self, chosen: Sequence[int], workers: int) -> Iterator[Found]:
+        tasks = [(self.graph, self.asked[i], *self._help(i), self.sweep.terms) for i in chosen]
+        if workers == 1:
+            return itertools.starmap(_search, tasks)
+        found: Iterator[Found] = Parallel(n_jobs=workers, return_as="generator")(
+            delayed(_search)(*task) for task in tasks
+        )
+        return found
+
+    def _help(self, design: int) -> tuple[Start, LowerBound | None]:
+        """A placement to start from and a bound, from what is known."""
+        known, best = self.known, self.known.best[design]
+        bound, source = float(known.lower[design]), int(known.source_of_lower[design])
+        given = None
+        if source != NOBODY:
+            given = LowerBound(bound, f"the answer for {self._name(source)!r}")
+        if best is not None:
+            return best.placement, given
+        near = known.nearest(design)
+        if near is None or near.placement is None:
+            return None, given
+        return dict(zip(self.graph.names, near.placement.assignment.tolist(), strict=True)), given
+
+    def _name(self, number: int) -> str:
+        return self.known.found[number].hardware.name
+
+    def row(self, i: int, settings: Mapping[str, Any], interrupted: bool) -> SweepRow:
+        """What is known of a design in the end."""
+        known, hw = self.known, self.asked[i]
+        best, lower, source = known.best[i], float(known.lower[i]), int(known.source_of_lower[i])
+        own = known.found.get(known.first + i)
+        how = self.how.get(i, "left" if interrupted and not known.settled[i] else "derived")
+        seconds = own.seconds if own is not None and how == "searched" else 0.0
+        bound_of = "" if source in (known.first + i, NOBODY) else self._name(source)
+        common: dict[str, Any] = {
+            "hardware": hw,
+            "settings": settings,
+            "seconds": seconds,
+            "how": how,
+            "bound_of": bound_of,
+        }
+        if math.isinf(lower):
+            reason = self._reason(i, source)
+            result = Result.infeasible(self.graph, hw, reason=reason, seconds=seconds, seed=self.sweep.terms.seed)
+            return SweepRow(status="infeasible", period=None, bound=None, result=result, **common)
+        if best is None:
+            return SweepRow(status="none", period=None, bound=lower or None, **common)
+        result = self._result(i, seconds, own)
+        return SweepRow(
+            status=result.status, period=result.period, bound=result.bound, result=result,
+            placement_of="" if best.source == known.first + i else self._name(best.source), **common,
+        )  # fmt: skip
+
+    def _reason(self, i: int, source: int) -> str:
+        own = self.known.found[source]
+        if source == self.known.first + i:
+            return own.reason
+        return f"{proved_infeasible(self.graph, self.asked[i])}; not even on {own.hardware.name!r}"
+
+    def _result(self, i: int, seconds: float, own: Found | None) -> Result:
+        known, best = self.known, self.known.best[i]
+        assert best is not None
+        bound = min(float(known.lower[i]), best.period)
+        gap = (best.period - bound) / best.period if best.period > 0 else 0.0
+        return Result(
+            graph=self.graph,
+            hardware=best.hardware,
+            placement=best.placement,
+            status="optimal" if known.settled[i] else "feasible",
+            period=best.period,
+            bound=bound,
+            seconds=seconds,
+            seed=self.sweep.terms.seed,
+            history=(Progress(seconds, "given bound", best.period, bound, gap),),
+            cost=best.cost,
+            goals=(reached_by(best.placement, best.cost, "period", bound),),
+            work=None if own is None else own.work,
+            faults=() if own is None else own.faults,
+        )
+
+
+def _enough(found: Found, limits: Mapping[str, float | None], terms: _Terms) -> bool:
+    """Whether an answer from before need not be searched again: settled, or after no less than is allowed now."""
+    if found.status == "infeasible" or found.period - found.bound <= terms.gap * found.period:
+        return True
+    return all(
+        (before is None) == (now is None) and (before is None or now is None or before >= now)
+        for before, now in ((limits.get(name), now) for name, now in terms.limits.items())
+    )
+
+
+def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, terms: _Terms) -> Found:
+    """One search, in whatever process."""
+    begun = time.perf_counter()
+    try:
+        result = partition(
+            graph, hw, time_limit=terms.time_limit, work_limit=terms.work_limit, gap=terms.gap, seed=terms.seed,
+            warm_start=start, lower_bound=given,
+        )  # fmt: skip
+    except NoSolutionInTime:
+        bound = 0.0 if given is None else given.below
+        return Found(hw, hw, "none", bound=bound, seconds=time.perf_counter() - begun)
+    return Found(
+        hardware=hw,
+        placed=result.hardware,
+        status=result.status,
+        placement=result.placement,
+        period=result.period,
+        bound=result.bound,
+        seconds=result.seconds,
+        work=result.work,
+        reason=result.reason,
+        faults=result.faults,
+        interrupted=result.interrupted,
+    )
+
+
+def model_of(model: Model) -> Graph:
+    """The graph of what was given for a model; a package that it brings plays no part."""
+    return opened(model, "ring1")[0]
+
+
+def designs(hw: Hardware, axes: Axes) -> Iterator[tuple[Hardware, dict[str, Any]]]:
+    """The package with every combination of the values, the last axis varied first, and what was set.
+
+    Raises
+    ------
+    InvalidInput : an axis has no values, or there are too many designs.
+    InvalidHardware : there is no such setting, or a value is none for it.
+    """
+    for name, values in axes.items():
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise InvalidInput(f"axis {shown(name)} has {shown(values)}; give a list of values")
+    count = math.prod(len(values) for values in axes.values())
+    if count > MOST_DESIGNS:
+        raise InvalidInput(f"the grid has {count} designs; a sweep has at most {MOST_DESIGNS}")
+    for combination in itertools.product(*axes.values()):
+        settings = dict(zip(axes, combination, strict=True))
+        package = hw if "chips" not in settings else _with_chips(hw, settings["chips"])
+        package = override(package, {name: value for name, value in settings.items() if name != "chips"})
+        told = ",".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in settings.items()
+        )
+        yield replace(package, name=f"{hw.name.partition(':')[0]}:{told}" if told else hw.name), settings
+
+
+def _with_chips(hw: Hardware, chips: object) -> Hardware:
+    count = whole("chips", chips, least=1)
+    if not hw.identical_chips or hw.interconnect.topology == "mesh":
+        what = "is a mesh" if hw.identical_chips else "has chips of several kinds"
+        raise InvalidHardware(f"{hw.name!r} {what}, so a number of chips does not say which; list the packages instead")
+    return replace(hw, kind_of_chip=hw.kind_of_chip[:1] * count, positions=())

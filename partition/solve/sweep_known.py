@@ -1,0 +1,263 @@
+"""What the answers of a sweep say about its other designs, and which design to search next."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from milp.tolerances import RESOLUTION, ROUNDING
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.errors import RefutedBound
+from partition.problem.graph import Graph
+from partition.problem.hardware import Hardware, override
+from partition.problem.placement import Placement
+from partition.problem.problem import Problem
+from partition.scoring.cost import Cost, CostModel
+from partition.scoring.generosity import factors
+from partition.scoring.rules import MEMORY_SLACK, check
+
+Outcome = Literal["optimal", "feasible", "infeasible", "none"]
+
+NOBODY = -1
+"""Number of the answer where none says anything."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is known of one package after a search.
+
+    Attributes
+    ----------
+    hardware : as asked. placed : the same with kinds and stages where the placement has them.
+    status : as of a result; ``none`` where the limit came before any valid placement.
+    placement, period : the best; None and infinity if there is none.
+    bound : proved; infinite if infeasible.
+    seconds, work : of the search; work where that was limited.
+    reason : why it is infeasible. faults : what went wrong without harm.
+    interrupted : the caller ended the search.
+    """
+
+    hardware: Hardware
+    placed: Hardware
+    status: Outcome
+    placement: Placement | None = None
+    period: float = math.inf
+    bound: float = 0.0
+    seconds: float = 0.0
+    work: float | None = None
+    reason: str = ""
+    faults: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best placement known on a design, on the package as the placement has it; ``source`` is whose it is."""
+
+    placement: Placement
+    hardware: Hardware
+    cost: Cost
+    source: int
+
+    @property
+    def period(self) -> float:
+        """Of the placement, in the hardware's time unit."""
+        return float(self.cost.period[0])
+
+
+class Known:
+    """Answers for packages, and what follows for designs; answers are numbered, designs behind those from before.
+
+    Parameters
+    ----------
+    before : answers from earlier.
+    designs : the packages of the sweep.
+    gap : at which a design is settled.
+    """
+
+    def __init__(self, graph: Graph, before: Sequence[Found], designs: Sequence[Hardware], gap: float) -> None:
+        self.graph, self.designs, self.gap = graph, tuple(designs), max(gap, RESOLUTION)
+        self.first = len(before)
+        packages = [*(each.hardware for each in before), *designs]
+        self.factors = factors(graph, packages, designs)
+        self.found: dict[int, Found] = {}
+        self.best: list[Best | None] = [None] * len(designs)
+        least = np.array([Problem.of(graph, each).least_period for each in designs]) * (1 - ROUNDING)
+        self._base = np.where(np.isfinite(least), least, 0.0)
+        self._bounds = np.zeros(len(packages))
+        self._barren = np.zeros(len(packages), dtype=bool)
+        for number, each in enumerate(before):
+            self.learn(number, each)
+
+    # --- what follows ---------------------------------------------------------------------------------------
+
+    @property
+    def lower(self) -> FloatArray:
+        """(D,) the best bound of every design; infinite where nothing fits."""
+        return np.asarray(np.maximum(self._lower().max(axis=0), self._base))
+
+    @property
+    def source_of_lower(self) -> IntArray:
+        """(D,) the answer that it follows from, :data:`NOBODY` where there is none."""
+        all_of = self._lower()
+        own = self.first + np.arange(len(self.designs))
+        strongest = all_of.argmax(axis=0)
+        own_is_best = all_of[own, np.arange(len(own))] >= all_of.max(axis=0)
+        told = all_of.max(axis=0) > self._base
+        return np.where(told, np.where(own_is_best, own, strongest), NOBODY)
+
+    def _lower(self) -> FloatArray:
+        """(A, D) what each answer says about each design; its own in full, others less a margin for rounding."""
+        told = self._bounds[:, None] / self.factors * (1 - ROUNDING)
+        told[self._barren[:, None] & np.isfinite(self.factors)] = math.inf
+        own = np.arange(len(self.designs))
+        told[self.first + own, own] = np.where(self._barren, math.inf, self._bounds)[self.first + own]
+        return told
+
+    @property
+    def upper(self) -> FloatArray:
+        """(D,) the best period known of every design."""
+        return np.array([math.inf if each is None else each.period for each in self.best])
+
+    @property
+    def settled(self) -> BoolArray:
+        """(D,) whether the gap is closed, or nothing fits."""
+        lower, upper = self.lower, self.upper
+        return np.asarray(np.isinf(lower) | (upper * (1 - self.gap) <= lower))
+
+    @property
+    def waiting(self) -> IntArray:
+        """Designs that are neither settled nor searched."""
+        searched = np.array([self.first + i in self.found for i in range(len(self.designs))], dtype=bool)
+        return np.flatnonzero(~(self.settled | searched))
+
+    # --- learning -------------------------------------------------------------------------------------------
+
+    def learn(self, number: int, found: Found) -> None:
+        """Take an answer, and see what its placement is worth on the other designs."""
+        self.found[number] = found
+        barren = found.status == "infeasible"
+        own = self.graph.least is None or number >= self.first  # of least weights, "nothing fits" is not passed on
+        self._barren[number] = barren and own
+        self._bounds[number] = 0.0 if barren else found.bound
+        if barren and self.graph.least is not None:
+            self.factors[number, np.arange(len(self.designs)) != number - self.first] = math.inf
+        if found.placement is not None:
+            self._try(number, found, found.placement)
+        self._heed()
+
+    def _try(self, number: int, found: Found, placement: Placement) -> None:
+        """Offer a placement to every design on which it could be better."""
+        costs: dict[Hardware, Cost] = {}
+        settled = self.settled
+        for i, design in enumerate(self.designs):
+            if settled[i] and self.first + i != number:
+                continue
+            package = placed_like(design, found.placed, placement)
+            if package is None:
+                continue
+            # What a placement costs does not depend on SRAM, unless weights are streamed.
+            bare = package if package.streams else override(package, {"sram_bytes": math.inf})
+            if bare not in costs:
+                costs[bare] = Problem.of(self.graph, bare).kept(CostModel).evaluate_placement(placement)
+            cost, best = costs[bare], self.best[i]
+            fits = (cost.sram[0] <= package.room * (1 + MEMORY_SLACK)).all()
+            better = best is None or float(cost.period[0]) < best.period
+            if fits and better and not check(self.graph, package, placement):
+                self.best[i] = Best(placement, package, cost, number)
+
+    def _heed(self) -> None:
+        """Believe no answer whose bound a placement refutes."""
+        while True:
+            false = np.flatnonzero(self.upper < self.lower * (1 - ROUNDING))
+            if not len(false):
+                return
+            design = int(false[0])
+            liar = int(self.source_of_lower[design])
+            self._bounds[liar], self._barren[liar] = 0.0, False
+            warnings.warn(
+                f"a valid placement on {self.designs[design].name!r} refutes what was proved for "
+                f"{self.found[liar].hardware.name!r}, which is withdrawn; please report this model and package",
+                RefutedBound,
+                stacklevel=3,
+            )
+
+    # --- what to search next --------------------------------------------------------------------------------
+
+    def choose(self, count: int) -> list[int]:
+        """Up to ``count`` designs to search side by side, those first that tell nothing about one another."""
+        chosen: list[int] = []
+        waiting = self.waiting
+        more = self.factors[self.first :] <= 1.0 + ROUNDING
+        related = more | more.T
+        while len(chosen) < count:
+            apart = np.array([i for i in waiting if not related[i, chosen].any()], dtype=np.int64)
+            left = apart if len(apart) else np.setdiff1d(waiting, chosen)
+            if not len(left):
+                return chosen
+            chosen.append(self._next(left, more))
+        return chosen
+
+    def _next(self, waiting: IntArray, more: BoolArray) -> int:
+        """The most generous first, for its bound; then the stingiest, for its placement; then what promises most."""
+        above, below = more[waiting][:, waiting].sum(axis=0), more[waiting][:, waiting].sum(axis=1)
+        unbounded = ~(self.factors[list(self.found)][:, waiting] <= 1.0 + ROUNDING).any(axis=0)
+        if unbounded.any():
+            return int(waiting[np.argmax(np.where(unbounded, below, NOBODY))])
+        failed = [i - self.first for i, each in self.found.items() if i >= self.first and each.placement is None]
+        unplaced = np.isinf(self.upper[waiting]) & ~more[waiting][:, failed].any(axis=1)
+        if unplaced.any():
+            return int(waiting[np.argmax(np.where(unplaced, above, NOBODY))])
+        return int(waiting[np.argmax(self._hopes(waiting))])
+
+    def _hopes(self, waiting: IntArray) -> IntArray:
+        """(W,) of how many designs the gap closes if the best placement of this one is optimal, or its bound is."""
+        upper, lower = self.upper[waiting], self.lower[waiting]
+        factor = self.factors[self.first + waiting][:, waiting]
+        known = np.where(np.isfinite(upper), upper, 0.0)
+        bounded = np.isfinite(upper) & (known[:, None] / factor >= known * (1 - self.gap))
+        placed = np.isfinite(factor.T) & (
+            np.where(np.isfinite(factor.T), factor.T, 0.0) * lower[:, None] * (1 - self.gap) <= lower
+        )
+        return np.asarray(bounded.sum(axis=1) + placed.sum(axis=1))
+
+    def nearest(self, design: int) -> Found | None:
+        """The answer with a placement whose package is most like a design; None if there is none."""
+        wanted = _figures(self.designs[design])
+        placed = [each for each in self.found.values() if each.placement is not None]
+        return min(placed, key=lambda each: float(np.abs(_figures(each.hardware) - wanted).sum()), default=None)
+
+
+def _figures(hardware: Hardware) -> FloatArray:
+    """Chips, SRAM and bandwidth as logarithms, by which packages are near or far."""
+    figures = np.array([hardware.chips, hardware.sram_bytes.sum(), hardware.interconnect.link_bandwidth])
+    return np.asarray(np.log2(np.clip(figures, 1.0, 1e30)))
+
+
+def placed_like(design: Hardware, placed: Hardware, placement: Placement) -> Hardware | None:
+    """The design with kinds and stages in the places that a placement on another package had; None if too small."""
+    used = int(max(_chips_of(placement))) + 1
+    if used > design.chips:
+        return None
+    if design.kind_order == "free" and not design.identical_chips:
+        order = tuple(placed.kinds[k].name for k in placed.kind_of_chip)
+        names = [kind.name for kind in design.kinds]
+        if sorted(order) == sorted(names[k] for k in design.kind_of_chip):
+            return replace(design, kind_of_chip=tuple(names.index(name) for name in order))
+    same = placed.interconnect.topology == design.interconnect.topology
+    if design.routed and design.identical_chips and same and placed.chips <= design.chips:
+        grows = placed.chips == design.chips or design.interconnect.topology == "bichain"
+        if grows and placed.routed:
+            return replace(design, positions=(*placed.stage_positions, *range(placed.chips, design.chips)))
+    return design
+
+
+def _chips_of(placement: Placement) -> Iterator[int]:
+    yield int(placement.assignment.max(initial=0))
+    for pairs in (placement.replicas, placement.relays):
+        yield int(pairs[:, 1].max(initial=0)) if len(pairs) else 0
