@@ -24,7 +24,7 @@ from partition.results.sweep_result import How, SweepResult, SweepRow, settings_
 from partition.scoring.feasibility import impossible, proved_infeasible
 from partition.scoring.goals import reached_by
 from partition.solve.front import partition, validate_limits
-from partition.solve.given import Model, Package, Start, opened
+from partition.solve.given import GivenModel, GivenPackage, Start, opened
 from partition.solve.processes import end_local_workers
 from partition.solve.sweep_cache import Cache
 from partition.solve.sweep_known import NOBODY, Found, Known
@@ -37,7 +37,7 @@ MOST_DESIGNS = 100_000
 
 
 @dataclass(frozen=True)
-class _Terms:
+class _SearchTerms:
     """What every search is told."""
 
     time_limit: float | None
@@ -72,7 +72,7 @@ class Sweep:
 
     def __init__(
         self,
-        graph: Model,
+        graph: GivenModel,
         *,
         cache: str | PathLike[str] | None = None,
         time_limit: float | None = None,
@@ -82,13 +82,13 @@ class Sweep:
     ) -> None:
         validate_limits(time_limit, gap, work_limit)
         self.graph = model_of(graph)
-        self.terms = _Terms(time_limit, work_limit, gap, whole("seed", seed))
+        self.terms = _SearchTerms(time_limit, work_limit, gap, whole("seed", seed))
         self.cache = None if cache is None else Cache(cache, self.graph)
         self._kept: dict[Hardware, tuple[Found, dict[str, float | None]]] = {}
         for found, limits in self.cache.read() if self.cache is not None else ():
             self._kept[found.hardware] = found, limits
 
-    def over(self, hw: Package | Iterable[Package], axes: Axes, **how: Any) -> SweepResult:
+    def over(self, hw: GivenPackage | Iterable[GivenPackage], axes: Axes, **how: Any) -> SweepResult:
         """Solve a grid of designs: :meth:`solve` of :func:`designs`.
 
         Parameters
@@ -106,7 +106,7 @@ class Sweep:
                 settings.append(({"hw": opened(self.graph, package)[1].name} if len(packages) > 1 else {}) | values)
         return self.solve(grid, settings=settings, **how)
 
-    def answer(self, hw: Package) -> Result:
+    def answer(self, hw: GivenPackage) -> Result:
         """The answer for one package, with all that is known from those before.
 
         Raises
@@ -121,7 +121,7 @@ class Sweep:
 
     def solve(
         self,
-        packages: Sequence[Package],
+        packages: Sequence[GivenPackage],
         *,
         settings: Sequence[Mapping[str, Any]] | None = None,
         workers: int = 1,
@@ -151,7 +151,7 @@ class Sweep:
         if not asked:
             raise InvalidInput("there is nothing to sweep over: give at least one package")
         begun = time.perf_counter()
-        run = _Run(self, asked)
+        run = _OneSweep(self, asked)
         interrupted = run.go(workers, size, on_progress)
         told = [
             {**values, **settings_of(hw)} for values, hw in zip(settings or itertools.repeat({}), asked, strict=False)
@@ -166,7 +166,7 @@ class Sweep:
             self.cache.keep(found, self.terms.limits)
 
 
-class _Run:
+class _OneSweep:
     """One call of :meth:`Sweep.solve`."""
 
     def __init__(self, sweep: Sweep, asked: Sequence[Hardware]) -> None:
@@ -289,7 +289,7 @@ class _Run:
         )
 
 
-def _enough(found: Found, limits: Mapping[str, float | None], terms: _Terms) -> bool:
+def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerms) -> bool:
     """Whether an answer from before need not be searched again: settled, or after no less than is allowed now."""
     if found.status == "infeasible" or found.period - found.bound <= terms.gap * found.period:
         return True
@@ -299,7 +299,7 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _Terms) -> 
     )
 
 
-def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, terms: _Terms) -> Found:
+def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, terms: _SearchTerms) -> Found:
     """One search, in whatever process."""
     begun = time.perf_counter()
     try:
@@ -325,7 +325,7 @@ def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, 
     )
 
 
-def model_of(model: Model) -> Graph:
+def model_of(model: GivenModel) -> Graph:
     """The graph of what was given for a model; a package that it brings plays no part."""
     return opened(model, "ring1")[0]
 

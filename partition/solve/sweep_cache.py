@@ -22,7 +22,7 @@ from partition.problem.hardware_files import from_toml, to_toml
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.rules import check
-from partition.solve.sweep_known import Found, Outcome
+from partition.solve.sweep_known import Found, FoundStatus
 from partition.version import VERSION
 
 FORMAT, WRITTEN_AS = "mcm-partition-sweep", 1
@@ -120,7 +120,7 @@ class Cache:
                 raise ValueError("its placement breaks a rule")
             period = float(evaluate_placement(self.graph, placed, placement).period[0])
         believed = data["program"] == VERSION
-        status: Outcome = data["status"] if believed else "none" if placement is None else "feasible"
+        status: FoundStatus = data["status"] if believed else "none" if placement is None else "feasible"
         bound = math.inf if data["bound"] is None else float(data["bound"])
         return Found(
             hardware=hardware,

@@ -21,7 +21,7 @@ from partition.scoring.cost import Cost, CostModel
 from partition.scoring.generosity import factors
 from partition.scoring.rules import MEMORY_SLACK, check
 
-Outcome = Literal["optimal", "feasible", "infeasible", "none"]
+FoundStatus = Literal["optimal", "feasible", "infeasible", "none"]
 
 NOBODY = -1
 """Number of the answer where none says anything."""
@@ -44,7 +44,7 @@ class Found:
 
     hardware: Hardware
     placed: Hardware
-    status: Outcome
+    status: FoundStatus
     placement: Placement | None = None
     period: float = math.inf
     bound: float = 0.0
