@@ -4,6 +4,7 @@
     python benchmarks/engines_at_truth.py --questions 500 --engine frontiers   # of one
     python benchmarks/engines_at_truth.py --stratified --engine separations    # where it says no (tests/strata.py)
     python benchmarks/engines_at_truth.py --seed 1234                          # one question again
+    python benchmarks/engines_at_truth.py --pin dram=all --pin memory=True     # only about chips that stream
     python benchmarks/engines_at_truth.py --questions 30000 --record asked.json    # goes on where it was interrupted
 
 Prints how many questions each engine was asked, how many pairs of features met there, and every wrong answer with its
@@ -19,6 +20,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -46,6 +48,7 @@ SAVED_EVERY = 20.0
 @click.option("--seconds", default=float("inf"), help="Stop after this long.")
 @click.option("--trials", default=TRIALS, show_default=True, help="Partial placements of brute force at most.")
 @click.option("--stratified", is_flag=True, help="Three of four questions from strata of each engine.")
+@click.option("--pin", "pins", multiple=True, help="feature=value of tests/questions.py, or several by commas.")
 @click.option("--until-wrong", is_flag=True, help="Stop at the first wrong answer.")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Keep what was asked, go on there.")
 def main(
@@ -56,11 +59,12 @@ def main(
     seconds: float,
     trials: int,
     stratified: bool,
+    pins: tuple[str, ...],
     until_wrong: bool,
     record: Path | None,
 ) -> None:
     """Ask and count."""
-    tally = Tally()
+    tally, pinned = Tally(), _pinned(pins)
     chosen = list(engines or ENGINES)
     if seed is not None:
         question = draw(np.random.default_rng(seed))
@@ -71,7 +75,12 @@ def main(
     left = _left(chosen, tally, questions)
     while seed is None and left and time.perf_counter() - begun < seconds:
         told = len(tally.wrong)
-        _ask(number, tally, left, trials, stratified)
+        if pinned:
+            rng = np.random.default_rng(number)
+            values = {name: some[int(rng.integers(0, len(some)))] for name, some in pinned.items()}
+            examine(number, tally, left, trials=trials, **values)
+        else:
+            _ask(number, tally, left, trials, stratified)
         for name, at, what in tally.wrong[told:]:
             print(f"{name}: seed {at}: {what[:300]}", flush=True)
         if until_wrong and tally.wrong:
@@ -92,6 +101,19 @@ def _ask(number: int, tally: Tally, left: set[str], trials: int, stratified: boo
         return
     for name in sorted(left):
         examine_engine(number, tally, name, trials=trials, needed=not stratified and number % 4 > 1)
+
+
+def _pinned(pins: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Feature -> the values to draw from, by their texts."""
+    found = {}
+    for pin in pins:
+        name, _, texts = pin.partition("=")
+        known = {str(value): value for value in CHOICES.get(name, ())}
+        wrong = [text for text in texts.split(",") if text not in known]
+        if wrong:
+            raise click.BadParameter(f"{name} has no value {wrong[0]!r}; it has {', '.join(known) or 'none'}")
+        found[name] = [known[text] for text in texts.split(",")]
+    return found
 
 
 def _left(chosen: list[str], tally: Tally, questions: int) -> set[str]:

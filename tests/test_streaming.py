@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from oracle import certify
 from questions import draw
 from truth import PER_CASE, PER_TRUTH, Tally, examine
 
+from milp.windows.windows import WindowRules
 from partition import (
     Graph,
     GraphBuilder,
@@ -27,6 +30,12 @@ from partition import (
 )
 from partition.instance.contract import contract
 from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
+from partition.readers.native_json import to_dict
+from partition.replay.proof_file import Claim
+from partition.replay.question import NEAR, read_question
+from partition.replay.steps import Judge
+from partition.replay.units import units_of
+from partition.replay.windows import reach
 from partition.report import loads
 from partition.report.data import report_data
 from partition.scoring.feasibility import impossible
@@ -97,6 +106,31 @@ def test_work_and_streaming_spread_evenly_are_bounds() -> None:
     in_turn = contract(graph, streaming(2, streaming="serial"))
     assert in_turn.least_period * in_turn.unit == pytest.approx(6.0)  # b: 3 s, and 15 bytes too many
     assert partition(graph, streaming(2, streaming="serial")).period == 6.0
+
+
+@pytest.mark.parametrize(("how", "least"), [("overlapped", 3), ("serial", 6)])
+def test_a_replay_counts_what_is_streamed(how: str, least: int) -> None:
+    question = read_question(to_dict(two_layers(weights=(35.0, 35.0))), to_toml(streaming(2, streaming=how)))
+    judge = Judge(question, None, time.monotonic() + 10)
+    for below, proved in ((Fraction(least) * (1 - NEAR), True), (Fraction(least) * (1 + NEAR), False)):
+        verdict = judge.step(Claim(0, "work", below, (), (), {}), []).verdict
+        assert (verdict == "proved") == proved
+
+
+def test_a_replay_heeds_the_weights_before_an_operation() -> None:
+    """Of eight operations of 15 bytes in a row a chip holds two within 4 s, and two chips hold five."""
+    b = GraphBuilder("row")
+    for i in range(8):
+        read = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=read, outputs={f"t{i}": 0.0}, flops=0.1, weights=15.0, bytes_accessed=0)
+    graph, hw = b.build(), streaming(3)
+    instance = contract(graph, hw, unit=1.0)
+    own = WindowRules(instance).windows(4.0)
+    units = units_of(read_question(to_dict(graph), to_toml(hw)))
+    times, _ = units.ticks(Fraction(4))
+    found = reach(units, (0, 0, 0), times, below=Fraction(4))
+    assert own.lo.tolist() == found.first.tolist() == [0, 0, 1, 1, 1, 2, 2, 2]
+    assert own.hi.tolist() == found.last.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
 
 
 # --- what is told of it ---------------------------------------------------------------------------------------

@@ -412,7 +412,7 @@ def ask_memory_cuts(case: Case, truth: Truth) -> int:
     cuts = MemoryCuts(case.graph, truth.hardware)
     for placement in case.broken:
         cuts.learn(placement)
-    capacity = truth.hardware.sram_bytes
+    capacity = truth.hardware.room
     runs = {*enumerate(truth.placement.assignment.tolist()), *map(tuple, truth.placement.replicas.tolist())}
     relays = set(map(tuple, truth.placement.relays.tolist()))
     for cut, c in itertools.product(cuts.known, range(truth.hardware.chips)):

@@ -5,11 +5,25 @@ from __future__ import annotations
 from fractions import Fraction
 
 from partition.replay.question import NEAR, ReplayQuestion
+from partition.replay.streaming import alone, least_spread
 from partition.replay.units import Units
 
 
 def least_period(units: Units) -> Fraction | None:
     """No placement has a smaller period than this; None if some unit runs nowhere."""
+    least = _least_of_times(units)
+    if least is None or not units.question.streams:
+        return least
+    present = sorted(set(units.question.of_chip))
+    columns = zip(*([row for k, row in enumerate(alone(units)) if k in present]), strict=True)
+    longest = [min(time for time in column if time is not None) for column in columns]
+    work = sum((time for time in units.least_times if time is not None), Fraction(0))
+    found: Fraction = max([least, least_spread(units.question, work), *longest])
+    return found
+
+
+def _least_of_times(units: Units) -> Fraction | None:
+    """The same by times alone."""
     chips = units.question.chips
     times: list[Fraction] = []
     for time in units.least_times:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+
 from partition.arrays import IntArray
 from partition.replay.chains import ChainQuestion, TooMany
 from partition.replay.counting import fits_nowhere, least_period
@@ -18,6 +20,7 @@ from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
 from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.second_solver import SolverOpinion, ask, ask_whole
+from partition.replay.streaming import alone
 from partition.replay.units import TICKS, Units, units_of
 from partition.replay.windows import UnitWindows, reach
 
@@ -194,12 +197,15 @@ class Judge:
     def _asked(self, claim: Claim, units: Units, kinds: tuple[int, ...], under: Sequence[Claim]) -> _OrderClaim:
         below = claim.below if claim.below is not None else self._beyond()
         times, moved = units.ticks(below)
+        if self.question.streams and claim.below is not None:
+            long = [[time is not None and time >= below for time in row] for row in alone(units)]
+            times[np.array(long).reshape(times.shape)] = TICKS
         room = TICKS - 1
         for each in under:
             if each.engine == "block capacity" and "most" in each.evidence:
                 most = Fraction(float(each.evidence["most"])) * (1 + NEAR) * TICKS / below
                 room = min(room, most.numerator // most.denominator)
-        return _OrderClaim(units, kinds, times, moved, room, reach(units, kinds, times, room))
+        return _OrderClaim(units, kinds, times, moved, room, reach(units, kinds, times, room, claim.below))
 
     def _beyond(self) -> Fraction:
         """A period that every placement keeps."""

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from partition.arrays import BoolArray, IntArray
+from partition.replay.streaming import priced
 from partition.replay.units import TICKS, Units
 
 
@@ -26,7 +27,9 @@ class UnitWindows:
         return bool((self.first > self.last).any())
 
 
-def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TICKS - 1) -> UnitWindows:
+def reach(
+    units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TICKS - 1, below: Fraction | None = None
+) -> UnitWindows:
     """What sums of work leave of each unit's chips.
 
     Parameters
@@ -34,6 +37,7 @@ def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TIC
     kinds : kind of each chip, in their order.
     times : (K, U) in ticks.
     room : ticks that a chip has for its compute at most.
+    below : the period, where weights that chips stream count as well.
     """
     chips = len(kinds)
     able = times[list(kinds)] <= room  # (C, U)
@@ -42,6 +46,8 @@ def reach(units: Units, kinds: tuple[int, ...], times: IntArray, room: int = TIC
     last = np.where(never, -1, chips - 1 - able[::-1].argmax(axis=0))
     found = _along(units, first, last)
     prices = _prices(times, kinds, room)
+    if below is not None:
+        prices += [_whole(*each) for each in priced(units, kinds, below)]
     if any(int(price.work.sum()) > int(price.before[-1]) for price in prices):
         return UnitWindows(np.full(units.count, chips), np.full(units.count, -1))
     before = units.before
@@ -94,6 +100,17 @@ def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_UnitPri
             )
         )
     return found
+
+
+def _whole(work: list[Fraction], paid: list[Fraction]) -> _UnitPrices:
+    """In whole numbers whose sums are exact, costs rounded down and what is paid up."""
+    scale = Fraction(1 << 52) / max(sum(work, Fraction(0)), sum(paid, Fraction(0)), Fraction(1, 1 << 52))
+    before, after = itertools.accumulate(paid), itertools.accumulate(reversed(paid))
+    return _UnitPrices(
+        np.array([math.floor(cost * scale) for cost in work], dtype=np.int64),
+        np.array([math.ceil(total * scale) for total in before], dtype=np.int64),
+        np.array([math.ceil(total * scale) for total in after][::-1], dtype=np.int64),
+    )
 
 
 def _tighten(units: Units, before: BoolArray, found: UnitWindows, price: _UnitPrices) -> UnitWindows:
