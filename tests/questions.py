@@ -312,13 +312,15 @@ def _cheap(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Inputs or constants, and with ``chain`` quick operations behind them: candidates for replication.
 
-    With ``late``, a single quick operation that the last two read.
+    With ``late``, a quick operation that the last one reads, and another behind both.
     """
     if style == "none":
         return [], []
     if style == "late":
-        row = {"name": "late", "op_type": "Neg", "flops": 0.004, "bytes_accessed": 0, "weights": 0.0}
-        return [row], [{"producer": "late", "bytes": 0.1, "consumers": names[-2:]}]
+        quick = {"name": "late", "op_type": "Neg", "flops": 0.004, "bytes_accessed": 0, "weights": 0.0}
+        after = {"name": "after", "op_type": "Op", "flops": 0.0, "bytes_accessed": 0, "weights": 0.0}
+        read = [("late", [names[-1], "after"]), (names[-1], ["after"])]
+        return [quick, after], [{"producer": u, "bytes": 0.1, "consumers": readers} for u, readers in read]
     sources = [f"in{i}" for i in range(int(rng.integers(1, 3)))]
     rows: list[dict[str, Any]] = [
         {"name": name, "op_type": "Constant" if style == "constants" or rng.random() < 0.2 else "Input"}

@@ -21,6 +21,7 @@ PLAIN: Stratum = {
     "computed": ("none",),
     "shared": ("none",),
     "sram": ("unlimited",),
+    "dram": ("none",),
     "positions": ("default",),
     "order": ("topological",),
     "traffic": ("none",),
@@ -46,19 +47,43 @@ SPREAD: Stratum = {"memory": (True,), "sram": ("chipwise",)}
 """Room for a fair part of the weights on a chip, so that operations have to spread."""
 
 ROOM: Stratum = {"memory": (True,), "sram": ("part", "exact", "chipwise")}
+STREAMED: Stratum = {
+    "memory": (True,),
+    "sram": ("part", "exact", "zero"),
+    "dram": ("all",),
+    "streaming": ("overlapped", "serial"),
+}
+"""Chips that stream what their SRAM cannot hold."""
+
 SERIAL: Stratum = {"transfers": ("serial",)}
 PACKED: Stratum = {"times": ("pairs",), "shape": ("isolated", "parallel"), "n": ((4, 6),)}
 """Operations that fill chips in pairs, to the last tick."""
 
+PASSING: Stratum = {
+    "times": ("equal", "whole"),
+    "sizes": ("equal", "whole"),
+    "bandwidth": (1.0, 4.0),
+    "triangle": (False,),
+    "shape": ("parallel", "mirror", "grid"),
+    "n": ((4, 6),),
+    "chips": ((3, 3),),
+}
+"""Tensors that pass over chips which neither make nor read them."""
+
 LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
 
 STRATA: dict[str, tuple[Stratum, ...]] = {
-    "trivial bounds": (PLAIN | WORK | {"shape": ("isolated", "random")}, PLAIN | WORK | MIXED),
+    "trivial bounds": (
+        PLAIN | WORK | {"shape": ("isolated", "random")},
+        PLAIN | WORK | MIXED,
+        PLAIN | WORK | STREAMED | {"shape": ("isolated",)},
+    ),
     "feasibility": (PLAIN | ROOM | {"shared": ("used", "none")}, PLAIN | ROOM | MIXED | {"unsupported": ("some",)}),
     "windows": (
         PLAIN | ORDERED | WORK,
         PLAIN | ORDERED | WORK | MIXED,
         PLAIN | ORDERED | MIXED | {"unsupported": ("some",)},
+        PLAIN | ORDERED | WORK | STREAMED,
     ),
     "separations": (
         PLAIN | ORDERED | LINKS | NO_COPIES,
@@ -73,6 +98,8 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | WORK | SPREAD | LINE | {"shared": ("used",), "triangle": (False,), "no_skipping": (False,)},
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"cheap": ("inputs", "chain"), "backward": ("last", "none")},
         PLAIN | ORDERED | LINKS,
+        PLAIN | ORDERED | SERIAL | LINE | PASSING,
+        PLAIN | ORDERED | WORK | LINE | STREAMED,
     ),
     "forced relays": (
         PLAIN
@@ -217,6 +244,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | MOVING | SERIAL | MIXED,
         PLAIN | MOVING | {"cheap": ("inputs", "chain")},
         PLAIN | ROOM | MOVING | {"shared": ("used",)},
+        PLAIN | WORK | STREAMED,
         PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
         PLAIN | ORDERED | MOVING | SERIAL | {"triangle": (True,), "relays": (True,), "topology": ("ring", "chain")},
     ),
@@ -228,6 +256,10 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         | ROOM
         | MOVING
         | {"dynamic_memory": (True,), "cheap": ("inputs", "constants", "chain"), "sizes": ("spread", "whole")},
+        PLAIN
+        | ROOM
+        | {"dynamic_memory": (True,), "cheap": ("constants",), "replication": (True,), "acyclic": (True,)}
+        | {"sram": ("part",), "triangle": (False,), "shape": ("isolated", "random"), "n": ((2, 4),)},
     ),
 }
 

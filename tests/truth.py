@@ -132,7 +132,7 @@ class Case:
     ----------
     optimum : least period of all, None if there is no valid placement.
     truths : valid placements, one of the least period first.
-    broken : random assignments, valid or not.
+    broken : random placements, valid or not; truths without their replicas among them.
     """
 
     question: Question
@@ -160,6 +160,8 @@ def case_of(question: Question, seed: int, *, trials: int = TRIALS) -> Case | No
         broken.append(_placement(graph, hardware, answer))
         if _valid(question, answer):
             truths.append(_truth(question, graph, hardware, answer))
+    alone = [replace(truth.placement, replicas=truth.placement.replicas[:0]) for truth in truths]
+    broken += [placement for placement, truth in zip(alone, truths, strict=True) if len(truth.placement.replicas)]
     return Case(question, graph, hardware, optimum, truths, broken, seed)
 
 
