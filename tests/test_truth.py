@@ -51,6 +51,7 @@ def test_no_engine_of_plain_arithmetic_calls_the_truth_impossible() -> None:
         asked(engines, range(12)),
         asked(engines, range(100, 110), topology="ring"),
         asked(engines, range(200, 208), topology="ring", transfers="serial", chips=(3, 3), **order),
+        asked({"memory cuts"}, range(300, 308), memory=True, dynamic_memory=True, sram="part", dram="none"),
     )
     asked_of = {name: sum(tally.asked.get(name, 0) for tally in tallies) for name in engines}
     assert min(asked_of.values()) > 0, asked_of
