@@ -272,6 +272,7 @@ NEEDS: dict[str, Stratum] = {
     "memory cuts": ROOM,
     "stages": {"topology": ("bichain", "biring", "mesh"), "kinds": ("one",), "acyclic": (True,)},
     "kind orders": {"kinds": ("two", "three"), "kind_order": ("free",), "wishes": ("none",), "profiled": ("some",)},
+    "replay of goals": {"topology": ("chain", "ring", "memory", "crossbar"), "sram": ("unlimited", "part")},
     "goals": {"bandwidth": (1.0, 0.5, 4.0), "sram": ("unlimited", "part"), "kind_order": ("fixed",)},
 }
 """What an engine that is seldom asked needs to be asked at all, all else left to the generator."""

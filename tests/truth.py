@@ -59,6 +59,8 @@ from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
 from partition.problem.hardware_files import to_toml
 from partition.readers.native_json import to_dict
+from partition.replay.goals import Goals
+from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
 from partition.replay.question import read_question
 from partition.replay.steps import Judge
@@ -576,8 +578,34 @@ def ask_replay(case: Case) -> int:
     return 2
 
 
+def ask_replayed_goals(case: Case) -> int:
+    """A replay proves of no goal that all placements within a period have more than the least there is."""
+    if not case.truths or case.hardware.routed:
+        return 0
+    rng = np.random.default_rng(case.seed)
+    truth = case.truths[int(rng.integers(0, len(case.truths)))]
+    limit = truth.period * float(rng.choice([1 + 1e-9, 1.5, 10.0]))
+    question = read_question(to_dict(case.graph), to_toml(case.hardware))
+    placement = truth.placement
+    pairs = [frozenset(map(tuple, each.tolist())) for each in (placement.replicas, placement.relays)]
+    kinds, where = truth.hardware.kind_of_chip, tuple(range(truth.hardware.chips))
+    placed = Placed(question, tuple(placement.assignment.tolist()), pairs[0], pairs[1], kinds, where, {})
+    goals = ["traffic", "energy", "latency", "chips"]
+    goal = str(rng.choice(goals[: 4 if truth.instance.forward_only else 2]))
+    least, _ = brute_force(case.question.problem, goal=goal, limits={"period": limit * (1 + 1e-9)})
+    assert least is not None
+    judge = Goals(placed, {"goals": [], "period_limit": limit}, None, time.monotonic() + 10)
+    assert judge.least(goal) <= Fraction(least) * (1 + Fraction(1, 10**9)), f"{goal} by sums"
+    if not least:
+        return 1
+    found = judge.second(goal, Fraction(least) * (1 + Fraction(1, 10**7)))
+    assert found[0] != "second solver", f"{goal}: {found[1]}, yet {least} is"
+    return 2
+
+
 PER_CASE: dict[str, Callable[[Case], int]] = {
     "replay": ask_replay,
+    "replay of goals": ask_replayed_goals,
     "whole search": ask_whole,
     "kind orders": ask_kind_orders,
     "goals": ask_goals,

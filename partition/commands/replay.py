@@ -52,6 +52,8 @@ def _tell(found: Replayed) -> None:
     """A line a step, what is on trust, and the verdict last."""
     for step in found.judgements:
         say(f"step {step.number:<3} {step.engine:<22} {step.verdict:<14} {step.how} ({step.seconds:.2f} s)")
+    for goal in found.goals:
+        say(f"goal {goal.goal:<27} {goal.verdict:<14} {goal.how} ({goal.seconds:.2f} s)")
     if found.thresholds:
         say(f"thresholds of HiGHS decided again: {found.decided} of {found.thresholds}")
     for reason in found.reasons:

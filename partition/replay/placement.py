@@ -71,19 +71,18 @@ class Placed:
                 found[chip] += size
         return found
 
-    def period(self) -> Fraction | None:
-        """The largest load; None where a tensor would have to go back on a chain."""
+    @cached_property
+    def spent(self) -> list[tuple[Fraction, Fraction, Fraction]]:
+        """Per chip, the time in which it computes and streams, receives, and sends."""
         q = self.question
         compute, receive, send = ([Fraction(0)] * q.chips for _ in range(3))
         for v, chips in enumerate(self.instances):
             for chip in chips:
                 time = q.times[self.kind[chip]][v]
                 compute[chip] += time if time is not None else 0
-        receivers: dict[int, set[int]] = {}
         sent = set()
         for (t, chip), (source, _) in self.received.items():
             receive[chip] += q.tensors[t].time
-            receivers.setdefault(t, set()).add(chip)
             if (t, source) not in sent:
                 sent.add((t, source))
                 send[source] += q.tensors[t].time
@@ -91,17 +90,30 @@ class Placed:
             if not q.pays[self.kind[chip]]:
                 receive[chip] = send[chip] = Fraction(0)
         compute = [q.work(*each) for each in zip(self.kind, compute, self.held, strict=True)]
-        loads = [c + r + s if q.serial else max(c, r, s) for c, r, s in zip(compute, receive, send, strict=True)]
+        return list(zip(compute, receive, send, strict=True))
+
+    @cached_property
+    def receivers(self) -> dict[int, set[int]]:
+        """Per tensor, the chips that receive it."""
+        found: dict[int, set[int]] = {}
+        for t, chip in self.received:
+            found.setdefault(t, set()).add(chip)
+        return found
+
+    def period(self) -> Fraction | None:
+        """The largest load; None where a tensor would have to go back on a chain."""
+        q = self.question
+        loads = [c + r + s if q.serial else max(c, r, s) for c, r, s in self.spent]
         links: dict[Links, Fraction] = {}
-        for t, chips in receivers.items():
+        for t, chips in self.receivers.items():
             home = self.home[q.tensors[t].producer]
             if q.topology == "chain" and q.chips > 1 and min(chips) < home:
                 return None
-            for link in self._crossed(home, chips):
+            for link in self.crossed(home, chips):
                 links[link] = links.get(link, Fraction(0)) + q.tensors[t].time
         return max([*loads, *links.values()])
 
-    def _crossed(self, home: int, chips: set[int]) -> set[Links]:
+    def crossed(self, home: int, chips: set[int]) -> set[Links]:
         """The links that a tensor crosses on its way to these chips."""
         q = self.question
         if q.routed:

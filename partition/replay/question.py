@@ -49,6 +49,7 @@ class ReplayQuestion:
     kinds : names. of_chip : kind of each chip. free_order : whether the kinds may stand in any order.
     sram : bytes of each kind, None for no limit. pays : whether a kind pays for transfers.
     dram : bytes per second at which each kind streams weights that do not fit; None where it does not.
+    joules : per kind, the energy of each operation.
     topology, serial, rules, positions : as in the file. in_turn : whether streaming takes turns with compute.
     """
 
@@ -62,6 +63,7 @@ class ReplayQuestion:
     group: tuple[Any, ...]
     backward: tuple[bool, ...]
     tensors: tuple[SentTensor, ...]
+    joules: tuple[tuple[Fraction, ...], ...]
     kinds: tuple[str, ...]
     of_chip: tuple[int, ...]
     free_order: bool
@@ -277,6 +279,7 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> ReplayQuesti
         group=tuple(row.get("group") for row in rows),
         backward=tuple(bool(row.get("backward", False)) for row in rows),
         tensors=tensors,
+        joules=tuple(tuple(_joules(tables[name], row) for row in rows) for name in kinds),
         kinds=tuple(kinds),
         of_chip=tuple(kinds.index(row["kind"]) for row in hardware["chips"] for _ in range(row["count"])),
         free_order=hardware["kind_order"] == "free" and len({row["kind"] for row in hardware["chips"]}) > 1,
@@ -290,6 +293,12 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> ReplayQuesti
         link=link,
         positions=tuple(hardware.get("positions", ())),
     )
+
+
+def _joules(kind: Mapping[str, Any], row: Mapping[str, Any]) -> Fraction:
+    """Energy of an operation on a kind of chip."""
+    compute, memory = exact(kind.get("flop_energy_j", 0.0)), exact(kind.get("sram_energy_j_per_byte", 0.0))
+    return exact(row["flops"]) * compute + exact(row["bytes_accessed"]) * memory
 
 
 def exact(value: Any) -> Fraction:

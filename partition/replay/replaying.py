@@ -10,7 +10,8 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Literal
 
-from partition.replay.placement import read_placement
+from partition.replay.goals import GoalJudgement, judge_goals
+from partition.replay.placement import Placed, read_placement
 from partition.replay.proof_file import Claim, ProofFile, read_proof
 from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.steps import Judge, Judgement
@@ -27,7 +28,7 @@ class Replayed:
     ----------
     verdict : ``"accepted"``, ``"accepted on trust"`` or ``"rejected"``.
     reasons : why it is rejected, a sentence each.
-    judgements : of the steps, in their order.
+    judgements : of the steps, in their order. goals : of the bounds of goals other than a period that comes first.
     trusted : what is taken on trust, a sentence each.
     below, period : what is proved, None if that nothing is valid; and the period of the placement, None without one.
     seconds : of the replay. solve_seconds : of the solve.
@@ -36,6 +37,7 @@ class Replayed:
     verdict: Literal["accepted", "accepted on trust", "rejected"]
     reasons: tuple[str, ...]
     judgements: tuple[Judgement, ...]
+    goals: tuple[GoalJudgement, ...]
     trusted: tuple[str, ...]
     below: float | None
     period: float | None
@@ -80,6 +82,11 @@ class Replayed:
                  "seconds": each.seconds}
                 for each in self.judgements
             ],
+            "goals": [
+                {"goal": each.goal, "below": each.below, "verdict": each.verdict, "how": each.how,
+                 "seconds": each.seconds}
+                for each in self.goals
+            ],
         }  # fmt: skip
 
 
@@ -103,21 +110,22 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     begun = time.monotonic()
     solve_seconds = float(proof.answer["seconds"])
     limit = max(LEAST_SECONDS, SHARE * solve_seconds) if seconds is None else seconds
-    reasons, period = _placement(proof)
+    reasons, placed, period = _placement(proof)
     judge = Judge(proof.question, period, begun + limit)
     judgements: list[Judgement] = []
     for claim in proof.claims if not reasons else ():
         judgements.append(judge.step(claim, [proof.claims[i] for i in claim.rests_on]))
     reasons += [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "refuted"]
     trusted = [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "trusted"]
-    for goal in proof.answer["goals"]:
-        if goal["goal"] != "period":
-            trusted.append(f"the bound of the goal {goal['goal']}, which proofs do not hold")
     below = _conclusion(proof, reasons)
+    goals = judge_goals(placed, proof.answer, below, begun + limit) if placed is not None and not reasons else []
+    reasons += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "refuted"]
+    trusted += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "trusted"]
     return Replayed(
         verdict="rejected" if reasons else "accepted on trust" if trusted else "accepted",
         reasons=tuple(reasons),
         judgements=tuple(judgements),
+        goals=tuple(goals),
         trusted=tuple(trusted),
         below=None if below is None else float(below),
         period=None if period is None else float(period),
@@ -126,18 +134,20 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     )
 
 
-def _placement(proof: ProofFile) -> tuple[list[str], Fraction | None]:
-    """What is wrong with the placement, and its period; nothing and None where the answer has none."""
+def _placement(proof: ProofFile) -> tuple[list[str], Placed | None, Fraction | None]:
+    """What is wrong with the placement, itself, and its period; None where the answer has none."""
     if not proof.answer["assignment"]:
         status = proof.answer["status"]
-        return ([] if status == "infeasible" else [f"the answer is {status}, without a placement"]), None
+        reasons = [] if status == "infeasible" else [f"the answer is {status}, without a placement"]
+        return reasons, None, None
     placed = read_placement(proof.question, proof.answer)
     broken, period = placed.broken(), placed.period()
     if broken or period is None:
-        return [f"the placement breaks a rule: {(broken or ['a tensor goes back on a chain'])[0]}"], period
+        return [f"the placement breaks a rule: {(broken or ['a tensor goes back on a chain'])[0]}"], placed, period
     if abs(period - Fraction(float(proof.answer["period"]))) > NEAR * period:
-        return [f"the placement has the period {float(period):.9g}, not {proof.answer['period']:.9g}"], period
-    return [], period
+        told = proof.answer["period"]
+        return [f"the placement has the period {float(period):.9g}, not {told:.9g}"], placed, period
+    return [], placed, period
 
 
 def _conclusion(proof: ProofFile, reasons: list[str]) -> Fraction | None:
@@ -148,7 +158,9 @@ def _conclusion(proof: ProofFile, reasons: list[str]) -> Fraction | None:
             reasons.append("no step proves the bound of the answer")
         return Fraction(0)
     if not _every_order(proof.question, claims):
-        reasons.append("some order of the kinds is in no step that the bound follows from")
+        if proof.answer["status"] == "infeasible" or proof.answer["bound"] > 0:
+            reasons.append("some order of the kinds is in no step that the bound follows from")
+        return Fraction(0)
     figures = [claim.below for claim in claims if claim.below is not None]
     below = min(figures, default=None)
     bound = proof.answer["bound"]

@@ -59,11 +59,11 @@ def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Frac
     room = (TICKS - 1) // COARSE
     pace = TICKS / below / COARSE
     model = WholeModel(cp_model.CpModel(), units, kinds, (times // COARSE).tolist(), pace, room)
-    status, solver = _solved(model.model, seconds)
+    status, solver = solved(model.model, seconds)
     return SolverOpinion(status, *told(units, model, solver.value)) if status == "feasible" else SolverOpinion(status)
 
 
-def _solved(model: Any, seconds: float) -> tuple[str, Any]:
+def solved(model: Any, seconds: float) -> tuple[str, Any]:
     """What CP-SAT says, and the solver with its solution."""
     from ortools.sat.python import cp_model
 
@@ -92,7 +92,7 @@ def ask(
     from ortools.sat.python import cp_model
 
     model = _AssignmentModel(cp_model.CpModel(), units, reach, kinds, times // COARSE, moved // COARSE)
-    status, solver = _solved(model.model, seconds)
+    status, solver = solved(model.model, seconds)
     chip = model.chips(solver) if status == "feasible" else ()
     return SolverOpinion(status, tuple(chip[unit] for unit in units.of) if chip else ())
 

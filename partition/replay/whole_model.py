@@ -41,6 +41,7 @@ class WholeModel:
         self.tensors = [each for each in self.tensors if each[2]]
         moved = {t: self.question.tensors[t].time * pace for t, _, _ in self.tensors}
         self.moved = {t: min(time.numerator // time.denominator, 2 * room + 2) for t, time in moved.items()}
+        self.crossing: dict[tuple[int, int], Any] = {}  # whether a tensor crosses the link behind a chip
         self._homes()
         self._transfers()
         for c in self.chips:
@@ -147,7 +148,7 @@ class WholeModel:
     def _link(self, c: int) -> None:
         load: Any = 0
         for t, u, _ in self.tensors:
-            crosses = self._new()
+            crosses = self.crossing[t, c] = self._new()
             for b in self.chips:
                 if b > c:
                     self.model.add(crosses >= self.up(u, c) + self.r[t, b] - 1)

@@ -37,7 +37,8 @@ def write_proof(result: Result, path: str | PathLike[str]) -> None:
 def proof_of(result: Result) -> dict[str, Any]:
     """The same as plain data."""
     told = result.to_dict()
-    answer = {key: told[key] for key in ANSWER}
+    limit = result.period_limit if math.isfinite(result.period_limit) else None
+    answer = {key: told[key] for key in ANSWER} | {"period_limit": limit}
     question = {"graph": to_dict(result.graph), "hardware": to_toml(result.hardware), "answer": answer}
     number: dict[int, int] = {}
     steps: list[dict[str, Any]] = []

@@ -77,6 +77,7 @@ class Result:
     shards : the operations in parts, where that was asked for; ``graph`` is then the graph with parts.
     proof : what proved the bound: a claim for all orders of the kinds, or one for each; empty where none was kept.
     why : why no period is shorter, in words; None without a placement, or where another goal comes first.
+    period_limit : the largest period that was allowed.
     start : where operations were in the placement that the search started from, or None.
     inputs : of a batch that the answer shall tell the time of, or None.
     wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
@@ -105,6 +106,7 @@ class Result:
     wishes: Wishes | None = None
     contradiction: Contradiction | None = None
     why: Why | None = None
+    period_limit: float = float("inf")
 
     from_json: ClassVar[Callable[..., Result]]
     # What to_json wrote, see partition.results.saved, which binds it.

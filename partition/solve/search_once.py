@@ -228,6 +228,7 @@ def _result(question: Question, outcome: OrdersProgress, found: _Answered, stop:
         work=stop.work if stop.by_work else None,
         faults=tuple(stop.faults),
         proof=outcome.proof,
+        period_limit=question.period_limit,
     )
 
 

@@ -185,13 +185,6 @@ def test_that_nothing_is_valid_is_replayed_as_well() -> None:
     assert replayed(fits).verdict == "rejected"
 
 
-def test_goals_other_than_the_period_are_named_as_trust() -> None:
-    proof = proof_for("unet", "ring4", objective="period,energy", time_limit=10)
-    found = replayed(proof)
-    assert found.verdict == "accepted on trust"
-    assert any("energy" in trusted for trusted in found.trusted)
-
-
 def test_proofs_of_random_questions_are_never_rejected() -> None:
     accepted = 0
     for seed in range(400, 416):

@@ -40,7 +40,7 @@ class Cut:
         from scipy.sparse.csgraph import breadth_first_order, maximum_flow  # takes longer to load than a small solve
 
         total = sum(float(x[np.isfinite(x)].sum()) for x in (self.cost, self.inside, self.outside))
-        scale = LARGEST / max(total, 1e-300)
+        scale = LARGEST / total if total > 1e-300 else 0.0
         begin, end = self.nodes, self.nodes + 1
         into, out = np.flatnonzero(self.inside), np.flatnonzero(self.outside)
         tail = [self.arcs[:, 0], self.edges[:, 1], np.full(len(into), begin), out]

@@ -1,0 +1,78 @@
+"""Goals other than the period, replayed: values and bounds are proved anew, and false ones are not accepted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from instances import chain_of, diamond, package
+
+from partition import Graph, Hardware, partition
+from partition.problem.hardware import override
+from partition.replay.proof_file import proof_from
+from partition.replay.replaying import Replayed, replay_file
+from partition.results.proof_file import proof_of, seal
+
+Proof = dict[str, Any]
+
+
+def proof_for(graph: Graph, hardware: Hardware, **asked: Any) -> Proof:
+    found: Proof = json.loads(json.dumps(proof_of(partition(graph, hardware, proof=True, time_limit=20, **asked))))
+    return found
+
+
+def replayed(proof: Proof, **answer: Any) -> Replayed:
+    made = copy.deepcopy(proof)
+    made["answer"] |= answer
+    return replay_file(proof_from(seal(made)), seconds=30)
+
+
+def costly(topology: str = "ring") -> Hardware:
+    """Energy for work and for links, which have a latency."""
+    figures = {"flop_energy_j": 0.5, "link_energy_j_per_byte": 2.0, "link_latency_s": 0.25}
+    return override(package(3, topology=topology, transfers="serial"), figures)
+
+
+@pytest.mark.parametrize("topology", ["ring", "crossbar", "memory"])
+@pytest.mark.parametrize("objective", ["traffic,period", "period,energy", "period,latency", "chips,traffic"])
+def test_bounds_of_goals_are_proved_again(objective: str, topology: str) -> None:
+    proof = proof_for(diamond(times=(2, 3, 3, 2)), costly(topology), objective=objective, throughput=1 / 11)
+    assert proof["answer"]["status"] == "optimal"
+    found = replayed(proof)
+    assert found.verdict == "accepted" and len(found.goals) == len(objective.split(",")) - objective.startswith("per")
+    assert {each.verdict for each in found.goals} <= {"proved", "second solver"}
+
+
+@pytest.mark.parametrize("goal", ["traffic", "energy", "latency", "chips"])
+def test_a_value_that_the_placement_has_not_is_rejected(goal: str) -> None:
+    proof = proof_for(chain_of([2.0, 2.0, 2.0]), costly(), objective=f"period,{goal}" if goal != "chips" else goal)
+    rows = [row | {"value": row["value"] * 0.9, "bound": 0.0} for row in proof["answer"]["goals"]]
+    found = replayed(proof, goals=[row for row in rows if row["goal"] == goal])
+    assert found.verdict == "rejected" and f"the goal {goal}" in found.reasons[0]
+
+
+@pytest.mark.parametrize(("goal", "between"), [("traffic", 1.5), ("energy", 6.0), ("latency", 6.5), ("chips", 2.0)])
+def test_a_bound_above_the_least_is_rejected_though_the_placement_has_more(goal: str, between: float) -> None:
+    """On three chips there are two bytes to move, 7 J and 10.5 s; on one there is none, 3 J and 6 s."""
+    proof = proof_for(chain_of([2.0, 2.0, 2.0]), costly(), objective=f"period,{goal}" if goal != "chips" else "period")
+    has = {"traffic": 2.0, "energy": 7.0, "latency": 10.5, "chips": 3.0}[goal]
+    found = replayed(proof, goals=[{"goal": goal, "value": has, "bound": between, "gap": 0.1}])
+    assert found.verdict == "rejected", found.goals
+    assert "OR-Tools CP-SAT finds a valid placement with less" in found.reasons[0]
+
+
+def test_a_bound_holds_within_the_period_required_alone() -> None:
+    """Two chips are the fewest within 4 s; without that one would do."""
+    proof = proof_for(chain_of([2.0, 2.0, 2.0], size=0.1), package(3), objective="chips", throughput=1 / 4)
+    assert proof["answer"]["period_limit"] == 4.0 and replayed(proof).verdict == "accepted"
+    found = replayed(proof, period_limit=None)
+    assert found.verdict == "rejected" and "finds a valid placement with less" in found.reasons[0]
+
+
+def test_a_bound_that_nobody_decides_is_named_as_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = proof_for(chain_of([2.0, 3.0, 2.0]), costly(), objective="period,traffic")
+    monkeypatch.setattr("partition.replay.goals.MOST_ROWS", 0)
+    found = replayed(proof)
+    assert found.verdict == "accepted on trust" and "the goal traffic" in found.trusted[0]
