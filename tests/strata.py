@@ -248,6 +248,20 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
         PLAIN | ORDERED | MOVING | SERIAL | {"triangle": (True,), "relays": (True,), "topology": ("ring", "chain")},
     ),
+    "stages": (
+        PLAIN
+        | ORDERED
+        | {
+            "topology": ("bichain", "biring", "mesh"),
+            "bandwidth": (0.5, 1.0),
+            "sizes": ("whole", "fractions", "equal"),
+            "times": ("sparse",),
+            "triangle": (False,),
+            "shape": ("random", "grid", "layers", "parallel"),
+            "n": ((4, 6),),
+            "chips": ((4, 4),),
+        },
+    ),
     "memory cuts": (
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,), "sizes": ("spread",), "sram": ("part", "chipwise")},

@@ -26,6 +26,7 @@ from strata import needed_for, pinned_for
 import milp.ideals.chains
 import milp.ideals.program
 import milp.ideals.stretches
+import milp.search.stage_positions
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
 from milp.formulation.build import build
@@ -432,7 +433,9 @@ def ask_stages(case: Case, truth: Truth) -> int:
     if not (truth.hardware.routed and truth.hardware.identical_chips):
         return 0
     start = replace(truth.hardware, positions=())
-    moved = arrange(case.graph, start, truth.placement, stop=Stop(20))
+    alone = {"_swaps": lambda demand, positions, *_: positions} if case.seed % 2 else {}  # the exact model alone
+    with patched(milp.search.stage_positions, **alone):
+        moved = arrange(case.graph, start, truth.placement, stop=Stop(20))
     assert sorted(moved.stage_positions) == list(range(moved.chips))
     p = Problem(case.question.problem).with_kinds([moved.kinds[k].name for k in moved.kind_of_chip])
     answer = {"assignment": dict(zip(case.graph.names, truth.placement.assignment.tolist(), strict=True))}
@@ -443,8 +446,12 @@ def ask_stages(case: Case, truth: Truth) -> int:
     after = cost_of(p, answer)["period"]
     if len(case.graph.names) and case.optimum is not None:
         assert after >= case.optimum * (1 - 1e-9), "better than the best"
+    least = truth.period
+    for places in itertools.permutations(range(moved.chips)) if moved.chips <= 4 else ():
+        p.positions = list(places)
+        least = min(least, cost_of(p, answer)["period"])
     if moved.chips <= 9:
-        assert after <= truth.period * (1 + 1e-5), f"positions of period {truth.period} exist, found {after}"
+        assert after <= least * (1 + 1e-5), f"positions of period {least} exist, found {after}"
     return 1
 
 

@@ -7,6 +7,7 @@ over. Every valid placement of a period below the one asked about is a solution.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
@@ -33,6 +34,7 @@ class WholeModel:
         self, model: Any, units: Units, kinds: tuple[int, ...], times: list[list[int]], pace: Fraction, room: int
     ) -> None:
         self.model, self.units, self.kinds, self.times, self.room = model, units, kinds, times, room
+        self.pace = pace
         self.question, self.chips = units.question, range(len(kinds))
         self.tensors = [
             (t, units.of[tensor.producer], sorted({units.of[w] for w in tensor.readers} - {units.of[tensor.producer]}))
@@ -117,12 +119,33 @@ class WholeModel:
         pays = self.question.pays[kind]
         received = sum(self.moved[t] * self.r[t, c] for t, _, _ in self.tensors) if pays else 0
         sent = sum(self.moved[t] * self.s[t, c] for t, _, _ in self.tensors) if pays else 0
-        for load in [compute + received + sent] if self.question.serial else [compute, received, sent]:
+        moved = received + sent if self.question.serial else 0
+        for load in [compute + moved] if self.question.serial else [compute, received, sent]:
             self._at_most(load, self.room)
+        self._streams(c, compute if self.question.in_turn else 0, moved)
 
     def _at_most(self, load: Any, most: int) -> None:
         if not isinstance(load, int):
             self.model.add(load <= most)
+
+    def _streams(self, c: int, compute: Any, moved: Any) -> None:
+        """What a chip's weights have more than its SRAM is streamed, with what takes turns with that."""
+        kind, q = self.kinds[c], self.question
+        size, rate = q.sram[kind], q.dram[kind]
+        if size is None or rate is None or not q.rules["memory"]:
+            return
+        held: Any = 0
+        for u, members in enumerate(self.units.members):
+            time = sum((q.weights[v] for v in members), Fraction(0)) / rate * self.pace
+            held += min(math.floor(time), WEIGHT_UNITS * 4) * self.on(u, c)
+        for amount, users in q.shared:
+            column = self._new() if users else 0
+            for u in {self.units.of[v] for v in users}:
+                self.model.add(column >= self.on(u, c))
+            held += min(math.floor(amount / rate * self.pace), WEIGHT_UNITS * 4) * column
+        fits = math.ceil(size / rate * self.pace)
+        if fits < WEIGHT_UNITS:  # beyond, rounding down says nothing
+            self._at_most(held + compute + moved - fits, self.room)
 
     def _memory(self, c: int) -> None:
         size = self.question.room(self.kinds[c])

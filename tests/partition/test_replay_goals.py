@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from instances import chain_of, diamond, package
 
-from partition import Graph, Hardware, partition
+from partition import Graph, GraphBuilder, Hardware, partition
 from partition.problem.hardware import override
 from partition.replay.proof_file import proof_from
 from partition.replay.replaying import Replayed, replay_file
@@ -76,3 +76,15 @@ def test_a_bound_that_nobody_decides_is_named_as_trust(monkeypatch: pytest.Monke
     monkeypatch.setattr("partition.replay.goals.MOST_ROWS", 0)
     found = replayed(proof)
     assert found.verdict == "accepted on trust" and "the goal traffic" in found.trusted[0]
+
+
+@pytest.mark.parametrize("streaming", ["overlapped", "serial"])
+def test_weights_that_are_streamed_count_in_what_is_proved_by_counting(streaming: str) -> None:
+    """True proofs were rejected: counting knew of compute alone."""
+    b = GraphBuilder("heavy")
+    for i in range(2):
+        b.operation(f"v{i}", "Op", outputs={f"t{i}": 0.0}, flops=1.0, bytes_accessed=0, weights=10.0)
+    package_of_two = override(package(2, sram=5.0), {"dram_bandwidth": 2.0, "streaming": streaming})
+    proof = proof_for(b.build(), package_of_two)
+    assert [step["engine"] for step in proof["steps"]] == ["work"]
+    assert replayed(proof).verdict == "accepted"
