@@ -56,6 +56,13 @@ STREAMED: Stratum = {
 """Chips that stream what their SRAM cannot hold."""
 
 SERIAL: Stratum = {"transfers": ("serial",)}
+KINDS_ANYHOW: Stratum = {
+    "kinds": ("two", "three"),
+    "kind_order": ("free",),
+    "speeds": ("unequal",),
+    "wishes": ("none",),
+}
+
 PACKED: Stratum = {"times": ("pairs",), "shape": ("isolated", "parallel"), "n": ((4, 6),)}
 """Operations that fill chips in pairs, to the last tick."""
 
@@ -247,6 +254,13 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | WORK | STREAMED,
         PLAIN | MOVING | {"triangle": (True,), "topology": ("ring", "memory")},
         PLAIN | ORDERED | MOVING | SERIAL | {"triangle": (True,), "relays": (True,), "topology": ("ring", "chain")},
+    ),
+    "kind orders": (
+        PLAIN | WORK | KINDS_ANYHOW,
+        PLAIN | KINDS_ANYHOW | ROOM | {"unsupported": ("some",)},
+        KINDS_ANYHOW
+        | ORDERED
+        | {"unsupported": ("some",), "sram": ("unlimited",), "topology": ("chain", "ring"), "cheap": ("none",)},
     ),
     "stages": (
         PLAIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,14 @@ def test_a_block_behind_a_cut_is_no_block_of_three_chips() -> None:
     result = partition(graph, hardware, **wishes)
     least, _ = brute_force(as_given(graph, hardware) | {"wishes": wishes})
     assert (result.status, result.period) == ("optimal", least) and least == 4.5
+
+
+def test_room_is_a_number_where_some_chips_stream_and_others_do_not() -> None:
+    """Unlimited room less a share of itself was no number, and repair went on with that."""
+    pinned = {"kinds": "two", "kind_order": "fixed", "dram": "some", "memory": True, "sram": "part"}
+    question = draw(
+        np.random.default_rng(28), n=(3, 6), chips=(2, 3), dynamic_memory=False, wishes="none", **pinned
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert not partition(*question.read(), time_limit=20).faults

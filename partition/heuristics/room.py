@@ -106,7 +106,8 @@ class Room:
         return result
 
     def _usable(self, waste: float) -> FloatArray:
-        return np.maximum(self.left - waste * self.rule.capacity[:, None], 0.0) if waste else self.left
+        capacity = np.where(np.isinf(self.rule.capacity), 0.0, self.rule.capacity)[:, None]
+        return np.maximum(self.left - waste * capacity, 0.0) if waste else self.left
 
     def place(
         self,
