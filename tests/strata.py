@@ -63,6 +63,17 @@ KINDS_ANYHOW: Stratum = {
     "wishes": ("none",),
 }
 
+POSITIONED: Stratum = {
+    "topology": ("bichain", "biring", "mesh"),
+    "bandwidth": (0.2, 0.5),
+    "sizes": ("whole", "fractions", "equal"),
+    "times": ("sparse",),
+    "triangle": (False,),
+    "shape": ("random", "grid", "layers", "parallel", "star"),
+    "chips": ((4, 4),),
+}
+"""Links that are the bottleneck, and where the stages stand."""
+
 PACKED: Stratum = {"times": ("pairs",), "shape": ("isolated", "parallel"), "n": ((4, 6),)}
 """Operations that fill chips in pairs, to the last tick."""
 
@@ -263,18 +274,8 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         | {"unsupported": ("some",), "sram": ("unlimited",), "topology": ("chain", "ring"), "cheap": ("none",)},
     ),
     "stages": (
-        PLAIN
-        | ORDERED
-        | {
-            "topology": ("bichain", "biring", "mesh"),
-            "bandwidth": (0.5, 1.0),
-            "sizes": ("whole", "fractions", "equal"),
-            "times": ("sparse",),
-            "triangle": (False,),
-            "shape": ("random", "grid", "layers", "parallel"),
-            "n": ((4, 6),),
-            "chips": ((4, 4),),
-        },
+        PLAIN | POSITIONED | {"acyclic": (True,), "n": ((4, 6),)},
+        PLAIN | POSITIONED | {"acyclic": (False,), "no_skipping": (False,), "n": ((3, 4),)},
     ),
     "memory cuts": (
         PLAIN | ROOM | MOVING | {"dynamic_memory": (True,)},

@@ -57,11 +57,11 @@ def _streamed(units: Units, work: Fraction) -> Fraction:
     sizes, rates = [q.sram[k] for k in q.of_chip], [q.dram[k] or Fraction(0) for k in q.of_chip]
     if any(size is None for size in sizes):
         return alone
-    weights = sum(q.weights) + sum(size for size, users in q.shared if users)
-    over = weights - sum(size for size in sizes if size is not None)
+    weights = sum(q.weights, Fraction(0)) + sum((size for size, users in q.shared if users), Fraction(0))
+    over = weights - sum((size for size in sizes if size is not None), Fraction(0))
     if over <= 0:
         return alone
-    even = over / sum(rates)
+    even = over / sum(rates, Fraction(0))
     return max(alone, even, (work + over / max(rates)) / q.chips if q.in_turn else Fraction(0))
 
 
