@@ -26,7 +26,7 @@ from partition.instance.features import FIELDS, Feature, Scope, named
 
 
 def page_of_scopes() -> ModuleType:
-    path = Path(__file__).parent.parent / "docs" / "scopes.py"
+    path = Path(__file__).parents[3] / "docs" / "scopes.py"
     spec = importlib.util.spec_from_file_location("scopes_of_the_page", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

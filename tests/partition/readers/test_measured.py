@@ -15,7 +15,7 @@ from partition import Graph, InvalidInput, partition
 from partition.commands.main import main
 from partition.readers.measured import read_times
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_measured_times_replace_the_roofline() -> None:

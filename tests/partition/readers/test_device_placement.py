@@ -21,7 +21,7 @@ from partition.readers.load import load_model
 from partition.scoring.cost import evaluate
 from partition.scoring.rules import check
 
-DATA = Path(__file__).parents[1] / "data" / "device-placement"
+DATA = Path(__file__).parents[2] / "data" / "device-placement"
 SAMPLES = sorted(path for path in DATA.glob("*.json") if path.name != "optima.json")
 OPTIMA = json.loads((DATA / "optima.json").read_text())["optima"]
 

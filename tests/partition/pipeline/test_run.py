@@ -26,7 +26,7 @@ from partition.pipeline.outcome import measured_stretch
 from partition.split import Manifest, split_model
 from partition.split.running import open_session
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WIDTH = 64
 
 

@@ -187,7 +187,7 @@ def test_least_weights_survive_a_round_trip_through_json() -> None:
     assert again.to_json() == graph.to_json()
     assert again.least.weights.tolist() == graph.least.weights.tolist()
     assert again.fingerprint == graph.fingerprint
-    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
     [schema] = [block for block in blocks if "$schema" in block and block["title"] == "mcm-partition graph"]
     jsonschema.validate(json.loads(graph.to_json()), schema)

@@ -28,7 +28,7 @@ from partition.problem.hardware import (
 )
 from partition.problem.hardware_files import load_hardware, presets, to_toml
 
-PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
+PAGE = Path(__file__).parents[3] / "docs" / "hardware.md"
 VALID = """
 name = "two kinds"
 [[chips]]

@@ -24,8 +24,8 @@ from partition.readers.load import FORMATS, load_model
 from partition.readers.native_json import from_dict, read_json, write_json
 from partition.readers.networkx_graph import from_networkx
 
-DATA = Path(__file__).parents[1] / "data" / "device-placement"
-PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+DATA = Path(__file__).parents[2] / "data" / "device-placement"
+PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 ARRAYS = (
     "flops", "bytes_accessed", "weights", "tensor_bytes", "producer", "consumer_ptr", "consumers", "shared_bytes",
     "shared_ptr", "shared_users", "group", "backward",

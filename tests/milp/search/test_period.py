@@ -38,7 +38,7 @@ from partition import (
 from partition.instance.contract import contract
 from partition.stopping import Stop
 
-PLACEMENT_FILES = Path(__file__).parent.parent / "data" / "device-placement"
+PLACEMENT_FILES = Path(__file__).parents[2] / "data" / "device-placement"
 
 
 @pytest.mark.parametrize(

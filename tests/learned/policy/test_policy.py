@@ -48,7 +48,7 @@ def test_the_shipped_policy_is_small_and_says_how_it_was_made() -> None:
     assert "cli.py train" in policy.note
     assert policy.calibration.shape[1] > 2
     assert np.all(np.diff(policy.calibration[1]) >= 0)
-    path = Path(__file__).parents[2] / "learned" / "policy" / "pretrained.npz"
+    path = Path(__file__).parents[3] / "learned" / "policy" / "pretrained.npz"
     assert path.stat().st_size < 2_000_000
     assert load_policy("none") is None
 

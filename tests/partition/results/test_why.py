@@ -140,7 +140,7 @@ def test_every_valid_assignment_agrees_with_the_reason() -> None:
 
 def test_every_engine_has_words() -> None:
     assert {*ARITHMETIC, *PROGRAMS, *SOLVER} == {*TOLD} and {*FOLLOWS} == {*PASSED_ON}
-    page = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text()
     for engine in (*TOLD, *PASSED_ON):
         assert f"`{engine}`" in page
 
