@@ -17,6 +17,9 @@ from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.stopping import Stop
 
+ACYCLIC = "transfers=serial,no_skipping=off,triangle=off,memory=off,replication=off,relays=off"
+"""Settings of a package of which only the order of the chips counts."""
+
 
 def without(*names: Doing) -> list[Phase]:
     """The phases of today in their order, but for these."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
 from partition.order import components, topological_order
+from partition.problem.builder import GraphBuilder
 
 
 @pytest.mark.parametrize("connection", ["weak", "strong"])
@@ -42,3 +45,28 @@ def test_a_component_comes_behind_all_that_it_leads_to() -> None:
 
 def test_an_order_is_shorter_where_there_is_a_cycle() -> None:
     assert topological_order(4, np.array([0, 1, 2]), np.array([1, 2, 1])).tolist() == [0, 3]
+
+
+def ranks_and_pairs(n: int) -> st.SearchStrategy[tuple[list[int], list[tuple[int, int]]]]:
+    vertex = st.integers(0, n - 1)
+    return st.tuples(st.permutations(range(n)), st.lists(st.tuples(vertex, vertex), max_size=30))
+
+
+@given(st.integers(1, 12).flatmap(ranks_and_pairs))
+def test_topological_order_has_every_operation_once_after_its_producers(
+    case: tuple[list[int], list[tuple[int, int]]],
+) -> None:
+    rank, pairs = case
+    edges = [(u, w) for u, w in pairs if rank[u] < rank[w]]
+    source, target = (np.array([e[k] for e in edges], dtype=np.int64) for k in (0, 1))
+    order = topological_order(len(rank), source, target).tolist()
+    assert sorted(order) == list(range(len(rank)))
+    position = {v: i for i, v in enumerate(order)}
+    assert all(position[u] < position[w] for u, w in edges)
+
+
+def test_topological_order_breaks_ties_by_position() -> None:
+    b = GraphBuilder()
+    for name in "cba":
+        b.operation(name, "Op")
+    assert b.build().topological_order.tolist() == [0, 1, 2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,19 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from instances import random_instance
+from finite_differences import SETTINGS
 
-from learned.policy.distribution import log_probability, log_probability_gradient, probabilities
-from learned.policy.network import backward, forward, initial_parameters
-from learned.policy.policy import HIDDEN, INPUTS, OUTPUTS, Policy
-from learned.policy.rollouts import Environment, play
+from learned.policy.policy import Policy
 from learned.training import runs as pretraining
-from learned.training.ppo import Settings, advantages, loss_gradient
+from learned.training.ppo import Settings
 from learned.training.runs import Plan, Task, TrainingProgress, train, usable
-from partition import InvalidInput, load_hardware
-from partition.models import build
+from partition import InvalidInput
 
 TASKS = (
     Task("resnet50", "ring4"),
     Task("unet", "ring4"),
     Task("gpt:layers=1,hidden=96,vocab=100", "ring8"),
 )
-SETTINGS = Settings(rollouts=6, rounds=2, graphs=2, epochs=2, minibatches=2)
 
 
 def small_plan(iterations: int, **changes: Any) -> Plan:
@@ -38,75 +32,6 @@ def small_plan(iterations: int, **changes: Any) -> Plan:
 
 def same(a: Policy, b: Policy) -> bool:
     return all(np.array_equal(a.parameters[name], b.parameters[name]) for name in a.parameters)
-
-
-def numeric(f: Any, x: np.ndarray, index: tuple[int, ...], step: float = 1e-6) -> float:
-    changed = x.copy()
-    changed[index] += step
-    upper = f(changed)
-    changed[index] -= 2 * step
-    return float((upper - f(changed)) / (2 * step))
-
-
-def test_the_networks_gradient_agrees_with_finite_differences() -> None:
-    rng = np.random.default_rng(0)
-    parameters = initial_parameters(7, (5, 4), 3, rng, np.float64)
-    x, weight = rng.standard_normal((6, 7)), rng.standard_normal((6, 3))
-    gradient = backward(parameters, forward(parameters, x)[1], weight)
-    for name, value in parameters.items():
-        for index in [tuple(rng.integers(s) for s in value.shape) for _ in range(4)]:
-
-            def loss(changed: np.ndarray, name: str = name) -> float:
-                return float((forward(parameters | {name: changed}, x)[0] * weight).sum())
-
-            assert gradient[name][index] == pytest.approx(numeric(loss, value, index), rel=1e-5, abs=1e-8)
-
-
-@pytest.mark.parametrize("chips", [1, 2, 3, 4, 36])
-def test_probabilities_add_up_and_agree_with_their_logarithms_and_derivatives(chips: int) -> None:
-    rng = np.random.default_rng(chips)
-    location, scale = rng.uniform(-1, chips + 1, 50), rng.uniform(-2.5, 1.5, 50)
-    table = probabilities(location, scale, chips)
-    assert table.sum(axis=1) == pytest.approx(np.ones(50))
-    for c in range(chips):
-        chip = np.full(50, c)
-        logs = log_probability(location, scale, chip, chips)
-        sure = table[:, c] > 1e-9
-        assert np.exp(logs[sure]) == pytest.approx(table[sure, c], rel=1e-6)
-        by_location, by_scale = log_probability_gradient(location, scale, chip, chips)
-        step = 1e-6
-        for found, shift in ((by_location, (step, 0.0)), (by_scale, (0.0, step))):
-            upper = log_probability(location + shift[0], scale + shift[1], chip, chips)
-            lower = log_probability(location - shift[0], scale - shift[1], chip, chips)
-            assert found == pytest.approx((upper - lower) / (2 * step), rel=1e-4, abs=1e-4)
-
-
-@pytest.mark.parametrize("credit", ["repaired", "proposed"])
-def test_the_loss_gradient_agrees_with_finite_differences(credit: str) -> None:
-    """Against the clipped surrogate of PPO in double precision, away from its kinks."""
-    rng = np.random.default_rng(1)
-    environment = Environment(build("gpt:layers=1,hidden=96,vocab=100"), load_hardware("ring4"))
-    policy = Policy.new([environment.features], rng)
-    doubles = initial_parameters(INPUTS, HIDDEN, OUTPUTS, rng, np.float64)
-    policy = replace(policy, parameters={name: 3.0 * value for name, value in doubles.items()})
-    settings = replace(SETTINGS, credit=credit)
-    for rollout in play(policy, environment, 4, 2, rng, fix=credit == "proposed"):
-        gain = advantages(environment, rollout, settings)
-        old = rng.normal(-1.5, 0.5, gain.shape)
-        rows = np.arange(4)
-
-        def loss(parameters: dict[str, np.ndarray]) -> float:
-            moved = replace(policy, parameters=parameters)
-            return loss_gradient(moved, environment, rollout, gain, old, rows, settings, 0.01)[0]  # noqa: B023
-
-        _, gradient = loss_gradient(policy, environment, rollout, gain, old, rows, settings, 0.01)
-        for name, value in policy.parameters.items():
-            index = tuple(rng.integers(s) for s in value.shape)
-
-            def along(changed: np.ndarray, name: str = name) -> float:
-                return loss(policy.parameters | {name: changed})
-
-            assert gradient[name][index] == pytest.approx(numeric(along, value, index, 1e-7), rel=1e-3, abs=1e-7)
 
 
 def test_training_on_one_graph_makes_its_samples_better() -> None:
@@ -207,19 +132,3 @@ def test_broken_models_are_named_skipped_and_counted(tmp_path: Path) -> None:
 def test_training_on_nothing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         replace(small_plan(1), **changes)
-
-
-def test_features_are_finite_and_scale_free() -> None:
-    """The same numbers whatever the unit of time."""
-    for seed in range(30):
-        values: list[Sequence[float]] = []
-        for unit in (1.0, 1e-6):
-            graph, hardware = random_instance(np.random.default_rng(seed), unit=unit, memory=False)
-            environment = Environment(graph, hardware)
-            fixed = environment.features.fixed
-            assert np.isfinite(fixed).all()
-            chips = np.zeros((2, environment.instance.nodes), dtype=np.int64)
-            seen = environment.features.seen(chips)
-            assert np.isfinite(seen).all()
-            values.append(seen.ravel().tolist())
-        assert values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-5)

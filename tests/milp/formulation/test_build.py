@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import highspy
 import numpy as np
 import pytest
 from checked import as_given
 from exhaustive import brute_force
 from instances import RULES, broadcast_mask, diamond, long_skip, package, random_instance, random_training_instance
 
-from milp.export import write_model
 from milp.formulation.build import build
-from milp.formulation.building_time import triangle_rows
 from milp.formulation.choices import Choices
 from milp.formulation.linear import ImpossibleRow
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
 from milp.solver.reading import placement_of
-from milp.windows.windows import WindowRules, Windows
+from milp.windows.windows import Windows
 from partition import (
     ChipKind,
     Graph,
     GraphBuilder,
     Hardware,
     Interconnect,
-    InvalidInput,
     Rules,
     check,
     evaluate_placement,
-    load_hardware,
-    load_model,
 )
 from partition.instance.contract import contract
 
@@ -107,55 +99,3 @@ def test_the_triangle_rule_is_exact_not_only_neighbours() -> None:
     """Chips 0 -> 1 -> 3 and 0 -> 2 -> 3 may skip over one another: the diamond uses four chips."""
     hardware = package(4, relays=False, replication=False)
     assert optimum(diamond(times=(5, 5, 5, 5)), hardware) == pytest.approx(5)
-
-
-@pytest.mark.parametrize("ending", [".lp", ".mps"])
-def test_another_solver_finds_the_same_optimum_in_the_exported_file(tmp_path: Path, ending: str) -> None:
-    graph, hardware = long_skip(5), package(3, transfers="serial")
-    path = tmp_path / f"model{ending}"
-    write_model(graph, hardware, path)
-    highs = highspy.Highs()
-    highs.setOptionValue("output_flag", False)
-    highs.readModel(str(path))
-    highs.run()
-    best, _ = brute_force(as_given(graph, hardware))
-    assert best is not None
-    objective = highs.getInfo().objective_function_value
-    assert objective * contract(graph, hardware).unit == pytest.approx(best, rel=1e-6)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_exporting_to_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"\.lp or \.mps"):
-        write_model(diamond(), package(2), tmp_path / "model.txt")
-    with pytest.raises(InvalidInput, match="no placement"):
-        write_model(diamond(), package(2), tmp_path / "model.lp", threshold=0.1)
-    with pytest.raises(InvalidInput, match="keeps all rules"):
-        write_model(*too_heavy(), tmp_path / "model.lp")
-
-
-def too_heavy() -> tuple[Graph, Hardware]:
-    """Weights that no chip holds, which no window tells."""
-    b = GraphBuilder("heavy")
-    b.operation("v", "Op", flops=1, bytes_accessed=0, weights=6)
-    return b.build(), package(1, sram=5)
-
-
-@pytest.mark.parametrize(
-    ("model", "hardware", "threshold"),
-    [
-        ("resnet50", "ring12:transfers=serial", 3.0),
-        ("resnet50", "ring12:transfers=serial", 1.5),
-        ("unet", "ring8:transfers=serial", 2.0),
-        ("randwire:stages=1", "ring10:transfers=serial,relays=off", 1.5),
-    ],
-)
-def test_rows_of_the_triangle_rule_are_counted_before_they_are_built(
-    model: str, hardware: str, threshold: float
-) -> None:
-    """On 64 chips they are half a million: a model of too many took 40 s to build beyond the time limit."""
-    instance = contract(load_model(model).graph, load_hardware(hardware))
-    windows = WindowRules(instance).windows(threshold)
-    built = build(instance, windows, upper=threshold)
-    rows = sum(built.count(family) for family in ("direct", "path_longer", "triangle"))
-    assert 0.8 * rows <= triangle_rows(instance, windows) <= 1.25 * rows

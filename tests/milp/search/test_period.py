@@ -16,15 +16,8 @@ from instances import answer_of, broadcast_mask, chain_of, diamond, long_skip, p
 from oracle import certify
 from searching import solve_by
 
-from milp.improve.adjacent_chips import improve
-from milp.search.bisection import BISECTION
-from milp.search.dynamic_programs import STRETCHES, complete_chain
-from milp.search.first_placements import SAMPLED, SEEDS, slice_orders
-from milp.search.heavy_blocks import CrowdQuestions
 from milp.search.period import PHASES
-from milp.state.incumbent import Incumbent
 from milp.state.names import Doing
-from milp.state.run import Phase, Run, always
 from partition import (
     GraphBuilder,
     InvalidInput,
@@ -35,8 +28,6 @@ from partition import (
     load_model,
     partition,
 )
-from partition.instance.contract import contract
-from partition.stopping import Stop
 
 PLACEMENT_FILES = Path(__file__).parents[2] / "data" / "device-placement"
 
@@ -74,20 +65,6 @@ def test_bert_large_is_proved_optimal(spec: str) -> None:
     result = partition(graph, hardware, time_limit=90)
     certify(as_given(graph, hardware), answer_of(result))
     assert result.status == "optimal" and result.gap <= 1e-4
-
-
-def test_thresholds_alone_reach_the_same_optimum() -> None:
-    graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
-    result = solve_by((SEEDS, BISECTION), graph, hardware, time_limit=60)
-    assert result.status == "optimal"
-    assert result.period == pytest.approx(partition(graph, hardware).period, rel=1e-4)
-
-
-def test_neighbourhoods_alone_improve_a_poor_start() -> None:
-    neighbourhoods = Phase(Doing.NEIGHBOURHOODS, always, lambda run: improve(run, seconds=8.0))
-    start = Placement(np.array([0] * 9 + [1, 2, 3]))
-    result = solve_by((neighbourhoods,), chain_of([1.0] * 12), package(4), start=start)
-    assert result.period == pytest.approx(3.0)
 
 
 def test_history_only_improves() -> None:
@@ -226,88 +203,6 @@ def test_a_free_input_may_keep_a_relaying_chip_in_use() -> None:
     graph, hardware = b.build(), package(4, transfers="serial", replication=False)
     best, _ = brute_force(as_given(graph, hardware))
     assert partition(graph, hardware).period == pytest.approx(best)
-
-
-def test_where_no_order_can_be_cut_a_repaired_sample_is_the_first_answer() -> None:
-    graph, hardware = load_model("resnet50").graph, load_hardware("ring4:relays=off")
-    result = solve_by((SAMPLED,), graph, hardware)
-    assert result.placement is not None
-    assert check(graph, hardware, result.placement) == []
-    certify(as_given(graph, hardware), answer_of(result))
-
-
-@pytest.mark.parametrize("transfers", ["serial", "overlapped"])
-def test_chips_that_are_of_no_use_do_no_harm(transfers: str) -> None:
-    """Found on randomly wired networks: on 32 chips slicing tried no blocks as long as the best ones on 8."""
-    b = GraphBuilder("heavy_transfers")
-    for i in range(40):
-        b.operation(
-            f"v{i}",
-            "Op",
-            inputs=[f"t{i - 1}"] if i else [],
-            outputs={f"t{i}": 1.0 if i == 19 else 100.0},
-            flops=1.0,
-            bytes_accessed=0,
-        )
-    graph = b.build()
-    for chips in (2, 8, 40):
-        instance = contract(graph, package(chips, transfers=transfers))
-        incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-        slice_orders(Run.begin(instance, incumbent, Stop(10)))
-        assert incumbent.period == (21.0 if transfers == "serial" else 20.0)
-
-
-ACYCLIC = "transfers=serial,no_skipping=off,triangle=off,memory=off,replication=off,relays=off"
-
-
-def test_branches_are_joined_as_soon_as_they_are_done() -> None:
-    """Found on towers with 64 chips: no order sliced took the sums of a branch before the next branch (29% open)."""
-    result = partition(load_model("towers").graph, load_hardware(f"ring64:{ACYCLIC}"), time_limit=60)
-    assert result.status == "optimal"
-
-
-def test_a_stretch_proves_what_all_ideals_are_too_many_for() -> None:
-    """Randomly wired, so that only the ideals of a stretch that a link can carry are few enough (33% open before)."""
-    graph = load_model("randwire:stages=2,nodes=24").graph
-    instance = contract(graph, load_hardware(f"ring16:{ACYCLIC}"))
-    incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-    run = Run.begin(instance, incumbent, Stop(60))
-    slice_orders(run)
-    before = incumbent.bound
-    STRETCHES.work(run)
-    assert incumbent.bound > 1.5 * max(before, instance.unit)
-
-
-def test_what_a_chain_leaves_out_goes_where_the_order_pins_it() -> None:
-    """Found on dlrm with two chips: light operations between blocks of one chip were left without a chip."""
-    b = GraphBuilder("pinned")
-    b.operation("first", "Op", outputs={"a": 5.0}, flops=10, bytes_accessed=0)
-    b.operation("light", "Op", inputs=["a"], outputs={"b": 5.0}, flops=1e-4, bytes_accessed=0)
-    b.operation("second", "Op", inputs=["b"], outputs={"c": 1.0}, flops=10, bytes_accessed=0)
-    b.operation("third", "Op", inputs=["c"], flops=20, bytes_accessed=0)
-    graph, hardware = b.build(), package(2, transfers="serial", triangle=False, replication=False)
-    instance = contract(graph, hardware)
-    incumbent = Incumbent(instance, 1e-4, lambda: 0.0, None)
-    light = int(instance.node_of[graph.index["light"]])
-    chip = np.array([0, 0, 0, 1])
-    chip[light] = -1
-    complete_chain(Run.begin(instance, incumbent, Stop(10)), chip)
-    assert incumbent.placement is not None
-    assert incumbent.placement.assignment.tolist() == [0, 0, 0, 1]
-
-
-def test_a_pigeonhole_set_alone_can_close_the_gap() -> None:
-    """Five equal operations side by side on two chips: three of them on one, which sends and receives for each."""
-    b = GraphBuilder("crowd")
-    b.operation("in", "Op", outputs={"x": 0.5}, flops=0, bytes_accessed=0)
-    for i in range(5):
-        b.operation(f"v{i}", "Op", inputs=["x"], outputs={f"t{i}": 0.5}, flops=3.0, bytes_accessed=0)
-    b.operation("out", "Op", inputs=[f"t{i}" for i in range(5)], flops=0, bytes_accessed=0)
-    questions = Phase(Doing.BLOCKS, always, lambda run: CrowdQuestions(run).ask(10.0))
-    hardware = package(2, transfers="serial", replication=False)
-    result = solve_by((SEEDS, questions), b.build(), hardware)
-    assert result.status == "optimal" and result.period > 9.0
-    assert result.proofs[-1].phase == Doing.BLOCKS
 
 
 def test_the_phases_can_be_read_and_their_names_differ() -> None:

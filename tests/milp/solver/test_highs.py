@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from instances import diamond, package
+from matrix_models import knapsack
 
 from milp import budget
 from milp.formulation.build import build
@@ -21,15 +22,6 @@ from milp.windows.windows import Windows
 from partition.arrays import FloatArray
 from partition.instance.contract import contract
 from partition.stopping import Stop
-
-
-def knapsack(size: int = 6, capacity: float = 7.0) -> Model:
-    """Most value within a capacity, as a minimisation."""
-    m, i = Model("knapsack"), np.arange(size)
-    x = m.add("x", i, np.zeros_like(i), integral=True).all()
-    m.at_most("weight", (x * (i + 1.0)).total(), capacity)
-    m.objective = -(x * (i + 2.0)).total()
-    return m
 
 
 def market_split(rows: int = 4, columns: int = 40) -> Model:
@@ -52,17 +44,6 @@ def dense(coefficients: FloatArray) -> Linear:
     return Linear(row, column, coefficients[row, column], np.zeros(len(coefficients)))
 
 
-def test_the_compiled_matrices_are_those_of_the_model() -> None:
-    m = knapsack()
-    model = compile_model(m)
-    assert model.family.tolist() == ["x"] * 6
-    assert model.node.tolist() == list(range(6))
-    np.testing.assert_array_equal(model.A.toarray(), [[1, 2, 3, 4, 5, 6]])
-    assert model.row_upper.tolist() == [7.0] and model.row_lower.tolist() == [-np.inf]
-    assert model.cost.tolist() == [-2, -3, -4, -5, -6, -7]
-    assert model.integral.all() and model.lower.tolist() == [0] * 6 and model.upper.tolist() == [1] * 6
-
-
 def test_an_optimum_is_proved() -> None:
     outcome = solve(compile_model(knapsack()), time_limit=10)
     assert outcome.status == "optimal"
@@ -74,23 +55,6 @@ def test_infeasibility_is_proved() -> None:
     m = knapsack()
     m.at_most("impossible", Linear.constants(np.array([3.0])), m["x"].at(np.array([0, 1])).total())
     assert solve(compile_model(m), time_limit=10).status == "infeasible"
-
-
-def test_fixing_columns_gives_the_optimum_among_what_is_left() -> None:
-    model = compile_model(knapsack())
-    values = np.full(6, np.nan)
-    values[[0, 5]] = [0.0, 1.0]
-    small = model.reduced(values)
-    assert small is not None and small.columns == 4
-    outcome = solve(small, time_limit=10)
-    assert outcome.x is not None
-    assert small.full(outcome.x) @ model.cost == pytest.approx(-7)
-    assert small.full(outcome.x)[[0, 5]].tolist() == [0.0, 1.0]
-
-
-def test_fixing_columns_against_a_row_is_noticed() -> None:
-    model = compile_model(knapsack())
-    assert model.reduced(np.ones(6)) is None
 
 
 def test_a_time_out_keeps_the_start_and_claims_no_proof() -> None:
@@ -139,7 +103,7 @@ def test_two_threads_solve_at_the_same_time() -> None:
 
 
 def test_nothing_is_printed() -> None:
-    code = "import sys; sys.path[:0] = ['.', 'tests', 'tests/milp']; from test_highs import *; "
+    code = "import sys; sys.path[:0] = ['.', 'tests', 'tests/milp/solver']; from test_highs import *; "
     code += "solve(compile_model(knapsack()), time_limit=5)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "" and done.stderr == ""

@@ -14,11 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("onnxruntime")
-from test_pipeline import ROOT, WIDTH, layers
+from pipeline_models import WIDTH, layers
 
 from partition import Graph, load_hardware
 from partition.commands.main import main
 from partition.split import split_model
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

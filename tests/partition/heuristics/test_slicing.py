@@ -7,26 +7,12 @@ import itertools
 import numpy as np
 import pytest
 from instances import RULES, broadcast_mask, chain_of, package, random_instance
+from orders_of_instances import orders
 
-from partition import Placement, check, evaluate_placement, load_hardware, load_model
-from partition.heuristics.completion import close_gaps, prune, satisfy_triangle
+from partition import check, evaluate_placement, load_hardware, load_model
+from partition.heuristics.completion import satisfy_triangle
 from partition.heuristics.slicing import slice_order
 from partition.instance.contract import contract
-from partition.instance.orders import diverse_orders
-
-
-def orders(instance: object, count: int = 6) -> list[np.ndarray]:
-    return list(itertools.islice(diverse_orders(instance, np.random.default_rng(0)), count))  # type: ignore[arg-type]
-
-
-def test_every_order_is_topological() -> None:
-    for seed in range(40):
-        graph, hardware = random_instance(np.random.default_rng(seed))
-        instance = contract(graph, hardware)
-        for order in orders(instance, 8):
-            position = np.argsort(order)
-            assert sorted(order.tolist()) == list(range(instance.nodes))
-            assert (position[instance.edges[:, 0]] < position[instance.edges[:, 1]]).all()
 
 
 def test_a_direct_slicing_is_the_best_of_all_cuts() -> None:
@@ -95,35 +81,3 @@ def test_a_long_order_is_sliced_in_groups() -> None:
     assert placement is not None
     period = evaluate_placement(graph, hardware, placement).period[0]
     assert 10_000 <= period < 10_200
-
-
-def test_closing_gaps_never_makes_it_worse_on_identical_chips() -> None:
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        graph, hardware = random_instance(rng)
-        if not hardware.identical_chips:
-            continue
-        chips = np.zeros(graph.n, dtype=np.int64)
-        chips[graph.topological_order] = np.sort(rng.integers(0, hardware.chips, graph.n))
-        before, after = Placement(chips), close_gaps(Placement(chips), hardware.chips)
-        assert set(after.assignment.tolist()) == set(range(int(after.assignment.max()) + 1))
-        periods = [evaluate_placement(graph, hardware, p).period[0] for p in (before, after)]
-        assert periods[1] <= periods[0] * (1 + 1e-12)
-
-
-def test_pruning_drops_only_what_nobody_reads() -> None:
-    graph, hardware = broadcast_mask(3), package(4)
-    chips = np.array([0, 0, 0, 1, 1])
-    full = Placement(chips, np.array([(0, 1), (1, 1), (0, 3), (1, 3)]), np.array([(2, 3)]))
-    pruned = prune(graph, hardware, full)
-    assert pruned.replicas.tolist() == [[0, 1], [1, 1]]
-    assert len(pruned.relays) == 0
-
-
-def test_a_tensor_that_no_chip_between_may_relay_is_left_to_the_rule_checker() -> None:
-    """Found by brute force: the chip between holds a replica of the producer, and relaying went round for ever."""
-    graph, hardware = broadcast_mask(3), package(3)
-    beside = Placement(np.array([0, 0, 0, 1, 2]), replicas=np.array([(0, 1), (1, 1)]))
-    completed = satisfy_triangle(graph, hardware, beside)
-    assert completed.relays.tolist() == []
-    assert [v.rule for v in check(graph, hardware, completed)] == ["triangle"]

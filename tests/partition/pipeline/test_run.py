@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 pytest.importorskip("onnxruntime")
-import onnx
 from onnx import TensorProto, helper, numpy_helper
+from pipeline_models import WIDTH, layers, saved, value
 
 from partition import Graph, InvalidInput, Placement, load_hardware, partition
 from partition.errors import StageFailed
@@ -27,29 +27,6 @@ from partition.split import Manifest, split_model
 from partition.split.running import open_session
 
 ROOT = Path(__file__).parents[3]
-WIDTH = 64
-
-
-def value(name: str, shape: list[Any], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def saved(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any]) -> Path:
-    graph = helper.make_graph(nodes, path.stem, inputs, outputs, weights)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
-    return path
-
-
-def layers(path: Path, rows: int = 4) -> Path:
-    """Four products in a line; the first result is read again by the last, and is an output of the model."""
-    rng = np.random.default_rng(0)
-    weights = [
-        numpy_helper.from_array((rng.standard_normal((WIDTH, WIDTH)) / 8).astype(np.float32), f"w{i}") for i in range(4)
-    ]
-    nodes = [helper.make_node("MatMul", [f"h{i}", f"w{i}"], [f"h{i + 1}"], name=f"layer{i}") for i in range(4)]
-    nodes.append(helper.make_node("Add", ["h4", "h1"], ["y"], name="skip"))
-    ends = [value("h0", [rows, WIDTH])], [value("y", [rows, WIDTH]), value("h1", [rows, WIDTH])]
-    return saved(path, nodes, *ends, weights)
 
 
 @pytest.fixture

@@ -11,72 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import diamond
+from shared_weight import triangle_with_shared_weight
 
 from partition.errors import InvalidGraph, InvalidInput
-from partition.order import topological_order
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 
 
-def triangle_with_shared_weight() -> Graph:
-    b = GraphBuilder("shared")
-    b.operation("x", "Input", outputs={"x": 8})
-    b.operation("enc", "MatMul", inputs=["x"], outputs={"h": 16, "aux": 2}, flops=10, weights={"E": 100, "own": 5})
-    b.operation(
-        "dec", "MatMul", inputs=["h", "x", "h"], outputs={"y": 4}, flops=20, weights={"E": 100}, times={"npu": 3.0}
-    )
-    return b.build()
-
-
 def altered(graph: Graph, **changes: Any) -> Graph:
     return dataclasses.replace(graph, **changes)
-
-
-def test_builder_makes_the_arrays_that_it_was_told() -> None:
-    g = triangle_with_shared_weight()
-    assert (g.n, g.m) == (3, 4)
-    assert g.tensor_names == ("x", "h", "aux", "y")
-    assert g.producer.tolist() == [0, 1, 1, 2]
-    assert g.tensor_bytes.tolist() == [8, 16, 2, 4]
-    edges = list(zip(g.edge_source.tolist(), g.consumers.tolist(), strict=True))
-    assert edges == [(0, 1), (0, 2), (1, 2)], "each consumer reads a tensor once, tensors in order"
-    assert g.edge_tensor.tolist() == [0, 0, 1]
-
-
-def test_operations_may_be_added_in_any_order() -> None:
-    b = GraphBuilder()
-    b.operation("second", "Op", inputs=["t"])
-    b.operation("first", "Op", outputs={"t": 1})
-    g = b.build()
-    assert g.topological_order.tolist() == [1, 0]
-
-
-def test_a_weight_that_several_operations_use_is_shared_and_one_of_a_single_operation_is_not() -> None:
-    g = triangle_with_shared_weight()
-    assert g.shared_names == ("E",)
-    assert g.shared_bytes.tolist() == [100]
-    assert g.shared_users.tolist() == [1, 2]
-    assert g.weights.tolist() == [0, 5, 0]
-
-
-def test_traffic_defaults_to_inputs_outputs_and_weights_once_and_nothing_for_an_input() -> None:
-    assert triangle_with_shared_weight().bytes_accessed.tolist() == [0, 8 + 18 + 105, 16 + 8 + 4 + 100]
-
-
-def test_profiled_times_are_nan_where_none_was_given() -> None:
-    times = triangle_with_shared_weight().profiled_times["npu"]
-    np.testing.assert_array_equal(times, [np.nan, np.nan, 3.0])
-
-
-def test_groups_are_numbered_and_free_operations_are_minus_one() -> None:
-    b = GraphBuilder()
-    for name, group in (("a", "blue"), ("b", None), ("c", 7), ("d", "blue")):
-        b.operation(name, "Op", group=group)
-    a, free, c, d = b.build().group.tolist()
-    assert a == d >= 0
-    assert c >= 0
-    assert c != a
-    assert free == -1
 
 
 def test_only_edges_within_the_backward_pass_do_not_constrain() -> None:
@@ -93,31 +36,6 @@ def test_inputs_and_constants_are_told_apart_from_operations() -> None:
         b.operation(kind, kind)
     assert b.build().is_source.tolist() == [True, True, False]
     assert b.build().is_input.tolist() == [True, False, False]
-
-
-def ranks_and_pairs(n: int) -> st.SearchStrategy[tuple[list[int], list[tuple[int, int]]]]:
-    vertex = st.integers(0, n - 1)
-    return st.tuples(st.permutations(range(n)), st.lists(st.tuples(vertex, vertex), max_size=30))
-
-
-@given(st.integers(1, 12).flatmap(ranks_and_pairs))
-def test_topological_order_has_every_operation_once_after_its_producers(
-    case: tuple[list[int], list[tuple[int, int]]],
-) -> None:
-    rank, pairs = case
-    edges = [(u, w) for u, w in pairs if rank[u] < rank[w]]
-    source, target = (np.array([e[k] for e in edges], dtype=np.int64) for k in (0, 1))
-    order = topological_order(len(rank), source, target).tolist()
-    assert sorted(order) == list(range(len(rank)))
-    position = {v: i for i, v in enumerate(order)}
-    assert all(position[u] < position[w] for u, w in edges)
-
-
-def test_topological_order_breaks_ties_by_position() -> None:
-    b = GraphBuilder()
-    for name in "cba":
-        b.operation(name, "Op")
-    assert b.build().topological_order.tolist() == [0, 1, 2]
 
 
 def test_arrays_fields_and_maps_cannot_be_changed() -> None:
@@ -182,37 +100,6 @@ def test_an_operation_that_reads_its_own_output_is_refused_by_name() -> None:
     b = GraphBuilder()
     b.operation("loop", "Op", inputs=["t"], outputs={"t": 1})
     with pytest.raises(InvalidGraph, match="'loop' reads its own output"):
-        b.build()
-
-
-def test_a_tensor_that_nobody_produces_is_refused_with_its_reader() -> None:
-    b = GraphBuilder()
-    b.operation("reader", "Op", inputs=["ghost"])
-    with pytest.raises(InvalidGraph, match="'reader' reads tensor 'ghost'"):
-        b.build()
-
-
-def test_a_tensor_with_two_producers_is_refused_with_both() -> None:
-    b = GraphBuilder()
-    b.operation("one", "Op", outputs={"t": 1})
-    b.operation("two", "Op", outputs={"t": 1})
-    with pytest.raises(InvalidGraph, match="'one' and 'two'"):
-        b.build()
-
-
-def test_a_shared_weight_of_two_sizes_is_refused() -> None:
-    b = GraphBuilder()
-    b.operation("one", "Op", weights={"W": 1})
-    b.operation("two", "Op", weights={"W": 2})
-    with pytest.raises(InvalidGraph, match="'W' is declared with 1 and with 2 bytes"):
-        b.build()
-
-
-def test_two_operations_of_one_name_are_refused() -> None:
-    b = GraphBuilder()
-    b.operation("same", "Op")
-    b.operation("same", "Op")
-    with pytest.raises(InvalidGraph, match="two operations are named 'same'"):
         b.build()
 
 

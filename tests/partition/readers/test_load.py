@@ -1,64 +1,18 @@
-"""Graphs of other fields: line balancing, PipeDream, dagP, hMETIS, MINOS."""
+"""The format of a file is told by its content, and what is wrong in it in one sentence."""
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from instances import diamond
+from other_formats import ALB, DOT, HMETIS, IN2, MINOS, PIPEDREAM
+from same_graphs import assert_same
 
-from partition import InvalidModelFile, partition
-from partition.problem.hardware_files import load_hardware
+from partition.errors import InvalidInput, InvalidModelFile
 from partition.readers.load import FORMATS, load_model
-
-LINE = "ring2:memory=off,triangle=off,relays=off,replication=off,no_skipping=off"
-
-ALB = """<number of tasks>
-4
-
-<cycle time>
-1000
-
-<order strength>
-0,5
-
-<task times>
-1 4
-2 2,5
-3 3
-4 5
-
-<precedence relations>
-1,2
-1,3
-3,4
-
-<end>
-"""
-IN2 = "4\n4\n2.5\n3\n5\n1,2\n1,3\n3,4\n-1,-1\n"
-LAYERS = (("node1", "Input0", "0.000", "0.000", "0.0", "0.000"),
-          ("node2", "Conv2d(3, 64, kernel_size=(3, 3))", "2.500", "1.500", "8.000", "32.000"),
-          ("node3", "ReLU", "1.000", "2.000", "[4.0; 2.0]", "0.000"))  # fmt: skip
-PIPEDREAM = (
-    "".join(
-        f"{name} -- {layer} -- forward_compute_time={forward}, backward_compute_time={backward}, "
-        f"activation_size={activations}, parameter_size={parameters}\n"
-        for name, layer, forward, backward, activations, parameters in LAYERS
-    )
-    + "\tnode1 -- node2\n\tnode2 -- node3"
-)
-DOT = """// two parts
-digraph "tiny" {
-  node [shape=box];
-  a [label="x -> y", weight=4]; b [weight=3];
-  c
-  a -> b [weight=7];
-  a -> c;
-  b -> d -> e;
-}
-"""
-HMETIS = "% comment\n2 4 11\n5 1 2 3\n1 3 4\n4\n3\n2\n6\n"
-MINOS = json.dumps({"name": "m", "runtime": [1.0, 2.0, 3.0], "size": [8, 0, 0], "edges": [[0, 1, 0.5], [1, 2, 0.25]]})
+from partition.readers.native_json import write_json
 
 FILES = {
     "line.alb": (ALB, "line-balancing"),
@@ -70,69 +24,12 @@ FILES = {
 }
 
 
-@pytest.fixture
-def load(tmp_path):
-    def write(content, name="file"):
-        path = tmp_path / name
-        path.write_text(content)
-        return load_model(str(path))
-
-    return write
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_each_format_is_told_by_its_content(load, name):
     content, expected = FILES[name]
     source = load(content, "unnamed")
     assert source.format == expected
     assert source.hardware is None
-
-
-def pairs(graph):
-    return sorted((graph.names[u], graph.names[v]) for u, v in zip(graph.edge_source, graph.consumers, strict=True))
-
-
-@pytest.mark.parametrize("content", [ALB, IN2])
-def test_tasks_are_operations_and_precedences_take_nothing(load, content):
-    graph = load(content).graph
-    assert graph.names == ("task1", "task2", "task3", "task4") or list(graph.names) == [f"task{i}" for i in range(1, 5)]
-    assert pairs(graph) == [("task1", "task2"), ("task1", "task3"), ("task3", "task4")]
-    assert load_hardware(LINE).times(graph).tolist() == [[4.0, 2.5, 3.0, 5.0]]
-    assert not graph.tensor_bytes.any()
-
-
-def test_a_line_is_solved_in_the_units_of_its_file(load):
-    result = partition(load(IN2).graph, load_hardware(LINE), work_limit=2)
-    assert (result.period, result.status) == (7.5, "optimal")
-
-
-def test_layers_take_forward_and_backward_time_and_send_both_ways(load):
-    graph = load(PIPEDREAM).graph
-    assert np.allclose(load_hardware("chain2").times(graph)[0], [0, 4e-3, 3e-3], rtol=1e-12)
-    assert sorted(graph.tensor_bytes.tolist()) == [0.0, 16.0]
-    assert graph.weights.tolist() == [0.0, 32.0, 0.0]
-
-
-def test_nodes_and_edges_of_a_digraph_have_weights(load):
-    graph = load(DOT).graph
-    time = dict(zip(graph.names, load_hardware("chain2").times(graph)[0].tolist(), strict=True))
-    assert time == {"a": 4.0, "b": 3.0, "c": 1.0, "d": 1.0, "e": 1.0}
-    assert pairs(graph) == [("a", "b"), ("a", "c"), ("b", "d"), ("d", "e")]
-    assert sorted(graph.tensor_bytes.tolist()) == [1.0, 1.0, 1.0, 7.0]
-
-
-def test_the_first_pin_of_a_hyperedge_is_its_producer(load):
-    graph = load(HMETIS).graph
-    assert pairs(graph) == [("v1", "v2"), ("v1", "v3"), ("v3", "v4")]
-    assert graph.m == 2 and sorted(graph.tensor_bytes.tolist()) == [1.0, 5.0]
-    assert load_hardware("chain2").times(graph)[0].tolist() == [4.0, 3.0, 2.0, 6.0]
-
-
-def test_every_edge_of_minos_is_a_tensor(load):
-    graph = load(MINOS).graph
-    assert graph.name == "m" and graph.m == 2
-    assert graph.weights.tolist() == [8.0, 0.0, 0.0]
-    assert graph.tensor_bytes.tolist() == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -165,3 +62,101 @@ def test_the_command_line_knows_every_format():
 
     option = _format(lambda: None).__click_params__[0]
     assert set(option.type.choices) == set(FORMATS)
+
+
+DATA = Path(__file__).parents[2] / "data" / "device-placement"
+
+
+def test_the_format_is_told_by_the_content_whatever_the_suffix(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 2])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 2])
+    relu = onnx.helper.make_node("Relu", ["x"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([relu], "g", [value], [out]))
+    contents = {
+        "json": write_json(diamond()).encode(),
+        "device-placement": (DATA / "layer_bert-24_inference.json").read_bytes(),
+        "onnx": model.SerializeToString(),
+    }
+    for format_, content in contents.items():
+        path = tmp_path / f"{format_}.bin"
+        path.write_bytes(content)
+        source = load_model(str(path))
+        assert source.format == format_
+        assert (source.hardware is not None) == (format_ == "device-placement")
+    assert load_model("resnet50").format == "builtin"
+    assert set(contents) | {"builtin"} <= set(FORMATS)
+
+
+def test_a_file_hides_the_built_in_model_of_its_name_and_a_folder_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "unet").mkdir()
+    assert load_model("unet").format == "builtin"
+    (tmp_path / "resnet50").write_text(write_json(diamond()))
+    assert load_model("resnet50").graph.names == diamond().names
+    assert load_model("resnet50", format="builtin").format == "builtin"
+
+
+def test_the_format_may_be_stated(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_text(write_json(diamond()))
+    assert_same(load_model(str(path), format="json").graph, diamond())
+    with pytest.raises(InvalidModelFile, match="maxFPGAs is missing"):
+        load_model(str(path), format="device-placement")
+    with pytest.raises(InvalidInput, match="/m' is not a readable ONNX model"):
+        load_model(str(path), format="onnx")
+    with pytest.raises(InvalidInput, match="unknown format 'yaml'; choose from builtin"):
+        load_model(str(path), format="yaml")
+
+
+@pytest.mark.parametrize("spec", ["resnet50", "{json}"])
+def test_dimensions_are_refused_where_there_are_none_to_set(spec: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(write_json(diamond()))
+    with pytest.raises(InvalidInput, match="no symbolic dimensions"):
+        load_model(spec.format(json=path), dims={"batch": 1})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("missing.onnx", "there is no file 'missing.onnx'"),
+        ("folder/missing", "there is no file"),
+        ("resnet5", "unknown model 'resnet5'"),
+        ("folder", "'folder' is a folder"),
+        ("empty.onnx", "'empty.onnx' is empty"),
+        ("blank.json", "'blank.json' is empty"),
+        ("garbage.onnx", "garbage.onnx"),
+        ("zeros.onnx", "zeros.onnx"),
+        ("text.txt", "text.txt"),
+        ("broken.json", "'broken.json' as JSON"),
+        ("x" * 5000, "unknown model"),
+        ("nul\0name", "unknown model"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    rng = np.random.default_rng(1)
+    for name, content in {
+        "empty.onnx": b"",
+        "blank.json": b" \n" * 10,
+        "garbage.onnx": rng.bytes(2000),
+        "zeros.onnx": bytes(2000),
+        "text.txt": b"a model, honestly",
+        "broken.json": b'{"operations": [{"name": ',
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        load_model(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_format_named_but_not_a_file_is_refused(tmp_path: Path) -> None:
+    for format_ in ("onnx", "json", "device-placement"):
+        with pytest.raises(InvalidModelFile, match="is not a file"):
+            load_model(str(tmp_path), format=format_)

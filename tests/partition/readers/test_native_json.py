@@ -9,28 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from instances import broadcast_mask, diamond
+from same_graphs import assert_same
 
 from partition.errors import InvalidGraph, InvalidInput, InvalidModelFile
 from partition.models import build
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
-from partition.readers.load import FORMATS, load_model
+from partition.readers.load import load_model
 from partition.readers.native_json import from_dict, read_json, write_json
-from partition.readers.networkx_graph import from_networkx
 
-DATA = Path(__file__).parents[2] / "data" / "device-placement"
 PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
-ARRAYS = (
-    "flops", "bytes_accessed", "weights", "tensor_bytes", "producer", "consumer_ptr", "consumers", "shared_bytes",
-    "shared_ptr", "shared_users", "group", "backward",
-)  # fmt: skip
-TEXTS = ("name", "names", "op_types", "tensor_names", "shared_names", "unknown_operators")
 
 
 def json_blocks() -> list[dict[str, Any]]:
@@ -40,16 +33,6 @@ def json_blocks() -> list[dict[str, Any]]:
 
 
 EXAMPLE, SCHEMA = json_blocks()[:2]
-
-
-def assert_same(a: Graph, b: Graph) -> None:
-    for field in TEXTS:
-        assert getattr(a, field) == getattr(b, field), field
-    for field in ARRAYS:
-        np.testing.assert_array_equal(getattr(a, field), getattr(b, field), err_msg=field)
-    assert set(a.profiled_times) == set(b.profiled_times)
-    for kind, times in a.profiled_times.items():
-        np.testing.assert_array_equal(times, b.profiled_times[kind])
 
 
 @st.composite
@@ -97,9 +80,6 @@ def graphs(draw: st.DrawFn) -> Graph:
         profiled_times=times,
         unknown_operators=tuple(draw(st.lists(text, max_size=2))),
     )  # type: ignore[arg-type]
-
-
-# The project's own JSON
 
 
 @given(graphs())
@@ -319,182 +299,3 @@ def test_thirty_thousand_operations_are_written_and_read() -> None:
     graph = b.build()
     assert len(graph.consumers) > 57_000
     assert_same(graph, read_json(write_json(graph)))
-
-
-# networkx
-
-
-def test_networkx_attributes_become_operations_and_one_tensor_for_all_edges_of_a_node() -> None:
-    g = nx.DiGraph(name="nx model")
-    g.add_node("a", op_type="Input", bytes=64)
-    g.add_node("b", flops=10, weights=5, group="g", times={"npu": 0.5}, label="ignored")
-    g.add_node("c", flops=np.float32(2), bytes_accessed=np.int64(7), weights={"W": 3.0}, group=np.int64(2))
-    g.add_node("d", backward=True, weights={"W": 3.0})
-    g.add_edges_from([("a", "b"), ("a", "c"), ("b", "d")])
-    graph = Graph.from_networkx(g)
-    assert graph.name == "nx model"
-    assert graph.op_types == ("Input", "Op", "Op", "Op")
-    assert dict(zip(graph.tensor_names, graph.tensor_bytes.tolist(), strict=True)) == {"a": 64, "b": 0, "c": 0, "d": 0}
-    assert graph.consumers.tolist() == [1, 2, 3]
-    assert graph.flops.tolist() == [0, 10, 2, 0]
-    assert graph.bytes_accessed.tolist() == [0, 64 + 5, 7, 3]
-    assert graph.weights.tolist() == [0, 5, 0, 0]
-    assert graph.shared_names == ("W",)
-    assert graph.shared_users.tolist() == [2, 3]
-    assert graph.group[0] == -1
-    assert len({graph.group[1], graph.group[2], -1}) == 3
-    assert graph.backward.tolist() == [False, False, False, True]
-    assert graph.profiled_times["npu"][1] == 0.5
-    assert from_networkx(g, name="given").name == "given"
-
-
-def test_networkx_edges_with_tensor_names_are_tensors_of_their_own() -> None:
-    g = nx.DiGraph()
-    g.add_edge(0, 1, tensor="left", bytes=1)
-    g.add_edge(0, 2, tensor="right", bytes=2)
-    g.add_edge(0, 3, tensor="right", bytes=2)
-    graph = from_networkx(g)
-    assert graph.names == ("0", "1", "2", "3")
-    assert dict(zip(graph.tensor_names, graph.tensor_bytes.tolist(), strict=True)) == {
-        "0:left": 1, "0:right": 2, "1": 0, "2": 0, "3": 0,
-    }  # fmt: skip
-    assert graph.edge_tensor.tolist() == [0, 1, 1]
-
-
-def test_parallel_networkx_edges_are_read_once() -> None:
-    g = nx.MultiDiGraph([("a", "b"), ("a", "b")])
-    assert from_networkx(g).consumers.tolist() == [1]
-
-
-def with_node(**attributes: Any) -> nx.DiGraph:
-    g = nx.DiGraph()
-    g.add_node("v", **attributes)
-    return g
-
-
-def with_edges(*edges: tuple[Any, Any, dict[str, Any]]) -> nx.DiGraph:
-    g = nx.DiGraph()
-    g.add_edges_from(edges)
-    return g
-
-
-@pytest.mark.parametrize(
-    ("digraph", "message"),
-    [
-        (nx.Graph([("a", "b")]), "undirected"),
-        ([("a", "b")], "expected a networkx DiGraph, got list"),
-        (nx.DiGraph(), "no operations"),
-        (nx.DiGraph([("a", "b"), ("b", "a")]), "cycle of 2 operations: 'a' -> 'b'|'b' -> 'a'"),
-        (nx.DiGraph([(1, "1")]), "same text"),
-        (with_node(flops="many"), "node 'v' has flops = 'many'; it must be a number"),
-        (with_node(flops=-1), "node 'v' has flops = -1"),
-        (with_node(weights=float("nan")), "node 'v' has weights = nan"),
-        (with_node(weights={"W": "big"}), "node 'v', weights has W = 'big'"),
-        (with_node(times=[1]), r"node 'v', times is \[1\]"),
-        (with_node(group=[1]), r"node 'v' has group = \[1\]"),
-        (with_node(backward="yes"), "node 'v' has backward = 'yes'"),
-        (with_edges(("a", "b", {"bytes": -1})), "edge 'a' -> 'b' has bytes = -1"),
-        (with_edges(("a", "b", {"bytes": 1}), ("a", "c", {"bytes": 2})), "'a' two sizes, 1 and 2 bytes"),
-    ],
-)
-def test_a_networkx_graph_that_cannot_be_used_is_refused(digraph: Any, message: str) -> None:
-    with pytest.raises(InvalidGraph, match=message):
-        from_networkx(digraph)
-
-
-# Any source
-
-
-def test_the_format_is_told_by_the_content_whatever_the_suffix(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 2])
-    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 2])
-    relu = onnx.helper.make_node("Relu", ["x"], ["y"])
-    model = onnx.helper.make_model(onnx.helper.make_graph([relu], "g", [value], [out]))
-    contents = {
-        "json": write_json(diamond()).encode(),
-        "device-placement": (DATA / "layer_bert-24_inference.json").read_bytes(),
-        "onnx": model.SerializeToString(),
-    }
-    for format_, content in contents.items():
-        path = tmp_path / f"{format_}.bin"
-        path.write_bytes(content)
-        source = load_model(str(path))
-        assert source.format == format_
-        assert (source.hardware is not None) == (format_ == "device-placement")
-    assert load_model("resnet50").format == "builtin"
-    assert set(contents) | {"builtin"} <= set(FORMATS)
-
-
-def test_a_file_hides_the_built_in_model_of_its_name_and_a_folder_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "unet").mkdir()
-    assert load_model("unet").format == "builtin"
-    (tmp_path / "resnet50").write_text(write_json(diamond()))
-    assert load_model("resnet50").graph.names == diamond().names
-    assert load_model("resnet50", format="builtin").format == "builtin"
-
-
-def test_the_format_may_be_stated(tmp_path: Path) -> None:
-    path = tmp_path / "m"
-    path.write_text(write_json(diamond()))
-    assert_same(load_model(str(path), format="json").graph, diamond())
-    with pytest.raises(InvalidModelFile, match="maxFPGAs is missing"):
-        load_model(str(path), format="device-placement")
-    with pytest.raises(InvalidInput, match="/m' is not a readable ONNX model"):
-        load_model(str(path), format="onnx")
-    with pytest.raises(InvalidInput, match="unknown format 'yaml'; choose from builtin"):
-        load_model(str(path), format="yaml")
-
-
-@pytest.mark.parametrize("spec", ["resnet50", "{json}"])
-def test_dimensions_are_refused_where_there_are_none_to_set(spec: str, tmp_path: Path) -> None:
-    path = tmp_path / "m.json"
-    path.write_text(write_json(diamond()))
-    with pytest.raises(InvalidInput, match="no symbolic dimensions"):
-        load_model(spec.format(json=path), dims={"batch": 1})
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("missing.onnx", "there is no file 'missing.onnx'"),
-        ("folder/missing", "there is no file"),
-        ("resnet5", "unknown model 'resnet5'"),
-        ("folder", "'folder' is a folder"),
-        ("empty.onnx", "'empty.onnx' is empty"),
-        ("blank.json", "'blank.json' is empty"),
-        ("garbage.onnx", "garbage.onnx"),
-        ("zeros.onnx", "zeros.onnx"),
-        ("text.txt", "text.txt"),
-        ("broken.json", "'broken.json' as JSON"),
-        ("x" * 5000, "unknown model"),
-        ("nul\0name", "unknown model"),
-    ],
-)
-def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(
-    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    rng = np.random.default_rng(1)
-    for name, content in {
-        "empty.onnx": b"",
-        "blank.json": b" \n" * 10,
-        "garbage.onnx": rng.bytes(2000),
-        "zeros.onnx": bytes(2000),
-        "text.txt": b"a model, honestly",
-        "broken.json": b'{"operations": [{"name": ',
-    }.items():
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(InvalidInput, match=message) as caught:
-        load_model(spec)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_format_named_but_not_a_file_is_refused(tmp_path: Path) -> None:
-    for format_ in ("onnx", "json", "device-placement"):
-        with pytest.raises(InvalidModelFile, match="is not a file"):
-            load_model(str(tmp_path), format=format_)

@@ -9,45 +9,15 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
+from split_models import BF, I64, ML, SIZES, B, F, H, S, const, node, split, vi
 
-from partition import Graph, InvalidInput, InvalidModelFile, Placement
+from partition import Graph, InvalidInput, Placement
 from partition.commands.main import main
-from partition.split import load_inputs, split_model, verify_parts
-from partition.split.comparing import difference, one_value
-from partition.split.running import open_session, run_session
-
-F, H, I64, B, S = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING
-BF, ML = TensorProto.BFLOAT16, "ai.onnx.ml"
-
-
-def vi(name: str, kind: int, shape: list[object] | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def node(op: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
-    return helper.make_node(op, inputs.split(), outputs.split(), outputs.split()[0], **attributes)
+from partition.split import split_model, verify_parts
 
 
 def weight(name: str, *shape: int, kind: type = np.float32) -> TensorProto:
     return numpy_helper.from_array((np.random.default_rng(0).standard_normal(shape) * 0.1).astype(kind), name)
-
-
-def const(name: str, value: object, kind: type = np.int64) -> TensorProto:
-    return numpy_helper.from_array(np.array(value, dtype=kind), name)
-
-
-def split(
-    folder: Path, nodes: list, inputs: list, outputs: list, weights: list = (), *, last: int = 1
-) -> tuple[Path, Path]:
-    """A model and its parts: the ``last`` operations on a chip of their own."""
-    graph = helper.make_graph(nodes, "g", inputs, outputs, list(weights))
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(ML, 3)]
-    path = folder / "m.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
-    read = Graph.from_onnx(str(path))
-    homes = {name: int(v >= read.n - last) for v, name in enumerate(read.names)}
-    split_model(path, Placement.from_names(read, homes, chips=2), folder / "parts", force=True)
-    return path, folder / "parts"
 
 
 def half(folder: Path, kind: int) -> tuple[Path, Path]:
@@ -107,48 +77,12 @@ def test_strings_sequences_and_maps_are_compared(last: int, tmp_path: Path) -> N
     assert all(c.identical for c in compared)
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "equal"),
-    [
-        (np.array(["a", "b"], object), np.array(["a", "b"], object), True),
-        (np.array(["a", "b"], object), np.array(["a", "c"], object), False),
-        ([np.ones(2), np.ones(3)], [np.ones(2), np.ones(3)], True),
-        ([np.ones(2)], [np.ones(2), np.ones(3)], False),
-        ([np.ones(2)], [np.ones(3)], False),
-        ([{"a": 0.5}], [{"a": 0.5}], True),
-        ([{"a": 0.5}], [{"b": 0.5}], False),
-        (None, None, True),
-        (None, np.ones(2), False),
-        (np.array([np.nan, np.inf]), np.array([np.nan, -np.inf]), False),
-    ],
-)
-def test_values_of_any_kind_are_told_apart(a: object, b: object, equal: bool) -> None:
-    assert (difference(a, b) == 0.0) is equal
-
-
 def test_outputs_that_do_not_vary_are_said_to_prove_little(tmp_path: Path) -> None:
     nodes = [node("MatMul", "x w", "a"), node("Log", "a", "l"), node("ReduceSum", "l", "nan", keepdims=0)]
     nodes += [node("Sigmoid", "a", "s"), node("Floor", "s", "zero"), node("Neg", "a", "varies")]
     outputs = [vi("nan", F, []), vi("zero", F, [8, 8]), vi("varies", F, [8, 8])]
     model = split(tmp_path, nodes, [vi("x", F, [8, 8])], outputs, [weight("w", 8, 8)])
     assert [c.constant for c in verify_parts(*model)] == ["all NaN", "all 0", ""]
-
-
-def test_one_number_varies_only_between_seeds() -> None:
-    assert one_value([np.float32(3)]) == ""
-    assert one_value([np.float32(3), np.float32(3)]) == "all 3"
-    assert one_value([np.float32(3), np.float32(4)]) == ""
-
-
-SIZES = ([node("Abs", "x", "a"), node("Expand", "a shape", "e"), node("ReduceMean", "e", "y")],
-         [vi("x", F, [4, 12]), vi("shape", I64, [3])], [vi("y", F, None)])  # fmt: skip
-
-
-def test_inputs_that_are_sizes_can_be_given(tmp_path: Path) -> None:
-    model = split(tmp_path, *SIZES)
-    values = {"x": np.ones((4, 12)), "shape": np.array([2, 4, 12])}
-    np.savez(tmp_path / "values.npz", **values)
-    assert all(c.identical for c in verify_parts(*model, inputs=load_inputs(tmp_path / "values.npz")))
 
 
 def test_a_model_that_does_not_run_on_drawn_inputs_asks_for_given_ones(tmp_path: Path) -> None:
@@ -158,50 +92,6 @@ def test_a_model_that_does_not_run_on_drawn_inputs_asks_for_given_ones(tmp_path:
         InvalidInput, match=r"does not run on drawn inputs: integers are drawn .*'shape'.*--inputs values.npz"
     ):
         verify_parts(*model)
-
-
-def test_strings_are_not_drawn_but_can_be_given(tmp_path: Path) -> None:
-    nodes = [node("OneHotEncoder", "city", "o", domain=ML, cats_strings=[b"oslo", b"rome"]), node("Neg", "o", "y")]
-    model = split(tmp_path, nodes, [vi("city", S, [3, 1])], [vi("y", F, None)])
-    with pytest.raises(InvalidInput, match=r"'city' is of type tensor\(string\), of which none are drawn; give values"):
-        verify_parts(*model)
-    np.savez(tmp_path / "v.npz", city=np.array([["oslo"], ["rome"], ["lima"]]))
-    assert all(c.identical for c in verify_parts(*model, inputs=load_inputs(tmp_path / "v.npz")))
-
-
-@pytest.mark.parametrize(
-    ("values", "what"),
-    [
-        ({"x": np.ones((4, 12))}, "no values for input 'shape'"),
-        ({"x": np.ones((4, 13)), "shape": np.ones(3, int)}, "'x' wants the shape 4x12"),
-        ({"x": np.ones((4, 12)), "shape": np.ones(3)}, "'shape' wants int64"),
-        ({"x": np.ones((4, 12)), "shape": np.ones(3, int), "z": np.ones(1)}, "no input 'z'"),
-    ],
-)
-def test_given_inputs_that_do_not_fit_are_named(values: dict[str, np.ndarray], what: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=what):
-        verify_parts(*split(tmp_path, *SIZES), inputs=values)
-
-
-def test_a_file_that_holds_no_values_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "v.npz").write_bytes(b"nothing")
-    with pytest.raises(InvalidInput, match="holds no values of inputs"):
-        load_inputs(tmp_path / "v.npz")
-    np.savez(tmp_path / "o.npz", x=np.array([{}], dtype=object))
-    with pytest.raises(InvalidInput, match="holds no values of inputs"):
-        load_inputs(tmp_path / "o.npz")
-
-
-def test_a_run_without_an_end_is_ended() -> None:
-    ends = [vi("i", I64, []), vi("go", B, []), vi("s", F, [64, 64])], [vi("on", B, []), vi("t", F, [64, 64])]
-    body = helper.make_graph([node("Identity", "go", "on"), node("MatMul", "s s", "t")], "b", *ends)
-    loop = helper.make_node("Loop", ["", "yes", "x"], ["y"], body=body)
-    graph = helper.make_graph(
-        [loop], "g", [vi("x", F, [64, 64])], [vi("y", F, [64, 64])], [const("yes", True, np.bool_)]
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
-    with pytest.raises(InvalidModelFile, match=r"not run the model within 0.2 s"):
-        run_session(open_session(model), ["y"], {"x": np.zeros((64, 64), np.float32)}, model, within=0.2)
 
 
 def test_parts_run_for_either_branch_and_every_cut(tmp_path: Path) -> None:
