@@ -48,7 +48,7 @@ SAME_LOAD = 2e-6
 
 MARGIN = 1e-5
 """Relative distance that cut-offs for HiGHS keep from the best value known. Its presolve (1.16.0) can cut off better
-solutions where a cut-off lies within its tolerance below an attainable value (tests/milp/test_highs.py)."""
+solutions where a cut-off lies within its tolerance below an attainable value (tests/milp/solver/test_highs.py)."""
 
 RESOLUTION = 2e-5
 """Least gap that thresholds may aim at, twice :data:`MARGIN`. Asking for less asks for this."""

@@ -51,7 +51,7 @@ def _checked(solve: Callable[..., Any], trials: int) -> Callable[..., Any]:
         given = signature.bind(*args, **kwargs)
         given.apply_defaults()
         asked = given.arguments
-        # Where operations are in parts, the answer is one of the graph with parts (tests/partition/test_shards.py).
+        # Where operations are in parts, the answer is one of the graph with parts (tests/partition/shards/).
         graph, package = opened(asked["graph"], asked["hw"])
         graph = graph if result.shards is None else result.graph
         wishes = Wishes.of(**{f.name: asked[f.name] for f in fields(Wishes)}).to_dict()

@@ -34,8 +34,9 @@ REDUCED = {
 """What a command of a page becomes here, so that it takes seconds."""
 
 SLOW = ("python benchmarks/", "python cli.py calibrate\n")
-"""Campaigns, and the measurement of this machine. Their options are parsed instead; tests/partition/test_profile.py and
-tests/partition/test_run_commands.py try the measurement."""
+"""Campaigns, and the measurement of this machine. Their options are parsed instead.
+
+The measurement is tried by tests/partition/pipeline/test_profile.py and tests/partition/commands/test_run.py."""
 
 
 LAYERS = tuple(f"layer{i}" for i in range(6))

@@ -66,7 +66,7 @@ COMPARED = {
     "Interconnect": {"topology", "link_bandwidth", "transfers", "rows", "columns", "streaming"},
     "Rules": {*LIFTS, "replication", "relays"},
 }
-"""Fields that :func:`factors` looks at; ``tests/partition/test_generosity.py`` names the others."""
+"""Fields that :func:`factors` looks at; ``tests/partition/scoring/test_generosity.py`` names the others."""
 
 
 def factors(graph: Graph, generous: Sequence[Hardware], stingy: Sequence[Hardware]) -> FloatArray:
