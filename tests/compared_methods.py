@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from learned.comparison.comparison import MethodComparison, Trial, compare
 from learned.policy.features import NodeFeatures
 from learned.policy.policy import Policy
 from learned.training.ppo import Settings
-from partition import load_hardware, partition
+from partition import load_hardware
 from partition.instance.contract import contract
 from partition.models import build
 
@@ -31,8 +30,3 @@ def run(**changes: Any) -> MethodComparison:
     for name, value in changes.items():
         (wanted if name in Trial.__dataclass_fields__ else means)[name] = value
     return compare(GRAPH, HARDWARE, Trial(**wanted), **means)
-
-
-@pytest.fixture(scope="module")
-def comparison() -> MethodComparison:
-    return run(reference=partition(GRAPH, HARDWARE))

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from partition.readers.load import load_model
-
 ALB = """<number of tasks>
 4
 
@@ -66,16 +62,6 @@ HMETIS = "% comment\n2 4 11\n5 1 2 3\n1 3 4\n4\n3\n2\n6\n"
 
 
 MINOS = json.dumps({"name": "m", "runtime": [1.0, 2.0, 3.0], "size": [8, 0, 0], "edges": [[0, 1, 0.5], [1, 2, 0.25]]})
-
-
-@pytest.fixture
-def load(tmp_path):
-    def write(content, name="file"):
-        path = tmp_path / name
-        path.write_text(content)
-        return load_model(str(path))
-
-    return write
 
 
 def pairs(graph):

@@ -2,7 +2,8 @@
 
 Every engine that proves something states its :class:`Scope` beside its code: the features that its argument was made
 for, and those that it refuses, each with the reason. A feature in neither list fails
-``tests/partition/instance/test_features.py``, so that no engine meets silently what it never heard of. docs/proof.md shows all scopes as a table.
+``tests/partition/instance/test_features.py``, so that no engine meets silently what it never heard of. docs/proof.md
+shows all scopes as a table.
 """
 
 from __future__ import annotations
