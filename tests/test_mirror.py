@@ -64,6 +64,7 @@ TRIED_THROUGH = {
     "milp/search/downsets/test_beam.py": "milp/search/downsets/relays milp/search/downsets/transfers",
     "learned/policy/test_policy.py": "learned/policy learned/guide/shipped",
     "learned/training/test_runs.py": "learned/training",
+    "learned/guide/test_lessons.py": "learned/guide",
 }  # fmt: skip
 """Modules without a test file of their own: a package, or modules one by one, under the file that tries them."""
 
