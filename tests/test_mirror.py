@@ -35,7 +35,8 @@ TRIED_THROUGH = {
     "test_hostile_files.py": "partition/files",
     "test_hostile_text.py": "partition/text partition/errors",
     # what scores a placement: against the independent checker
-    "partition/scoring/test_cost.py": "partition/scoring/batches partition/scoring/transfers partition/arrays",
+    "partition/scoring/test_cost.py": "partition/scoring/batches partition/scoring/transfers"
+    " partition/scoring/latency partition/arrays",
     "partition/scoring/test_rules.py": "partition/scoring/crossings partition/scoring/violation"
     " partition/problem/placement",
     "partition/problem/test_wishes.py": "partition/problem/narrowed partition/scoring/unkept_wishes"
@@ -45,6 +46,8 @@ TRIED_THROUGH = {
     " partition/heuristics/room partition/heuristics/copies",
     "partition/scoring/test_feasibility.py": "partition/results/description",
     "test_streaming.py": "partition/problem/streaming",
+    "partition/report/test_data.py": "partition/report/graph_data partition/report/package_data",
+    "partition/report/test_page.py": "partition/report/figures",
     # the contracted problem: every engine is tried on it
     "milp/ideals/test_program.py": "partition/instance/contract partition/instance/instance milp/ideals",
     # what comes back, read from whole answers
