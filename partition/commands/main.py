@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "check:check",
     "simulate": "simulate:simulate",
     "split": "split:split",
+    "annotate": "annotate:annotate",
     "shard": "shard:shard",
     "run": "run:run",
     "profile": "profile:profile",

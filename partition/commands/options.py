@@ -31,6 +31,14 @@ def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return dims
 
 
+def _parse_beside(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    found = []
+    for value in values:
+        name, _at, rate = value.rpartition("@")
+        found.append((name, int(rate)) if name and rate.isdigit() else (value, 1))
+    return tuple(found)
+
+
 def _offer(names: Callable[[], list[str]]) -> Callable[..., list[CompletionItem]]:
     """Completes names, and files beside them."""
 
@@ -108,6 +116,11 @@ format_option = click.option(
 _max_cpus = click.option(
     "--max-cpus", type=int, help="CPU devices of a device-placement file, instead of its own maxCPUs."
 )
+_beside = click.option(
+    "--beside", "beside", multiple=True, metavar="MODEL[@RATE]", callback=_parse_beside,
+    help="Another model on the same package, and how many of its inputs a period takes; repeatable.",
+)  # fmt: skip
+_rate = click.option("--rate", type=int, help="Inputs of MODEL in a period, with --beside; 1 by default.")
 _times = click.option("--times", type=click.Path(), help="Measured times of operations: CSV, JSON or a trace.")
 
 
@@ -120,6 +133,8 @@ class InputOptions:
     format: str | None
     max_cpus: int | None
     times: str | None
+    beside: tuple[tuple[str, int], ...] = ()
+    rate: int | None = None
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -133,11 +148,13 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         format_: str | None,
         max_cpus: int | None,
         times: str | None,
+        beside: tuple[tuple[str, int], ...],
+        rate: int | None,
         **kwargs: Any,
     ) -> None:
-        command(*args, origin=InputOptions(hw, dims, format_, max_cpus, times), **kwargs)
+        command(*args, origin=InputOptions(hw, dims, format_, max_cpus, times, beside, rate), **kwargs)
 
-    for option in (_times, _max_cpus, format_option, dim_option, _hw):
+    for option in (_times, _max_cpus, format_option, dim_option, _rate, _beside, _hw):
         wrapped = option(wrapped)
     return wrapped
 
@@ -148,7 +165,13 @@ def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
     from partition.readers.load import load_model
 
     hardware = load_hardware(origin.hw) if origin.hw is not None else None
-    source = load_model(model, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus)
+    rates = None
+    if origin.beside:
+        rates = [1 if origin.rate is None else origin.rate, *(rate for _, rate in origin.beside)]
+    elif origin.rate is not None:
+        raise InvalidInput("--rate is for several models; name the others with --beside")
+    spec = [model, *(name for name, _ in origin.beside)] if origin.beside else model
+    source = load_model(spec, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus, rates=rates)
     hardware = hardware or source.hardware
     if hardware is None:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")

@@ -154,9 +154,10 @@ class Known:
     def _try(self, number: int, found: Found, placement: Placement) -> None:
         """Offer a placement to every design on which it could be better."""
         costs: dict[Hardware, Cost] = {}
-        settled = self.settled
+        no_better = found.period / self.factors[number] >= self.upper  # on any design where it is valid
+        skipped = self.settled | no_better
         for i, design in enumerate(self.designs):
-            if settled[i] and self.first + i != number:
+            if skipped[i] and self.first + i != number:
                 continue
             package = placed_like(design, found.placed, placement)
             if package is None:
@@ -204,27 +205,13 @@ class Known:
         return chosen
 
     def _next(self, waiting: IntArray, more: BoolArray) -> int:
-        """The most generous first, for its bound; then the stingiest, for its placement; then what promises most."""
-        above, below = more[waiting][:, waiting].sum(axis=0), more[waiting][:, waiting].sum(axis=1)
-        unbounded = ~(self.factors[list(self.found)][:, waiting] <= 1.0 + ROUNDING).any(axis=0)
-        if unbounded.any():
-            return int(waiting[np.argmax(np.where(unbounded, below, NOBODY))])
-        failed = [i - self.first for i, each in self.found.items() if i >= self.first and each.placement is None]
-        unplaced = np.isinf(self.upper[waiting]) & ~more[waiting][:, failed].any(axis=1)
-        if unplaced.any():
-            return int(waiting[np.argmax(np.where(unplaced, above, NOBODY))])
-        return int(waiting[np.argmax(self._hopes(waiting))])
+        """One that no waiting design is more generous than; among these the one that most others are below.
 
-    def _hopes(self, waiting: IntArray) -> IntArray:
-        """(W,) of how many designs the gap closes if the best placement of this one is optimal, or its bound is."""
-        upper, lower = self.upper[waiting], self.lower[waiting]
-        factor = self.factors[self.first + waiting][:, waiting]
-        known = np.where(np.isfinite(upper), upper, 0.0)
-        bounded = np.isfinite(upper) & (known[:, None] / factor >= known * (1 - self.gap))
-        placed = np.isfinite(factor.T) & (
-            np.where(np.isfinite(factor.T), factor.T, 0.0) * lower[:, None] * (1 - self.gap) <= lower
-        )
-        return np.asarray(bounded.sum(axis=1) + placed.sum(axis=1))
+        Its bound holds for all of them. The proof is easiest there, and those below seldom need more than a placement.
+        """
+        among = more[waiting][:, waiting]
+        topmost = ~(among & ~among.T).any(axis=0)
+        return int(waiting[np.argmax(np.where(topmost, among.sum(axis=1), 0))])
 
     def nearest(self, design: int) -> Found | None:
         """The answer with a placement whose package is most like a design; None if there is none."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from checked import as_given
+from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, package
 from questions import draw
 
 from partition import Graph, GraphBuilder, InvalidInput, load_model, partition
+from partition.commands.main import main
 from partition.readers.several import join_models
 
 
@@ -68,3 +73,35 @@ def test_several_models_are_loaded_by_a_list() -> None:
 def test_what_is_no_list_of_models_and_rates_is_refused(spec: list[str], rates: list[int], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         load_model(spec, rates=rates)
+
+
+def test_several_models_on_the_command_line(tmp_path: Path) -> None:
+    paths = []
+    for name, times in (("a", [2.0, 2.0]), ("b@c", [1.0, 1.0])):
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(chain_of([time * 4e12 for time in times], size=0.0).to_json())
+    words = ["--hw", "ring2:op_overhead_s=0", "--beside", f"{paths[1]}@3"]
+    answer = str(tmp_path / "answer.json")
+    done = CliRunner().invoke(main, ["solve", str(paths[0]), *words, "-q", "-o", answer])
+    assert done.exit_code == 0, done.stderr
+    told = json.loads((tmp_path / "answer.json").read_text())
+    assert told["period"] == 5.0 and told["operations"] == 4
+    checked = CliRunner().invoke(main, ["check", str(paths[0]), answer, *words])
+    assert checked.exit_code == 0, checked.stderr
+    other = CliRunner().invoke(main, ["check", str(paths[0]), answer, *words, "--rate", "2"])
+    assert other.exit_code == 2 and "another model" in other.stderr, "other rates are another question"
+    plain = CliRunner().invoke(main, ["inspect", str(paths[0]), "--beside", str(paths[1]), "--hw", "ring2", "--json"])
+    assert plain.exit_code == 0 and len(json.loads(plain.stdout)["operations"]) == 4, "a name with @ and no rate"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--rate", "2"], "name the others with --beside"),
+        (["--beside", "unet@0"], "rate"),
+        (["--beside", "unett@2"], "unknown model 'unett'"),
+    ],
+)
+def test_rates_that_cannot_be_are_refused_on_the_command_line(words: list[str], sentence: str) -> None:
+    done = CliRunner().invoke(main, ["solve", "resnet50", "--hw", "ring2", *words])
+    assert done.exit_code == 2 and sentence in done.stderr and "Traceback" not in done.stderr

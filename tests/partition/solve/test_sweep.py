@@ -151,20 +151,20 @@ def test_a_sweep_goes_on_from_the_folder(tmp_path: Path, monkeypatch: pytest.Mon
     usual, left = partition.solve.sweep._search, itertools.count()
 
     def interrupted(*args: Any) -> Found:
-        if next(left) == 3:
+        if next(left) == 2:
             raise KeyboardInterrupt
         return usual(*args)
 
     hw = package(2, transfers="serial")
     monkeypatch.setattr(partition.solve.sweep, "_search", interrupted)
     first = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, AXES)
-    assert first.interrupted and first.searches == 3 and "left" in {row.how for row in first}
-    assert len(list(tmp_path.rglob("*.json"))) == 3
+    assert first.interrupted and first.searches == 2 and "left" in {row.how for row in first}
+    assert len(list(tmp_path.rglob("*.json"))) == 2
     second = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, AXES)
     assert not second.interrupted and {row.status for row in second} == {"optimal"}
     whole = swept(diamond(), hw)
     assert [row.period for row in second] == [row.period for row in whole]
-    assert second.searches <= whole.searches - 2
+    assert second.searches == whole.searches - 2
     third = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, {"link_bandwidth": [1.5]})
     assert third[0].bound_of or third[0].placement_of, "another grid begins with what is kept"
     assert Sweep(chain_of([1, 2]), cache=tmp_path, work_limit=2.0).over(hw, {}).searches == 1, "another model"

@@ -307,3 +307,19 @@ def test_a_model_carries_the_stages_of_an_answer(small: Path, tmp_path: Path) ->
     assert {"first", "relu", "second", "halve", "if", "join", "skip", "sum"} <= set(stages)
     with pytest.raises(InvalidInput, match="replicates operations or relays tensors"):
         annotate_model(small, Placement(homes, np.array([[1, int(homes[1]) + 1]])), target, dims=DIMS)
+
+
+def test_annotations_on_the_command_line(small: Path, tmp_path: Path) -> None:
+    graph = Graph.from_onnx(str(small), dims=DIMS)
+    homes = random_placement(graph, 3, np.random.default_rng(3)).assignment.tolist()
+    answer, target = tmp_path / "answer.json", tmp_path / "annotated.onnx"
+    answer.write_text(json.dumps(dict(zip(graph.names, homes, strict=True))))
+    words = [str(small), str(answer), "-o", str(target), *(w for k, v in DIMS.items() for w in ("--dim", f"{k}={v}"))]
+    done = CliRunner().invoke(main, ["annotate", *words])
+    assert done.exit_code == 0 and "nodes carry a pipeline stage" in done.stdout
+    stages = {n.name: n.device_configurations[0].pipeline_stage for n in onnx.load(str(target)).graph.node
+              if n.device_configurations}  # fmt: skip
+    assert stages and stages == {name: homes[graph.index[name]] for name in stages}
+    words[3] = str(small)
+    refused = CliRunner().invoke(main, ["annotate", *words])
+    assert refused.exit_code == 2 and "would be lost" in refused.stderr
