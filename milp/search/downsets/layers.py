@@ -138,7 +138,11 @@ class Pass:
     def heed(self, forced: IntArray) -> None:
         """What the other end loses at least, from now on."""
         self.forced = forced
-        self.states = self.states.take(self._within_room(self.states))
+        kept = self._within_room(self.states)
+        self.states = self.states.take(kept)
+        if self._trail:
+            parent, task, placed = self._trail[-1]
+            self._trail[-1] = parent[kept], task[kept], placed[kept]
 
     def _beginning(self) -> States:
         """No task is done, and any first station is open."""

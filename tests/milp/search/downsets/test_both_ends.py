@@ -83,6 +83,17 @@ def test_both_ends_together_are_right_about_the_least_load_and_a_smaller_one(see
         assert both_ends(tasks, stations, free, least - 1).prove(10_000, Stop()).possible is False
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_found_after_states_were_given_up_for_the_other_end_is_a_solution(seed):
+    rng = np.random.default_rng(seed)
+    before = closure(20, np.argwhere(np.triu(rng.random((20, 20)) < 0.15, 1)))
+    tasks, stations = Tasks(rng.integers(5, 40, (1, 20)), before), np.zeros(7, np.int64)
+    load = max(-(-int(tasks.ticks.sum()) // 7), int(tasks.ticks.max()))
+    while not (verdict := both_ends(tasks, stations, False, load).prove(10_000, Stop())).possible:
+        load += 1
+    check_solution(tasks, verdict.kind, verdict.station, load)
+
+
 def test_either_end_is_told_what_the_other_loses():
     """Of three tasks of 9 at either end, two leave a station of 20 with 2 that nothing fills."""
     middle = np.array([7, 5, 6, 4, 3, 5, 6, 7, 4, 3, 6, 4])
