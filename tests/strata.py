@@ -273,6 +273,11 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         | ORDERED
         | {"unsupported": ("some",), "sram": ("unlimited",), "topology": ("chain", "ring"), "cheap": ("none",)},
     ),
+    "goals": (
+        PLAIN | ORDERED | MOVING | LINE | SPREAD,
+        PLAIN | ORDERED | MOVING | LINE | SPREAD | {"chips": ((3, 3),), "n": ((3, 5),)},
+        PLAIN | MOVING | LINE | ROOM,
+    ),
     "stages": (
         PLAIN | POSITIONED | {"acyclic": (True,), "n": ((4, 6),)},
         PLAIN | POSITIONED | {"acyclic": (False,), "no_skipping": (False,), "n": ((3, 4),)},

@@ -38,31 +38,7 @@ def _least_of_times(units: Units) -> Fraction | None:
     for m in range(1, (len(times) - 1) // chips + 1):
         crowd = times[-(m * chips + 1) :]
         best = max(best, sum(crowd[: m + 1], Fraction(0)))
-    return max(best, _streamed(units, sum(times, Fraction(0)))) if units.question.streams else best
-
-
-def _streamed(units: Units, work: Fraction) -> Fraction:
-    """The same with what has to be streamed: of a unit alone, and of all weights over all chips.
-
-    In a period ``T`` a chip has at most ``sram + dram * T`` bytes of weights. Where streaming takes turns with compute,
-    all chips together compute, and stream what all SRAM cannot hold, as fast as the fastest of them.
-    """
-    q, alone = units.question, Fraction(0)
-    kinds = sorted(set(q.of_chip))
-    for u, members in enumerate(units.members):
-        held = sum((q.weights[v] for v in members), Fraction(0))
-        held += sum(size for size, users in q.shared if not set(users).isdisjoint(members))
-        able = [q.work(k, time, held) for k in kinds if (time := units.times[k][u]) is not None]
-        alone = max(alone, min(able))
-    sizes, rates = [q.sram[k] for k in q.of_chip], [q.dram[k] or Fraction(0) for k in q.of_chip]
-    if any(size is None for size in sizes):
-        return alone
-    weights = sum(q.weights, Fraction(0)) + sum((size for size, users in q.shared if users), Fraction(0))
-    over = weights - sum((size for size in sizes if size is not None), Fraction(0))
-    if over <= 0:
-        return alone
-    even = over / sum(rates, Fraction(0))
-    return max(alone, even, (work + over / max(rates)) / q.chips if q.in_turn else Fraction(0))
+    return best
 
 
 def fits_nowhere(question: ReplayQuestion, units: Units) -> bool:

@@ -305,7 +305,7 @@ class Result:
                 {"chip": c, **{name: float(getattr(cost, name)[0, c]) for name in names}}
                 for c in range(self.hardware.chips)
             ],
-            "per_link": np.where(cost.link[0] > ROUNDING * self.period, cost.link[0], 0.0).tolist(),
+            "per_link": np.where(cost.link[0] > ROUNDING * cost.link[0].max(initial=0.0), cost.link[0], 0.0).tolist(),
         }
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:

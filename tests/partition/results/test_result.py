@@ -46,3 +46,9 @@ def test_the_verdict_names_every_goal_and_how_near_it_is() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("ring4")
     verdict = partition(graph, hardware, objective="chips,energy", throughput=1000).verdict()
     assert "minimised chips 3 (least), then energy" in verdict and " J (least)" in verdict
+
+
+def test_links_that_carry_next_to_nothing_are_told_of_as_they_are():
+    """What is far below the period was told as nothing, though it is all that the link carries."""
+    result = partition(chain_of([3.0, 3.0], size=2.0), package(2, bandwidth=1e10))
+    assert result.to_dict()["per_link"] == [2e-10, 0.0]
