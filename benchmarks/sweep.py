@@ -2,7 +2,7 @@
 
     python benchmarks/sweep.py
     python benchmarks/sweep.py --model densenet --tight      # SRAM near the least that fits, so that it always tells
-    python benchmarks/sweep.py --instances 400               # small random sweeps against brute force instead
+    python benchmarks/sweep.py --instances 400 --work 0.3    # small random sweeps against brute force instead
 
 Both solve in this process, one design after the other, with the same limit of work for each; loading is not counted.
 """
@@ -117,14 +117,14 @@ HEAD = [
 ]  # fmt: skip
 
 
-def against_brute_force(instances: int, first: int) -> int:
+def against_brute_force(instances: int, first: int, work: float) -> int:
     """Sweeps of a random question and of changes of its package; how many bounds or answers are wrong."""
     wrong = compared = told = 0
     for seed in range(first, first + instances):
         rng = np.random.default_rng(seed)
         graph, hardware = draw(rng, wishes="none", n=(1, 5), chips=(1, 3)).read()
         asked = list(dict.fromkeys([hardware, *(changed(rng, hardware)[0] for _ in range(4))]))
-        swept = Sweep(graph, work_limit=20.0, seed=seed).solve(asked)
+        swept = Sweep(graph, work_limit=work, seed=seed).solve(asked)
         for row in swept:
             try:
                 best, _ = brute_force(as_given(graph, row.hardware), limit=3000)
@@ -154,7 +154,7 @@ def against_brute_force(instances: int, first: int) -> int:
 def main(models: tuple[str, ...], work: float, tight: bool, instances: int | None, first_seed: int) -> None:
     """Compare a sweep with separate solves."""
     if instances is not None:
-        sys.exit(1 if against_brute_force(instances, first_seed) else 0)
+        sys.exit(1 if against_brute_force(instances, first_seed, work) else 0)
     click.echo(f"| {' | '.join(HEAD)} |")
     click.echo(f"| --- |{' ---: |' * (len(HEAD) - 1)}")
     wrong = 0
