@@ -2,7 +2,7 @@
 
     python benchmarks/beams.py randwire:8:acyclic randwire:16:acyclic --price 0.5 --work 15
     python benchmarks/beams.py --expansions 20000 --price 0.5 --price 1 --price 2 --guide pretrained
-    python benchmarks/beams.py --work 10 --price 0.5 --guide pretrained --guide untrained.npz
+    python benchmarks/beams.py --work 10 --price 0.5 --bandit --guide pretrained --guide untrained.npz
 
 A question is a model, a number of chips and a regime of the test-bed (benchmarks/testbed.py); without any, those on
 which the guide was never taught. The price is what a unit of transfer time that crosses a boundary counts for, in a
@@ -31,6 +31,7 @@ from learned.guide.guide import BeamGuide
 from learned.guide.shipped import shipped_guide
 from learned.guide.trials import Course, ground_of, reached
 from milp.search.beams import Arm
+from milp.tolerances import TOLLS
 
 RESULTS = ROOT / "benchmarks" / "results" / "beams.jsonl"
 
@@ -41,28 +42,33 @@ HELD_OUT = (
 )  # fmt: skip
 """Of families that no guide was taught on."""
 
+BANDIT = "bandit"
+"""The arm in which a bandit shares the work among the constants of the search."""
+
 WIDTH = 8
 """Of the first beams; every way's next ones are twice as wide."""
 
 
-def judge(arm: str) -> tuple[Arm, str]:
-    """The way that an arm names, and the same name with what tells files of one name apart."""
+def judge(arm: str) -> tuple[list[Arm], str]:
+    """The ways that an arm names, and the same name with what tells files of one name apart."""
+    if arm == BANDIT:
+        return [Arm(price) for price in TOLLS], arm
     if not arm.startswith("guide "):
-        return Arm(float(arm.removeprefix("price "))), arm
+        return [Arm(float(arm.removeprefix("price ")))], arm
     path = arm.removeprefix("guide ")
     guide = shipped_guide() if path == "pretrained" else BeamGuide.load(path)
     if guide is None:
         raise click.UsageError("this checkout ships no guide; teach one (python -m learned.guide) and give its path")
     told = hashlib.sha256(guide.vector().tobytes()).hexdigest()[:8]
-    return Arm(opinion=guide), f"{arm} {told}"
+    return [Arm(opinion=guide)], f"{arm} {told}"
 
 
-def measure(question: str, arm: Arm, expansions: float, work: float) -> dict[str, Any]:
+def measure(question: str, arm: list[Arm], expansions: float, work: float) -> dict[str, Any]:
     """Periods after slicing and after beams, in seconds, with what the beams took."""
     model, chips, regime = question.rsplit(":", 2)
     ground = ground_of(Course(model, f"ring{chips}:{REGIMES[regime]}"))
     begun = time.process_time()
-    found = reached(ground, [arm], expansions, WIDTH, work)
+    found = reached(ground, arm, expansions, WIDTH, work)
     unit = ground.instance.unit
     return {
         "sliced": ground.period * unit,
@@ -101,16 +107,23 @@ def summary(rows: dict[tuple[str, str], float], questions: list[str], arms: list
 @click.argument("questions", nargs=-1)
 @click.option("--price", "prices", multiple=True, type=float, help="A constant; repeatable.")
 @click.option("--guide", "guides", multiple=True, help="A guide's file, or pretrained; repeatable.")
+@click.option("--bandit", is_flag=True, help="The constants of the search, among which a bandit shares the work.")
 @click.option("--expansions", default=math.inf, help="Most blocks expanded.")
 @click.option("--work", default=math.inf, help="Units of work for the beams.")
 def main(
-    questions: tuple[str, ...], prices: tuple[float, ...], guides: tuple[str, ...], expansions: float, work: float
+    questions: tuple[str, ...],
+    prices: tuple[float, ...],
+    guides: tuple[str, ...],
+    bandit: bool,
+    expansions: float,
+    work: float,
 ) -> None:
     """Print a row for each question, a column for each way, and a summary."""
     if math.isinf(expansions) and math.isinf(work):
         raise click.UsageError("limit the beams by --expansions or by --work")
     limit = f"{expansions:g} expansions, {work:g} units of work"
-    arms = dict(map(reversed, map(judge, [*(f"price {p:g}" for p in prices), *(f"guide {g}" for g in guides)])))
+    wanted = [*(f"price {p:g}" for p in prices), *([BANDIT] if bandit else []), *(f"guide {g}" for g in guides)]
+    arms = {name: ways for ways, name in map(judge, wanted)}
     asked, before = list(questions or HELD_OUT), known()
     RESULTS.parent.mkdir(exist_ok=True)
     print(f"{limit}\n\n| question | sliced | " + " | ".join(arms) + " |\n| --- |" + " ---: |" * (len(arms) + 1))

@@ -15,11 +15,11 @@ import numpy as np
 
 from learned.policy.network import Array, Parameters, forward, initial_parameters
 from learned.policy.policy import FORMAT, checked_network, load_arrays, save_arrays
-from milp.search.downsets.guidance import STATE_NAMES, TENSOR_NAMES
+from milp.search.downsets.guidance import PACKAGE_NAMES, STATE_NAMES, TENSOR_NAMES
 from partition.arrays import Array32, FloatArray
 from partition.errors import InvalidInput
 
-BASE = 1.0
+BASE = 0.5
 """Price of a new guide: what a unit of transfer time that crosses costs later, in a chip's time."""
 
 FACTOR = 4.0
@@ -32,6 +32,9 @@ PRICES, LOSSES = "prices", "losses"
 """Names of the networks."""
 
 INPUTS = {PRICES: TENSOR_NAMES, LOSSES: STATE_NAMES}
+BLUNT = 4.0
+"""By how much less columns of the package are seen than others: a few graphs to learn from have as many packages."""
+
 HIDDEN = {PRICES: (12,), LOSSES: (16,)}
 OUTPUTS = {PRICES: 1, LOSSES: 2}
 
@@ -87,6 +90,7 @@ class BeamGuide:
         for name, table in tables.items():
             spread = table.std(axis=0)
             scale = np.where(spread > np.finfo(np.float32).eps, spread, 1.0).astype(np.float32)
+            scale[-len(PACKAGE_NAMES) :] *= BLUNT
             parameters = initial_parameters(len(INPUTS[name]), HIDDEN[name], OUTPUTS[name], rng)
             networks[name] = GuideNetwork(parameters, table.mean(axis=0), scale)
         return BeamGuide(networks)

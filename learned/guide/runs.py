@@ -34,7 +34,7 @@ FIRST_SEED = {"training": 1_000_000, "validation": 2_000_000}
 LARGEST_CHECKPOINT = 2**32
 """Bytes of a checkpoint, unpacked."""
 
-EPOCHS, RATE = 30, 3e-3
+EPOCHS, RATE = 20, 3e-3
 """Passes over the lessons, and the rate of Adam on them."""
 
 
