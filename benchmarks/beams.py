@@ -1,12 +1,12 @@
 """Beams alone: how short a period each way to judge states reaches, with equal expansions or equal work.
 
     python benchmarks/beams.py randwire:8:acyclic randwire:16:acyclic --price 0.5 --work 15
-    python benchmarks/beams.py --expansions 20000 --price 0.5 --price 1 --price 2 --guide pretrained
-    python benchmarks/beams.py --work 10 --price 0.5 --bandit --guide pretrained --guide untrained.npz
+    python benchmarks/beams.py --expansions 20000 --price 0.5 --price 1 --price 2 --in-turn --guide guide.npz
+    python benchmarks/beams.py --work 10 --price 0.5 --guide guide.npz --guide untrained.npz
 
 A question is a model, a number of chips and a regime of the test-bed (benchmarks/testbed.py); without any, those on
 which the guide was never taught. The price is what a unit of transfer time that crosses a boundary counts for, in a
-chip's time. A guide is a file, or ``pretrained``. Nothing but slicing and separations runs before. Every answer is a
+chip's time. A guide is a file (``python -m learned.guide`` makes one). Nothing but slicing and separations runs before. Every answer is a
 line of benchmarks/results/beams.jsonl; what is there for the same files is not measured again.
 """
 
@@ -28,7 +28,6 @@ import numpy as np
 from testbed import REGIMES
 
 from learned.guide.guide import BeamGuide
-from learned.guide.shipped import shipped_guide
 from learned.guide.trials import Course, ground_of, reached
 from milp.search.beams import Arm
 from milp.tolerances import TOLLS
@@ -42,8 +41,8 @@ HELD_OUT = (
 )  # fmt: skip
 """Of families that no guide was taught on."""
 
-BANDIT = "bandit"
-"""The arm in which a bandit shares the work among the constants of the search."""
+IN_TURN = "in turn"
+"""The arm of all constants of the search, one after the other at each width."""
 
 WIDTH = 8
 """Of the first beams; every way's next ones are twice as wide."""
@@ -51,14 +50,11 @@ WIDTH = 8
 
 def judge(arm: str) -> tuple[list[Arm], str]:
     """The ways that an arm names, and the same name with what tells files of one name apart."""
-    if arm == BANDIT:
+    if arm == IN_TURN:
         return [Arm(price) for price in TOLLS], arm
     if not arm.startswith("guide "):
         return [Arm(float(arm.removeprefix("price ")))], arm
-    path = arm.removeprefix("guide ")
-    guide = shipped_guide() if path == "pretrained" else BeamGuide.load(path)
-    if guide is None:
-        raise click.UsageError("this checkout ships no guide; teach one (python -m learned.guide) and give its path")
+    guide = BeamGuide.load(arm.removeprefix("guide "))
     told = hashlib.sha256(guide.vector().tobytes()).hexdigest()[:8]
     return [Arm(opinion=guide)], f"{arm} {told}"
 
@@ -106,15 +102,15 @@ def summary(rows: dict[tuple[str, str], float], questions: list[str], arms: list
 @click.command()
 @click.argument("questions", nargs=-1)
 @click.option("--price", "prices", multiple=True, type=float, help="A constant; repeatable.")
-@click.option("--guide", "guides", multiple=True, help="A guide's file, or pretrained; repeatable.")
-@click.option("--bandit", is_flag=True, help="The constants of the search, among which a bandit shares the work.")
+@click.option("--guide", "guides", multiple=True, help="A guide's file; repeatable.")
+@click.option("--in-turn", is_flag=True, help="The constants of the search, one after the other at each width.")
 @click.option("--expansions", default=math.inf, help="Most blocks expanded.")
 @click.option("--work", default=math.inf, help="Units of work for the beams.")
 def main(
     questions: tuple[str, ...],
     prices: tuple[float, ...],
     guides: tuple[str, ...],
-    bandit: bool,
+    in_turn: bool,
     expansions: float,
     work: float,
 ) -> None:
@@ -122,7 +118,7 @@ def main(
     if math.isinf(expansions) and math.isinf(work):
         raise click.UsageError("limit the beams by --expansions or by --work")
     limit = f"{expansions:g} expansions, {work:g} units of work"
-    wanted = [*(f"price {p:g}" for p in prices), *([BANDIT] if bandit else []), *(f"guide {g}" for g in guides)]
+    wanted = [*(f"price {p:g}" for p in prices), *([IN_TURN] if in_turn else []), *(f"guide {g}" for g in guides)]
     arms = {name: ways for ways, name in map(judge, wanted)}
     asked, before = list(questions or HELD_OUT), known()
     RESULTS.parent.mkdir(exist_ok=True)

@@ -2,10 +2,10 @@
 
     python benchmarks/policy_in_solver.py --work 20                    # instances that are hard for the solver
     python benchmarks/policy_in_solver.py --work 20 --sample 24        # drawn from the test-bed
-    python benchmarks/policy_in_solver.py --work 20 --arm none --arm pretrained --arm constants
+    python benchmarks/policy_in_solver.py --work 20 --arm none --arm pretrained --arm guide.npz
 
-Arms: ``none``; ``pretrained``; ``constants``, the policy shipped without its guide; ``untrained``, the policy shipped
-with a guide that has learned nothing; or the path of a policy or guide. The primal integral (Berthold, 2013) is the
+Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of a
+policy or guide. The primal integral (Berthold, 2013) is the
 mean over the work of (period - best period known) / period, 1 before there is one. Every answer is checked, and is a
 line of benchmarks/results/policy_in_solver.jsonl; what is there is not measured again.
 """
@@ -27,7 +27,6 @@ from checked import judge
 from testbed import cases
 
 from learned.guide.guide import INPUTS, BeamGuide
-from learned.policy.pretrained import load_policy
 from partition import NoSolutionInTime, load_hardware, partition
 from partition.models import build
 
@@ -63,15 +62,11 @@ def sampled(count: int) -> list[tuple[str, str]]:
 def file_of(arm: str, folder: Path) -> str:
     """What ``partition`` is given as its policy."""
     path = folder / "policy.npz"
-    if arm == "constants":
-        policy = load_policy("pretrained")
-        assert policy is not None
-        policy.save(path)
-    elif arm == "untrained":
+    if arm == "untrained":
         rng = np.random.default_rng(SEED)
         plain = {name: rng.normal(size=(100, len(columns))).astype(np.float32) for name, columns in INPUTS.items()}
         BeamGuide.new(rng, plain).save(path)
-    return str(path) if arm in ("constants", "untrained") else arm
+    return str(path) if arm == "untrained" else arm
 
 
 def solve(model: str, hardware: str, arm: str, work: float) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The guide of the beams: two small networks that see what a beam sees, and one file that holds both.
 
 One network gives each tensor a price, once a beam. The other gives each state two numbers: the time that is lost beyond
-the prices if the block goes on with this node, and if the package goes on behind this boundary. A new guide is nearly
-the constant :data:`BASE`, so what it learns is what lies between the constants.
+the prices if the block goes on with this node, and if the package goes on behind this boundary. A new guide is the
+constant :data:`BASE`, so what it learns is what lies between the constants.
 """
 
 from __future__ import annotations
@@ -85,13 +85,15 @@ class BeamGuide:
 
     @staticmethod
     def new(rng: np.random.Generator, tables: dict[str, Array32]) -> BeamGuide:
-        """An untrained guide, whose scaling fits some tables of inputs by the names of the networks."""
+        """An untrained guide, which is the constant; its scaling fits tables of inputs by the names of the networks."""
         networks = {}
         for name, table in tables.items():
             spread = table.std(axis=0)
             scale = np.where(spread > np.finfo(np.float32).eps, spread, 1.0).astype(np.float32)
             scale[-len(PACKAGE_NAMES) :] *= BLUNT
             parameters = initial_parameters(len(INPUTS[name]), HIDDEN[name], OUTPUTS[name], rng)
+            for last in (f"W{len(HIDDEN[name])}", "skip"):
+                parameters[last] *= 0
             networks[name] = GuideNetwork(parameters, table.mean(axis=0), scale)
         return BeamGuide(networks)
 

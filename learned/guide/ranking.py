@@ -18,7 +18,7 @@ TEMPERATURE = 0.1
 BATCH = 512
 """Pairs of one step."""
 
-DECAY = 1e-2
+DECAY = 3e-2
 """Pull of all parameters towards nothing, beside the loss."""
 
 

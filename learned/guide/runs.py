@@ -85,7 +85,8 @@ class TeachingRun:
     Attributes
     ----------
     heard : courses that lessons were taken from, or that had none. useful : names of those that had some.
-    untrained, ranked, guide, best : guides before anything, after ranking, now, and of the best validation.
+    guides : by name: "untrained", "ranked", "now", and "best", that of the best validation.
+    scores : (step, validation) of each guide that was validated, in turn.
     """
 
     heard: int = 0
@@ -157,10 +158,13 @@ def _rank(plan: TeachingPlan, run: TeachingRun, say: Say) -> None:
     rng = np.random.default_rng([plan.seed, run.heard])
     untrained = BeamGuide.new(rng, tables)
     ranked = fit(untrained, run.lessons, EPOCHS, RATE, rng)
-    run.guides = {"untrained": untrained, "ranked": ranked, "now": ranked, "best": ranked}
+    run.guides = {"untrained": untrained, "ranked": ranked}
     run.adam = Adam(rate=plan.settings.rate)
-    say(f"pairs told apart: {right(untrained, run.lessons):.1%} untrained, {right(ranked, run.lessons):.1%} ranked")
-    _validate(plan, run, say)
+    for name, guide in (("untrained", untrained), ("ranked", ranked)):
+        say(f"{name}: {right(guide, run.lessons):.1%} of the pairs told apart")
+        run.guides["now"] = guide
+        _validate(plan, run, say)
+    run.guides["now"] = run.best
 
 
 def _evolve(plan: TeachingPlan, run: TeachingRun) -> None:

@@ -93,8 +93,8 @@ class TrialResult:
 
 
 def reached(ground: Ground, arms: list[Arm], expansions: float, width: int, work: float = math.inf) -> TrialResult:
-    """The least period that beams of these arms reach with so many blocks expanded, or so much work."""
+    """The least period that beams of these arms, in turn, reach with so many blocks expanded, or so much work."""
     run = ground.run()
-    beams = BeamSearch(run, arms, first_width=width, most=expansions)
+    beams = BeamSearch(run, [arms], first_width=width, most=expansions)
     beams.work(work, work)
     return TrialResult(run.incumbent.upper, beams.expanded, run.stop.work)

@@ -74,14 +74,14 @@ class BeamSearch:
     Attributes
     ----------
     run : Run
-    arms : ways to judge states; a bandit shares the work among them.
-    widths : of the next beam of each.
+    ways : arms that take turns together, at one width; a bandit shares the work among the ways.
+    widths : of the next beams of each way.
     helped : whether any of them found a better placement.
     expanded, most : blocks that were kept to grow, and most of them.
     """
 
     run: Run
-    arms: list[Arm]
+    ways: list[list[Arm]]
     first_width: int = FIRST_WIDTH
     most: float = math.inf
     helped: bool = False
@@ -90,8 +90,8 @@ class BeamSearch:
     _terrain: tuple[Instance, Terrain] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.widths = [self.first_width] * len(self.arms)
-        self._bandit = Bandit(len(self.arms))
+        self.widths = [self.first_width] * len(self.ways)
+        self._bandit = Bandit(len(self.ways))
 
     def work(self, seconds: float, in_vain: float) -> None:
         """Wider and wider beams for so many seconds at most, until the gap is closed or ``in_vain`` passes in vain."""
@@ -103,26 +103,28 @@ class BeamSearch:
             return run.stop.limited(min(end, self._better_at + in_vain) - run.stop.seconds)
 
         while not (run.incumbent.closed or left()() or self.expanded >= self.most):
-            arm = self._bandit.choose([width / self.first_width for width in self.widths])
-            if self.widths[arm] * cells > MOST_CELLS:
+            costs = [len(arms) * width / self.first_width for arms, width in zip(self.ways, self.widths, strict=True)]
+            way = self._bandit.choose(costs)
+            if self.widths[way] * cells > MOST_CELLS:
                 return
             before = run.incumbent.upper
-            self._lower(arm, left)
+            for arm in self.ways[way]:
+                self._lower(arm, self.widths[way], left)
             gap = before - run.incumbent.lower
-            self._bandit.learn(arm, (before - run.incumbent.upper) / gap if gap > 0 else 0.0)
-            self.widths[arm] *= WIDER
+            self._bandit.learn(way, (before - run.incumbent.upper) / gap if gap > 0 else 0.0)
+            self.widths[way] *= WIDER
 
-    def _lower(self, arm: int, left: Callable[[], Stop]) -> None:
+    def _lower(self, arm: Arm, width: int, left: Callable[[], Stop]) -> None:
         """Ask for less in growing steps while beams of one kind find it, and in smaller ones from where they do not."""
         incumbent = self.run.incumbent
         gap = 1 - incumbent.lower / incumbent.upper
         step, least, growing = min(gap / 8, LARGEST_STEP), min(gap / 16, BEAM_PRECISION), True
         while step >= least and not (incumbent.closed or left()() or self.expanded >= self.most):
-            better = self._try(max(incumbent.upper * (1 - step), incumbent.lower), arm, left())
+            better = self._try(max(incumbent.upper * (1 - step), incumbent.lower), arm, width, left())
             growing &= better
             step = 2 * step if growing else step / 2
 
-    def _try(self, period: float, arm: int, stop: Stop) -> bool:
+    def _try(self, period: float, arm: Arm, width: int, stop: Stop) -> bool:
         """Offer the blocks that a beam finds within a period; whether they are better than the best so far."""
         tight = self.run.tightening.at(period)
         instance = tight.instance
@@ -132,8 +134,8 @@ class BeamSearch:
             return False
         terrain = self._terrain_of(instance)
         flow = terrain.flow
-        beam = self.arms[arm].beam(terrain, instance, period, (windows.lo[flow.node], windows.hi[flow.node]))
-        found = beam.decide(self.widths[arm], stop, most=self.most - self.expanded)
+        beam = arm.beam(terrain, instance, period, (windows.lo[flow.node], windows.hi[flow.node]))
+        found = beam.decide(width, stop, most=self.most - self.expanded)
         self.expanded += beam.expanded
         if found is None:
             return False
@@ -153,10 +155,10 @@ class BeamSearch:
 
 
 def beams(run: Run) -> BeamSearch:
-    """The beams of a run, shared through :meth:`Run.kept`; those of an adviser come first."""
+    """The beams of a run, shared through :meth:`Run.kept`: a guide where there is one, and the constants in turn."""
     opinion = run.advice.opinion() if run.advice is not None else None
-    guided = [] if opinion is None else [Arm(opinion=opinion)]
-    return BeamSearch(run, [*guided, *(Arm(price) for price in TOLLS)])
+    guided = [] if opinion is None else [[Arm(opinion=opinion)]]
+    return BeamSearch(run, [*guided, [Arm(price) for price in TOLLS]])
 
 
 def _work(run: Run) -> None:

@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 @click.option("--warm-start", type=click.Path(), help="JSON of an earlier solve, or a name -> chip map, to start from.")
 @click.option("--stability", type=click.Path(), help="Earlier answer, from which as few operations as possible move.")
 @click.option(
-    "--policy", default="none", show_default=True, metavar="POLICY", help="Adviser: pretrained, none, or a policy file."
+    "--policy",
+    default="none",
+    show_default=True,
+    metavar="POLICY",
+    help="Adviser: pretrained, none, or the file of a policy or of a guide.",
 )
 @click.option(
     "--objective",

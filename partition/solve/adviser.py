@@ -30,7 +30,7 @@ class Choice:
     @cached_property
     def pair(self) -> tuple[Policy, BeamGuide | None]:
         """The policy, and the guide of the beams."""
-        from learned.guide.shipped import load_pair
+        from learned.guide.choice import load_pair
 
         return load_pair(self.name)
 

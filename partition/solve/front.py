@@ -85,8 +85,9 @@ def partition(
         lost or renamed operations since; what breaks a rule is repaired. ``Result.start`` says how much was kept.
     lower_bound : a bound of the period that is proved elsewhere, with its source. The search believes it and stops
         where it is reached; a proof of the answer names it as a step of its own.
-    policy : ``"pretrained"``, ``"none"`` or the path of a policy file; a policy suggests placements and which nodes to
-        free where the quick ways fail (docs/learned.md). It never enters a bound.
+    policy : ``"pretrained"``, ``"none"`` or the path of a policy or of a guide; a policy suggests placements and which
+        nodes to free where the quick ways fail, a guide orders the states of beams (docs/learned.md). Neither enters a
+        bound.
     objective : ``"period"``, ``"chips"``, ``"traffic"``, ``"energy"``, ``"latency"``, or several of them in
         lexicographic order (``"period,traffic"``): each is minimised among the best for those before.
     throughput : required, in inputs per time unit: only periods up to its inverse count.

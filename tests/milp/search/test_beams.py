@@ -20,6 +20,6 @@ def test_most_expansions_are_kept() -> None:
     incumbent = Incumbent(instance, 1e-4, lambda: stop.work, None)
     run = Run.begin(instance, incumbent, stop)
     search(run, phases=[SEEDS])
-    beams = BeamSearch(run, [Arm(1.0)], first_width=4, most=50)
+    beams = BeamSearch(run, [[Arm(1.0)]], first_width=4, most=50)
     beams.work(10.0, 10.0)
     assert 50 <= beams.expanded < 50 + 8
