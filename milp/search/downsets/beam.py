@@ -296,15 +296,15 @@ class Beam:
         if len(rows) <= width:
             return rows
         some = children.take(rows)
-        lost = some.toll + self._paid(begun, some, chip)
+        lost = self._lost(begun, some, chip)
         if self.guidance is not None:
             table = self.guidance.outlook.of_states(self._states(blocks, some, some.node), chip)
             lost = lost + self.limit * self.guidance.opinion.losses(table)[:, 0]
         return np.asarray(rows[most_promising(lost, some.root, width)])
 
-    def _paid(self, begun: Boundaries, some: Children, chip: int) -> FloatArray:
-        """(K,) what children have lost, tolls aside, less what is done where their blocks begin."""
-        lost = -begun.size[some.root]
+    def _lost(self, begun: Boundaries, some: Children, chip: int) -> FloatArray:
+        """(K,) what children have lost, with their tolls, less what is done where their blocks begin."""
+        lost = some.toll - begun.size[some.root]
         if self.hardware.serial:
             lost = lost + self.hardware.transfers_charged[chip] * (some.receive + some.send)
         return lost
@@ -315,7 +315,7 @@ class Beam:
             return
         table = self.guidance.outlook.of_states(self._states(blocks, children, children.node), chip)
         done = blocks.done[children.parent] | self.flow.bit[children.node]
-        lost = self._paid(begun, children, chip) / self.limit
+        lost = (self._lost(begun, children, chip) - children.toll) / self.limit
         self.guidance.watch(Watched(chip, False, children.root, done, lost, table))
 
     def _grown(self, begun: Boundaries, blocks: GrowingBlocks, children: Children) -> GrowingBlocks:
