@@ -6,8 +6,8 @@
 
 A question is a model, a number of chips and a regime of the test-bed (benchmarks/testbed.py); without any, those on
 which the guide was never taught. The price is what a unit of transfer time that crosses a boundary counts for, in a
-chip's time. A guide is a file (``python -m learned.guide`` makes one). Nothing but slicing and separations runs before. Every answer is a
-line of benchmarks/results/beams.jsonl; what is there for the same files is not measured again.
+chip's time. A guide is a file (``python -m learned.guide`` makes one). Nothing but slicing and separations runs before.
+Every answer is a line of benchmarks/results/beams.jsonl; what is there for the same files is not measured again.
 """
 
 from __future__ import annotations

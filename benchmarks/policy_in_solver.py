@@ -4,10 +4,10 @@
     python benchmarks/policy_in_solver.py --work 20 --sample 24        # drawn from the test-bed
     python benchmarks/policy_in_solver.py --work 20 --arm none --arm pretrained --arm guide.npz
 
-Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of a
-policy or guide. The primal integral (Berthold, 2013) is the
-mean over the work of (period - best period known) / period, 1 before there is one. Every answer is checked, and is a
-line of benchmarks/results/policy_in_solver.jsonl; what is there is not measured again.
+Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of
+a policy or guide. The primal integral (Berthold, 2013) is the mean over the work of (period - best period known) /
+period, 1 before there is one. Every answer is checked, and is a line of benchmarks/results/policy_in_solver.jsonl; what
+is there is not measured again.
 """
 
 from __future__ import annotations
