@@ -73,7 +73,7 @@ def from_jax(
     results = reader.run(closed, values, "")
     for i, weight in made.items():
         reader.makes(results[i], weight)
-    return reader.graph(backward=trains and bool(made))
+    return reader.graph(trains and bool(made), results)
 
 
 def _refuse_unnamed_weights(inputs: list[Argument], shapes: Any, came: list[Origin]) -> None:

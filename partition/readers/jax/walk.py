@@ -59,17 +59,30 @@ class JaxprReader:
         self.costs, self.state = EquationCosts(), KeptState()
         self.maker: dict[str, str] = {}  # tensor -> operation
         self.transposed: set[str] = set()  # operations that JAX says are of a backward pass
+        self.settled: set[str] = set()  # tensors that follow from weights alone, none of them with a new value
         self._count: dict[str, int] = {}
         self._constant: dict[int, tuple[Any, JaxWeight]] = {}
 
-    def graph(self, backward: bool) -> Graph:
-        """The graph of what was read; with ``backward``, its backward pass is flagged."""
+    def graph(self, backward: bool, results: Sequence[JaxValue]) -> Graph:
+        """The graph of what was read, which yields ``results``; with ``backward``, its backward pass is flagged."""
         if backward:
             for row in self.builder.rows:  # in order: what follows from the backward pass belongs to it
                 if row.name in self.transposed or any(self.maker[t] in self.state.backward for t in row.inputs):
                     self.state.backward.add(row.name)
         self.state.settle(self.builder)
+        self._read_along_strides({value.name for value in results if isinstance(value, JaxTensor)})
         return self.builder.build()
+
+    def _read_along_strides(self, results: set[str]) -> None:
+        """Make views of transposed tensors that products alone read: XLA folds such transposes into them."""
+        readers: dict[str, set[str]] = {}
+        for row in self.builder.rows:
+            for tensor in row.inputs:
+                readers.setdefault(tensor, set()).add(row.op_type)
+        for row in self.builder.rows:
+            inside = row.op_type == "transpose" and results.isdisjoint(row.outputs)
+            if inside and all(readers.get(tensor) == {"dot_general"} for tensor in row.outputs):
+                row.view, row.bytes_accessed = True, 0.0
 
     def input(self, path: str, variable: Any) -> JaxTensor:
         """An argument that the host delivers."""
@@ -120,6 +133,8 @@ class JaxprReader:
         several = len(equation.outvars) > 1
         tensors = [f"{name}.{i}" if several else name for i in range(len(equation.outvars))]
         cost = self.costs.of(equation)
+        if equation.effects:
+            self.state.varying.add(name)
         self._add(
             name,
             equation.primitive.name,
@@ -130,8 +145,6 @@ class JaxprReader:
         )
         if transposed:
             self.transposed.add(name)
-        if equation.effects:
-            self.state.varying.add(name)
         return [JaxTensor(tensor) for tensor in tensors]
 
     def _add(
@@ -149,14 +162,25 @@ class JaxprReader:
             view=view,
         )
         self.maker.update(dict.fromkeys(outputs, name))
+        given = [value for value in read if value is not None]
+        if given and name not in self.state.varying and all(map(self._is_settled, given)):
+            self.settled.update(outputs)
+
+    def _is_settled(self, value: JaxValue) -> bool:
+        if isinstance(value, JaxWeight):
+            return value.name not in self.state.written
+        return isinstance(value, JaxTensor) and value.name in self.settled
 
     # --- Scans over layers ---
 
     def _over_layers(self, equation: Any, read: list[JaxValue]) -> bool:
-        """Whether the scan walks along weights; one that is trained has one new value for all layers, so it stays."""
+        """Whether the scan walks along weights, or what follows from them alone.
+
+        A weight that is trained has one new value for all layers, so its scan stays.
+        """
         stacked = read[equation.params["num_consts"] + equation.params["num_carry"] :]
-        weights = {value.name for value in stacked if isinstance(value, JaxWeight)}
-        return bool(weights) and weights.isdisjoint(self.state.written)
+        trained = any(isinstance(value, JaxWeight) and value.name in self.state.written for value in stacked)
+        return not trained and any(map(self._is_settled, stacked))
 
     def _steps(self, equation: Any, read: list[JaxValue], name: str, transposed: bool) -> list[JaxValue]:
         """Every step of a scan under a number of its own."""

@@ -115,6 +115,20 @@ def test_unrolled_layers_spread_over_chips_and_one_operation_does_not() -> None:
     assert spread.period < 0.4 * whole.period
 
 
+def test_layers_cast_before_the_scan_are_unrolled_too() -> None:
+    """Parameters of half the precision are computed once, and every layer holds its own."""
+
+    def half(p: Any, x: Any) -> Any:
+        p = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), p)
+        return lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, p)[0]
+
+    graph = Graph.from_jax(half, shaped(3, 8, 8), shaped(4, 8, dtype=jnp.bfloat16), weights=0)
+    products = [v for v, kind in enumerate(graph.op_types) if kind == "dot_general"]
+    assert graph.weights[products].tolist() == [8 * 8 * 2] * 3
+    drawn = Graph.from_jax(lambda x: lax.scan(lambda h, i: (h * i, None), x, jnp.arange(4.0))[0], shaped(4))
+    assert drawn.op_types == ("Input", "scan")
+
+
 def test_a_reversed_scan_starts_at_its_last_layer() -> None:
     def model(p: Any, x: Any) -> Any:
         return lax.scan(lambda h, w: (h @ w, None), x, p, reverse=True)[0]
@@ -201,6 +215,16 @@ def test_a_product_of_scaled_blocks_counts_its_multiply_adds_and_scalings() -> N
     scales = [shaped(1, rows, 2, dtype=jnp.float8_e8m0fnu) for rows in (32, 16)]
     graph = Graph.from_jax(jax.nn.scaled_matmul, a, b, *scales)
     assert graph.flops.sum() == 32 * 16 * (2 * 64 + 2) and graph.unknown_operators == ()
+
+
+def test_products_read_transposed_tensors_along_their_strides() -> None:
+    x, y = shaped(8, 4), shaped(16, 8)
+    folded = Graph.from_jax(lambda x, y: x.T @ y.T, x, y)
+    assert {kind for kind, size in zip(folded.op_types, folded.bytes_accessed, strict=True) if size} == {"dot_general"}
+    for function in (lambda x, y: (x.T @ y.T, x.T), lambda x, y: x.T @ y.T + x.T.sum()):
+        kept = Graph.from_jax(function, x, y)
+        moved = [size for kind, size in zip(kept.op_types, kept.bytes_accessed, strict=True) if kind == "transpose"]
+        assert max(moved) == 2 * 8 * 4 * 4
 
 
 def test_printing_costs_nothing() -> None:
