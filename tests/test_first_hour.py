@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import signal
 import sys
 import threading
 import tomllib
@@ -416,3 +417,29 @@ def test_the_clock_ticks_between_events_and_shows_its_limit() -> None:
 )
 def test_a_misspelt_name_gets_the_one_that_was_meant(model: str, words: tuple[str, ...], told: str) -> None:
     assert told in refused("solve", model, "-q", *words)
+
+
+def test_ctrl_c_while_a_library_is_loaded_is_an_interruption_like_any_other() -> None:
+    """A C extension that is interrupted while it is loaded says that its initialisation failed."""
+    import click
+
+    from partition.commands.exits import one_sentence_errors
+
+    @click.command()
+    @one_sentence_errors
+    def loading() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    done = CliRunner().invoke(loading)
+    assert (done.exit_code, done.stderr) == (130, "error: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    @click.command()
+    @one_sentence_errors
+    def broken() -> None:
+        raise ImportError("no such symbol")
+
+    assert isinstance(CliRunner().invoke(broken).exception, ImportError)

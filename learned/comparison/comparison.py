@@ -21,6 +21,7 @@ from learned.policy.policy import Policy
 from learned.policy.rollouts import Environment, draw
 from learned.training.explore import Method, policy_search
 from learned.training.ppo import Settings
+from partition.amounts import time_text
 from partition.arguments import whole
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
@@ -62,6 +63,7 @@ class MethodComparison:
     curves : method -> one curve per seed.
     reference : the solver's answer, or None.
     raw_valid : method -> share of raw samples that keep all rules without repair.
+    time_unit : of periods.
     """
 
     name: str
@@ -70,6 +72,7 @@ class MethodComparison:
     curves: Mapping[str, tuple[Curve, ...]]
     reference: Result | None
     raw_valid: Mapping[str, float]
+    time_unit: str = "s"
 
     def final(self, method: str) -> FloatArray:
         """(seeds,) best period of every run."""
@@ -148,8 +151,9 @@ class MethodComparison:
         ]
         for row in self.rows():
             spread = f"{_share(row['least'], self.bound)}..{_share(row['largest'], self.bound)}"
+            period = time_text(row["period"], self.time_unit)
             lines.append(
-                f"{row['method']:<12}{_shown(row['period'], '.6g'):>15}{_shown(row['above_bound'], '.2%'):>13}"
+                f"{row['method']:<12}{period:>15}{_shown(row['above_bound'], '.2%'):>13}"
                 f"{spread:>17}{_shown(row['throughput_to_random'], '.2f', 'x'):>11}{row['seconds']:>9.1f}"
             )
         for method, share in self.raw_valid.items():
@@ -237,6 +241,7 @@ def compare(
         curves=by_method,
         reference=reference,
         raw_valid=_raw_validity(graph, hardware, policy, chosen),
+        time_unit=hardware.time_unit,
     )
 
 

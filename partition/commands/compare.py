@@ -55,6 +55,7 @@ def compare(
     from partition.files import write_atomically
     from partition.problem.hardware_files import load_hardware
     from partition.readers.load import load_model
+    from partition.results.display import Display
     from partition.solve.front import partition
 
     def tell(text: str) -> None:
@@ -69,9 +70,18 @@ def compare(
     require("drawing pictures", *["plot"] * (plot is not None))
     reference = None
     if time_limit > 0:
-        reference = partition(graph, hardware, time_limit=time_limit)
+        with Display(unit=hardware.time_unit, limit=time_limit, quiet=quiet) as display:
+            reference = partition(graph, hardware, time_limit=time_limit, on_progress=display)
         tell(reference.verdict())
-    comparison = run_comparison(graph, hardware, trial, policy=given, reference=reference, on_run=tell)
+    with Display(quiet=quiet) as display:
+        comparison = run_comparison(
+            graph,
+            hardware,
+            trial,
+            policy=given,
+            reference=reference,
+            on_run=lambda text: display.show(text, key=text),
+        )
     text = json.dumps(comparison.to_dict(), allow_nan=False)
     if output is not None:
         write_atomically(output, text + "\n")

@@ -26,8 +26,13 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             check_outputs(click.get_current_context())
-            with _terminated_like_interrupted(), _doubts_in_a_line():
-                command(*args, **kwargs)
+            with _interrupts_remembered() as interrupts, _terminated_like_interrupted(), _doubts_in_a_line():
+                try:
+                    command(*args, **kwargs)
+                except ImportError:
+                    if interrupts:  # Ctrl-C while a library was being loaded, which tells of it in its own words
+                        raise KeyboardInterrupt from None
+                    raise
         except InvalidInput as error:
             fail(error, EXIT_BAD_INPUT)
         except Infeasible as error:
@@ -73,6 +78,29 @@ def _doubts_in_a_line() -> Iterator[None]:
         warnings.simplefilter("always", DoubtfulModel)
         warnings.showwarning = show
         yield
+
+
+@contextlib.contextmanager
+def _interrupts_remembered() -> Iterator[list[int]]:
+    """Within, Ctrl-C interrupts as always, and the list has an entry for each."""
+    seen: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    try:
+        previous = signal.getsignal(signal.SIGINT)
+        if previous is signal.default_int_handler:  # otherwise Ctrl-C is ignored, or somebody else's
+            signal.signal(signal.SIGINT, interrupt)
+    except ValueError:  # not in the main thread
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, previous)
 
 
 @contextlib.contextmanager

@@ -81,6 +81,7 @@ class Tracer:
         """A tensor that the host delivers."""
         spec = self._spec(shape, itemsize)
         self._builder.operation(name, "Input", outputs={name: spec.bytes}, bytes_accessed=0.0)
+        self._builder.shapes[name] = spec.shape
         return Tensor(name, spec)
 
     def weight(self, name: str, shape: Sequence[int], itemsize: float | None = None) -> Weight:
@@ -142,6 +143,7 @@ class Tracer:
             weights={operand.name: operand.spec.bytes for operand in operands if isinstance(operand, Weight)},
             unknown=not cost.known,
         )
+        self._builder.shapes.update({result.name: result.spec.shape for result in results if result})
         return results
 
     def build(self) -> Graph:

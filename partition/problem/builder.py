@@ -28,6 +28,8 @@ class GraphBuilder:
         self.rows: list[_Row] = []
         self.computed: dict[str, Constant] = {}
         """Weight -> how it is computed from others, of those that are (:mod:`partition.problem.constants`)."""
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        """Tensor -> extents of its dimensions, of those that are known."""
         self._unknown: set[str] = set()
         self._guessed: set[str] = set()
 
@@ -113,6 +115,7 @@ class GraphBuilder:
             guessed=tuple(row.name for row in rows if row.name in self._guessed),
             modules=tuple(row.module for row in rows) if any(row.module for row in rows) else (),
             views=np.array([row.view for row in rows], dtype=bool),
+            shapes=tuple(self.shapes.get(tensor) for tensor in producer_of) if self.shapes else (),
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:

@@ -85,6 +85,7 @@ class Graph:
         those instead); otherwise None. Only a claim that nothing fits goes by them.
     guessed : names of the operations whose FLOPs, bytes or tensors rest on a default or a guessed shape, in order.
     modules : path of the module that each operation is in, where the reader knows better than the name; or empty.
+    shapes : extents of each tensor's dimensions, None where they are not known; or empty. They are shown, no more.
     limits : what wishes ask of the search, set by :func:`partition.problem.narrowed.narrow`; otherwise None.
     views : (n,) bool, operations whose result is their operand's own memory under another shape, or a part of it. They
         compute and move nothing, so a chip issues nothing for them: they take no time. All False if left empty.
@@ -119,6 +120,7 @@ class Graph:
     modules: tuple[str, ...] = ()
     limits: Limits | None = None
     views: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    shapes: tuple[tuple[int, ...] | None, ...] = ()
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -142,6 +144,11 @@ class Graph:
     def n(self) -> int:
         """Number of operations."""
         return len(self.names)
+
+    def told(self, v: int) -> str:
+        """An operation for a sentence: its name, and its kind where the name does not have it."""
+        name, kind = self.names[v], self.op_types[v]
+        return repr(name) if kind.lower() in name.lower() else f"{name!r} ({kind})"
 
     @property
     def m(self) -> int:
@@ -208,7 +215,7 @@ class Graph:
         """A hash of all but the name and measured times: whether an answer belongs to this version of the model."""
         digest = hashlib.sha256()
         for f in fields(self):
-            if f.name in ("name", "profiled_times", "least", "guessed", "modules", "limits"):
+            if f.name in ("name", "profiled_times", "least", "guessed", "modules", "limits", "shapes"):
                 continue
             if f.name == "views" and not self.views.any():
                 continue  # as in versions that knew none
@@ -251,6 +258,8 @@ def _validate(g: Graph) -> None:
     for field_name, length in lengths.items():
         if len(getattr(g, field_name)) != length:
             raise InvalidGraph(f"{field_name} has {len(getattr(g, field_name))} entries, expected {length}")
+    if g.shapes and len(g.shapes) != m:
+        raise InvalidGraph(f"shapes has {len(g.shapes)} entries, expected {m}")
     for field_name in ("flops", "bytes_accessed", "weights"):
         _check_amounts(field_name, getattr(g, field_name), "operation", g.names)
     busy = g.views & ((g.flops > 0) | (g.bytes_accessed > 0))

@@ -83,7 +83,7 @@ function charts() {
     links.length ? [[data.period, "var(--ink)"]] : [], timeUnit, (row) => showLink(row.index));
   const caps = chips.map((c) => c.capacity), peaks = chips.some((c) => c.peak !== null);
   const rule = data.package.rules.memory, key = of("#memory", ".legend");
-  note("#memory", rule ? "What must stay on each chip." : "The memory rule is off: the capacity need not be kept.");
+  note("#memory", streaming ? "What each chip uses; what is beyond its capacity is streamed from DRAM." : rule ? "What must stay on each chip." : "The memory rule is off: the capacity need not be kept.");
   swatch(key, "var(--bar)", "weights");
   if (peaks) swatch(key, "var(--bar2)", "buffers and live tensors at the worst moment of the schedule");
   const sizes = chips.some((c) => c.sram > 0) ? [...new Set(caps.filter((c) => c))] : [];

@@ -24,6 +24,8 @@ const secondsOn = (v, chip) => data.graph.chip[v] === chip ? data.graph.seconds[
 function eachInstance(act) {
   data.graph.chip.forEach((chip, v) => { act(v, chip); for (const [other] of onChips.get(v) || []) act(v, other); });
 }
+/* Shape and bytes of a tensor. */
+const sizeOf = (t) => (tensors.shape.length && tensors.shape[t] >= 0 ? `${tensors.shapes[tensors.shape[t]]}, ` : "") + bytes(tensors.bytes[t]);
 function eachEdge(act) {
   for (let t = 0; t < tensors.producer.length; t++) for (let i = tensors.begin[t]; i < tensors.begin[t + 1]; i++) act(tensors.producer[t], tensors.consumers[i], t);
 }
@@ -139,7 +141,7 @@ function draw(items, arrows, open) {
 }
 function flowTip(p, q, size, which) {
   const largest = [...which].sort((s, t) => tensors.bytes[t] - tensors.bytes[s]).slice(0, 5);
-  return `${p.name} → ${q.name}: ${plural(which.size, "tensor")}, ${bytes(size)}\n` + largest.map((t) => `${tensors.names[t]}: ${bytes(tensors.bytes[t])}`).join("\n") + (which.size > 5 ? `\nand ${which.size - 5} more` : "");
+  return `${p.name} → ${q.name}: ${plural(which.size, "tensor")}, ${bytes(size)}\n` + largest.map((t) => `${tensors.names[t]}: ${sizeOf(t)}`).join("\n") + (which.size > 5 ? `\nand ${which.size - 5} more` : "");
 }
 /* Keyboard: from a box to the nearest one in a direction. */
 function step(from, dx, dy) {
@@ -287,12 +289,15 @@ function operations(box, at) {
   });
   const pairs = [...between.keys()].map((key) => key.split(",").map(Number)).sort((a, b) => a[1] - b[1] || a[0] - b[0]);
   for (const [a, b] of pairs) level[b] = Math.max(level[b], level[a] + 1);
+  const made = new Map();
+  tensors.producer.forEach((v, t) => { if (index.has(v)) made.set(v, [...(made.get(v) || []), t]); });
   const w = 214, most = Math.max(...mine.map((v) => g.seconds[v]), 0), tall = (v) => most > 0 ? HIGH + 60 * g.seconds[v] / most : HIGH;
   const top = [], items = mine.map((v, i) => {
     const column = level[i], y = top[column] || 0;
     top[column] = y + tall(v) + 10;
     return { x: column * (w + 44), y, w, h: tall(v), chip: g.chip[v], v, box, back: backward.has(v), name: names[v], lines: [short(names[v], 30), `${g.kinds[g.kind[v]]}, ${time(g.seconds[v])}`],
-      tip: `${names[v]}: ${g.kinds[g.kind[v]]} on chip ${g.chip[v]}${backward.has(v) ? ", backward" : ""}, ${time(g.seconds[v])}` + (g.weights[v] ? `, ${bytes(g.weights[v])} of weights` : "") };
+      tip: `${names[v]}: ${g.kinds[g.kind[v]]} on chip ${g.chip[v]}${backward.has(v) ? ", backward" : ""}, ${time(g.seconds[v])}` + (g.weights[v] ? `, ${bytes(g.weights[v])} of weights` : "") +
+        (made.get(v) || []).slice(0, 4).map((t) => `\nmakes ${sizeOf(t)}`).join("") };
   });
   shown = box;
   document.getElementById("back").hidden = false;
@@ -324,7 +329,7 @@ function tell(v) {
     for (const [t, other] of rows.slice(0, 12)) {
       const line = add(where, "li");
       goTo(line, names[other], () => showOperation(other));
-      line.append(` ${bytes(tensors.bytes[t])}` + (g.chip[other] !== g.chip[v] ? `, chip ${g.chip[other]}` : ""));
+      line.append(` ${sizeOf(t)}` + (g.chip[other] !== g.chip[v] ? `, chip ${g.chip[other]}` : ""));
     }
     if (rows.length > 12) add(where, "li", `and ${rows.length - 12} more`);
   }

@@ -62,6 +62,7 @@ def graph_data(result: Result) -> dict[str, Any] | None:
         ],
         "tensors": {
             "bytes": _short(graph.tensor_bytes),
+            **_shapes(graph),
             "producer": rank[graph.producer].tolist(),
             "readers": np.diff(graph.consumer_ptr).tolist(),
             "consumers": rank[graph.consumers].tolist(),
@@ -86,6 +87,14 @@ def front_coded(names: Sequence[str]) -> list[Any]:
         coded += (same, name[same:])
         before = name
     return coded
+
+
+def _shapes(graph: Graph) -> dict[str, Any]:
+    """Different shapes as texts, and the number of each tensor's, -1 where it is not known."""
+    told = ["" if shape is None else "x".join(map(str, shape)) or "scalar" for shape in graph.shapes]
+    shapes = sorted(set(told) - {""})
+    number = {shape: i for i, shape in enumerate(shapes)}
+    return {"shapes": shapes, "shape": [number.get(shape, -1) for shape in told]}
 
 
 def _alike(a: Sequence[str], b: Sequence[str]) -> int:

@@ -21,19 +21,19 @@ const note = (where, text) => { of(where, ".note").textContent = text; };
 const hide = (where) => { document.querySelector(where).hidden = true; };
 
 /* Amounts: five digits, SI prefixes, a megabyte is 1,000,000 bytes. */
-const SECONDS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
+const SECONDS = [[1, "s"], [1e-3, "ms"], [1e-6, "us"], [1e-9, "ns"]];
 const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
 /* [amount, name] of the unit in which a largest value reads well */
-const timeUnit = (largest) => data.time_unit !== "s" ? [1, data.time_unit] : SECONDS.find(([scale]) => largest >= scale) || SECONDS[3];
-const byteUnit = (largest) => BYTES.find(([scale]) => largest >= scale) || BYTES[3];
+const timeUnit = (largest) => data.time_unit !== "s" ? [1, data.time_unit] : SECONDS.find(([scale]) => largest >= scale * (1 - 5e-6)) || SECONDS[3];
+const byteUnit = (largest) => BYTES.find(([scale]) => largest >= scale * (1 - 5e-6)) || BYTES[3];
 function amount(x, unitOf, digits = 5) {
   if (x === null || x === undefined) return "none";
   if (!(x > 0)) return "0";
   const [scale, unit] = unitOf(x), shown = x / scale;
-  return `${shown >= 10 ** digits ? shown.toFixed(0) : +shown.toPrecision(digits)} ${unit}`;
+  return `${shown.toFixed(Math.max(0, digits - 1 - Math.max(0, Math.floor(Math.log10(shown)))))} ${unit}`;
 }
 const time = (x, digits = 5) => amount(x, timeUnit, digits);
-const bytes = (x, digits = 4) => x === null ? "unlimited" : amount(x, byteUnit, digits);
+const bytes = (x, digits = 5) => x === null ? "unlimited" : amount(x, byteUnit, digits);
 const rate = (x, unit) => x === null ? "unlimited" : amount(x, (v) => [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1, ""]].map(([s, p]) => [s, p + unit]).find(([s]) => v >= s) || [1, unit], 4);
 const percent = (x) => x === null ? "none" : x === 0 ? "0%" : x < 1e-6 ? "< 0.0001%" : `${+(100 * x).toPrecision(3)}%`;
 const AT = 1 - 1e-9;
@@ -116,7 +116,7 @@ function header() {
   const placed = data.period !== null;
   const figures = placed ? [["period", time(data.period)], ["proved bound", time(data.bound)], ["gap", percent(data.gap)],
     ["throughput", data.throughput === null ? "unlimited" : `${+data.throughput.toPrecision(5)} / ${data.time_unit}`], ["latency", time(data.latency)],
-    ...(data.energy > 0 ? [["energy per input", amount(data.energy, (v) => [[1, "J"], [1e-3, "mJ"], [1e-6, "µJ"]].find(([s]) => v >= s) || [1e-9, "nJ"])]] : [])] : [];
+    ...(data.energy > 0 ? [["energy per input", amount(data.energy, (v) => [[1, "J"], [1e-3, "mJ"], [1e-6, "uJ"]].find(([s]) => v >= s) || [1e-9, "nJ"])]] : [])] : [];
   figures.push(["operations", data.operations.toLocaleString("en")], ["solved in", `${data.seconds.toFixed(2)} s`]);
   for (const [name, value] of figures) {
     const div = add(document.getElementById("figures"), "div");

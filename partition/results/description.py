@@ -84,6 +84,10 @@ def describe_hardware(hardware: Hardware) -> dict[str, Any]:
     }
 
 
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 def finite(value: Any) -> Any:
     """The value, None if it is infinite."""
     return None if isinstance(value, float) and np.isinf(value) else value
@@ -98,6 +102,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
     kinds, counts = np.unique(np.array(graph.op_types), return_counts=True)
     common = ", ".join(f"{kinds[k]} {counts[k]}" for k in np.argsort(-counts, kind="stable")[:8])
     switched = [name for name, on in asdict(hardware.rules).items() if on]
+    read = np.isin(np.arange(graph.n), graph.edge_source)
     capacity, guesses = hardware.sram_bytes, find_guesses(graph, hardware)
     lines = [
         f"model      {graph.name}: {graph.n} operations, {graph.m} tensors, {len(graph.consumers)} edges",
@@ -109,6 +114,7 @@ def summary(graph: Graph, hardware: Hardware) -> str:
         f"switches   {', '.join(switched) or 'none'}",
         f"time       {time_text(float(fastest.sum()), unit)} in all; "
         f"no period is below {time_text(problem.least_period, unit)}",
+        "outputs    " + _few([graph.told(v) for v in range(graph.n) if not read[v]]),
         "largest    " + ", ".join(f"{graph.names[v]} {time_text(float(fastest[v]), unit)}" for v in largest.tolist()),
         f"replicable {len(copies)} operations"
         + (": " + ", ".join(graph.names[v] for v in copies[:5]) if len(copies) else ""),

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from partition.amounts import gap_text, time_text
+from partition.amounts import bytes_text, gap_text, time_text
 from partition.arguments import whole
 from partition.errors import InvalidInput
 from partition.files import write_atomically
@@ -350,6 +350,7 @@ class Result:
         for r in self.goals:
             unit = "" if r.goal == "chips" else f" {UNITS[r.goal]}"  # it names itself
             shown = self._time(r.value) if r.goal in ("period", "latency") else f"{r.value:.6g}{unit}"
+            shown = bytes_text(r.value) if r.goal == "traffic" else shown
             words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {gap_text(r.gap)})"))
         return f"minimised {', then '.join(words)}"
 

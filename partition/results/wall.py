@@ -128,7 +128,7 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
     if time[heaviest] >= NEAR * period:
         name, size = _name(instance, heaviest)
         value, share = float(time[heaviest]), float(time[heaviest]) / period
-        what = f"{name!r}" if size == 1 else f"{name!r} and the {size - 1} that share its chip"
+        what = f"{name!r}" if size == 1 else f"{name!r} with the {size - 1} that must share its chip"
         where = int(placement.assignment[graph.names.index(name)])
         say = (
             f"the wall is one operation: {what} alone takes {shown(value)} on chip {where}, {_percent(share)} of the "
@@ -253,7 +253,7 @@ def _heaviest(loads: Breakdown, chip: int, shown: Callable[[float], str]) -> str
     """The heaviest operations of a chip in brackets."""
     parts = loads.compute(chip)
     first = np.argsort(-parts.times, kind="stable")[:SHOWN]
-    told = [f"{loads.problem.graph.names[parts.rows[i]]!r} {shown(float(parts.times[i]))}" for i in first.tolist()]
+    told = [f"{loads.problem.graph.told(int(parts.rows[i]))} {shown(float(parts.times[i]))}" for i in first.tolist()]
     more = len(parts.rows) - len(first)
     return f" ({', '.join(told)}{f' and {more} more' if more else ''})"
 

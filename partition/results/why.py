@@ -68,9 +68,10 @@ class Why:
         return Why(**given)
 
 
-def names_text(names: Sequence[str]) -> str:
-    """The first few names, quoted, and how many more there are."""
-    shown = ", ".join(map(repr, names[:SHOWN]))
+def names_text(names: Sequence[str], graph: Graph | None = None) -> str:
+    """The first few names, quoted, and how many more there are; operations of a graph with their kinds."""
+    told = repr if graph is None else lambda name: graph.told(graph.index[name])
+    shown = ", ".join(map(told, names[:SHOWN]))
     more = len(names) - SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 
@@ -138,16 +139,16 @@ def _model(step: ProofStep, graph: Graph) -> str:
 def _around(step: ProofStep, graph: Graph) -> str:
     names = [graph.names[v] for v in step.evidence.get("around", ())]
     return (
-        f"whatever the chip of {names_text(names)} does besides, computing and transfers take it as long: HiGHS tried "
-        "every set of operations that it can hold"
+        f"whatever the chip of {names_text(names, graph)} does besides, computing and transfers take it as long: "
+        "HiGHS tried every set of operations that it can hold"
     )
 
 
 def _crowds(step: ProofStep, graph: Graph) -> str:
     names = [graph.names[v] for v in step.evidence.get("around", ())]
     return (
-        f"some chip must hold several of the {len(names)} heaviest operations ({names_text(names)}), and HiGHS told "
-        "what that takes with their transfers"
+        f"some chip must hold several of the {len(names)} heaviest operations ({names_text(names, graph)}), and HiGHS "
+        "told what that takes with their transfers"
     )
 
 

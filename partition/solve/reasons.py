@@ -87,12 +87,10 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
     heaviest = int(time.argmax())
     names = _names(instance, np.arange(instance.nodes) == heaviest)
     more = f" with the {len(names) - 1} that must share its chip" if len(names) > 1 else ""
+    alone = float(time[heaviest]) / period
+    what = f"operation {names_text(names[:1], instance.graph)}{more}"
     yield _Fact(
-        "operation",
-        float(time[heaviest]) / period,
-        f"operation {names[0]!r}{more} alone takes {_percent(float(time[heaviest]) / period)} of the period, and it "
-        "runs on one chip",
-        names,
+        "operation", alone, f"{what} alone takes {_percent(alone)} of the period, and it runs on one chip", names
     )
     even = float(time.sum()) / instance.chips / period
     each = "" if result.hardware.identical_chips else ", each operation on its fastest kind of chip,"
@@ -107,7 +105,8 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
         yield _Fact(
             "crowd",
             crowd.work / period,
-            f"some chip runs {crowd.count} of the {int(crowd.nodes.sum())} heaviest operations ({names_text(names)}): "
+            f"some chip runs {crowd.count} of the {int(crowd.nodes.sum())} heaviest operations "
+            f"({names_text(names, instance.graph)}): "
             f"the lightest {crowd.count} of them take {_percent(crowd.work / period)} of the period",
             names,
         )
@@ -160,8 +159,8 @@ def _inseparable(result: Result, instance: Instance) -> Iterator[_Fact]:
         yield _Fact(
             "operations",
             share,
-            f"a shorter placement would have to keep {_these(names)} on one chip, as what they send each other takes "
-            f"too long: together they take {_percent(share)} of the period",
+            f"a shorter placement would have to keep {_these(instance, names)} on one chip, as what they send each "
+            f"other takes too long: together they take {_percent(share)} of the period",
             names,
         )
 
@@ -180,7 +179,8 @@ def _bound_to_chips(result: Result, instance: Instance, windows: Windows) -> Ite
         yield _Fact(
             "chip",
             share,
-            f"in every placement as good, chip {chip} runs {_these(names)}: {verb} {_percent(share)} of the period",
+            f"in every placement as good, chip {chip} runs {_these(instance, names)}: "
+            f"{verb} {_percent(share)} of the period",
             names,
             chip=chip,
         )
@@ -227,8 +227,9 @@ def _names(instance: Instance, nodes: BoolArray) -> tuple[str, ...]:
     return tuple(instance.graph.names[v] for v in (timed if len(timed) else inside).tolist())
 
 
-def _these(names: tuple[str, ...]) -> str:
-    return names_text(names) if len(names) <= 1 else f"these {len(names)} operations ({names_text(names)})"
+def _these(instance: Instance, names: tuple[str, ...]) -> str:
+    told = names_text(names, instance.graph)
+    return told if len(names) <= 1 else f"these {len(names)} operations ({told})"
 
 
 def _percent(share: float) -> str:

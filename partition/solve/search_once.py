@@ -75,7 +75,7 @@ def answer(
         return replace(result, reason=lightest.reason, seconds=stop.elapsed, proof=lightest.proof)
     raise NoSolutionInTime(
         f"no placement is known that fits ({result.reason}), and none is proved impossible: chips hold what is "
-        "computed from constants, and what it is computed from takes less room; give chips more SRAM"
+        f"computed from constants, and what it is computed from takes less room; {result.advice}"
     )
 
 

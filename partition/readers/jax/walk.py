@@ -87,6 +87,7 @@ class JaxprReader:
     def input(self, path: str, variable: Any) -> JaxTensor:
         """An argument that the host delivers."""
         self.builder.operation(path, "Input", outputs={path: size_in_bytes(variable)})
+        self.builder.shapes[path] = tuple(variable.aval.shape)
         self.maker[path] = path
         return JaxTensor(path)
 
@@ -143,6 +144,7 @@ class JaxprReader:
             cost,
             view=equation.primitive.name in FREE,
         )
+        self.builder.shapes.update({t: tuple(v.aval.shape) for t, v in zip(tensors, equation.outvars, strict=True)})
         if transposed:
             self.transposed.add(name)
         return [JaxTensor(tensor) for tensor in tensors]

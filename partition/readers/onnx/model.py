@@ -74,6 +74,8 @@ def read_onnx(
     for operation in operations:
         _add(builder, operation)
     builder.computed.update(reader.constants.computed)
+    specs = {tensor: scope.spec(tensor) for row in builder.rows for tensor in row.outputs}
+    builder.shapes.update({tensor: spec.shape for tensor, spec in specs.items() if spec is not None})
     if not builder.rows:
         raise InvalidModelFile(
             f"all operations of {onnx_file.described(source)} depend on constants alone, so there is nothing to place"

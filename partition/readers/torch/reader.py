@@ -81,6 +81,7 @@ class ProgramReader:
             self.module[node.name] = self.held[node.name].rpartition(".")[0]
         else:
             self.builder.operation(node.name, "Input", outputs={node.name: size})
+            self.builder.shapes[node.name] = _known(node, value).shape
             self.tensor[node.name] = [node.name]
 
     def _constant(self, node: Any) -> None:
@@ -103,6 +104,7 @@ class ProgramReader:
         results = [f"{node.name}.{i}" for i in range(len(call.results))] if node.name in self.several else [node.name]
         outputs = {t: size_in_bytes(v) for t, v in zip(results, call.results, strict=True) if _is_tensor(v)}
         self.tensor[node.name] = [t if t in outputs else None for t in results]
+        self.builder.shapes.update({t: v.shape for t, v in zip(results, call.results, strict=True) if t in outputs})
         cost = self._cost(node, call)
         weights = dict(self.weight[u.name] for u in read if u.name in self.weight)
         inputs = [t for u in read if u.name not in self.weight for t in self.tensor.get(u.name, ()) if t]

@@ -15,6 +15,7 @@ from instances import package
 from reading import in_browser, shown, started
 
 from partition import GraphBuilder, Placement, Result, load_hardware, load_model, partition
+from partition.amounts import bytes_text
 from partition.problem.graph import Graph
 from partition.report.data import report_data
 from partition.report.graph_data import front_coded, layers
@@ -180,8 +181,8 @@ def test_where_nothing_fits_the_page_weighs_weights_against_sram(browser: Any, t
     page = shown(browser, result, tmp_path, 390)
     assert page.execute_script("return document.documentElement.scrollWidth") <= 390
     rows = texts(page, "#reason .part")
-    assert rows[:3] == ["all weights38 MB", "SRAM of all chips30 MB", "SRAM of the largest chip10 MB"]
-    assert rows[3:] == ["v130 MB", "v07 MB", "v21 MB"]
+    assert rows[:3] == ["all weights38.000 MB", "SRAM of all chips30.000 MB", "SRAM of the largest chip10.000 MB"]
+    assert rows[3:] == ["v130.000 MB", "v07.0000 MB", "v21.0000 MB"]
     assert texts(page, "#reason .advice")[0].lower() == result.advice.lower() + "."
     assert page.execute_script(
         "return document.getElementById('where').hidden && document.getElementById('graph').hidden"
@@ -340,9 +341,9 @@ def test_the_page_tells_the_hardware_in_figures(browser: Any, mesh: Result, tmp_
     page = shown(browser, mesh, tmp_path)
     row = texts(page, "#hardware tbody td")
     kind = mesh.hardware.kinds[0]
-    assert row[:2] == [kind.name, "6"] and row[2] == "4 TFLOP/s" and row[3] == f"{kind.sram_bytes / 1e6:.4g} MB"
+    assert row[:2] == [kind.name, "6"] and row[2] == "4.000 TFLOP/s" and row[3] == bytes_text(kind.sram_bytes)
     assert (
-        "16 GB/s" in texts(page, "#hardware .note")[0]
+        "16.00 GB/s" in texts(page, "#hardware .note")[0]
         and "triangle" in texts(page, "#hardware .note")[0].split("off:")[1]
     )
 
@@ -364,3 +365,19 @@ def test_convergence_begins_with_the_first_event_on_a_logarithmic_axis(
     first = next(p.seconds for p in transfers.history if p.period is not None)
     start = re.match(r"M([0-9.]+)", path)
     assert start is not None and float(start[1]) == pytest.approx(slope * np.log(first) + offset, abs=12)
+
+
+def test_shapes_of_tensors_are_those_of_the_model() -> None:
+    result = partition("resnet50", "ring4", work_limit=1)
+    graph, told = result.graph, report_data(result, "")["graph"]["tensors"]
+    at = graph.tensor_names.index("conv1/Conv")
+    assert graph.shapes[at] == (1, 64, 112, 112) and told["shapes"][told["shape"][at]] == "1x64x112x112"
+    known = [shape is not None for shape in graph.shapes]
+    assert all(known) and len(told["shape"]) == graph.m
+
+
+@in_browser
+def test_an_operation_tells_its_shapes_and_bytes(browser: Any, mesh: Result, tmp_path: Path) -> None:
+    page = shown(browser, mesh, tmp_path)
+    page.execute_script("showNamed('layer1/0/conv1/Conv')")
+    assert "1x64x56x56, 401.41 kB" in texts(page, "#told")[0]

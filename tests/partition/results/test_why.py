@@ -38,7 +38,7 @@ def test_the_parts_of_the_wall_add_up_to_the_period() -> None:
 def test_one_operation_that_fills_a_chip_is_the_reason() -> None:
     result = partition(chain_of([1, 7, 1]), package(3))
     assert result.why is not None and (result.why.kind, result.why.operations) == ("operation", ("v1",))
-    assert why(result) == "operation 'v1' alone takes 100% of the period, and it runs on one chip"
+    assert why(result) == "operation 'v1' (Op) alone takes 100% of the period, and it runs on one chip"
 
 
 def test_work_that_leaves_nothing_idle_is_the_reason() -> None:
