@@ -265,7 +265,8 @@ function boxes() {
 /* Looks at a point from as near as texts want to be read. */
 function centre(x, y) {
   const w = canvas.clientWidth, h = canvas.clientHeight;
-  view = { x: x - w / 2, y: y - h / 2, w, h };
+  const within = (middle, size, from, all) => size < all ? Math.min(Math.max(middle - size / 2, from), from + all - size) : from + (all - size) / 2;
+  view = { x: within(x, w, whole.x, whole.w), y: within(y, h, whole.y, whole.h), w, h };
   frame();
 }
 function showChip(chip) {
