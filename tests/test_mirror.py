@@ -36,7 +36,7 @@ TRIED_THROUGH = {
     "test_hostile_text.py": "partition/text partition/errors",
     # what scores a placement: against the independent checker
     "partition/scoring/test_cost.py": "partition/scoring/batches partition/scoring/transfers"
-    " partition/scoring/latency partition/arrays",
+    " partition/scoring/latency",
     "partition/scoring/test_rules.py": "partition/scoring/crossings partition/scoring/violation"
     " partition/problem/placement",
     "partition/problem/test_wishes.py": "partition/problem/narrowed partition/scoring/unkept_wishes"

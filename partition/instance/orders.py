@@ -109,6 +109,30 @@ class Adjacency:
             stack.extend(sorted(ready, key=lambda w: -rank[w]))
         return np.array(order[::-1] if from_outputs else order)
 
+    def postorder(self, rank: IntArray) -> IntArray:
+        """Depth first along producers from the nodes that nobody reads; a node follows all its producers.
+
+        Roots are begun by ``rank`` (N,), and of the producers of a node those of the greatest rank first.
+        """
+        ahead = [sorted(nodes, key=rank.item) for nodes in self.predecessors]
+        roots = np.array([v for v in range(self.n) if not self.successors[v]], dtype=np.int64)
+        seen, order = [False] * self.n, []
+        for root in roots[np.argsort(rank[roots])].tolist():
+            stack = [root]
+            while stack:
+                v = stack[-1]
+                if seen[v]:
+                    stack.pop()
+                elif ahead[v]:
+                    u = ahead[v].pop()
+                    if not seen[u]:
+                        stack.append(u)
+                else:
+                    seen[v] = True
+                    order.append(v)
+                    stack.pop()
+        return np.array(order, dtype=np.int64)
+
     def least_live(self, instance: Instance) -> IntArray:
         """Greedily the ready node that adds least to the bytes alive (outputs begun minus inputs ended)."""
         produced = np.bincount(instance.source, weights=instance.tau, minlength=self.n).tolist()

@@ -314,14 +314,20 @@ class Hardware:
         """A copy with some rules switched."""
         return replace(self, rules=replace(self.rules, **switches))
 
-    def times(self, graph: Graph) -> FloatArray:
+    def times(self, graph: Graph, *, parts: int = 1, moved: FloatArray | None = None) -> FloatArray:
         """(K, n) seconds of each operation on each chip kind, in the order of ``kinds``.
 
         Roofline: ``max(flops / peak_flops, bytes_accessed / sram_bandwidth) + op_overhead_s``; operations
         that stand for inputs and constants, and views, take none; profiled times of the graph override it. Infinity
         where a kind does not support an operation.
+
+        Parameters
+        ----------
+        parts : seconds of one of so many equal parts of each operation.
+        moved : (n,) bytes that such a part reads and writes; ``bytes_accessed`` if None.
         """
-        return np.stack([_times_on(kind, graph) for kind in self.kinds])
+        moved = graph.bytes_accessed if moved is None else moved
+        return np.stack([_times_on(kind, graph, parts, moved) for kind in self.kinds])
 
     def transfer_times(self, graph: Graph) -> FloatArray:
         """(m,) seconds that one transfer of each tensor occupies a port or a link."""
@@ -342,10 +348,11 @@ class Hardware:
         return np.array(self.kind_of_chip, dtype=np.int64)
 
 
-def _times_on(kind: ChipKind, graph: Graph) -> FloatArray:
-    roofline = np.where(graph.takes_no_time, 0.0, kind.roofline(graph.flops, graph.bytes_accessed))
+def _times_on(kind: ChipKind, graph: Graph, parts: int, moved: FloatArray) -> FloatArray:
+    """(n,) of :meth:`Hardware.times` on one kind."""
+    roofline = np.where(graph.takes_no_time, 0.0, kind.roofline(graph.flops / parts, moved))
     if kind.name in graph.profiled_times:
-        profiled = graph.profiled_times[kind.name]
+        profiled = graph.profiled_times[kind.name] / parts
         roofline = np.where(np.isnan(profiled), roofline, profiled)
     if kind.unsupported:
         cannot = np.isin(np.array(graph.op_types), list(kind.unsupported))

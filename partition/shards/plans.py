@@ -8,7 +8,7 @@ target is cut until its parts do not), then from the wall of the best answer so 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Plans:
     whole: FloatArray
     input_bytes: FloatArray
     least: IntArray
+    _parts: dict[int, FloatArray] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(graph: Graph, hardware: Hardware, among: Collection[str] | None = None) -> Plans:
@@ -125,23 +126,16 @@ class Plans:
     def _parts_within(self, v: int, target: float) -> int:
         """Fewest parts of operation ``v`` that each take at most ``target``; as many as there are chips at most."""
         chips = self.hardware.chips
-        return next((k for k in range(2, chips) if self._part(v, k) <= target), max(chips, 1))
+        return next((k for k in range(2, chips) if self._part(k)[v] <= target), max(chips, 1))
 
-    def _part(self, v: int, k: int) -> float:
-        """Time of one of ``k`` parts of operation ``v`` on its fastest kind."""
-        graph, best = self.graph, np.inf
-        problem = Problem.of(graph, self.hardware)
-        whole = float(graph.bytes_accessed[v])
-        entering = min(whole, float(self.input_bytes[v]))
-        moved = entering + (whole - entering) / k
-        for i in problem.present.tolist():
-            kind, alone = self.hardware.kinds[i], float(problem.times[i, v])
-            profiled = graph.profiled_times.get(kind.name)
-            if not np.isfinite(alone) or (profiled is not None and not np.isnan(profiled[v])):
-                best = min(best, alone / k)
-            else:
-                best = min(best, float(kind.roofline(graph.flops[v] / k, moved)))
-        return best
+    def _part(self, k: int) -> FloatArray:
+        """(n,) time of one of ``k`` parts of every operation on its fastest kind that is there."""
+        if k not in self._parts:
+            whole = self.graph.bytes_accessed
+            entering = np.minimum(whole, self.input_bytes)
+            times = self.hardware.times(self.graph, parts=k, moved=entering + (whole - entering) / k)
+            self._parts[k] = times[Problem.of(self.graph, self.hardware).present].min(axis=0)
+        return self._parts[k]
 
     def _named(self, count: IntArray) -> dict[str, int]:
         return {self.graph.names[v]: int(count[v]) for v in np.flatnonzero(count > 1).tolist()}

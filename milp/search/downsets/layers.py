@@ -10,10 +10,10 @@ from milp import budget
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.measures import Weighted
 from milp.search.downsets.states import Index, StateNames, States, scattered
-from milp.search.downsets.tasks import NEVER, places, unpacked
+from milp.search.downsets.tasks import NEVER, unpacked
 from milp.search.downsets.threshold import Threshold
 from milp.tolerances import WORTHWHILE
-from partition.arrays import BoolArray, IntArray
+from partition.arrays import BoolArray, IntArray, runs
 from partition.stopping import Stop
 
 PRESELECTED = 3
@@ -203,7 +203,7 @@ class Pass:
         eligible = parents.eligible[row] & ~tasks.bit[task]
         ends = parents.ends[row] & ~tasks.needed[task] | tasks.bit[task]
         degree = tasks.degree[task]
-        after = tasks.following[np.repeat(tasks.first[task], degree) + places(degree)]
+        after = tasks.following[runs(tasks.first[task], degree)]
         child = np.repeat(np.arange(len(task)), degree)
         ready = ((tasks.needed[after] & ~done[child]) == 0).all(axis=1)
         child, after = child[ready], after[ready]

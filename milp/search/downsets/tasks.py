@@ -157,8 +157,3 @@ def unpacked(sets: Words) -> BoolArray:
 def holds(words: Words, numbers: IntArray) -> BoolArray:
     """Whether each word, of the 64 numbers around ``numbers`` in a set, holds that number."""
     return np.asarray((words >> (numbers & 63).astype(np.uint64)) & np.uint64(1) > 0)
-
-
-def places(counts: IntArray) -> IntArray:
-    """(sum of counts,) 0, 1, ... up to each count, one after the other."""
-    return np.asarray(np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts))

@@ -115,7 +115,8 @@ class Starts:
         """(n,) places in 0..1 along a direction drawn at random."""
         kind = int(self.rng.integers(3))
         if kind == 0 or not self.directions.shape[1]:
-            along = _depth_first(self.network, self.rng)[nodes]
+            order = self.network.adjacency.postorder(self.rng.permutation(self.network.nodes))
+            along = np.argsort(order)[nodes].astype(np.float64)
         elif kind == 1:
             along = self.directions[nodes] @ self.rng.standard_normal(self.directions.shape[1])
         else:
@@ -154,25 +155,3 @@ def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
     except (ArpackError, RuntimeError):  # it has not converged, or could not be factored
         return np.zeros((n, 0))
     return np.asarray(vectors / np.sqrt(np.maximum(values, SHIFT)))
-
-
-def _depth_first(network: Network, rng: np.random.Generator) -> FloatArray:
-    """(N,) places in a depth-first order from the last nodes, neighbours in random order."""
-    rank = rng.permutation(network.nodes)
-    ahead = [sorted(nodes, key=rank.item) for nodes in network.adjacency.predecessors]
-    roots = np.setdiff1d(np.arange(network.nodes), network.edges[:, 0])
-    place, count = np.full(network.nodes, -1.0), 0
-    for root in roots[np.argsort(rank[roots])].tolist():
-        stack = [root]
-        while stack:
-            v = stack[-1]
-            if place[v] >= 0:
-                stack.pop()
-            elif ahead[v]:
-                u = ahead[v].pop()
-                if place[u] < 0:
-                    stack.append(u)
-            else:
-                place[v], count = count, count + 1
-                stack.pop()
-    return place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from milp.search.downsets.tasks import Tasks, closure, places
+from milp.search.downsets.tasks import Tasks, closure
 
 
 def test_equal_tasks_with_equal_neighbours_are_put_in_order():
@@ -12,7 +12,3 @@ def test_equal_tasks_with_equal_neighbours_are_put_in_order():
     assert tasks.without_symmetry().before[1, 2]
     unlike = Tasks(np.array([[3, 2, 2]]), closure(3, np.array([[0, 1]])))
     assert not unlike.without_symmetry().before[1, 2] and unlike.without_symmetry().before[2, 1]
-
-
-def test_places_count_from_nought_for_each():
-    assert places(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
