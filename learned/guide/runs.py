@@ -84,7 +84,7 @@ class TeachingRun:
 
     Attributes
     ----------
-    heard : courses that lessons were taken from, or that had none. useful : names of those that had some.
+    heard : courses that lessons were taken from, or that had none. useful : numbers of those that had some.
     guides : by name: "untrained", "ranked", "now", and "best", that of the best validation.
     scores : (step, validation) of each guide that was validated, in turn.
     """
