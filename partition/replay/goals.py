@@ -141,7 +141,7 @@ class Goals:
         from ortools.sat.python import cp_model
 
         longest = self._longest()
-        period = min(self.limits.get("period", longest), longest) * (1 + NEAR)
+        period = (min(self.limits.get("period", longest), longest) or longest) * (1 + NEAR)
         period = min(period, below) if goal == "period" else period  # loads stay below it in the model
         times, _ = self.units.ticks(period)
         room = (TICKS - 1) // COARSE

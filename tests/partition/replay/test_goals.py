@@ -88,3 +88,10 @@ def test_weights_that_are_streamed_count_in_what_is_proved_by_counting(streaming
     proof = proof_for(b.build(), package_of_two)
     assert [step["engine"] for step in proof["steps"]] == ["work"]
     assert replayed(proof).verdict == "accepted"
+
+
+def test_a_placement_that_takes_no_time_is_replayed_as_well() -> None:
+    """A limit of no period was divided by."""
+    proof = proof_for(diamond(times=(0, 0, 0, 0), size=0.0), costly(), objective="period,chips")
+    rows = [{"goal": "period", "value": 0.0, "bound": 0.0, "gap": 0.0}, proof["answer"]["goals"][1] | {"bound": 1.5}]
+    assert replayed(proof, goals=rows).verdict != "accepted"
