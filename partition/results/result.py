@@ -184,7 +184,8 @@ class Result:
         """What holds the period, and what is next without it; None if infeasible."""
         if self.cost is None or self.placement is None:
             return None
-        return wall_of(self.problem, self.placement, self.cost, self._time)
+        stages = None if self.wishes is None else self.wishes.max_stages
+        return wall_of(self.problem, self.placement, self.cost, self._time, stages)
 
     @property
     def advice(self) -> str:

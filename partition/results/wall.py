@@ -104,13 +104,16 @@ class Wall:
         return asdict(self)
 
 
-def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[[float], str]) -> Wall:
+def wall_of(
+    problem: Problem, placement: Placement, cost: Cost, shown: Callable[[float], str], stages: int | None = None
+) -> Wall:
     """What holds the period of a placement.
 
     Parameters
     ----------
     cost : of the placement, a batch of one.
     shown : a time in words.
+    stages : the chips that may be used, if a wish says how many.
     """
     period = float(cost.period[0])
     if not 0 < period < np.inf:
@@ -122,8 +125,9 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
     time = instance.fastest * instance.unit
     heaviest = int(time.argmax())
     others = np.delete(time, heaviest)
-    even = float(time.sum()) / hardware.chips
-    without_it = max(float(others.max(initial=0.0)), float(others.sum()) / hardware.chips)
+    chips = min(hardware.chips, stages or hardware.chips)
+    even = float(time.sum()) / chips
+    without_it = max(float(others.max(initial=0.0)), float(others.sum()) / chips)
     room = _memory(graph, hardware)
     if time[heaviest] >= NEAR * period:
         name, size = _name(instance, heaviest)
@@ -145,7 +149,7 @@ def wall_of(problem: Problem, placement: Placement, cost: Cost, shown: Callable[
     if streamed is not None:
         kind, what, value, without, say = streamed
         return Wall(kind, what, value, value / period, without, say, busiest)
-    floor = shown(instance.least_period * instance.unit)
+    floor = shown(max(even, instance.least_period * instance.unit))
     return _of_placement(loads, cost, busiest, shown, f"; operations and work alone would allow {floor}{room}")
 
 

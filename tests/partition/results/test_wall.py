@@ -32,6 +32,11 @@ def test_work_that_fills_every_chip_is_the_wall() -> None:
     assert wall is not None and (wall.kind, wall.value, wall.without) == ("work", 4.0, 2.0)
 
 
+def test_work_is_spread_over_the_stages_that_may_be_used() -> None:
+    wall = partition(chain_of([2, 2, 2, 2]), package(4), max_stages=2).wall
+    assert wall is not None and (wall.kind, wall.value, wall.without) == ("work", 4.0, 2.0)
+
+
 def test_a_slow_link_is_the_wall() -> None:
     """The weights of two operations do not fit one chip, so the tensor between them has to cross."""
     builder = GraphBuilder("two")
