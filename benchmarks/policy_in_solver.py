@@ -6,8 +6,8 @@
 
 Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of
 a policy or guide. The primal integral (Berthold, 2013) is the mean over the work of (period - best period known) /
-period, 1 before there is one. Every answer is checked, and is a line of benchmarks/results/policy_in_solver.jsonl; what
-is there is not measured again.
+period, 1 before there is one; work is taken to be spread evenly over the seconds of a search. Every answer is checked,
+and is a line of benchmarks/results/policy_in_solver.jsonl; what is there is not measured again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def solve(model: str, hardware: str, arm: str, work: float) -> dict[str, Any]:
         except NoSolutionInTime:
             return {**row, "status": "none", "gap": 1.0, "period": None, "work": work, "history": []}
     judge(graph, hw, result)
-    history = [(p.seconds, p.period) for p in result.history if p.period is not None]
+    rate = (result.work or 0.0) / max(result.seconds, 1e-9)
+    history = [(p.seconds * rate, p.period) for p in result.history if p.period is not None]
     return {
         **row,
         "status": result.status,

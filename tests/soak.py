@@ -1,6 +1,6 @@
 """A soak: random instances through the public API in one process, and whether anything grows or goes wrong.
 
-benchmarks/soak.py runs it for an hour, tests/test_soak.py for a minute.
+``benchmarks/soak.py`` runs it, for an hour or for two minutes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -36,8 +35,7 @@ def fit(guide: BeamGuide, lessons: Sequence[Lesson], epochs: int, rate: float, r
                 parameters = trained.networks[name].parameters
                 held = {p: g + DECAY * parameters[p] for p, g in gradient.items()}
                 adams[name].step(parameters, held)
-                trained.networks[name].__dict__.pop("_folded", None)
-    return replace(trained)
+    return trained
 
 
 def loss_gradient(guide: BeamGuide, lesson: Lesson, rows: np.ndarray) -> tuple[float, dict[str, Parameters]]:

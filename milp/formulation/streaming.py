@@ -1,7 +1,7 @@
 """Streaming as rows: what a chip's weights exceed its SRAM by comes from DRAM in every period.
 
 The excess is ``max(0, weights - sram)``, so a load with it stays within the period where it does with the difference
-and without: each load that streaming is part of becomes two rows, and no variable is needed.
+and without: each load that streaming is part of becomes two rows, and only the goal latency needs a variable.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The wall: one operation, the work in all, a link or a chip that holds the period, and what is next without it.
+"""The wall: an operation, the work in all, streaming, a link or a chip that holds the period, and what is next.
 
-Two bounds need no search: no period is below the time of the heaviest indivisible operation on its fastest chip, nor
-below the work in all spread evenly over the chips. Where one of them is (nearly) the period, it is the wall. Otherwise
-the wall is the heaviest chip or link of the placement itself.
+Some bounds need no search: the heaviest operation on its fastest chip, the work in all spread evenly, and what has to
+be streamed. Where one of them is (nearly) the period, it is the wall. Otherwise the wall is the heaviest chip or link
+of the placement itself.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Cache:
             raise InvalidInput(f"cannot keep answers in {str(folder)!r}: {error.strerror or error}") from error
 
     def keep(self, found: Found, limits: dict[str, float | None]) -> None:
-        """Write what a search within ``limits`` found; a better answer for the same package takes the place of a worse.
+        """Write what a search within ``limits`` found, in place of what was kept for the same package.
 
         Raises
         ------

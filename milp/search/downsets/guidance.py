@@ -73,7 +73,7 @@ MARKS = ("advance", "squares", "reach", "lead", "count")
 
 @dataclass(frozen=True, eq=False)
 class BeamStates:
-    """Numbers of states of a beam, (K,) each; see ``Boundaries`` and ``_Children`` for those of the same name.
+    """Numbers of states of a beam, (K,) each; see ``Boundaries`` and ``Children`` for those of the same name.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ SAME: Mapping[str, str] = {
     "normal": "RandomNormal", "randint": "RandomUniform", "multinomial": "Multinomial",
     "logsumexp": "ReduceLogSumExp", "constant_pad": "Pad", "view_copy": "Concat", "permute_copy": "Transpose",
 }  # fmt: skip
-"""ATen operator -> the ONNX operator that does the same (``partition/operators.py`` has the formulas)."""
+"""ATen operator -> the ONNX operator that does the same (``partition/problem/operators.py`` has the formulas)."""
 
 PER_OUTPUT: Mapping[str, float] = {
     "upsample_linear1d": 4, "upsample_bilinear2d": 8, "_upsample_bilinear2d_aa": 8, "upsample_trilinear3d": 16,
