@@ -108,7 +108,8 @@ NOT_RUN = {"docs/learned.md", "docs/dev/measured-before.md"}
 def lines_of(page: str) -> list[str]:
     """The lines of all shell blocks of a page, in order, without their comments."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
-    lines = [re.sub(r"\s+# .*", "", line) for block in blocks for line in block.splitlines()]
+    joined = [block.replace("\\\n", " ") for block in blocks]
+    lines = [re.sub(r"\s+# .*", "", line) for block in joined for line in block.splitlines()]
     return [line for line in lines if line.strip()]
 
 

@@ -167,7 +167,7 @@ def test_the_simulated_package_streams_as_the_cost_model_says(transfers: str, ho
 
 def test_the_report_shows_what_is_streamed() -> None:
     data = report_data(partition(two_layers(), streaming(2, streaming="serial")), "solve")
-    assert data["streams"] and not data["serial"] and data["per_chip"][0]["stream"] == 2.0
+    assert data["package"]["streaming"] == "serial" and data["per_chip"][0]["stream"] == 2.0
     loads(partition(two_layers(), streaming(2, transfers="serial", streaming="serial")))
 
 

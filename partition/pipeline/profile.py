@@ -293,7 +293,8 @@ def _shares(opened: OnnxSource, nodes: list[Any]) -> FloatArray:
         behind = [reader[tensor] for tensor in nodes[j].output if tensor in reader]
         if computes[j] or not behind:
             chosen = computes[j] or everything
-            shares[chosen, j] = weight[chosen] / weight[chosen].sum()
+            total = weight[chosen].sum()  # 0 where all of them are views
+            shares[chosen, j] = weight[chosen] / total if total > 0 else 1 / len(chosen)
         else:
             shares[:, j] = shares[:, min(behind)]
     return shares

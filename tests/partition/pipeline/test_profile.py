@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("onnxruntime")
 from partition import Graph, InvalidInput
@@ -30,6 +33,30 @@ def test_the_times_of_operations_sum_to_a_run(small: Path, optimised: bool, tmp_
     _, missing = with_times(graph, times, ["edge"])
     assert matched is None and missing == []
     assert "us beside each" in found.summary()
+
+
+def test_views_have_times_of_their_own(tmp_path: Path) -> None:
+    """They take none in the model of costs, but the runtime does something for each."""
+    at = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Split", ["x"], ["a", "b"], name="split", axis=1, num_outputs=2),
+        helper.make_node("Reshape", ["a", "shape"], ["c"], name="reshape"),
+        helper.make_node("MatMul", ["c", "w"], ["d"], name="product"),
+        helper.make_node("Add", ["d", "b"], ["y"], name="sum"),
+    ]
+    held = [
+        numpy_helper.from_array(np.array([8, 4]), "shape"),
+        numpy_helper.from_array(np.ones((4, 4), dtype=np.float32), "w"),
+    ]
+    graph = helper.make_graph(
+        nodes, "views", [at("x", TensorProto.FLOAT, (8, 8))], [at("y", TensorProto.FLOAT, (8, 4))], held
+    )
+    path = tmp_path / "views.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    found = profile(path, runs=5)
+    assert np.isfinite(found.seconds).all() and found.seconds.sum() == pytest.approx(found.run, rel=1e-6)
+    (tmp_path / "times.csv").write_text(found.to_csv())
+    assert times_for(Graph.from_onnx(str(path)), tmp_path / "times.csv")[0]
 
 
 def test_an_overhead_found_elsewhere_takes_the_place_of_the_models_own(small: Path) -> None:

@@ -105,13 +105,14 @@ def test_a_package_may_be_written_with_lists() -> None:
 
 
 def test_nobody_else_works_out_what_a_problem_keeps() -> None:
-    """But for the definitions themselves, parts of a model (whose chips are those in use), and wishes."""
+    """But for the definitions themselves, parts of a model or operation, and wishes."""
     root = Path(__file__).parents[3]
     kept = {"CostModel", "WorkModel", "TransferModel", "replicable", "relayable", "times", "transfer_times"}
     definitions = {
         "partition/problem/problem.py",
         "partition/problem/narrowed.py",
         "partition/scoring/transfers.py",
+        "partition/shards/plans.py",
         "partition/split/flows.py",
     }
     found = []

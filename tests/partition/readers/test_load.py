@@ -58,9 +58,9 @@ def test_what_is_wrong_is_said_in_a_sentence(load, content, says):
 
 
 def test_the_command_line_knows_every_format():
-    from partition.commands.options import _format
+    from partition.commands.options import format_option
 
-    option = _format(lambda: None).__click_params__[0]
+    option = format_option(lambda: None).__click_params__[0]
     assert set(option.type.choices) == set(FORMATS)
 
 
