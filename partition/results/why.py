@@ -16,6 +16,9 @@ from partition.results.proof_steps import ProofStep
 SHOWN = 3
 """Operations or tensors that are named in a sentence."""
 
+PLAIN = 0.95
+"""Share of the period from which what counting tells is enough, and windows are not looked at."""
+
 WORTH = 0.5
 """Share of the period from which a fact that does not explain all of it is told."""
 

@@ -15,7 +15,7 @@ from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.results.result import Result
 from partition.results.wall import NEAR, link_name
-from partition.results.why import WORTH, Why, WhyKind, names_text, open_text, proved_by
+from partition.results.why import PLAIN, WORTH, Why, WhyKind, names_text, open_text, proved_by
 
 MOST_NODES = 2_800
 """Nodes up to which windows are worked out for the reason alone; that takes well under a second."""
@@ -71,17 +71,20 @@ def _best_fact(result: Result) -> _Fact:
     """The first fact that accounts for nearly all of the period, or else the one that does for most."""
     instance = contract(result.graph, result.hardware)
     best: _Fact | None = None
-    for fact in _facts(result, instance):
-        if fact.share >= NEAR:
-            return fact
-        if best is None or fact.share > best.share:
-            best = fact
+    for find in (_counted, _by_windows):
+        for fact in find(result, instance):
+            if fact.share >= NEAR:
+                return fact
+            if best is None or fact.share > best.share:
+                best = fact
+        if best is not None and best.share >= PLAIN:
+            break
     assert best is not None
     return best
 
 
-def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
-    """From the plainest to what windows tell."""
+def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
+    """What counting tells, the plainest first."""
     period = result.period / instance.unit
     time = instance.fastest
     heaviest = int(time.argmax())
@@ -110,6 +113,11 @@ def _facts(result: Result, instance: Instance) -> Iterator[_Fact]:
             f"the lightest {crowd.count} of them take {_percent(crowd.work / period)} of the period",
             names,
         )
+
+
+def _by_windows(result: Result, instance: Instance) -> Iterator[_Fact]:
+    """What windows tell, and what cannot be torn apart."""
+    period = result.period / instance.unit
     free_order = result.hardware.kind_order == "free" and not result.hardware.identical_chips
     if instance.nodes <= MOST_NODES and instance.chips > 1 and not free_order:
         windows = WindowRules(instance).windows(period * (1 + ROUNDING))
