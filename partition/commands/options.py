@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -25,7 +27,7 @@ def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     dims = {}
     for value in values:
         name, equals, size = value.rpartition("=")
-        if not equals or not name or not size.lstrip("-").isdigit():
+        if not equals or not name or not re.fullmatch(r"-?\d+", size):
             raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, such as seq=128")
         dims[name] = int(size)
     return dims
@@ -35,8 +37,19 @@ def _parse_beside(_: click.Context, __: click.Parameter, values: tuple[str, ...]
     found = []
     for value in values:
         name, _at, rate = value.rpartition("@")
-        found.append((name, int(rate)) if name and rate.isdigit() else (value, 1))
+        if name and not rate.isdecimal() and not os.path.exists(value) and _is_a_rate(name, rate):
+            raise click.BadParameter(f"{value!r}: a rate is a whole number from 1, such as {name}@2")
+        found.append((name, int(rate)) if name and rate.isdecimal() else (value, 1))
     return tuple(found)
+
+
+def _is_a_rate(name: str, rate: str) -> bool:
+    """Whether what follows the @ is meant as a rate: it is a number, or a model stands before it."""
+    try:
+        float(rate)
+    except ValueError:
+        return os.path.exists(name) or name.partition(":")[0] in _model_names()
+    return True
 
 
 def _offer(names: Callable[[], list[str]]) -> Callable[..., list[CompletionItem]]:
@@ -194,7 +207,7 @@ def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     parts = {}
     for value in values:
         name, equals, count = value.rpartition("=")
-        if not equals or not name or not count.isdigit() or int(count) < 1:
+        if not equals or not name or not count.isdecimal() or int(count) < 1:
             raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4")
         parts[name] = int(count)
     return parts

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
+from partition.errors import InvalidInput, InvalidModelFile
 from partition.problem.graph import Graph
 from partition.problem.placement import Placement
 from partition.split.flows import Flows
+from partition.split.parts import placement_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -94,7 +95,7 @@ def split_torch(
     InvalidModelFile : the program writes to its buffers or inputs, or the stages do not compute what it does.
     """
     graph = Graph.from_torch(program)
-    placement = _placement(graph, answer)
+    placement = placement_of(graph, answer)
     functional = _as_read(program)
     cut = _StageNodes(functional, Flows.of(graph, placement))
     stages = TorchStages(
@@ -158,20 +159,6 @@ def _copied(values: Any) -> Any:
     from torch.utils import _pytree as pytree
 
     return pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, values)
-
-
-def _placement(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -> Placement:
-    if isinstance(answer, Mapping):
-        return Placement.from_answer(graph, answer)
-    placement = answer if isinstance(answer, Placement) else answer.placement
-    other = not isinstance(answer, Placement) and answer.graph.fingerprint != graph.fingerprint
-    if placement is None:
-        raise InvalidAssignment("the result is infeasible: there is nothing to split")
-    if other or len(placement.assignment) != graph.n:
-        raise InvalidAssignment(
-            f"the answer is for another program than {graph.name!r}, or for another version of it; solve again"
-        )
-    return placement
 
 
 def _as_read(program: ExportedProgram) -> ExportedProgram:

@@ -113,6 +113,10 @@ class Placement:
         ------
         InvalidAssignment : the answer is for another model or another version of it, or not of the form a solve writes.
         """
+        if answer.get("status") == "infeasible":
+            raise InvalidAssignment("this answer is infeasible: there is no placement in it")
+        if isinstance(answer.get("rows"), list) and "searches" in answer:
+            raise InvalidAssignment("this is a sweep, without placements; solve the design first, and give that answer")
         if not isinstance(answer.get("assignment"), Mapping):
             answer = {"assignment": answer}
         told = answer.get("fingerprint")

@@ -51,7 +51,7 @@ class Source:
 
 
 def load_model(
-    spec: str | Sequence[str],
+    spec: str | Sequence[str | Source],
     *,
     format: str | None = None,
     dims: Mapping[str, int] | None = None,
@@ -62,8 +62,9 @@ def load_model(
 
     Parameters
     ----------
+    spec : name or path; or a list of these, in which a model may be loaded already.
     format : overrides the guess by content.
-    dims : values of symbolic dimensions, ONNX only.
+    dims : values of symbolic dimensions, ONNX only. Of several models, each takes those that it has.
     max_cpus : instead of the file's ``maxCPUs``, device-placement only.
     rates : of several models: how many inputs of each one period takes (docs/problem.md, *Several models*).
 
@@ -73,7 +74,11 @@ def load_model(
     InvalidModelFile, InvalidGraph : the file cannot be used.
     """
     if not isinstance(spec, str):
-        each = [load_model(one, format=format, dims=dims, max_cpus=max_cpus) for one in spec]
+        shares = _shares(spec, dims or {}, format)
+        each = [
+            one if isinstance(one, Source) else load_model(one, format=format, dims=share, max_cpus=max_cpus)
+            for one, share in zip(spec, shares, strict=True)
+        ]
         return Source(join_models([source.graph for source in each], rates), None, "several")
     if rates is not None:
         raise InvalidInput(f"rates are for several models; give a list of them, not {shown(spec, 300)} alone")
@@ -105,6 +110,33 @@ def load_model(
         with _told_of(f"{format} file", path):
             return Source(TEXTS[format][1](path), None, format)
     return _of_json(parse_file(path) if data is None else data, path, format, max_cpus)
+
+
+def _shares(specs: Sequence[str | Source], dims: Mapping[str, int], format: str | None) -> list[dict[str, int]]:
+    """Of the values of dimensions, those that each model has; InvalidInput if no model has one of them."""
+    if not dims or not specs:
+        return [{} for _ in specs]
+    has = [() if isinstance(one, Source) else _open_dimensions(one, format) for one in specs]
+    for name in dims:
+        if not any(name in own for own in has):
+            listed = "; ".join(
+                f"{_called(one)} has {', '.join(map(repr, own)) or 'none'}" for one, own in zip(specs, has, strict=True)
+            )
+            raise InvalidInput(f"no model has the open dimension {name!r}: {listed}")
+    return [{name: size for name, size in dims.items() if name in own} for own in has]
+
+
+def _called(one: str | Source) -> str:
+    return f"{shown(one.graph.name, 300)}, loaded before," if isinstance(one, Source) else shown(one, 300)
+
+
+def _open_dimensions(spec: str, format: str | None) -> tuple[str, ...]:
+    """Names of the open dimensions of a model; none if it is no ONNX file."""
+    if (format or _guess(spec)[0]) != "onnx" or not os.path.isfile(spec):
+        return ()
+    from partition.readers.onnx.model import symbolic_dimensions
+
+    return symbolic_dimensions(spec)
 
 
 def _of_json(data: dict[str, Any], path: Path, format: str, max_cpus: int | None) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,6 +68,11 @@ def join_models(graphs: Sequence[Graph], rates: Sequence[int] | None = None) -> 
         modules=_modules(graphs, heads),
         views=np.concatenate([graph.views for graph in graphs]),
     )
+
+
+def models_in(name: str) -> int:
+    """How many models the graph of this name joins; 1 for one that :func:`join_models` did not name."""
+    return len(re.split(r"\+(?=\d+x)", name)) if re.match(r"\d+x", name) else 1
 
 
 def _heads(names: Sequence[str]) -> list[str]:

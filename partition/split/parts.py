@@ -12,10 +12,13 @@ from typing import Any
 
 from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
 from partition.extras import require
+from partition.problem.graph import Graph
 from partition.problem.placement import Placement
+from partition.readers.several import models_in
 from partition.results.result import Result
 from partition.split.flows import Flows
 from partition.split.manifest import FILE, Manifest, Part, Port, Prediction
+from partition.text import shown
 
 LARGE = 2**29
 """Bytes of weights from which a part keeps them in a file of its own (a protobuf ends at 2 GiB)."""
@@ -91,19 +94,31 @@ def _prediction(answer: Result | Placement | Mapping[str, Any]) -> Prediction | 
         return None
 
 
-def placement_of(graph: Any, answer: Result | Placement | Mapping[str, Any]) -> Placement:
-    """The placement that an answer gives of this very graph; InvalidAssignment if it is for another one."""
+def placement_of(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -> Placement:
+    """The placement that an answer gives of this very graph; InvalidAssignment if there is none."""
     if isinstance(answer, Result):
+        _check_one(graph, answer.graph.name, answer.graph.fingerprint)
         if answer.graph.fingerprint != graph.fingerprint:
             raise InvalidAssignment(_OTHER.format(graph.name))
         if answer.placement is None:
-            raise InvalidAssignment("the result is infeasible: there is nothing to split")
+            raise InvalidAssignment("this answer is infeasible: there is no placement in it")
         return answer.placement
     if isinstance(answer, Placement):
         if len(answer.assignment) != graph.n:
             raise InvalidAssignment(_OTHER.format(graph.name))
         return answer
+    _check_one(graph, str(answer.get("model", "")), answer.get("fingerprint"))
     return Placement.from_answer(graph, answer)
+
+
+def _check_one(graph: Graph, name: str, fingerprint: object) -> None:
+    """InvalidAssignment if the answer for a model of this name is one for several, and not for this graph."""
+    count = models_in(name)
+    if count > 1 and fingerprint != graph.fingerprint:
+        raise InvalidAssignment(
+            f"an answer for {'two' if count == 2 else count} models cannot be cut ({shown(name, 300)}); "
+            f"solve {graph.name!r} alone"
+        )
 
 
 _OTHER = "the answer is for another model than {!r}, or for another version of it; solve again"

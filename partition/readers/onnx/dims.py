@@ -32,10 +32,7 @@ def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
     InvalidInput : a value is no size, a name is not in the model, or a dimension has no value.
     InvalidModelFile : an input has no shape at all.
     """
-    inputs: dict[str, str] = {}  # dimension -> the first input that has it
-    for value in graph.input:
-        for label, _ in _symbols(value):
-            inputs.setdefault(label, value.name)
+    inputs = open_dimensions(graph)
     derived = {label for label in inputs if _is_arithmetic(label, inputs.keys())}
     _check_given(dims, inputs, derived)
     missing = [label for label in inputs if label not in dims and label not in derived]
@@ -48,6 +45,20 @@ def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
         for label, dim in _symbols(value):
             dim.dim_value = values[label]
     _bind_inner(graph, values)
+
+
+def open_dimensions(graph: GraphProto) -> dict[str, str]:
+    """Every dimension without a number -> the first input that has it.
+
+    Raises
+    ------
+    InvalidModelFile : an input has no shape at all.
+    """
+    inputs: dict[str, str] = {}
+    for value in graph.input:
+        for label, _ in _symbols(value):
+            inputs.setdefault(label, value.name)
+    return inputs
 
 
 def _symbols(value: ValueInfoProto) -> Iterator[tuple[str, TensorShapeProto.Dimension]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,18 +54,13 @@ def read_onnx(
     from partition.readers.onnx import nodes as onnx_nodes
     from partition.readers.onnx import shapes as onnx_shapes
 
-    try:
+    with _told_of(source):
         model = onnx_file.open_model(source)
         onnx_dims.bind_dimensions(model.graph, dims or {})
         scope = onnx_shapes.GraphScope(model)
         inputs = [value.name for value in model.graph.input]
         reader = onnx_nodes.NodeReader(scope, model.graph, taken=inputs)
         operations = reader.operations()
-    except InvalidInput:
-        raise
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
-        where, what = onnx_file.described(source), type(error).__name__
-        raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 
     _warn_of(scope, onnx_file.described(source))
     named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
@@ -81,6 +77,35 @@ def read_onnx(
             f"all operations of {onnx_file.described(source)} depend on constants alone, so there is nothing to place"
         )
     return builder.build()
+
+
+def symbolic_dimensions(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[str, ...]:
+    """Names of the dimensions of the inputs that have no number.
+
+    Raises
+    ------
+    InvalidModelFile : as for :func:`read_onnx`.
+    """
+    require("reading ONNX models", "onnx")
+    from partition.readers.onnx.dims import open_dimensions
+    from partition.readers.onnx.file import open_model
+
+    with _told_of(source):
+        return tuple(open_dimensions(open_model(source).graph))
+
+
+@contextlib.contextmanager
+def _told_of(source: str | os.PathLike[str] | bytes | ModelProto) -> Iterator[None]:
+    """Within, what breaks the format is told with the name of the model."""
+    from partition.readers.onnx import file as onnx_file
+
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nodes without outputs, and so on
+        where, what = onnx_file.described(source), type(error).__name__
+        raise InvalidModelFile(f"{where} breaks the ONNX format ({what}); it is corrupt, export it again") from error
 
 
 def _add(builder: GraphBuilder, operation: Operation) -> None:

@@ -86,7 +86,7 @@ def test_structures_constants_and_ties_survive() -> None:
 
 def test_answers_for_other_programs_and_programs_with_state_are_refused() -> None:
     linear = torch.export.export(nn.Linear(4, 4), (torch.zeros(1, 4),))
-    with pytest.raises(InvalidAssignment, match="another program"):
+    with pytest.raises(InvalidAssignment, match="another model"):
         split_torch(linear, Placement(np.array([0])))
     training = torch.export.export(nn.Sequential(nn.BatchNorm1d(4), nn.ReLU()).train(), (torch.zeros(2, 4),))
     graph = Graph.from_torch(training)

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from checked import as_given
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, package
+from onnx import TensorProto, helper
 from questions import draw
 
 from partition import Graph, GraphBuilder, InvalidInput, load_model, partition
@@ -99,9 +101,34 @@ def test_several_models_on_the_command_line(tmp_path: Path) -> None:
     [
         (["--rate", "2"], "name the others with --beside"),
         (["--beside", "unet@0"], "rate"),
+        (["--beside", "unet@1.5"], "a rate is a whole number"),
+        (["--beside", "unet@two"], "a rate is a whole number"),
+        (["--beside", "unet@\u00b2"], "a rate is a whole number"),
         (["--beside", "unett@2"], "unknown model 'unett'"),
     ],
 )
 def test_rates_that_cannot_be_are_refused_on_the_command_line(words: list[str], sentence: str) -> None:
     done = CliRunner().invoke(main, ["solve", "resnet50", "--hw", "ring2", *words])
     assert done.exit_code == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_each_model_takes_the_dimensions_it_has(tmp_path: Path) -> None:
+    a, b = open_relu(tmp_path / "a.onnx", "n"), open_relu(tmp_path / "b.onnx", "k")
+    dims = {"n": 3, "k": 5}
+    both = load_model([a, "unet", b], dims=dims)
+    apart = load_model([load_model(a, dims={"n": 3}), "unet", load_model(b, dims={"k": 5})])
+    assert both.graph.fingerprint == apart.graph.fingerprint
+    with pytest.raises(InvalidInput, match=r"no model has the open dimension 'm': .*a\.onnx' has 'n'; 'unet' has none"):
+        load_model([a, "unet"], dims={"n": 3, "m": 4})
+    with pytest.raises(InvalidInput, match="loaded before, has none"):
+        load_model([apart], dims={"n": 3})
+    words = ["--beside", b, "--dim", "n=3", "--dim", "k=5", "--hw", "ring2", "--json"]
+    done = CliRunner().invoke(main, ["inspect", a, *words])
+    assert done.exit_code == 0, done.stderr
+
+
+def open_relu(path: Path, dim: str) -> str:
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [dim, 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="relu")], "g", sides[:1], sides[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    return str(path)

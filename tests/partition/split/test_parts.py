@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,17 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from partition import Graph, InvalidAssignment, InvalidInput, InvalidModelFile, Placement, load_hardware, partition
+from partition import (
+    Graph,
+    InvalidAssignment,
+    InvalidInput,
+    InvalidModelFile,
+    Placement,
+    Sweep,
+    load_hardware,
+    load_model,
+    partition,
+)
 from partition.commands.main import main
 from partition.split import Manifest, annotate_model, split_model, verify_parts
 from partition.split.parts import LARGE
@@ -323,3 +334,27 @@ def test_annotations_on_the_command_line(small: Path, tmp_path: Path) -> None:
     words[3] = str(small)
     refused = CliRunner().invoke(main, ["annotate", *words])
     assert refused.exit_code == 2 and "would be lost" in refused.stderr
+
+
+def test_what_has_no_placement_of_this_model_is_refused_in_a_sentence(small: Path, tmp_path: Path) -> None:
+    graph = Graph.from_onnx(str(small), dims=DIMS)
+    hardware = load_hardware("ring2")
+    one = load_model(str(small), dims=DIMS)
+    two = partition(load_model([one, one]), hardware)
+    none = partition(graph, replace(hardware, kinds=tuple(replace(kind, sram_bytes=1.0) for kind in hardware.kinds)))
+    assert none.placement is None
+    swept = Sweep(graph).over(hardware, {"chips": [1, 2]})
+    for name, answer, sentence in (
+        ("two", two, "an answer for two models cannot be cut"),
+        ("none", none, "this answer is infeasible: there is no placement in it"),
+        ("swept", swept, "this is a sweep"),
+    ):
+        answer.to_json(str(tmp_path / name))
+        done = CliRunner().invoke(
+            main, ["split", str(small), str(tmp_path / name), "-o", str(tmp_path / "parts"), "--dim", "n=3"]
+        )
+        assert done.exit_code == 2 and sentence in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+        assert not (tmp_path / "parts").exists()
+    for result, sentence in ((two, "two models"), (none, "no placement in it")):
+        with pytest.raises(InvalidAssignment, match=sentence):
+            split_model(str(small), result, tmp_path / "parts", dims=DIMS)
