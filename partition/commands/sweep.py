@@ -88,7 +88,11 @@ def sweep(
     from partition.solve.sweep import Sweep
 
     source = load_model(model, format=format_, dims=dims)
-    wanted: dict[str, list[Any]] = {**(_read_grid(grid) if grid is not None else {}), **dict(map(_axis, axes))}
+    wanted = dict(_read_grid(grid)) if grid is not None else {}
+    for name, values in map(_axis, axes):
+        if name in wanted:
+            raise InvalidInput(f"{name} is given twice; give all its values in one --over")
+        wanted[name] = values
     base: Any = list(packages) or [source.hardware]
     if base == [None]:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")

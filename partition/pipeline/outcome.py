@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partition.arrays import FloatArray, IntArray
+from partition.problem.hardware_files import preset_of
 
 BLOCKS = 10
 """Into which the measured stretch is cut to see how much the period varies."""
@@ -59,6 +61,8 @@ class PipelineRun:
     alone : seconds of single inputs that had the pipeline to themselves, one after the other.
     stages : in the order in which they run.
     predicted, bound, predicted_latency : the cost model's, in seconds; None if the parts do not say.
+    predicted_for : name of the hardware that these are for. calibrated : whether a calibration of these cores is kept.
+    cores : that the stages ran on.
     buffers : slots of the deepest channel. optimised : whether onnxruntime fused operators.
     outputs : for the first inputs kept, tensor -> value.
     events : for a trace: (stage, what, input, begin, end) in seconds.
@@ -75,6 +79,9 @@ class PipelineRun:
     predicted: float | None
     bound: float | None
     predicted_latency: float | None
+    predicted_for: str
+    calibrated: bool
+    cores: int
     buffers: int
     optimised: bool
     outputs: tuple[dict[str, NDArray[Any]], ...] = ()
@@ -128,6 +135,8 @@ class PipelineRun:
             "predicted_period": self.predicted,
             "bound": self.bound,
             "predicted_latency": self.predicted_latency,
+            "predicted_for": self.predicted_for or None,
+            "cores": self.cores,
             "error": self.error,
             "buffers": self.buffers,
             "optimised": self.optimised,
@@ -147,6 +156,26 @@ class PipelineRun:
             ],
         }
 
+    def notes(self) -> list[str]:
+        """What keeps the prediction from being one of this run, a sentence each."""
+        found, preset = [], preset_of(self.predicted_for)
+        these = f"mcm-partition calibrate, then solve --hw cpu{len(self.stages)}"
+        of_cores = re.fullmatch(r"cpu[0-9]+(:.*)?", self.predicted_for) is not None
+        if self.predicted is not None and preset is not None and not of_cores:
+            found.append(
+                f"the prediction is for the package {self.predicted_for!r}, not for these cores; "
+                f"one that compares: {these}"
+            )
+        elif self.predicted is not None and not (of_cores and self.calibrated):
+            found.append(
+                f"the prediction is for {self.predicted_for!r}; it compares if that was calibrated on these cores: "
+                f"{these}"
+            )
+        if len(self.stages) > self.cores:
+            cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
+            found.append(f"{len(self.stages)} stages share {cores}; the prediction has a core for each stage")
+        return found
+
     def to_table(self) -> str:
         """Figures in plain text: the period first, then a row per stage."""
         low, _, high = self.period_spread
@@ -162,6 +191,7 @@ class PipelineRun:
             f"by CPU time alone, as if nothing else ran on the cores: {_time(self.undisturbed_period)}",
             f"throughput {self.throughput:.6g} inputs per s over {self.last - self.first} of {self.inputs} inputs; "
             f"latency {in_stream} in the stream{alone}",
+            *self.notes(),
             "",
             f"{'chip':>4} {'core':>4} {'predicted':>11} {'CPU time':>11} {'run':>11} {'send':>11} {'waiting':>11} "
             f"{'blocked':>11} {'memory':>9}",

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from partition.arguments import number, whole
 from partition.errors import InvalidInput
-from partition.pipeline.layout import Layout, lay_out
+from partition.pipeline.layout import Layout, lay_out, usable_cores
 from partition.pipeline.outcome import PipelineRun, StageFigures, measured_stretch
 from partition.pipeline.plan import StreamPlan
 from partition.pipeline.processes import Processes, Watch
 from partition.pipeline.stage import COLUMNS
 from partition.pipeline.timeline import operations_in
+from partition.problem.hardware_files import calibration_file
 from partition.split.manifest import Manifest
 
 ALONE = 5
@@ -139,6 +140,9 @@ def _outcome(manifest: Manifest, layout: Layout, plan: StreamPlan, reports: list
         predicted=None if predicted is None else predicted.period,
         bound=None if predicted is None else predicted.bound,
         predicted_latency=None if predicted is None else predicted.latency,
+        predicted_for="" if predicted is None else predicted.hardware,
+        calibrated=calibration_file().is_file(),
+        cores=len(set(layout.cores) - {None}) or len(usable_cores()) or os.cpu_count() or 1,
         buffers=max((stream.slots for stream in layout.streams), default=0),
         optimised=plan.optimised,
         outputs=outputs,

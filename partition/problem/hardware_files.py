@@ -15,7 +15,7 @@ from partition.errors import InvalidHardware
 from partition.files import read_toml
 from partition.problem.boards import BOARDS
 from partition.problem.chip_kind import ChipKind
-from partition.problem.hardware import IN_LINE, Hardware, Interconnect, Rules, override
+from partition.problem.hardware import IN_LINE, STREAMING, Hardware, Interconnect, Rules, override
 from partition.text import meant, shown
 
 MOST_CHIPS = 4096
@@ -91,7 +91,8 @@ def load_hardware(spec: str) -> Hardware:
 
     Raises
     ------
-    InvalidHardware : unknown preset or setting, unreadable file, missing, unknown or wrongly typed field.
+    InvalidHardware : unknown preset or setting, one given twice, unreadable file, missing, unknown or wrongly typed
+        field.
     """
     if spec.endswith(".toml") or os.path.isfile(spec):
         return _read_toml(Path(spec))
@@ -99,19 +100,47 @@ def load_hardware(spec: str) -> Hardware:
     hardware = _preset(name)
     if not colon:
         return hardware
-    given = dict(setting(part) for part in settings.split(","))
-    if "streaming" in given:
-        given = _with_dram(hardware, given)
-    return replace(override(hardware, given), name=spec)
+    given: dict[str, object] = {}
+    for key, value in map(setting, settings.split(",")):
+        if key in given:
+            raise InvalidHardware(f"hardware setting {shown(key)} is given twice; give it once")
+        given[key] = value
+    return replace(with_settings(hardware, given), name=spec)
+
+
+def with_settings(hardware: Hardware, settings: Mapping[str, object]) -> Hardware:
+    """A copy with settings as they follow a preset: those of :func:`override`, and ``streaming`` on or off.
+
+    Raises
+    ------
+    InvalidHardware : there is no such setting, a value is none for it, or no DRAM is known to stream from.
+    """
+    return override(hardware, _with_dram(hardware, settings) if "streaming" in settings else settings)
+
+
+def preset_of(hardware: str) -> Hardware | None:
+    """The preset that the name of a package begins with; None if there is none."""
+    try:
+        return _preset(hardware.partition(":")[0])
+    except InvalidHardware:
+        return None
 
 
 def _with_dram(hardware: Hardware, settings: Mapping[str, object]) -> dict[str, object]:
     """Settings with ``streaming`` told in fields: the bandwidth of a DRAM, and how it goes with compute."""
-    how = settings["streaming"]
-    fields_of = {key: value for key, value in settings.items() if key != "streaming" or not isinstance(value, bool)}
-    if how is False:
-        return fields_of | {"dram_bandwidth": 0.0}
-    if "dram_bandwidth" not in settings and not set(hardware.kinds) <= {EDGE_CHIP, SIMBA_CHIP}:
+    how = {True: "on", False: "off"}[given] if isinstance(given := settings["streaming"], bool) else given
+    if how not in ("on", "off", *STREAMING):
+        raise InvalidHardware(f"streaming is {shown(how)}; choose one of on, off, {', '.join(STREAMING)}")
+    others = {key: value for key, value in settings.items() if key != "streaming"}
+    if how == "off":
+        return others | {"dram_bandwidth": 0.0}
+    fields_of = others | {"streaming": "overlapped" if how == "on" else how}
+    if any(kind.dram_bandwidth > 0 for kind in hardware.kinds):  # it keeps the DRAM that it has
+        return fields_of
+    preset = preset_of(hardware.name)
+    alike = preset is not None and [kind.name for kind in preset.kinds] == [kind.name for kind in hardware.kinds]
+    on_record = preset is not None and alike and set(preset.kinds) <= {EDGE_CHIP, SIMBA_CHIP}
+    if "dram_bandwidth" not in settings and not on_record:
         raise InvalidHardware(
             f"hardware {hardware.name!r} has no DRAM of its own on record; give its bandwidth in bytes/s as well, "
             "as in streaming=on,dram_bandwidth=1e10"

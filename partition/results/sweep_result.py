@@ -41,8 +41,8 @@ class SweepRow:
     status : of its result; ``none`` where no valid placement is known and none is excluded.
     period, bound : in the hardware's time unit; None where there is no placement, and the bound where nothing fits.
     seconds : of its own search; 0 without one.
-    how : ``searched``; ``derived`` from other designs; ``counted``, as weights alone show that nothing fits;
-        ``remembered`` from the cache; ``left`` where the sweep was interrupted.
+    how : ``searched``; ``derived`` from other designs; ``counted``, as weights or operations that no chip
+        supports show that nothing fits; ``remembered`` from an earlier sweep; ``left`` where the sweep was interrupted.
     bound_of, placement_of : the packages that the bound and the placement come from; empty for its own.
     result : the answer, as of :func:`partition.partition`; None where the status is ``none``.
     """

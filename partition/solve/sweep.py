@@ -16,7 +16,8 @@ from milp.tolerances import GAP
 from partition.arguments import whole
 from partition.errors import InvalidHardware, InvalidInput, NoSolutionInTime
 from partition.problem.graph import Graph
-from partition.problem.hardware import Hardware, override
+from partition.problem.hardware import Hardware
+from partition.problem.hardware_files import with_settings
 from partition.results.lower_bound import LowerBound
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -31,7 +32,7 @@ from partition.solve.sweep_known import NOBODY, Found, Known
 from partition.text import shown
 
 Axes = Mapping[str, Sequence[Any]]
-"""Setting -> its values: ``chips``, and the settings of :func:`partition.problem.hardware.override`."""
+"""Setting -> its values: ``chips``, and the settings of :func:`partition.problem.hardware_files.with_settings`."""
 
 MOST_DESIGNS = 100_000
 
@@ -347,7 +348,7 @@ def designs(hw: Hardware, axes: Axes) -> Iterator[tuple[Hardware, dict[str, Any]
     for combination in itertools.product(*axes.values()):
         settings = dict(zip(axes, combination, strict=True))
         package = hw if "chips" not in settings else _with_chips(hw, settings["chips"])
-        package = override(package, {name: value for name, value in settings.items() if name != "chips"})
+        package = with_settings(package, {name: value for name, value in settings.items() if name != "chips"})
         told = ",".join(
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in settings.items()
         )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pipeline_models import WIDTH, layers, saved, value
 from partition import Graph, InvalidInput, Placement, load_hardware, partition
 from partition.errors import StageFailed
 from partition.pipeline import layout, run, to_perfetto
+from partition.pipeline.layout import usable_cores
 from partition.pipeline.outcome import measured_stretch
 from partition.split import Manifest, split_model
 from partition.split.running import open_session
@@ -114,7 +116,7 @@ def test_figures_stand_beside_the_prediction(line: Path, tmp_path: Path) -> None
     assert (found.latencies > 0).all() and (np.diff(found.leave) > 0).all()
     told = json.loads(json.dumps(found.to_dict()))
     assert told["predicted_period"] == result.period and len(told["stages"]) == 2
-    assert "predicted" in found.to_table() and len(found.to_table().splitlines()) == 7
+    assert "predicted" in found.to_table() and len(found.to_table().splitlines()) == 7 + len(found.notes())
     to_perfetto(found, tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     operations = [e for e in events if e.get("cat") == "operation"]
@@ -127,6 +129,23 @@ def test_figures_stand_beside_the_prediction(line: Path, tmp_path: Path) -> None
             if o.get("name") == f"input {e['args']['input']}" and o["ph"] == "X" and o["pid"] == e["pid"]
         ]
         assert outer["ts"] - 100 <= e["ts"] and e["ts"] + e["dur"] <= outer["ts"] + outer["dur"] + 100
+
+
+@pytest.mark.parametrize(
+    ("hardware", "calibrated", "note"),
+    [
+        ("ring36:transfers=serial", True, "is for the package 'ring36:transfers=serial', not for these cores"),
+        ("board", True, "is for 'board'; it compares if that was calibrated on these cores"),
+        ("cpu2", False, "is for 'cpu2'; it compares if"),
+        ("cpu2:transfers=serial", True, ""),
+    ],
+)
+def test_a_prediction_for_another_package_is_called_one(line: Path, hardware: str, calibrated: bool, note: str) -> None:
+    found = run(line, inputs=4, cores=[usable_cores()[0]])
+    assert found.notes() == ["3 stages share 1 core; the prediction has a core for each stage"], "nothing is predicted"
+    told = replace(found, predicted=1.0, predicted_for=hardware, calibrated=calibrated, cores=3)
+    assert len(told.notes()) == bool(note) and note in "".join(told.notes())
+    assert note in told.to_table()
 
 
 def test_warm_up_and_drain_are_not_measured() -> None:

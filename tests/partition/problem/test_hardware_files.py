@@ -119,6 +119,8 @@ def test_settings_follow_a_colon_and_change_nothing_else() -> None:
         ("ring4:triangle", "setting 'triangle' is not of the form name=value"),
         ("ring4:colour=red", "unknown hardware setting 'colour'.*; choose from acyclic"),
         ("ring4:transfers=fast", "interconnect.transfers is 'fast'; choose one of overlapped, serial"),
+        ("ring36:streaming=yes", "streaming is 'yes'; choose one of on, off, overlapped, serial"),
+        ("ring4:triangle=on,triangle=off", "setting 'triangle' is given twice"),
         ("ring4:topology=torus", "interconnect.topology is 'torus'"),
         ("ring4:triangle=maybe", "rules.triangle is 'maybe'; it must be true or false"),
         ("ring4:link_bandwidth=0", "interconnect.link_bandwidth is 0.0; it must be positive"),

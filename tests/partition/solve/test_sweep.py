@@ -223,6 +223,8 @@ def test_a_grid_has_every_combination() -> None:
         ("ring4", {"chips": "8"}, "give a list of values"),
         ("ring4", {"chips": [0]}, "chips is 0"),
         ("ring4", {"speed": [1.0]}, "unknown hardware setting 'speed'"),
+        ("ring4", {"streaming": [True, "yes"]}, "streaming is 'yes'; choose one of on, off, overlapped, serial"),
+        ("coral-dual", {"streaming": [True]}, "has no DRAM of its own on record"),
         ("mesh2x2", {"chips": [4]}, "is a mesh"),
         ("ring4", {"chips": list(range(1, 1001)), "link_bandwidth": list(range(1, 1001))}, "at most 100000"),
     ],
@@ -230,6 +232,24 @@ def test_a_grid_has_every_combination() -> None:
 def test_a_grid_that_is_none_is_refused(hw: str, axes: Any, sentence: str) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         swept(diamond(), load_hardware(hw), axes)
+
+
+def test_streaming_is_a_setting_as_it_is_of_a_preset() -> None:
+    values = [True, False, "on", "off", "serial", "overlapped"]
+    for base in ("ring4", "ring4:sram_bytes=1e6", "ring4:peak_flops=1e12,streaming=serial", "ring4:dram_bandwidth=1e9"):
+        for each, set_to in designs(load_hardware(base), {"streaming": values}):
+            how = {True: "on", False: "off"}.get(set_to["streaming"], set_to["streaming"])
+            settings = [text for text in base.split(":")[1:] if "streaming" not in text]
+            if "peak_flops" in base:
+                settings = ["peak_flops=1e12"]
+            asked = load_hardware(f"ring4:{','.join([*settings, f'streaming={how}'])}")
+            assert each.kinds == asked.kinds
+            assert each.streams == (how != "off")
+            assert not each.streams or each.interconnect == asked.interconnect
+    plain = load_hardware("ring2")
+    own = replace(plain.kinds[0], name="own", dram_bandwidth=1e9)
+    mixed = replace(plain, name="mixed", kinds=(plain.kinds[0], own), kind_of_chip=(0, 1))
+    assert [each.kinds for each, _ in designs(mixed, {"streaming": ["on", "serial"]})] == [mixed.kinds] * 2
 
 
 def test_arguments_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
@@ -328,6 +348,8 @@ def test_the_command(model: str, tmp_path: Path) -> None:
     assert {row["chips"] for row in data["rows"]} == {1, 2} and len(rows.read_text().splitlines()) == 9
     again = run(*words, "-q", "--pareto")
     assert again.exit_code == 0 and "0 searches" in again.stdout
+    streamed = run(model, "--hw", "ring2", "--over", "streaming=on,off", "--work-limit", "2", "-q")
+    assert streamed.exit_code == 0 and "2 proved optimal" in streamed.stdout
     two = run(model, "--hw", "ring2", "--hw", "chain2", "--work-limit", "2", "-q")
     assert two.exit_code == 0 and "chain2" in two.stdout
 
@@ -338,13 +360,17 @@ def test_the_command(model: str, tmp_path: Path) -> None:
         (["--over", "chips"], "is not of the form NAME=VALUES"),
         (["--over", "chips=two"], "give a whole number"),
         (["--over", "colour=1"], "unknown hardware setting"),
+        (["--over", "chips=4,8", "--over", "chips=2"], "chips is given twice; give all its values in one --over"),
+        (["--over", "chips=4", "--grid", "GOOD"], "chips is given twice"),
         (["--grid", "nowhere.toml"], "cannot read the grid"),
         (["--grid", "GRID"], "is no grid"),
     ],
 )
 def test_the_command_refuses_in_a_sentence(model: str, tmp_path: Path, words: list[str], sentence: str) -> None:
     (tmp_path / "bad.toml").write_text("[grid]\nchips = 3\n")
-    words = [str(tmp_path / "bad.toml") if word == "GRID" else word for word in words]
+    (tmp_path / "good.toml").write_text("[grid]\nchips = [3]\n")
+    files = {"GRID": "bad.toml", "GOOD": "good.toml"}
+    words = [str(tmp_path / files[word]) if word in files else word for word in words]
     done = run(model, "--hw", "ring2", *words)
     assert done.exit_code == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
