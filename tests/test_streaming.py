@@ -18,9 +18,11 @@ from truth import PER_CASE, PER_TRUTH, Tally, examine
 
 from milp.windows.windows import WindowRules
 from partition import (
+    ChipKind,
     Graph,
     GraphBuilder,
     Hardware,
+    Interconnect,
     InvalidHardware,
     Placement,
     check,
@@ -30,6 +32,7 @@ from partition import (
 )
 from partition.instance.contract import contract
 from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
+from partition.problem.problem import Problem
 from partition.readers.native_json import to_dict
 from partition.replay.proof_file import Claim
 from partition.replay.question import NEAR, read_question
@@ -39,6 +42,7 @@ from partition.replay.windows import reach
 from partition.report import loads
 from partition.report.data import report_data
 from partition.scoring.feasibility import impossible
+from partition.scoring.generosity import factors
 from partition.scoring.rules import valid
 from partition.simulate import simulate
 
@@ -174,6 +178,33 @@ def test_the_report_shows_what_is_streamed() -> None:
 def test_where_weights_do_not_fit_streaming_is_advised() -> None:
     result = partition(two_layers(weights=(500.0, 10.0)), package(2, sram=20.0))
     assert result.status == "infeasible" and "dram_bandwidth=" in result.to_table()
+
+
+def a_byte_too_many() -> tuple[Graph, ChipKind]:
+    """Weights that a chip of 1 GiB may hold, as the rule *memory* allows for rounding; and the kind."""
+    b = GraphBuilder("a byte too many")
+    b.operation("a", "Op", outputs={"t": 0.0}, flops=1, weights=float(2**30 + 1), bytes_accessed=0)
+    b.operation("b", "Op", inputs=["t"], flops=1, weights=0.0, bytes_accessed=0)
+    return b.build(), ChipKind("k", 1.0, sram_bytes=float(2**30))
+
+
+def test_what_rounding_allows_a_chip_that_does_not_stream_is_not_charged_to_those_that_do() -> None:
+    graph, kind = a_byte_too_many()
+    slow = ChipKind("slow", 1.0, sram_bytes=0.0, dram_bandwidth=1e-3)
+    hardware = Hardware("mixed", (kind, slow), (0, 1), Interconnect("chain", link_bandwidth=1.0))
+    assert check(graph, hardware, [0, 0]) == []
+    assert Problem.of(graph, hardware).least_period == 1.0
+    judge = Judge(read_question(to_dict(graph), to_toml(hardware)), None, time.monotonic() + 10)
+    assert judge.step(Claim(0, "work", Fraction(800), (), (), {}), []).verdict == "refuted"
+
+
+def test_a_package_that_streams_a_byte_is_not_as_generous_as_one_that_need_not() -> None:
+    graph, kind = a_byte_too_many()
+    link = Interconnect("chain", link_bandwidth=1.0)
+    single = Hardware("single", (kind,), (0,), link)
+    streams = Hardware("streams", (replace(kind, dram_bandwidth=0.1),), (0,), link)
+    assert partition(graph, streams).period > partition(graph, single).period
+    assert np.isinf(factors(graph, [streams], [single])).all()
 
 
 # --- packages -------------------------------------------------------------------------------------------------

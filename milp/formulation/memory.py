@@ -13,7 +13,7 @@ from milp.formulation.memory_cuts import MemoryCut
 from milp.formulation.model import Model
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import BEYOND
-from partition.scoring.rules import MEMORY_SLACK
+from partition.problem.chip_kind import MEMORY_SLACK
 
 PROXY_NODES = 10
 """Nodes per chip, those that touch most bytes at once, whose live tensors get a row of their own."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from partition.arrays import IntArray
 from partition.instance.features import ABSORBED, Scope, named
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
-from partition.scoring.rules import MEMORY_SLACK
 from partition.scoring.schedules import ChipWork, WorkModel, schedule
 
 SCOPE = Scope(

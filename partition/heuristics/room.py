@@ -10,7 +10,7 @@ from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.heuristics.decision_levels import Bounds
 from partition.heuristics.draws import ChipRows, Draws
 from partition.instance.instance import Instance
-from partition.scoring.rules import MEMORY_SLACK
+from partition.problem.chip_kind import MEMORY_SLACK
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,9 @@ from partition.text import shown
 if TYPE_CHECKING:
     from partition.arrays import FloatArray
 
+MEMORY_SLACK = 1e-9
+"""Relative rounding allowance when weights are compared with SRAM."""
+
 
 @dataclass(frozen=True)
 class ChipKind:

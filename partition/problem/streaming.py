@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from partition.arrays import FloatArray
+from partition.problem.chip_kind import MEMORY_SLACK
 
 ROUNDED = 1e-12
 """Relative rounding error of a sum of weights, many times over: a difference of two is lowered by so much of both."""
@@ -31,7 +32,8 @@ def least_alone(
 def least_spread(work: float, weights: float, sram: FloatArray, rate: FloatArray, *, in_turn: bool) -> float:
     """Least period of all work and all weights, spread evenly.
 
-    In a period ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes of weights. In turn with compute, all chips
+    In a period ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes of weights, or what the rule *memory* lets
+    it hold where it does not stream. In turn with compute, all chips
     together work for ``work``, and stream what all SRAM cannot hold.
 
     Parameters
@@ -40,7 +42,8 @@ def least_spread(work: float, weights: float, sram: FloatArray, rate: FloatArray
     weights : bytes of all weights.
     sram, rate : (C,) bytes, infinite where there is no limit, and bytes per unit of time.
     """
-    even, over = work / len(sram), weights * (1 - ROUNDED) - float(sram.sum()) * (1 + ROUNDED)
+    held = sram * np.where(rate > 0, 1 + ROUNDED, 1 + MEMORY_SLACK)
+    even, over = work / len(sram), weights * (1 - ROUNDED) - float(held.sum()) * (1 + ROUNDED)
     if not rate.any() or over <= 0:
         return even
     if in_turn:

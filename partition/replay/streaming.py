@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from partition.replay.question import ReplayQuestion
+from partition.replay.question import NEAR, ReplayQuestion
 from partition.replay.units import Units
 
 Amounts = list[Fraction]
@@ -15,7 +15,7 @@ Priced = tuple[Amounts, Amounts]
 def least_spread(question: ReplayQuestion, work: Fraction) -> Fraction:
     """The least period of all weights spread evenly, with the work where streaming takes turns with it; 0 without."""
     rates = [question.dram[k] or Fraction(0) for k in question.of_chip]
-    sizes = [question.sram[k] for k in question.of_chip]
+    sizes = [_held(question, k) for k in question.of_chip]
     if not question.streams or any(size is None for size in sizes):
         return Fraction(0)
     total = sum(question.weights, Fraction(0)) + sum((size for size, users in question.shared if users), Fraction(0))
@@ -41,7 +41,7 @@ def priced(units: Units, kinds: tuple[int, ...], below: Fraction) -> list[Priced
     question = units.question
     rooms: Amounts = []
     for k in kinds:
-        size, rate = question.sram[k], question.dram[k]
+        size, rate = _held(question, k), question.dram[k]
         if size is None:
             return []
         rooms.append(size + (rate or 0) * below)
@@ -57,6 +57,12 @@ def priced(units: Units, kinds: tuple[int, ...], below: Fraction) -> list[Priced
             ([time + held / rate for time, held in zip(times, own, strict=True)], [room / rate for room in rooms])
         )
     return found
+
+
+def _held(question: ReplayQuestion, kind: int) -> Fraction | None:
+    """What a chip holds at most without streaming; the rule *memory* allows for rounding where it does not stream."""
+    size = question.sram[kind]
+    return size if size is None or question.dram[kind] else size * (1 + NEAR)
 
 
 def _all_weights(units: Units) -> Amounts:

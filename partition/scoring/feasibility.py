@@ -7,10 +7,10 @@ import numpy as np
 from partition.amounts import bytes_text
 from partition.errors import Infeasible
 from partition.instance.features import ABSORBED, Scope, named
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
-from partition.scoring.rules import MEMORY_SLACK
 
 SCOPE = Scope(
     engine="counting",

@@ -14,6 +14,7 @@ import numpy as np
 
 from partition.arrays import FloatArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import ROUTED, Hardware, Rules
 from partition.problem.problem import Problem
@@ -198,11 +199,13 @@ class _Facets:
 def _room(generous: tuple[tuple[float, float], ...], stingy: tuple[tuple[float, float], ...]) -> float:
     """By how much streaming slows down, if every chip has as much SRAM and streams where the stingy one does.
 
-    Where there are fewer chips, another judge says no.
+    A chip that does not stream may hold a little more than its SRAM, by the rule *memory*. Where there are fewer
+    chips, another judge says no.
     """
     factor = FOLLOWS
     for (g, g_rate), (s, s_rate) in dict.fromkeys(zip(generous, stingy, strict=False)):
-        if g < s or (s_rate and not g_rate and not math.isinf(g)):
+        least = s * (1 + MEMORY_SLACK) if g_rate and not s_rate else s
+        if g < least or (s_rate and not g_rate and not math.isinf(g)):
             return NOTHING
         if s_rate and g_rate:
             factor = max(factor, s_rate / g_rate)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from partition.arrays import BoolArray, IntArray, any_of
 from partition.errors import InvalidAssignment
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Rules
 from partition.problem.placement import Placement
@@ -20,9 +21,6 @@ from partition.scoring.unkept_wishes import unkept_wishes
 from partition.scoring.violation import Violation
 
 __all__ = ["Violation", "check", "valid", "violated"]
-
-MEMORY_SLACK = 1e-9
-"""Relative rounding allowance when weights are compared with SRAM."""
 
 
 def check(

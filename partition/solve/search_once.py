@@ -68,7 +68,7 @@ def answer(
     if result.status != "infeasible" or graph.least is None:
         return result
     try:
-        lightest = _search(replace(question, graph=graph.lightest, start=None), stop, phases)
+        lightest = _search(replace(question, graph=graph.lightest, start=None, given=None), stop, phases)
     except NoSolutionInTime:
         lightest = None
     if lightest is not None and lightest.status == "infeasible":
@@ -121,7 +121,8 @@ def _excluded(question: Question, outcome: OrdersProgress) -> str | None:
     if not outcome.feasible:
         return str(proved_infeasible(question.graph, question.hardware))
     if outcome.bound > question.allowed:
-        return f"{_wanted(question)}, and every assignment takes at least {outcome.bound:.6g}"
+        said = "" if question.given is None else f" (with the bound given by {question.given.source})"
+        return f"{_wanted(question)}, and every assignment takes at least {outcome.bound:.6g}{said}"
     return None
 
 

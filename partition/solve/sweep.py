@@ -292,7 +292,8 @@ class _OneSweep:
 
 def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerms) -> bool:
     """Whether an answer from before need not be searched again: settled, or after no less than is allowed now."""
-    if found.status == "infeasible" or found.period - found.bound <= terms.gap * found.period:
+    settled = math.isfinite(found.period) and found.period - found.bound <= terms.gap * found.period
+    if found.status == "infeasible" or settled:
         return True
     return all(
         (before is None) == (now is None) and (before is None or now is None or before >= now)

@@ -13,13 +13,14 @@ import numpy as np
 from milp.tolerances import RESOLUTION, ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.errors import RefutedBound
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, override
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.scoring.cost import Cost, CostModel
 from partition.scoring.generosity import factors
-from partition.scoring.rules import MEMORY_SLACK, check
+from partition.scoring.rules import check
 
 FoundStatus = Literal["optimal", "feasible", "infeasible", "none"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from instances import chain_of, diamond, package
 
 from milp.improve.tabu import Tabu
 from milp.windows.windows import WindowRules
-from partition import InvalidInput, LowerBound, RefutedBound, partition
+from partition import Graph, InvalidInput, LowerBound, NoSolutionInTime, RefutedBound, partition
 from partition.instance.contract import contract
 from partition.problem.hardware import ChipKind
 from partition.replay.replaying import replay
@@ -92,3 +93,18 @@ def test_moves_from_homes_that_take_no_time_end_at_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tabu.run(np.zeros(instance.nodes, dtype=np.int64), lambda _: False, Stop(5.0))
+
+
+def test_a_bound_given_is_not_one_for_lighter_weights() -> None:
+    """Two operations of 100 bytes each do not share a chip of 110, but what they are computed from would."""
+    operations = [
+        {"name": name, "op_type": "Op", "flops": flops, "bytes_accessed": 0, "weights": 100.0, "least_weights": 10.0}
+        for name, flops in (("a", 3), ("b", 1))
+    ]
+    tensors = [{"name": "t", "producer": "a", "bytes": 4.0, "consumers": ["b"]}]
+    held = {"format": "mcm-partition-graph", "version": 1, "name": "g", "least_shared_weights": []}
+    graph = Graph.from_json(json.dumps({**held, "operations": operations, "tensors": tensors}))
+    hw = package(2, topology="chain", transfers="serial", sram=110.0)
+    assert partition(graph, hw).period == 7.0 and partition(graph.lightest, hw).period == 4.0
+    with pytest.raises(NoSolutionInTime, match="with the bound given by the caller"):
+        partition(graph, hw, objective="latency", throughput=1 / 5, lower_bound=7.0)

@@ -140,6 +140,18 @@ def test_an_answer_that_is_not_found_in_time_is_none(monkeypatch: pytest.MonkeyP
 # --- waves, the cache, interruptions ----------------------------------------------------------------------------
 
 
+def test_no_answer_in_time_is_no_answer_for_a_sweep_with_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_time(*_: Any, **__: Any) -> Any:
+        raise NoSolutionInTime("no placement was found in time")
+
+    hw = package(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(partition.solve.sweep, "partition", out_of_time)
+        row = Sweep(chain_of([1, 2, 3]), cache=tmp_path, time_limit=0.001).solve([hw])[0]
+        assert row.status == "none"
+    assert Sweep(chain_of([1, 2, 3]), cache=tmp_path, time_limit=60).solve([hw])[0].status == "optimal"
+
+
 def test_answers_do_not_depend_on_the_number_of_workers() -> None:
     alone = swept(broadcast_mask(), package(2), wave=3)
     with joblib.parallel_config(backend="threading"):
