@@ -235,7 +235,7 @@ def test_a_file_says_how_chips_stream(tmp_path: object) -> None:
         ("dram_bandwidth=-1", "chip_kinds.edge.dram_bandwidth"),
         ("dram_bandwidth=1e-40", "chip_kinds.edge.dram_bandwidth"),
         ("dram_bandwidth=inf", "chip_kinds.edge.dram_bandwidth"),
-        ("streaming=fast", "interconnect.streaming"),
+        ("streaming=fast", "streaming is 'fast'"),
         ("streaming=on,dynamic_memory=on", "dynamic_memory"),
     ],
 )
