@@ -77,7 +77,7 @@ def is_read_along_strides(node: NodeProto, scope: GraphScope, readers: Readers) 
 
 
 def _reads_along(tensor: str, strided: NDArray[Any] | None, scope: GraphScope, readers: Readers) -> bool:
-    """Whether lookups, or products while strides can tell the shape, alone read ``tensor``."""
+    """Whether lookups, or products while strides can tell the shape, alone read ``tensor``; through views of it too."""
     found = readers.get(tensor, ())
     for reader in found:
         if reader.domain not in STANDARD_DOMAINS or (reader.op_type in LOOKUPS and reader.input[0] != tensor):
@@ -92,6 +92,8 @@ def _reads_along(tensor: str, strided: NDArray[Any] | None, scope: GraphScope, r
                 return False
         elif reader.op_type not in LOOKUPS:
             return False
+        elif is_view(reader, scope) and not _reads_along(reader.output[0], strided, scope, readers):
+            return False  # it copies nothing itself
     return bool(found)
 
 

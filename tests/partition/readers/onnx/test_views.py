@@ -81,6 +81,7 @@ def test_a_transposed_tensor_is_copied_for_every_other_reader() -> None:
     for reader in (
         [node("Relu", "t", "z")],
         [node("MatMul", "t w", "a"), node("Relu", "t", "z")],
+        [node("Slice", "t begin end", "a"), node("Relu", "a", "z")],  # a slice copies nothing itself
         [node("Reshape", "t merged", "r"), node("MatMul", "r wide", "z")],  # strides cannot tell the merged axis
     ):
         assert "t" not in idle(transposed(*reader))
