@@ -47,7 +47,7 @@ def _blocks(run: Run) -> None:
         because = lambda node=node: by_blocks("blocks", run.instance, [node])  # noqa: E731
         incumbent.prove(min(found.bound, upper), within=upper, because=because)
         fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
-    run.kept(CrowdQuestions).ask(run.share(budget.CROWDS))
+    run.kept(CrowdQuestions).ask(run.share(budget.CROWDS), together=False)
 
 
 def _heaviest_first(time: FloatArray, cost: FloatArray) -> list[int]:
@@ -73,8 +73,8 @@ class CrowdQuestions:
         self.shares = Shares(run.instance, crowd) if crowd is not None else None
         self.too_hard = 0  # questions about single nodes in a row that were not settled
 
-    def ask(self, seconds: float) -> None:
-        """Raise the bound by such questions, for so many seconds."""
+    def ask(self, seconds: float, *, together: bool = True) -> None:
+        """Raise the bound by such questions, for so many seconds; whether also by the long one about all ``together``."""
         incumbent, stop = self.run.incumbent, self.run.stop
         if self.shares is None or self.shares.crowd.work < CROWD_FROM * incumbent.lower:
             return
@@ -83,7 +83,8 @@ class CrowdQuestions:
         while not (incumbent.closed or stop()) and stop.seconds < until:
             upper, left = incumbent.upper * (1 - MARGIN), until - stop.seconds
             if self.too_hard >= CROWD_PATIENCE:
-                self._ask_together(self.shares, upper, left)
+                if together:
+                    self._ask_together(self.shares, upper, left)
                 return
             more = self.shares.next(max(self.shares.bound(), incumbent.lower), asked)
             if more is None:
