@@ -74,7 +74,7 @@ class CrowdQuestions:
         self.too_hard = 0  # questions about single nodes in a row that were not settled
 
     def ask(self, seconds: float, *, together: bool = True) -> None:
-        """Raise the bound by such questions, for so many seconds; whether also by the long one about all ``together``."""
+        """Raise the bound by such questions, for so many seconds; and by the long one about all ``together``, if so."""
         incumbent, stop = self.run.incumbent, self.run.stop
         if self.shares is None or self.shares.crowd.work < CROWD_FROM * incumbent.lower:
             return
