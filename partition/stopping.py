@@ -185,6 +185,17 @@ class Stop:
             self._shared.failure = self._shared.failure or error
 
 
+class Interrupts:
+    """A handler of Ctrl-C that raises as Python's own does, and counts how often it struck."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.count += 1
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
     """Within, the first Ctrl-C sets the flag of ``stop`` and the second raises ``KeyboardInterrupt``.
@@ -193,7 +204,8 @@ def interruptible(stop: Stop) -> Iterator[None]:
     a flag is not. Handlers of the application's own, and other threads than the main one, are left alone.
     """
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if not main or not (before is signal.default_int_handler or isinstance(before, Interrupts)):
         yield
         return
 
@@ -206,7 +218,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

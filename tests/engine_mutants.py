@@ -41,7 +41,7 @@ PATHS = {
 LINES: dict[str, tuple[tuple[str, ...], ...]] = {
     "trivial bounds": (
         ("even, over = work / len(sram)", "even, over = work / (len(sram) - 0.5)", "partition/problem/streaming.py"),
-        ("weights * (1 - ROUNDED) - float(sram.sum()) * (1 + ROUNDED)", "weights - 0.8 * float(sram.sum())",
+        ("weights * (1 - ROUNDED) - float(held.sum()) * (1 + ROUNDED)", "weights - 0.8 * float(sram.sum())",
          "partition/problem/streaming.py"),
         ("even = (work + over / float(rate.max())) / len(sram)", "even = work / len(sram) + over / float(rate.max())",
          "partition/problem/streaming.py"),

@@ -11,6 +11,7 @@ from partition.commands.options import dim_option, json_option
 from partition.commands.outputs import OutputFile
 from partition.commands.profile import optimised_option, seconds_option
 from partition.errors import InvalidInput
+from partition.extras import require
 from partition.files import check_writable, write_atomically
 
 
@@ -51,6 +52,7 @@ def calibrate(
       mcm-partition solve model.onnx --hw cpu2
       mcm-partition calibrate model.onnx --times npu.csv --transfers npu_link.csv --name npu --chips 8 -o npu.toml
     """
+    require("calibrating", "run")
     from partition.pipeline.calibration import calibrate as fit
     from partition.pipeline.calibration import read_transfers
     from partition.problem.hardware_files import calibration_file

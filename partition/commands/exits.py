@@ -14,6 +14,7 @@ import click
 
 from partition.commands.outputs import check_outputs
 from partition.errors import DoubtfulModel, Infeasible, InvalidInput, NoSolutionInTime, PartitionError
+from partition.stopping import Interrupts
 from partition.text import printable
 
 EXIT_RULE_BROKEN, EXIT_BAD_INPUT, EXIT_INFEASIBLE, EXIT_NO_SOLUTION, EXIT_TROUBLE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -30,7 +31,7 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
                 try:
                     command(*args, **kwargs)
                 except ImportError:
-                    if interrupts:  # Ctrl-C while a library was being loaded, which tells of it in its own words
+                    if interrupts.count:  # Ctrl-C while a library was being loaded, which tells of it in its own words
                         raise KeyboardInterrupt from None
                     raise
         except InvalidInput as error:
@@ -81,25 +82,20 @@ def _doubts_in_a_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_remembered() -> Iterator[list[int]]:
-    """Within, Ctrl-C interrupts as always, and the list has an entry for each."""
-    seen: list[int] = []
-
-    def interrupt(number: int, _: object) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
+def _interrupts_remembered() -> Iterator[Interrupts]:
+    """Within, Ctrl-C interrupts as always, and is counted."""
+    seen = Interrupts()
     try:
         previous = signal.getsignal(signal.SIGINT)
         if previous is signal.default_int_handler:  # otherwise Ctrl-C is ignored, or somebody else's
-            signal.signal(signal.SIGINT, interrupt)
+            signal.signal(signal.SIGINT, seen)
     except ValueError:  # not in the main thread
         yield seen
         return
     try:
         yield seen
     finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
+        if signal.getsignal(signal.SIGINT) is seen:
             signal.signal(signal.SIGINT, previous)
 
 
@@ -108,6 +104,8 @@ def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM ends a command as Ctrl-C does; a solve, with the best answer so far."""
 
     def interrupt(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     try:

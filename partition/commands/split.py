@@ -12,6 +12,7 @@ import click
 from partition.commands.exits import EXIT_RULE_BROKEN, one_sentence_errors, say
 from partition.commands.options import answer_argument, dim_option, json_option, model_argument
 from partition.commands.outputs import OutputFolder
+from partition.extras import require
 
 
 @click.command()
@@ -49,6 +50,7 @@ def split(
       mcm-partition solve model.onnx --hw ring4 -o result.json
       mcm-partition split model.onnx result.json -o parts --verify
     """
+    require("splitting ONNX models", "run" if verify else "onnx")
     from partition.amounts import bytes_text
     from partition.readers.json_fields import parse_file
     from partition.split import load_inputs, split_model, verify_parts

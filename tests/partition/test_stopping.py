@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import types
+from typing import Any
 
 import pytest
 
 from partition import stopping
-from partition.stopping import Stop
+from partition.stopping import Interrupts, Stop, interruptible
 
 
 class Clocks:
@@ -85,3 +87,15 @@ def test_parts_of_a_search_by_work_know_no_clock(clocks: Clocks) -> None:
     assert not part() and part.pace == 1.0
     part.charge(5.0)
     assert part() and not stop()
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, Interrupts()])
+def test_an_interrupt_is_a_flag_while_a_search_runs_in_a_command_too(handler: Any) -> None:
+    """An exception might be lost where it strikes."""
+    before, stop = signal.signal(signal.SIGINT, handler), Stop()
+    try:
+        with interruptible(stop):
+            signal.raise_signal(signal.SIGINT)
+        assert stop.interrupted and signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
