@@ -7,13 +7,13 @@
 A question is a model, a number of chips and a regime of the test-bed (benchmarks/testbed.py); without any, those on
 which the guide was never taught. The price is what a unit of transfer time that crosses a boundary counts for, in a
 chip's time. A guide is a file (``python -m learned.guide`` makes one). Nothing but slicing and separations runs before.
-Every answer is a line of benchmarks/results/beams.jsonl; what is there for the same files is not measured again.
+Every answer is a line of benchmarks/results/beams.jsonl; what is there of this commit for the same files is not
+measured again, unless files of the project were changed since.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 import time
@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import click
 import numpy as np
+from record import commit, keep, kept
 from testbed import REGIMES
 
 from learned.guide.guide import BeamGuide
@@ -75,12 +76,6 @@ def measure(question: str, arm: list[Arm], expansions: float, work: float) -> di
     }
 
 
-def known() -> dict[tuple[str, str, str], dict[str, Any]]:
-    """What was measured before, by question, arm and limit."""
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    return {(row["question"], row["arm"], row["limit"]): row for row in rows}
-
-
 def summary(rows: dict[tuple[str, str], float], questions: list[str], arms: list[str]) -> list[str]:
     """Geometric means of period over that of the best constant of each question; what guides recover of the rest."""
     prices = [arm for arm in arms if arm.startswith("price ")]
@@ -120,8 +115,8 @@ def main(
     limit = f"{expansions:g} expansions, {work:g} units of work"
     wanted = [*(f"price {p:g}" for p in prices), *([IN_TURN] if in_turn else []), *(f"guide {g}" for g in guides)]
     arms = {name: ways for ways, name in map(judge, wanted)}
-    asked, before = list(questions or HELD_OUT), known()
-    RESULTS.parent.mkdir(exist_ok=True)
+    asked, of = list(questions or HELD_OUT), commit()
+    before = {(row["question"], row["arm"], row["limit"]): row for row in kept(RESULTS, of)}
     print(f"{limit}\n\n| question | sliced | " + " | ".join(arms) + " |\n| --- |" + " ---: |" * (len(arms) + 1))
     periods: dict[tuple[str, str], float] = {}
     spent = dict.fromkeys(arms, 0.0)
@@ -129,9 +124,9 @@ def main(
         for name, arm in arms.items():
             row = before.get((question, name, limit))
             if row is None:
-                row = {"question": question, "arm": name, "limit": limit, **measure(question, arm, expansions, work)}
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                row = {"commit": of, "question": question, "arm": name, "limit": limit}
+                row |= measure(question, arm, expansions, work)
+                keep(RESULTS, row)
             periods[question, name] = row["period"]
             spent[name] += row["cpu_s"]
         shown = " | ".join(f"{periods[question, name]:.6g}" for name in arms)

@@ -15,7 +15,8 @@ DATA_DIR has a folder for each set (docs/formats.md says what each is as a probl
 
 The set overflow needs no folder: built-in models on 16 chips that stream what does not fit, as Archer et al. charge it.
 
-Every answer is a line of benchmarks/results/others.jsonl; what is there is not measured again. Seconds are of the CPU.
+Every answer is a line of benchmarks/results/others.jsonl; what is there of this commit is not measured again, unless
+files of the project were changed since. Seconds are of the CPU.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 import click
 import numpy as np
+from record import commit, keep, kept
 from testbed import MODELS, REGIMES
 
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, InvalidInput, Rules, partition
@@ -244,13 +246,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 @click.option("--every", default=1, show_default=True, help="Of each set, only every so manyth instance.")
 @click.option("--match", default="", help="Only instances whose name has this (a regular expression).")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Where the answers are kept.")
-@click.option("--table", "only_table", is_flag=True, help="Measure nothing.")
+@click.option("--table", "only_table", is_flag=True, help="Measure nothing; the table of this commit.")
 def main(
     data: Path, sets: tuple[str, ...], work: float, every: int, match: str, results: Path, only_table: bool
 ) -> None:
     """Measure what is missing, and print the table."""
-    results.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    of = commit()
+    rows = kept(results, of.removesuffix("+") if only_table else of)
     done = {(row["set"], row["name"], row["work"]) for row in rows}
     for which in sets or SETS:
         if only_table or not (data / FOLDERS.get(which, which)).is_dir():
@@ -258,10 +260,9 @@ def main(
         for instance in list(SETS[which](data))[::every]:
             if (which, instance.name, work) in done or not re.search(match, instance.name):
                 continue
-            row = measure(which, instance, work)
+            row = {"commit": of, **measure(which, instance, work)}
             rows.append(row)
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            keep(results, row)
             click.echo(f"{which}: {_told(row)}")
     click.echo(table([row for row in rows if not sets or row["set"] in sets]))
 

@@ -129,7 +129,13 @@ def _slower(before: float | None, after: float | None) -> bool:
 def main(old: str, new: str, record: Path, runs: int, work: float, acyclic: bool, only: str, until: float) -> None:
     """Run both commits in turns and print the table."""
     begun = time.monotonic()
-    kept = json.loads(record.read_text()) if record.exists() else {}
+    commits = [
+        subprocess.check_output(["git", "rev-parse", "--short", c], cwd=ROOT, text=True).strip() for c in (old, new)
+    ]
+    held = json.loads(record.read_text()) if record.exists() else {"commits": commits, "work": work, "runs": {}}
+    if (held.get("commits"), held.get("work")) != (commits, work):
+        raise click.UsageError(f"{record} holds runs of other commits or of another work limit; give another file")
+    kept = held["runs"]
     asked = [q for q in questions(acyclic) if only in " x ".join(q)]
     with checkout(old) as one, checkout(new) as two:
         for turn in range(runs):
@@ -139,10 +145,7 @@ def main(old: str, new: str, record: Path, runs: int, work: float, acyclic: bool
                 for side, tree in enumerate((one, two)):
                     if len(found[side]) <= turn and time.monotonic() - begun < until:
                         found[side].append(measured(tree, question, work))
-                        record.write_text(json.dumps(kept, indent=1) + "\n")
-    commits = [
-        subprocess.check_output(["git", "rev-parse", "--short", c], cwd=ROOT, text=True).strip() for c in (old, new)
-    ]
+                        record.write_text(json.dumps(held, indent=1) + "\n")
     print(table(kept), f"\n{commits[0]} -> {commits[1]}, medians of up to {runs}, work limit {work:g}.")
 
 

@@ -7,12 +7,13 @@
 Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of
 a policy or guide. The primal integral (Berthold, 2013) is the mean over the work of (period - best period known) /
 period, 1 before there is one; work is taken to be spread evenly over the seconds of a search. Every answer is checked,
-and is a line of benchmarks/results/policy_in_solver.jsonl; what is there is not measured again.
+and is a line of benchmarks/results/policy_in_solver.jsonl; what is there of this commit for the same files is not
+measured again, unless files of the project were changed since.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 import click
 import numpy as np
 from checked import judge
+from record import commit, keep, kept
 from testbed import cases
 
 from learned.guide.guide import INPUTS, BeamGuide
@@ -67,6 +69,12 @@ def file_of(arm: str, folder: Path) -> str:
         plain = {name: rng.normal(size=(100, len(columns))).astype(np.float32) for name, columns in INPUTS.items()}
         BeamGuide.new(rng, plain).save(path)
     return str(path) if arm == "untrained" else arm
+
+
+def named(arm: str) -> str:
+    """An arm with what tells files of one name apart."""
+    path = Path(arm)
+    return f"{arm} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}" if path.is_file() else arm
 
 
 def solve(model: str, hardware: str, arm: str, work: float) -> dict[str, Any]:
@@ -132,28 +140,26 @@ def summary(rows: dict[tuple[str, str, str], dict[str, Any]], asked: list[tuple[
 @click.option("--arm", "arms", multiple=True, default=("none", "untrained", "pretrained"), show_default=True)
 def main(work: float, sample: int, arms: tuple[str, ...]) -> None:
     """Print a row for each instance, and what the arms come to."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
-    known = {(r["model"], r["hardware"], r["arm"], r["limit"]): r for r in map(json.loads, lines)}
+    of, files = commit(), {named(arm): arm for arm in arms}
+    known = {(r["model"], r["hardware"], r["arm"], r["limit"]): r for r in kept(RESULTS, of)}
     asked = sampled(sample) if sample else list(HARD)
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    print(f"{work:g} units of work; " + " / ".join(arms))
+    print(f"{work:g} units of work; " + " / ".join(files))
     print("| instance | gap | period | primal integral |\n| --- | ---: | ---: | ---: |")
     for model, hardware in asked:
-        for arm in arms:
+        for arm, file in files.items():
             row = known.get((model, hardware, arm, work))
             if row is None:
-                row = solve(model, hardware, arm, work)
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                row = {"commit": of, **solve(model, hardware, file, work), "arm": arm}
+                keep(RESULTS, row)
             rows[model, hardware, arm] = row
-        found = [rows[model, hardware, arm] for arm in arms]
+        found = [rows[model, hardware, arm] for arm in files]
         best = min((r["period"] for r in found if r["period"] is not None), default=1.0)
         gaps = " / ".join(f"{r['gap']:.2%}" for r in found)
         periods = " / ".join("-" if r["period"] is None else f"{r['period']:.6g}" for r in found)
         areas = " / ".join(f"{integral(r, best):.4f}" for r in found)
         print(f"| {model} x {hardware} | {gaps} | {periods} | {areas} |", flush=True)
-    summary(rows, asked, list(arms))
+    summary(rows, asked, list(files))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "benchmarks" / "measured"
@@ -95,6 +96,20 @@ def commit() -> str:
         subprocess.run(each, cwd=ROOT, capture_output=True, text=True, check=True).stdout for each in asked
     )
     return head.strip() + ("+" if changed.strip() else "")
+
+
+def kept(store: Path, of: str) -> list[dict[str, Any]]:
+    """The rows of a file, a line each, that were measured at a commit; none where files were changed since."""
+    if of.endswith("+") or not store.exists():
+        return []
+    return [row for row in map(json.loads, store.read_text().splitlines()) if row.get("commit") == of]
+
+
+def keep(store: Path, row: dict[str, Any]) -> None:
+    """Add a row to a file, which is made where there is none."""
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with store.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
