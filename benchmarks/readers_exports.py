@@ -57,7 +57,7 @@ def _row(name: str) -> tuple[tuple[Any, ...], bool]:
         _export(module, args, kwargs, str(path))
         exported = Graph.from_onnx(str(path))
     found = sum(f for f, kind in zip(exported.flops, exported.op_types, strict=True) if kind in PRODUCTS)
-    found += _gates(name, exported)
+    found += _gates(name)
     good = abs(found / products - 1) < 0.02 and not exported.guessed
     periods = [cell for chips in (2, 4) for cell in _periods(direct, exported, chips)]
     return (name, direct.n, exported.n, f"{products / 1e9:.4g}", f"{found / products - 1:+.2%}",
@@ -73,7 +73,7 @@ def _export(module: Any, args: Any, kwargs: Any, path: str) -> None:
             torch.onnx.export(module, args, path, kwargs=kwargs or None, dynamo=True, verbose=False)
 
 
-def _gates(name: str, graph: Graph) -> float:
+def _gates(name: str) -> float:
     """What ONNX's LSTM counts beyond its products (activations, biases), as a negative number."""
     steps, hidden, layers = 4 * 32, 512, 3
     return -steps * 2 * layers * hidden * (4 * 3 + 18) if name == "lstm" else 0.0

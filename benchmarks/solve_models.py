@@ -23,6 +23,8 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from testbed import light_models
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,13 +59,6 @@ def _memory(path: Path) -> str:
     """Three 1990s-style classifiers have one fully connected layer larger than any chip's SRAM: proved infeasible as
     they are, solved with the memory rule off."""
     return ":memory=off" if any(name in path.stem for name in ("alexnet", "vgg19", "zfnet512")) else ""
-
-
-def light_models() -> list[Path]:
-    """The weightless copies of classic CNNs that the ``onnx`` package ships."""
-    import onnx
-
-    return sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 
 
 def run(model: str, hardware: str | None, work_limit: float) -> Row:
