@@ -22,9 +22,6 @@ from partition.replay.second_solver import COARSE, MOST_ROWS, installed, solved
 from partition.replay.units import TICKS, Units, units_of
 from partition.replay.whole_model import WholeModel, told
 
-MOST_ORDERS = 30
-"""Orders of the kinds that a bound is proved for one by one."""
-
 UNITS = 2**30
 """Whole units that the largest value of a goal has in the second solver's model."""
 
@@ -110,17 +107,14 @@ class Goals:
 
     def second(self, goal: str, below: Fraction) -> tuple[Literal["second solver", "trusted", "refuted"], str]:
         """The second solver about every order of the kinds."""
-        orders = {self.question.of_chip}
-        if self.question.free_order:
-            several = itertools.islice(itertools.permutations(sorted(self.question.of_chip)), 10_000)
-            orders = set(itertools.islice(dict.fromkeys(several), MOST_ORDERS + 1))
+        orders = self.question.orders
         small = WholeModel.size(self.units, self.question.chips) <= MOST_ROWS
-        if not installed() or not small or len(orders) > MOST_ORDERS or self.question.routed:
+        if not installed() or not small or orders is None or self.question.routed:
             return "trusted", NOT_DECIDED
         asked = below * (1 - 1000 * NEAR) if goal == "period" else below  # from there a sum of times may be the next
         if goal == "period" and (rounded_up(self.question, asked) or Fraction(0)) < below * (1 - NEAR):
             asked = below
-        for kinds in sorted(orders):
+        for kinds in orders:
             status, placed = self._ask(goal, asked, kinds)
             if placed is not None and self._better(placed, goal, below):
                 return "refuted", "OR-Tools CP-SAT finds a valid placement with less"
@@ -140,7 +134,7 @@ class Goals:
         """Whether CP-SAT finds a placement with less of a goal within the limits."""
         from ortools.sat.python import cp_model
 
-        longest = self._longest()
+        longest = self.question.longest
         period = (min(self.limits.get("period", longest), longest) or longest) * (1 + NEAR)
         period = min(period, below) if goal == "period" else period  # loads stay below it in the model
         times, _ = self.units.ticks(period)
@@ -156,13 +150,6 @@ class Goals:
         home, replicas, relays = told(self.units, model, solver.value)
         where = self.question.positions or tuple(range(self.question.chips))
         return status, Placed(self.question, home, replicas, relays, kinds, where, {})
-
-    def _longest(self) -> Fraction:
-        """A period that no placement exceeds."""
-        q = self.question
-        slowest = [max((t for k in set(q.of_chip) if (t := q.times[k][v]) is not None), default=Fraction(0))
-                   for v in range(len(q.names))]  # fmt: skip
-        return 2 * (sum(slowest, Fraction(0)) + 2 * sum((t.time for t in q.tensors), Fraction(0))) + 1
 
     def _limit(self, model: WholeModel, goal: str, most: Fraction, *, strictly: bool) -> None:
         """A row that every placement with at most so much of a goal keeps; with less than that, if ``strictly``."""

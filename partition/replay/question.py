@@ -23,6 +23,9 @@ SOURCES = ("Input", "Constant")
 MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100
 """Chips of a package, characters of its text, and dots in a line of it, beyond which a file is refused unread."""
 
+MOST_ORDERS = 30
+"""Orders of the kinds that a claim about all of them is proved for one by one."""
+
 
 @dataclass(frozen=True)
 class SentTensor:
@@ -109,6 +112,35 @@ class ReplayQuestion:
         """Whether some chip streams weights."""
         limited = (k for k in set(self.of_chip) if self.sram[k] is not None and self.dram[k] is not None)
         return self.rules["memory"] and any(True for _ in limited)
+
+    @cached_property
+    def longest(self) -> Fraction:
+        """A period that every placement keeps, however much it computes, streams and moves."""
+        zero, present = Fraction(0), set(self.of_chip)
+        able = ([time for k in present if (time := self.times[k][v]) is not None] for v in range(len(self.names)))
+        total = sum((max(times, default=zero) for times in able), zero)
+        total += 2 * sum((tensor.time for tensor in self.tensors), zero)
+        if self.streams:
+            held = sum(self.weights, zero) + sum((size for size, _ in self.shared), zero)
+            total += held / min(rate for k in present if (rate := self.dram[k]) is not None)
+        return 2 * total or Fraction(1)
+
+    @cached_property
+    def orders(self) -> tuple[tuple[int, ...], ...] | None:
+        """The kinds of the chips in every order that matters, each once; None for more than :data:`MOST_ORDERS`."""
+        if not self.free_order:
+            return (self.of_chip,)
+        order = sorted(self.of_chip)
+        found = [tuple(order)]
+        while rises := [i for i in range(len(order) - 1) if order[i] < order[i + 1]]:  # the next in dictionary order
+            at = rises[-1]
+            other = max(i for i in range(at + 1, len(order)) if order[i] > order[at])
+            order[at], order[other] = order[other], order[at]
+            order[at + 1 :] = reversed(order[at + 1 :])
+            found.append(tuple(order))
+            if len(found) > MOST_ORDERS:
+                return None
+        return tuple(found)
 
     def constrains(self, producer: int, reader: int) -> bool:
         """Whether an edge counts for the order and for the triangle rule."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -30,9 +30,6 @@ PROGRAMS = ("ideals", "stretches", "frontiers", "down-sets", "down-sets of any o
 GIVEN = "given bound"
 SOLVER = ("model", "blocks", "crowds", "block capacity")
 """Engines by what stands behind them: sums, other steps, a program of their own, a word from elsewhere, HiGHS."""
-
-MOST_ORDERS = 30
-"""Orders of the kinds that a claim about all of them is proved for one by one."""
 
 PART = 0.3
 """Share of the time left that one attempt at a step may take."""
@@ -83,6 +80,11 @@ class Judge:
         self.question, self.period, self.deadline = question, period, deadline
         self.plain = units_of(question)
 
+    @cached_property
+    def least(self) -> Fraction | None:
+        """No placement has a smaller period, by counting; None if some unit runs nowhere."""
+        return least_period(self.plain)
+
     def step(self, claim: Claim, under: Sequence[Claim]) -> Judgement:
         """Prove a claim again; ``under`` are the claims that it rests on."""
         begun = time.monotonic()
@@ -126,8 +128,8 @@ class Judge:
             return "proved", "an operation runs nowhere, or weights are more than there is room for"
         if claim.engine == "counting":
             return "refuted", "counting does not show it"
-        orders = [claim.kinds] if claim.kinds else list(itertools.islice(self._kinds(), MOST_ORDERS + 1))
-        if len(orders) > MOST_ORDERS:
+        orders = (claim.kinds,) if claim.kinds else self.question.orders
+        if orders is None:
             return "trusted", "it speaks of more orders of the kinds than can be tried"
         rank = ("proved", "second solver", "trusted", "refuted")
         found: tuple[StepVerdict, str] = "proved", ""
@@ -138,22 +140,9 @@ class Judge:
                 break
         return found
 
-    def _kinds(self) -> Iterator[tuple[int, ...]]:
-        """The kinds in every order that matters."""
-        if not self.question.free_order:
-            yield self.question.of_chip
-            return
-        seen = set()
-        for kinds in itertools.permutations(sorted(self.question.of_chip)):
-            if kinds not in seen:
-                seen.add(kinds)
-                yield kinds
-
     def _one_order(self, claim: Claim, kinds: tuple[int, ...], under: Sequence[Claim]) -> tuple[StepVerdict, str]:
-        if claim.below is not None:
-            least = least_period(self.plain)
-            if least is None or claim.below <= least:
-                return "proved", "by counting"
+        if claim.below is not None and (self.least is None or claim.below <= self.least):
+            return "proved", "by counting"
         if claim.engine == "work":
             return "refuted", "counting gives less"
         units, wrong = self._joined(claim)
@@ -195,7 +184,7 @@ class Judge:
         return units, ""
 
     def _asked(self, claim: Claim, units: Units, kinds: tuple[int, ...], under: Sequence[Claim]) -> _OrderClaim:
-        below = claim.below if claim.below is not None else self._beyond()
+        below = claim.below if claim.below is not None else self.question.longest
         times, moved = units.ticks(below)
         if self.question.streams and claim.below is not None:
             long = [[time is not None and time >= below for time in row] for row in alone(units)]
@@ -206,12 +195,6 @@ class Judge:
                 most = Fraction(float(each.evidence["most"])) * (1 + NEAR) * TICKS / below
                 room = min(room, most.numerator // most.denominator)
         return _OrderClaim(units, kinds, times, moved, room, reach(units, kinds, times, room, claim.below))
-
-    def _beyond(self) -> Fraction:
-        """A period that every placement keeps."""
-        slowest = sum((max((t for t in column if t is not None), default=Fraction(0)) for column in
-                       zip(*self.question.times, strict=True)), Fraction(0))  # fmt: skip
-        return (slowest + 2 * sum((tensor.time for tensor in self.question.tensors), Fraction(0))) * 2 or Fraction(1)
 
     def _too_narrow(self, claim: Claim, asked: _OrderClaim) -> str:
         """Whether the windows of a model leave out chips that sums of work do not; empty if not."""
@@ -253,7 +236,7 @@ class Judge:
         seconds = PART * (self.deadline - time.monotonic())
         opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)
         if opinion.status != "infeasible" and not self._is_valid(claim, asked, opinion):
-            below = claim.below if claim.below is not None else self._beyond()
+            below = claim.below if claim.below is not None else self.question.longest
             opinion = ask_whole(asked.units, asked.kinds, asked.times, below, seconds)
         if opinion.status == "infeasible":
             return "second solver", "OR-Tools CP-SAT finds no placement"

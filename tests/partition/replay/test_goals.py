@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from instances import chain_of, diamond, package
 
-from partition import Graph, GraphBuilder, Hardware, partition
+from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
 from partition.problem.hardware import override
 from partition.replay.proof_file import proof_from
 from partition.replay.replaying import Replayed, replay_file
@@ -95,3 +95,39 @@ def test_a_placement_that_takes_no_time_is_replayed_as_well() -> None:
     proof = proof_for(diamond(times=(0, 0, 0, 0), size=0.0), costly(), objective="period,chips")
     rows = [{"goal": "period", "value": 0.0, "bound": 0.0, "gap": 0.0}, proof["answer"]["goals"][1] | {"bound": 1.5}]
     assert replayed(proof, goals=rows).verdict != "accepted"
+
+
+@pytest.mark.parametrize("streaming", ["overlapped", "serial"])
+@pytest.mark.parametrize(("goal", "has"), [("chips", 2.0), ("traffic", 0.001)])
+def test_a_placement_that_streams_longer_than_all_else_counts_too(goal: str, has: float, streaming: str) -> None:
+    """The second solver was asked about periods without streaming, and found nothing: one chip would do, in 20 s."""
+    b = GraphBuilder("heavy")
+    for i in range(2):
+        reads = ["t0"] if i else []
+        b.operation(f"v{i}", "Op", inputs=reads, outputs={f"t{i}": 0.001}, flops=1, bytes_accessed=0, weights=1.0)
+    proof = proof_for(b.build(), override(package(2, sram=0.001), {"dram_bandwidth": 0.1, "streaming": streaming}))
+    found = replayed(proof, goals=[{"goal": goal, "value": has, "bound": has, "gap": 0.0}])
+    assert found.verdict == "rejected" and "finds a valid placement with less" in found.reasons[0]
+
+
+def odd_one_of(chips: int) -> tuple[Graph, Hardware]:
+    """Two operations that one chip alone can run, wherever it stands."""
+    kinds = (ChipKind("plain", 1.0, unsupported=("Op",)), ChipKind("odd", 1.0))
+    chain = Interconnect("chain", link_bandwidth=1.0)
+    package = Hardware("mixed", kinds, (0,) * (chips - 1) + (1,), chain, Rules(no_skipping=False), kind_order="free")
+    return chain_of([1.0, 1.0]), package
+
+
+def test_every_order_of_the_kinds_is_asked_about() -> None:
+    """The first 10,000 permutations of nine chips have the odd one never in front, where one chip is enough."""
+    proof = proof_for(*odd_one_of(9))
+    proof["answer"] |= {"kinds": ["plain"] * 2 + ["odd"] + ["plain"] * 6, "assignment": {"v0": 2, "v1": 2}}
+    found = replayed(proof, goals=[{"goal": "chips", "value": 3.0, "bound": 3.0, "gap": 0.0}])
+    assert found.verdict == "rejected" and "finds a valid placement with less" in found.reasons[0]
+
+
+def test_orders_of_the_kinds_are_listed_without_their_repetitions() -> None:
+    """Of 30 chips there are 30 orders and 30! permutations, which replay went through one by one."""
+    question = proof_from(seal(proof_for(*odd_one_of(30)))).question
+    assert question.orders == tuple(tuple(int(c == 29 - i) for c in range(30)) for i in range(30))
+    assert proof_from(seal(proof_for(*odd_one_of(31)))).question.orders is None
