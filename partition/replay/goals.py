@@ -211,10 +211,3 @@ def _scale(amounts: list[Fraction], most: Fraction) -> Fraction:
 def _down(amount: Fraction, most: Fraction = Fraction(UNITS)) -> int:
     """Whole units of an amount, rounded down; twice what may be, for more than that."""
     return min(math.floor(amount), 2 * math.ceil(most) + 1)
-
-
-def judge_goals(
-    placed: Placed, answer: Mapping[str, Any], proved: Fraction | None, deadline: float
-) -> list[GoalJudgement]:
-    """What becomes of the goals of an answer behind the period; see :class:`Goals`."""
-    return Goals(placed, answer, proved, deadline).judged()

@@ -99,19 +99,24 @@ class ReplayQuestion:
         """Most bytes of weights that a chip of a kind may hold, whatever its load; None for no limit."""
         return self.sram[kind] if self.rules["memory"] and self.dram[kind] is None else None
 
+    def streaming(self, kind: int) -> tuple[Fraction, Fraction] | None:
+        """Bytes that a chip of a kind holds, and bytes per second at which it streams the rest; None if it does not."""
+        size, rate = self.sram[kind], self.dram[kind]
+        return (size, rate) if self.rules["memory"] and size is not None and rate is not None else None
+
     def work(self, kind: int, compute: Fraction, weights: Fraction) -> Fraction:
         """Time in which a chip of a kind computes, and streams what of its weights does not fit."""
-        size, rate = self.sram[kind], self.dram[kind]
-        if size is None or rate is None or not self.rules["memory"]:
+        streaming = self.streaming(kind)
+        if streaming is None:
             return compute
+        size, rate = streaming
         stream = max(Fraction(0), weights - size) / rate
         return compute + stream if self.in_turn else max(compute, stream)
 
-    @property
+    @cached_property
     def streams(self) -> bool:
         """Whether some chip streams weights."""
-        limited = (k for k in set(self.of_chip) if self.sram[k] is not None and self.dram[k] is not None)
-        return self.rules["memory"] and any(True for _ in limited)
+        return any(self.streaming(k) is not None for k in self.of_chip)
 
     @cached_property
     def longest(self) -> Fraction:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Literal
 
-from partition.replay.goals import GoalJudgement, judge_goals
+from partition.replay.goals import GoalJudgement, Goals
 from partition.replay.placement import Placed, read_placement
 from partition.replay.proof_file import Claim, ProofFile, read_proof
 from partition.replay.question import NEAR, ReplayQuestion
@@ -118,7 +118,9 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     reasons += [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "refuted"]
     trusted = [f"step {each.number} ({each.engine}): {each.how}" for each in judgements if each.verdict == "trusted"]
     below = _conclusion(proof, reasons)
-    goals = judge_goals(placed, proof.answer, below, begun + limit) if placed is not None and not reasons else []
+    goals: list[GoalJudgement] = []
+    if placed is not None and not reasons:
+        goals = Goals(placed, proof.answer, below, begun + limit).judged()
     reasons += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "refuted"]
     trusted += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "trusted"]
     return Replayed(

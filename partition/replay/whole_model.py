@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -130,19 +130,11 @@ class WholeModel:
 
     def _streams(self, c: int, compute: Any, moved: Any) -> None:
         """What a chip's weights have more than its SRAM is streamed, with what takes turns with that."""
-        kind, q = self.kinds[c], self.question
-        size, rate = q.sram[kind], q.dram[kind]
-        if size is None or rate is None or not q.rules["memory"]:
+        streaming = self.question.streaming(self.kinds[c])
+        if streaming is None:
             return
-        held: Any = 0
-        for u, members in enumerate(self.units.members):
-            time = sum((q.weights[v] for v in members), Fraction(0)) / rate * self.pace
-            held += min(math.floor(time), WEIGHT_UNITS * 4) * self.on(u, c)
-        for amount, users in q.shared:
-            column = self._new() if users else 0
-            for u in {self.units.of[v] for v in users}:
-                self.model.add(column >= self.on(u, c))
-            held += min(math.floor(amount / rate * self.pace), WEIGHT_UNITS * 4) * column
+        size, rate = streaming
+        held = self._held(c, self.question.weights, self.question.shared, self.pace / rate, 4 * WEIGHT_UNITS)
         fits = math.ceil(size / rate * self.pace)
         if fits < WEIGHT_UNITS:  # beyond, rounding down says nothing
             self._at_most(held + compute + moved - fits, self.room)
@@ -152,21 +144,25 @@ class WholeModel:
         if size is None or not size:
             return
         scale = WEIGHT_UNITS / (size * (1 + NEAR))
+        held = self._held(c, self.question.least, self.question.least_shared, scale, 2 * WEIGHT_UNITS)
+        self._at_most(held, WEIGHT_UNITS)
 
-        def down(amount: Fraction) -> int:
-            whole = amount * scale
-            return min(whole.numerator // whole.denominator, 2 * WEIGHT_UNITS)
-
+    def _held(
+        self, c: int, own: Sequence[Fraction], shared: Sequence[tuple[Fraction, tuple[int, ...]]], scale: Fraction,
+        most: int,
+    ) -> Any:  # fmt: skip
+        """The weights of a chip, each once, in units of which a byte has ``scale``; rounded down, each to ``most``."""
         held: Any = 0
         for u, members in enumerate(self.units.members):
-            held += down(sum((self.question.least[v] for v in members), Fraction(0))) * self.on(u, c)
-        for amount, users in self.question.least_shared:
+            bytes_ = sum((own[v] for v in members), Fraction(0))
+            held += min(math.floor(bytes_ * scale), most) * self.on(u, c)
+        for bytes_, users in shared:
             if users:
                 column = self._new()
                 for u in {self.units.of[v] for v in users}:
                     self.model.add(column >= self.on(u, c))
-                held += down(amount) * column
-        self._at_most(held, WEIGHT_UNITS)
+                held += min(math.floor(bytes_ * scale), most) * column
+        return held
 
     def _link(self, c: int) -> None:
         load: Any = 0
