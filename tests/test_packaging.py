@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from setuptools import find_packages
 
 ROOT = Path(__file__).parent.parent
@@ -34,3 +37,11 @@ def test_every_file_that_is_no_code_is_installed_with_its_package() -> None:
 def test_the_wheel_needs_no_compiler() -> None:
     assert not [path for top in PACKAGES for path in (ROOT / top.split(".")[0]).rglob("*.[ch]")]
     assert PROJECT["build-system"]["requires"] == ["setuptools>=77"]
+
+
+@pytest.mark.parametrize("package", ["partition.split", "partition.pipeline", "partition.shards", "partition.simulate"])
+def test_a_package_is_imported_without_the_libraries_that_its_functions_ask_for(package: str) -> None:
+    """So that whoever calls them is told in a sentence what is missing."""
+    missing = ("onnx", "onnxruntime", "torch", "jax", "simpy")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); import {package}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

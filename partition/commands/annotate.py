@@ -9,7 +9,6 @@ import click
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import answer_argument, dim_option, model_argument
 from partition.commands.outputs import OutputFile
-from partition.extras import require
 
 
 @click.command()
@@ -29,7 +28,6 @@ def annotate(model: str, answer: str, target: str, dims: dict[str, int]) -> None
       mcm-partition solve model.onnx --hw ring4:replication=off,relays=off -o result.json
       mcm-partition annotate model.onnx result.json -o annotated.onnx
     """
-    require("annotating ONNX models", "onnx")
     from partition.readers.json_fields import parse_file
     from partition.split import annotate_model
 

@@ -52,7 +52,7 @@ def calibrate(
       mcm-partition solve model.onnx --hw cpu2
       mcm-partition calibrate model.onnx --times npu.csv --transfers npu_link.csv --name npu --chips 8 -o npu.toml
     """
-    require("calibrating", "run")
+    require("calibrating", "run")  # before a model is read for --times, which asks for less
     from partition.pipeline.calibration import calibrate as fit
     from partition.pipeline.calibration import read_transfers
     from partition.problem.hardware_files import calibration_file

@@ -9,7 +9,6 @@ import click
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import dim_option, json_option
 from partition.commands.outputs import OutputFile
-from partition.extras import require
 from partition.files import write_atomically
 
 optimised_option = click.option(
@@ -47,7 +46,6 @@ def profile(
       mcm-partition profile model.onnx -o times.csv
       mcm-partition solve model.onnx --hw cpu2 --times times.csv
     """
-    require("profiling ONNX models", "run")
     from partition.pipeline.profile import profile as measure
 
     found = measure(model, dims=dims, optimised=optimised, runs=runs, seconds=seconds, seed=seed, overhead=overhead)

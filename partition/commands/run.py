@@ -11,7 +11,6 @@ import click
 from partition.commands.exits import one_sentence_errors
 from partition.commands.options import json_option, quiet_option
 from partition.commands.outputs import OutputFile
-from partition.extras import require
 
 
 def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int] | None:
@@ -64,7 +63,6 @@ def run(
       mcm-partition split model.onnx result.json -o parts
       mcm-partition run parts --inputs 200 --trace trace.json
     """
-    require("running models", "run")
     from partition.pipeline import run as stream
     from partition.pipeline import to_perfetto
     from partition.results.display import Display

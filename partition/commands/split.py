@@ -50,7 +50,7 @@ def split(
       mcm-partition solve model.onnx --hw ring4 -o result.json
       mcm-partition split model.onnx result.json -o parts --verify
     """
-    require("splitting ONNX models", "run" if verify else "onnx")
+    require("splitting ONNX models", "run" if verify else "onnx")  # of both steps at once, before the first
     from partition.amounts import bytes_text
     from partition.readers.json_fields import parse_file
     from partition.split import load_inputs, split_model, verify_parts

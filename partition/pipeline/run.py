@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from partition.arguments import number, whole
 from partition.errors import InvalidInput
+from partition.extras import require
 from partition.pipeline.layout import Layout, lay_out, usable_cores
 from partition.pipeline.outcome import PipelineRun, StageFigures, measured_stretch
 from partition.pipeline.plan import StreamPlan
@@ -61,7 +62,8 @@ def run(
 
     Raises
     ------
-    InvalidInput : no such folder, a number does not make sense, or there is no room for the buffers.
+    InvalidInput : onnxruntime is not installed, no such folder, a number does not make sense, or there is no room for
+        the buffers.
     StageFailed : a stage could not load or run its part, was killed, ran out of memory or hangs; it is named.
     KeyboardInterrupt : as usual; all processes are gone by then.
     """
@@ -69,6 +71,7 @@ def run(
     whole("record", record)
     whole("seed", seed)
     number("the patience", patience, "seconds", above=0.0)
+    require("running models", "run")
     path = Path(folder)
     manifest = Manifest.read(path)
     layout = lay_out(manifest, buffers=buffers, cores=cores)

@@ -11,7 +11,6 @@ import numpy as np
 
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.extras import require
-from partition.readers.onnx.walk import reads
 from partition.split.inputs import checked_inputs, random_inputs
 
 if TYPE_CHECKING:
@@ -195,6 +194,8 @@ def computed(model: ModelProto, nodes: Sequence[NodeProto], tensor: str) -> Tens
     reference implementation of onnx.
     """
     from onnx import helper, numpy_helper, reference
+
+    from partition.readers.onnx.walk import reads
 
     read = {name for node in nodes for name in reads(node)}
     graph = helper.make_graph(
