@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 
 
 def _parse_dims(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    dims = {}
+    return _numbers(values, "NAME=INTEGER, such as seq=128")
+
+
+def _numbers(values: tuple[str, ...], form: str, least: float = -math.inf) -> dict[str, int]:
+    """``NAME=INTEGER`` options as a map; ``form`` says how they are written."""
+    found = {}
     for value in values:
-        name, equals, size = value.rpartition("=")
-        if not equals or not name or not re.fullmatch(r"-?\d+", size):
-            raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, such as seq=128")
-        dims[name] = int(size)
-    return dims
+        name, equals, number = value.rpartition("=")
+        if not equals or not name or not re.fullmatch(r"-?\d+", number) or int(number) < least:
+            raise click.BadParameter(f"{value!r} is not of the form {form}")
+        found[name] = int(number)
+    return found
 
 
 def _parse_beside(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
@@ -204,13 +210,11 @@ def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
 
 def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     """``NAME=K`` options as a map."""
-    parts = {}
-    for value in values:
-        name, equals, count = value.rpartition("=")
-        if not equals or not name or not count.isdecimal() or int(count) < 1:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4")
-        parts[name] = int(count)
-    return parts
+    return _parts(values)
+
+
+def _parts(values: tuple[str, ...]) -> dict[str, int]:
+    return _numbers(values, "NAME=PARTS, such as conv1=4", least=1)
 
 
 def parse_shards(values: tuple[str, ...]) -> str | dict[str, int]:
@@ -221,7 +225,7 @@ def parse_shards(values: tuple[str, ...]) -> str | dict[str, int]:
         return "auto"
     if any(value in ("auto", "none") for value in values):
         raise InvalidInput("--shard is auto, none, or NAME=K for each operation; these do not go together")
-    return parse_parts(click.get_current_context(), click.Option(["--shard"]), values)
+    return _parts(values)
 
 
 def with_parts(graph: Graph, answer: Mapping[str, Any]) -> Graph:
