@@ -102,9 +102,11 @@ class Sweep:
         settings: list[Mapping[str, Any]] = []
         grid: list[Hardware] = []
         for package in packages:
-            for each, values in designs(opened(self.graph, package)[1], axes):
+            base = opened(self.graph, package)[1]
+            named = {"hw": base.name} if len(packages) > 1 else {}
+            for each, values in designs(base, axes):
                 grid.append(each)
-                settings.append(({"hw": opened(self.graph, package)[1].name} if len(packages) > 1 else {}) | values)
+                settings.append(named | values)
         return self.solve(grid, settings=settings, **how)
 
     def answer(self, hw: GivenPackage) -> Result:

@@ -79,6 +79,12 @@ class Known:
     before : answers from earlier.
     designs : the packages of the sweep.
     gap : at which a design is settled.
+
+    Attributes
+    ----------
+    lower : (D,) the best bound of every design; infinite where nothing fits.
+    source_of_lower : (D,) the answer that it follows from, :data:`NOBODY` where there is none.
+    upper : (D,) the best period known of every design.
     """
 
     def __init__(self, graph: Graph, before: Sequence[Found], designs: Sequence[Hardware], gap: float) -> None:
@@ -90,46 +96,18 @@ class Known:
         self.best: list[Best | None] = [None] * len(designs)
         least = np.array([Problem.of(graph, each).least_period for each in designs]) * (1 - ROUNDING)
         self._base = np.where(np.isfinite(least), least, 0.0)
-        self._bounds = np.zeros(len(packages))
-        self._barren = np.zeros(len(packages), dtype=bool)
+        self._told = np.zeros((len(packages), len(designs)))
+        self.upper = np.full(len(designs), math.inf)
+        self._compare()
         for number, each in enumerate(before):
             self.learn(number, each)
 
     # --- what follows ---------------------------------------------------------------------------------------
 
     @property
-    def lower(self) -> FloatArray:
-        """(D,) the best bound of every design; infinite where nothing fits."""
-        return np.asarray(np.maximum(self._lower().max(axis=0), self._base))
-
-    @property
-    def source_of_lower(self) -> IntArray:
-        """(D,) the answer that it follows from, :data:`NOBODY` where there is none."""
-        all_of = self._lower()
-        own = self.first + np.arange(len(self.designs))
-        strongest = all_of.argmax(axis=0)
-        own_is_best = all_of[own, np.arange(len(own))] >= all_of.max(axis=0)
-        told = all_of.max(axis=0) > self._base
-        return np.where(told, np.where(own_is_best, own, strongest), NOBODY)
-
-    def _lower(self) -> FloatArray:
-        """(A, D) what each answer says about each design; its own in full, others less a margin for rounding."""
-        told = self._bounds[:, None] / self.factors * (1 - ROUNDING)
-        told[self._barren[:, None] & np.isfinite(self.factors)] = math.inf
-        own = np.arange(len(self.designs))
-        told[self.first + own, own] = np.where(self._barren, math.inf, self._bounds)[self.first + own]
-        return told
-
-    @property
-    def upper(self) -> FloatArray:
-        """(D,) the best period known of every design."""
-        return np.array([math.inf if each is None else each.period for each in self.best])
-
-    @property
     def settled(self) -> BoolArray:
         """(D,) whether the gap is closed, or nothing fits."""
-        lower, upper = self.lower, self.upper
-        return np.asarray(np.isinf(lower) | (upper * (1 - self.gap) <= lower))
+        return np.asarray(np.isinf(self.lower) | (self.upper * (1 - self.gap) <= self.lower))
 
     @property
     def waiting(self) -> IntArray:
@@ -144,13 +122,31 @@ class Known:
         self.found[number] = found
         barren = found.status == "infeasible"
         own = self.graph.least is None or number >= self.first  # of least weights, "nothing fits" is not passed on
-        self._barren[number] = barren and own
-        self._bounds[number] = 0.0 if barren else found.bound
         if barren and self.graph.least is not None:
             self.factors[number, np.arange(len(self.designs)) != number - self.first] = math.inf
+        self._tell(number, 0.0 if barren else found.bound, barren and own)
         if found.placement is not None:
             self._try(number, found, found.placement)
         self._heed()
+
+    def _tell(self, number: int, bound: float, barren: bool) -> None:
+        """Take what an answer says about each design: about its own in full, others less a margin for rounding."""
+        factors, own = self.factors[number], number - self.first
+        told = bound / factors * (1 - ROUNDING)
+        if barren:
+            told[np.isfinite(factors)] = math.inf
+        if own >= 0:
+            told[own] = math.inf if barren else bound
+        self._told[number] = told
+        self._compare()
+
+    def _compare(self) -> None:
+        """See which answer says most about each design."""
+        designs = np.arange(len(self.designs))
+        most, own = self._told.max(axis=0), self.first + designs
+        strongest = np.where(self._told[own, designs] >= most, own, self._told.argmax(axis=0))
+        self.lower: FloatArray = np.maximum(most, self._base)
+        self.source_of_lower: IntArray = np.where(most > self._base, strongest, NOBODY)
 
     def _try(self, number: int, found: Found, placement: Placement) -> None:
         """Offer a placement to every design on which it could be better."""
@@ -172,6 +168,7 @@ class Known:
             better = best is None or float(cost.period[0]) < best.period
             if fits and better and not check(self.graph, package, placement):
                 self.best[i] = Best(placement, package, cost, number)
+                self.upper[i] = cost.period[0]
 
     def _heed(self) -> None:
         """Believe no answer whose bound a placement refutes."""
@@ -181,10 +178,15 @@ class Known:
                 return
             design = int(false[0])
             liar = int(self.source_of_lower[design])
-            self._bounds[liar], self._barren[liar] = 0.0, False
+            if liar == NOBODY:  # what needs no search
+                self._base[design] = 0.0
+                self._compare()
+            else:
+                self._tell(liar, 0.0, False)
+            whose = self.designs[design] if liar == NOBODY else self.found[liar].hardware
             warnings.warn(
                 f"a valid placement on {self.designs[design].name!r} refutes what was proved for "
-                f"{self.found[liar].hardware.name!r}, which is withdrawn; please report this model and package",
+                f"{whose.name!r}, which is withdrawn; please report this model and package",
                 RefutedBound,
                 stacklevel=3,
             )

@@ -26,6 +26,7 @@ from partition import Graph, Hardware, InvalidInput, NoSolutionInTime, RefutedBo
 from partition.commands.main import main
 from partition.problem.hardware import override
 from partition.problem.placement import Placement
+from partition.problem.problem import Problem
 from partition.solve.sweep import designs
 from partition.solve.sweep_known import Found, Known, placed_like
 
@@ -114,6 +115,16 @@ def test_a_bound_that_a_placement_refutes_is_withdrawn() -> None:
         known = Known(graph, [lie], [hw], 1e-4)
         known.learn(1, Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 6.0, 3.0))
     assert known.lower[0] == 3.0
+
+
+def test_a_count_that_a_placement_refutes_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, hw = diamond(), package(2)
+    monkeypatch.setattr(Problem, "least_period", 99.0)
+    known = Known(graph, [], [hw], 1e-4)
+    assert known.lower[0] > 98.0
+    with pytest.warns(RefutedBound, match="withdrawn"):
+        known.learn(0, Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 6.0, 3.0))
+    assert known.lower[0] == 3.0 and known.source_of_lower[0] == 0
 
 
 def test_one_package_at_a_time() -> None:
