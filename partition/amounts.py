@@ -35,7 +35,12 @@ def gap_text(gap: float) -> str:
     """A relative gap in percent."""
     if math.isnan(gap):
         return "-"
-    return "< 0.0001%" if 0 < gap < LEAST_GAP else f"{100 * gap:.3g}%"
+    return "< 0.0001%" if 0 < gap < LEAST_GAP else percent_text(gap)
+
+
+def percent_text(share: float) -> str:
+    """A share in percent, three digits."""
+    return f"{100 * share:.3g}%"
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from partition.amounts import bytes_text
+from partition.amounts import bytes_text, percent_text
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.problem.graph import Graph
@@ -135,14 +135,14 @@ def wall_of(
         what = f"{name!r}" if size == 1 else f"{name!r} with the {size - 1} that must share its chip"
         where = int(placement.assignment[graph.names.index(name)])
         say = (
-            f"the wall is one operation: {what} alone takes {shown(value)} on chip {where}, {_percent(share)} of the "
-            f"period; without it the rest needs at least {shown(without_it)}{room}"
+            f"the wall is one operation: {what} alone takes {shown(value)} on chip {where}, {percent_text(share)} of "
+            f"the period; without it the rest needs at least {shown(without_it)}{room}"
         )
         return Wall("operation", name, value, share, without_it, say, busiest)
     if even >= NEAR * period:
         say = (
-            f"the wall is the work in all: it keeps every chip busy {_percent(even / period)} of the period; more or "
-            f"faster chips would lower it, down to {shown(float(time[heaviest]))} of the heaviest operation{room}"
+            f"the wall is the work in all: it keeps every chip busy {percent_text(even / period)} of the period; more "
+            f"or faster chips would lower it, down to {shown(float(time[heaviest]))} of the heaviest operation{room}"
         )
         return Wall("work", "all operations", even, even / period, float(time[heaviest]), say, busiest)
     streamed = _streamed(instance, placement, period, shown)
@@ -170,8 +170,8 @@ def _streamed(
         value, without = float(alone[heaviest]), float(np.delete(alone, heaviest).max(initial=0.0))
         say = (
             f"the wall is streaming: {name!r} alone {turn} {bytes_text(over)} of weights beyond the SRAM of chip "
-            f"{where}, {shown(value)} or {_percent(value / period)} of the period; more SRAM or dram_bandwidth would "
-            f"lower it, and the work alone would allow {shown(compute)}"
+            f"{where}, {shown(value)} or {percent_text(value / period)} of the period; more SRAM or dram_bandwidth "
+            f"would lower it, and the work alone would allow {shown(compute)}"
         )
         return "streaming", name, value, without, say
     if even >= NEAR * period:
@@ -179,8 +179,8 @@ def _streamed(
         beside = "with the work in all, " if hw.streams_in_turn else ""
         say = (
             f"the wall is streaming: {bytes_text(over)} of weights are beyond all SRAM; {beside}they keep every chip "
-            f"busy {_percent(even / period)} of the period; more chips, SRAM or dram_bandwidth would lower it, and the "
-            f"work alone would allow {shown(compute)}"
+            f"busy {percent_text(even / period)} of the period; more chips, SRAM or dram_bandwidth would lower it, and "
+            f"the work alone would allow {shown(compute)}"
         )
         return "streaming", BEYOND_SRAM, even, compute, say
     return None
@@ -289,8 +289,4 @@ def _memory(graph: Graph, hardware: Hardware) -> str:
     if hardware.streams or not (hardware.rules.memory and 0 < total < np.inf):
         return ""
     share = graph.weight_bytes / total
-    return f"; weights fill {_percent(share)} of all SRAM, which leaves little choice" if share >= FULL else ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
+    return f"; weights fill {percent_text(share)} of all SRAM, which leaves little choice" if share >= FULL else ""

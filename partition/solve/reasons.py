@@ -10,6 +10,7 @@ import numpy as np
 from milp.chip_bounds.pigeonholes import heaviest_crowd
 from milp.tolerances import RESOLUTION, ROUNDING
 from milp.windows.windows import WindowRules, Windows
+from partition.amounts import percent_text
 from partition.arrays import BoolArray
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
@@ -51,20 +52,18 @@ def why_of(result: Result) -> Why | None:
     if not result.bound > 0:
         return Why("nothing", 0.0, None, None, (), (), engine, "nothing is proved about shorter periods")
     fact = _best_fact(result)
-    parts = [fact.sentence] if fact.share >= WORTH else []
-    explained = fact.share >= min(NEAR, result.bound / result.period * (1 - RESOLUTION))
-    if not explained or fact.share < WORTH or engine not in ("work", "windows", ""):
-        start = "the rest is by search: " if parts else ""
-        if how and fact.share < result.bound / result.period * (1 - RESOLUTION):
-            parts.append(start + how)
-        elif not (how or parts):
+    worth, proved = fact.share >= WORTH, result.bound / result.period * (1 - RESOLUTION)
+    parts = [fact.sentence] if worth else []
+    if fact.share < min(NEAR, proved) or not worth or engine not in ("work", "windows", ""):
+        if how and fact.share < proved:
+            parts.append(f"the rest is by search: {how}" if worth else how)
+        elif not (how or worth):
             parts.append("no record was kept of what proved the bound")
     sentence = "; ".join(parts or [fact.sentence]) + (open_text(gap) if gap > RESOLUTION else "")
-    kind: WhyKind = fact.kind if fact.share >= WORTH else "search"
-    if kind == "search":
-        return Why(kind, 0.0, None, None, (), (), engine, sentence)
+    if not worth:
+        return Why("search", 0.0, None, None, (), (), engine, sentence)
     share = min(1.0, fact.share)
-    return Why(kind, share, fact.chip, fact.link, fact.operations, fact.tensors, engine, sentence)
+    return Why(fact.kind, share, fact.chip, fact.link, fact.operations, fact.tensors, engine, sentence)
 
 
 def _best_fact(result: Result) -> _Fact:
@@ -93,14 +92,15 @@ def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
     alone = float(time[heaviest]) / period
     what = f"operation {names_text(names[:1], instance.graph)}{more}"
     yield _Fact(
-        "operation", alone, f"{what} alone takes {_percent(alone)} of the period, and it runs on one chip", names
+        "operation", alone, f"{what} alone takes {percent_text(alone)} of the period, and it runs on one chip", names
     )
     even = float(time.sum()) / instance.chips / period
     each = "" if result.hardware.identical_chips else ", each operation on its fastest kind of chip,"
-    left = f"all chips together are idle for {_percent(1 - even)}" if even < 1 - RESOLUTION else "no chip is ever idle"
+    idle = f"all chips together are idle for {percent_text(1 - even)}"
+    left = idle if even < 1 - RESOLUTION else "no chip is ever idle"
     if result.hardware.streams:
         left = "the rest is left for streaming weights and for transfers"
-    yield _Fact("work", even, f"the work in all{each} fills {_percent(even)} of the time of all chips: {left}")
+    yield _Fact("work", even, f"the work in all{each} fills {percent_text(even)} of the time of all chips: {left}")
     yield from _streamed(instance, period)
     crowd = heaviest_crowd(instance)
     if crowd is not None:
@@ -110,7 +110,7 @@ def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
             crowd.work / period,
             f"some chip runs {crowd.count} of the {int(crowd.nodes.sum())} heaviest operations "
             f"({names_text(names, instance.graph)}): "
-            f"the lightest {crowd.count} of them take {_percent(crowd.work / period)} of the period",
+            f"the lightest {crowd.count} of them take {percent_text(crowd.work / period)} of the period",
             names,
         )
 
@@ -132,20 +132,19 @@ def _streamed(instance: Instance, period: float) -> Iterator[_Fact]:
     if not instance.streaming.any():
         return
     heaviest = int(instance.least_alone.argmax())
-    share, names = (
-        float(instance.least_alone[heaviest]) / period,
-        _names(instance, np.arange(instance.nodes) == heaviest),
-    )
+    share = float(instance.least_alone[heaviest]) / period
+    names = _names(instance, np.arange(instance.nodes) == heaviest)
     yield _Fact(
         "streaming",
         share,
-        f"operation {names[0]!r} alone takes {_percent(share)} of the period, with the weights that its chip streams",
+        f"operation {names[0]!r} alone takes {percent_text(share)} of the period, "
+        "with the weights that its chip streams",
         names,
     )
     share = instance.least_spread / period
     beside = "the work in all, and to stream" if instance.hardware.streams_in_turn else "to stream"
     yield _Fact(
-        "streaming", share, f"{beside} what all SRAM together cannot hold takes {_percent(share)} of the period"
+        "streaming", share, f"{beside} what all SRAM together cannot hold takes {percent_text(share)} of the period"
     )
 
 
@@ -168,7 +167,7 @@ def _inseparable(result: Result, instance: Instance) -> Iterator[_Fact]:
             "operations",
             share,
             f"a shorter placement would have to keep {_these(instance, names)} on one chip, as what they send each "
-            f"other takes too long: together they take {_percent(share)} of the period",
+            f"other takes too long: together they take {percent_text(share)} of the period",
             names,
         )
 
@@ -188,7 +187,7 @@ def _bound_to_chips(result: Result, instance: Instance, windows: Windows) -> Ite
             "chip",
             share,
             f"in every placement as good, chip {chip} runs {_these(instance, names)}: "
-            f"{verb} {_percent(share)} of the period",
+            f"{verb} {percent_text(share)} of the period",
             names,
             chip=chip,
         )
@@ -219,7 +218,7 @@ def _bound_to_links(result: Result, instance: Instance, windows: Windows) -> Ite
             "link",
             share,
             f"{link_name(result.problem, link)} carries the {them} {names_text(names)} in every placement as good: "
-            f"that takes {_percent(share)} of the period",
+            f"that takes {percent_text(share)} of the period",
             tensors=names,
             link=link,
         )
@@ -238,7 +237,3 @@ def _names(instance: Instance, nodes: BoolArray) -> tuple[str, ...]:
 def _these(instance: Instance, names: tuple[str, ...]) -> str:
     told = names_text(names, instance.graph)
     return told if len(names) <= 1 else f"these {len(names)} operations ({told})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
