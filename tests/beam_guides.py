@@ -42,7 +42,7 @@ class Constant:
 
 def beam_of(graph: Graph, hardware: Hardware, arm: Arm, factor: float = 1.3) -> Beam:
     instance = contract(graph, hardware)
-    terrain = Terrain.of(Flow.of(instance))
+    terrain = Terrain(Flow.of(instance))
     period = factor * float(instance.fastest.sum()) / instance.chips
     windows = WindowRules(instance).windows(period)
     inside = windows.lo[terrain.flow.node], windows.hi[terrain.flow.node]

@@ -109,7 +109,7 @@ def _lesson(ground: Ground, period: float, price: float, rng: np.random.Generato
     windows = tight.rules.windows(period)
     if windows.empty:
         return None
-    terrain = Terrain.of(Flow.of(tight.instance))
+    terrain = Terrain(Flow.of(tight.instance))
     outlook, flow = Outlook(terrain, tight.instance.hardware, period), terrain.flow
     shown: list[Watched] = []
     inside = windows.lo[flow.node], windows.hi[flow.node]

@@ -150,7 +150,7 @@ class BeamSearch:
 
     def _terrain_of(self, instance: Instance) -> Terrain:
         if self._terrain is None or self._terrain[0] is not instance:
-            self._terrain = instance, Terrain.of(Flow.of(instance))
+            self._terrain = instance, Terrain(Flow.of(instance))
         return self._terrain[1]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -96,36 +97,44 @@ class BeamStates:
 
 @dataclass(frozen=True, eq=False)
 class Terrain:
-    """Where the nodes of a flow lie in its work; the same for all periods.
-
-    Attributes
-    ----------
-    time, height : (N,) fastest time of each node, and time on the longest path that begins with it.
-    before, after : (N,) shares of the work among ancestors and descendants.
-    """
+    """Where the nodes of a flow lie in its work; the same for all periods. Measured when a guide first looks."""
 
     flow: Flow
-    time: FloatArray
-    height: FloatArray
-    before: FloatArray
-    after: FloatArray
 
-    @staticmethod
-    def of(flow: Flow) -> Terrain:
-        """Measure a flow."""
-        total = max(float(flow.fastest.sum()), TINIEST)
-        share = flow.fastest / total
-        below = unpacked(flow.descendants)[:, : flow.count].astype(np.float32)
-        height = flow.fastest.copy()
-        for u, v in flow.edges[np.argsort(-flow.edges[:, 0], kind="stable")].tolist():
-            height[u] = max(height[u], flow.fastest[u] + height[v])
-        before, after = (share.astype(np.float32) @ below), below @ share.astype(np.float32)
-        return Terrain(flow, flow.fastest, height, before.astype(np.float64), after.astype(np.float64))
+    @property
+    def time(self) -> FloatArray:
+        """(N,) fastest time of each node."""
+        return self.flow.fastest
 
     @property
     def total(self) -> float:
         """Work in all, more than 0."""
         return max(float(self.time.sum()), TINIEST)
+
+    @cached_property
+    def height(self) -> FloatArray:
+        """(N,) time on the longest path that begins with each node."""
+        edges, height = self.flow.edges, self.time.copy()
+        for u, v in edges[np.argsort(-edges[:, 0], kind="stable")].tolist():
+            height[u] = max(height[u], self.time[u] + height[v])
+        return height
+
+    @cached_property
+    def _around(self) -> tuple[FloatArray, FloatArray]:
+        """(N,) shares of the work among ancestors, and among descendants."""
+        share = (self.time / self.total).astype(np.float32)
+        below = unpacked(self.flow.descendants)[:, : self.flow.count].astype(np.float32)
+        return (share @ below).astype(np.float64), (below @ share).astype(np.float64)
+
+    @property
+    def before(self) -> FloatArray:
+        """(N,) share of the work among the ancestors of each node."""
+        return self._around[0]
+
+    @property
+    def after(self) -> FloatArray:
+        """(N,) share of the work among the descendants of each node."""
+        return self._around[1]
 
     @property
     def middle(self) -> FloatArray:

@@ -38,7 +38,7 @@ def test_marks_that_are_kept_up_to_date_are_those_of_the_sets() -> None:
     graph, hardware = lanes(), package(3, **PLAIN)
     beam = beam_of(graph, hardware, Arm(opinion=Constant()))
     beam.decide(64, Stop())
-    terrain, flow = Terrain.of(beam.flow), beam.flow
+    terrain, flow = Terrain(beam.flow), beam.flow
     middle, share = terrain.middle, terrain.time / terrain.total
     last = np.array([middle[flow.readers.along(np.array([t]))[1]].max() for t in range(len(flow.tau))])
     for boundaries in beam.trail[1:]:
