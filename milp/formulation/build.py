@@ -106,7 +106,8 @@ def build(
     rows.transfers(model, cols)
     rows.relays(model, cols)
     crossings = rows.links(model, cols, tau, chips)
-    times = rows.loads(model, cols, time, tau, chips)
+    times = rows.ChipTimes.of(cols, time, tau)
+    rows.loads(model, cols, times, chips)
     streams = Streams.written(model, cols, memory(model, cols, cuts, chips), times, most, chips)
     if choices.triangle:
         chip_graph.triangle(model, cols)

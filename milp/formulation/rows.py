@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from milp.formulation.columns import Columns
 from milp.formulation.linear import Linear, spans
 from milp.formulation.model import Model
 from partition.arrays import FloatArray, IntArray
+
+OwnedTimes = tuple[IntArray, Linear]
+"""(E,) chips, and what takes each of them time."""
 
 
 def homes(model: Model, cols: Columns) -> None:
@@ -172,45 +175,61 @@ def _ends(model: Model, cols: Columns) -> None:
     model.at_most("ends", cols.z.variables.at(owner), end)
 
 
-def loads(model: Model, cols: Columns, time: FloatArray, tau: FloatArray, limited: IntArray) -> ChipTimes:
-    """Every limited chip's work takes no longer than the period; what each chip computes and moves.
+def loads(model: Model, cols: Columns, times: ChipTimes, limited: IntArray) -> None:
+    """Every limited chip's work takes no longer than the period.
 
     Parameters
     ----------
-    time : (K, N) float
-        Time of each node on each kind.
-    tau : (M,) float
-        Transfer time of each tensor.
     limited : int
         Chips.
     """
-    compute, (receive, send) = _computing(cols, time), _moving(cols, tau)
-    parts = [[compute, *receive, *send]] if cols.hw.serial else [[compute], receive, send]
+    whole = [times.computing, *times.receiving, *times.sending]
+    parts = [whole] if cols.hw.serial else [[times.computing], times.receiving, times.sending]
     owner, each = _all([(c * len(parts) + k, batch) for k, part in enumerate(parts) for c, batch in part])
     size = cols.chips * len(parts)
     rows = (limited[:, None] * len(parts) + np.arange(len(parts))).ravel()
     written = rows[np.bincount(owner, minlength=size)[rows] > 0]
     model.at_most("chip_load", each.sum(owner, size).take(written), cols.T)
-    return ChipTimes.of(cols, time, tau)
 
 
 @dataclass(frozen=True, eq=False)
 class ChipTimes:
-    """What each chip computes, and what it receives and sends, both (C,) batches."""
+    """What takes chips time, each with its chip.
 
-    compute: Linear
-    moved: Linear
+    Attributes
+    ----------
+    chips : int
+        How many there are.
+    computing : what they compute. receiving, sending : what they receive, and what they send or relay.
+    """
+
+    chips: int
+    computing: OwnedTimes
+    receiving: list[OwnedTimes]
+    sending: list[OwnedTimes]
 
     @staticmethod
     def of(cols: Columns, time: FloatArray, tau: FloatArray) -> ChipTimes:
-        """Figures as for :func:`loads`."""
+        """For the time (K, N) of each node on each kind, and the transfer time (M,) of each tensor."""
+        return ChipTimes(cols.chips, _computing(cols, time), *_moving(cols, tau))
+
+    @cached_property
+    def compute(self) -> Linear:
+        """(C,) what each chip computes."""
+        return self._sum([self.computing])
+
+    @cached_property
+    def moved(self) -> Linear:
+        """(C,) what each chip receives and sends."""
         none = np.zeros(0, dtype=np.int64), Linear.constants(np.zeros(0))
-        parts = [_computing(cols, time)], [none, *itertools.chain(*_moving(cols, tau))]
-        compute, moved = (each.sum(owner, cols.chips) for owner, each in map(_all, parts))
-        return ChipTimes(compute, moved)
+        return self._sum([none, *self.receiving, *self.sending])
+
+    def _sum(self, parts: Sequence[OwnedTimes]) -> Linear:
+        owner, each = _all(parts)
+        return each.sum(owner, self.chips)
 
 
-def _computing(cols: Columns, time: FloatArray) -> tuple[IntArray, Linear]:
+def _computing(cols: Columns, time: FloatArray) -> OwnedTimes:
     """What chips compute, each with its chip; where that takes time."""
     v, c = cols.places
     spent = time[cols.hw.kind_array()[c], v]
@@ -218,7 +237,7 @@ def _computing(cols: Columns, time: FloatArray) -> tuple[IntArray, Linear]:
     return c, cols.X(v, c) * spent
 
 
-def _moving(cols: Columns, tau: FloatArray) -> tuple[list[tuple[IntArray, Linear]], list[tuple[IntArray, Linear]]]:
+def _moving(cols: Columns, tau: FloatArray) -> tuple[list[OwnedTimes], list[OwnedTimes]]:
     """What chips receive, and what they send or relay, each with its chip; where that takes time."""
     if not cols.loads_transfers:
         return [], []

@@ -63,7 +63,8 @@ class Streams:
                 excess.append(weights.total().plus(-fits))
                 scale.append(1 / max(1.0, fits / (STEEP * most)) if np.isfinite(most) else 1.0)
         streams = Streams(cols, np.array(chips, dtype=np.int64), Linear.stacked(excess), np.array(scale))
-        streams._limit(model, times)
+        if chips:
+            streams._limit(model, times)
         return streams
 
     def _limit(self, model: Model, times: ChipTimes) -> None:
