@@ -14,7 +14,7 @@ from milp.solver.highs import solve
 from milp.solver.matrix import COVERED, MatrixModel
 from milp.tolerances import BOUND_SAFETY, CHOSEN, ROUNDING
 from milp.windows.windows import KEPT_LIMIT, WindowRules, Windows
-from partition.arrays import BoolArray, FloatArray
+from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
 from partition.problem.hardware import Hardware
@@ -70,11 +70,16 @@ class BlockCapacity:
     A package of three chips stands for "before", the block, and "after"; only the middle one and its two links are
     limited. It relaxes every chip of the real package, so the bound holds for all of them. Cuts are left out: nodes on
     two chips before the block stand on one.
+
+    Parameters
+    ----------
+    rules : WindowRules or None
+        Of the instance, where somebody has them already.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, rules: WindowRules | None = None) -> None:
         hw = instance.hardware
-        self.instance = instance
+        self.instance, self.rules = instance, rules or WindowRules(instance)
         self.three = replace(instance, hardware=_three_chips(hw), before=np.zeros((0, 2), dtype=np.int64))
         self._model: MatrixModel | None = None
         self._covers = 0.0
@@ -124,15 +129,15 @@ class BlockCapacity:
         model = self._period_model(upper, stop)
         if model is None:
             return Cheapest(0.0, settled=False)
+        y, sign = _held(model)
+        of = model.node[y]
         if crowd is not None:
-            inside = (model.family == "y") & (model.chip <= 1)
-            inside[inside] = crowd[model.node[inside]]
-            model = model.at_least(np.where(inside, np.where(model.chip == 1, 1.0, -1.0), 0.0), count)
+            held = np.zeros(model.columns)
+            held[y] = np.where(crowd[of], sign, 0.0)
+            model = model.at_least(held, count)
         values = np.full(model.columns, np.nan)
         if node is not None:
             before, after = self._outside(node, upper)
-            y = np.flatnonzero((model.family == "y") & (model.chip <= 1))
-            of = model.node[y]
             values[y[before[of]]], values[y[after[of]]] = 1.0, 0.0
             own = y[of == node]
             values[own] = model.chip[own]  # not before the block, and not after it
@@ -151,7 +156,7 @@ class BlockCapacity:
     @cached_property
     def _reach(self) -> BoolArray | None:
         """(N, N) at [v, u] whether u is v or an ancestor of it; None where that is too large."""
-        return WindowRules(self.instance).ancestors() if self.instance.nodes <= KEPT_LIMIT else None
+        return self.rules.ancestors() if self.instance.nodes <= KEPT_LIMIT else None
 
     def _outside(self, node: int, threshold: float) -> tuple[BoolArray, BoolArray]:
         """(N,) twice: what is before, and what is after every block with ``node`` of a load within the threshold.
@@ -170,8 +175,7 @@ class BlockCapacity:
 
     def _block(self, model: MatrixModel, values: FloatArray) -> BoolArray:
         """(N,) the nodes of the block, from the values of all columns of the model."""
-        y = np.flatnonzero((model.family == "y") & (model.chip <= 1))
-        sign = np.where(model.chip[y] == 1, 1.0, -1.0)
+        y, sign = _held(model)
         held = np.bincount(model.node[y], weights=sign * values[model.kept[y]], minlength=self.three.nodes)
         return np.asarray((held > CHOSEN) & ~self.three.replicable)
 
@@ -195,12 +199,17 @@ class BlockCapacity:
             if written is None:
                 return None
             model = written.model
-            y = model.family == "y"
+            y, sign = _held(model)
             cost = np.zeros(model.columns)
-            sign = np.where(model.chip[y] == 1, -1.0, 1.0)
-            cost[y] = sign * np.minimum(inst.fastest, threshold)[model.node[y]] / model.scale
+            cost[y] = -sign * np.minimum(inst.fastest, threshold)[model.node[y]] / model.scale
             self._model, self._covers = replace(model, cost=cost), threshold
         return self._model
+
+
+def _held(model: MatrixModel) -> tuple[IntArray, FloatArray]:
+    """Columns of a three-chip model, and signs with which those of a node add up to whether the block holds it."""
+    y = np.flatnonzero(model.family == "y")
+    return y, np.where(model.chip[y] == 1, 1.0, -1.0)
 
 
 def _three_chips(hw: Hardware) -> Hardware:

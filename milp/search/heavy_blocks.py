@@ -22,7 +22,8 @@ CROWD_PATIENCE = 2
 
 def block_capacity(run: Run) -> BlockCapacity | None:
     """What tells about single blocks, where every chip is such a block; shared through :meth:`Run.kept`."""
-    return BlockCapacity(run.instance) if BlockCapacity.applies(run.instance) else None
+    rules = run.tightening.known[0].rules
+    return BlockCapacity(run.instance, rules) if BlockCapacity.applies(run.instance) else None
 
 
 def _applies(run: Run) -> bool:
