@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,12 +53,9 @@ class BothEnds:
 
     ends: tuple[End, End]
     load: int
-    _thresholds: list[Threshold] = field(default_factory=list)
-    _passes: list[Pass] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._thresholds = [Threshold(end.tasks, end.line, self.load, end.prices) for end in self.ends]
-        self._passes = [Pass(threshold) for threshold in self._thresholds]
+        self._passes = [Pass(Threshold(end.tasks, end.line, self.load, end.prices)) for end in self.ends]
 
     def prove(self, width: int, stop: Stop) -> PassOutcome:
         """Whether the load is possible; None if more than ``width`` down-sets would have to be kept at both ends.
@@ -93,5 +90,6 @@ class BothEnds:
 
     def find(self, way: int, guide: Guide, width: int, stop: Stop) -> PassOutcome:
         """What a beam of so many down-sets finds from one end, with what the other one is bound to lose."""
-        search = Pass(self._thresholds[way], guide, self._passes[way].forced)
+        proof = self._passes[way]
+        search = Pass(proof.threshold, guide, proof.forced)
         return self.ends[way].turned(search.decide(width, stop))

@@ -176,10 +176,7 @@ class Pass:
         mode = states.mode[parent]
         load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
         need = states.need[parent] - threshold.measures.need(mode, task)
-        room = threshold.measures.room(mode, threshold.period - load)
-        if not threshold.measures.changes:
-            room = room - self.forced[threshold.line.stations - 1 - threshold.line.position(mode)]
-        kept = np.flatnonzero((need <= room).all(axis=1))
+        kept = np.flatnonzero((need <= self._room(mode, load)).all(axis=1))
         parent, task, mode = parent[kept], task[kept], mode[kept]
         none = np.zeros((len(kept), 0), np.uint64)
         return States(
@@ -274,13 +271,15 @@ class Pass:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
         return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
 
-    def _spare(self, states: States) -> IntArray:
-        """(S, P) what the stations can give beyond what is left to do, and what is lost for certain."""
+    def _room(self, mode: IntArray, load: IntArray) -> IntArray:
+        """(S, P) what the stations can give, less what those behind the open one lose for certain."""
         line, measures = self.threshold.line, self.threshold.measures
-        spare = measures.room(states.mode, self.threshold.period - states.load) - states.need
-        if measures.changes:
-            return np.asarray(spare)
-        return np.asarray(spare - self.forced[line.stations - 1 - line.position(states.mode)])
+        room = measures.room(mode, self.threshold.period - load)
+        return room if measures.changes else room - self.forced[line.stations - 1 - line.position(mode)]
+
+    def _spare(self, states: States) -> IntArray:
+        """(S, P) what the stations can give beyond what is left to do."""
+        return self._room(states.mode, states.load) - states.need
 
     def _within_room(self, states: States) -> BoolArray:
         """Whether what is left to do does not need more than the stations can give."""

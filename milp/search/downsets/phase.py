@@ -17,7 +17,7 @@ from milp.state.names import Doing
 from milp.state.run import Phase, Run
 from milp.tolerances import TICK
 from partition.arrays import IntArray, sums
-from partition.instance.features import ABSORBED, PERIOD_ALONE, Feature, Scope, named
+from partition.instance.features import ABSORBED, PERIOD_ALONE, Scope, named
 from partition.instance.instance import Instance
 from partition.stopping import Stop
 
@@ -54,12 +54,9 @@ def free_transfers(instance: Instance) -> bool:
     return not (paid and instance.tau.any())
 
 
-RULES = frozenset(
-    {
-        Feature.NO_SKIPPING, Feature.TRIANGLE, Feature.LIMITED_MEMORY, Feature.DYNAMIC_MEMORY, Feature.CUTS,
-        Feature.ANY_ORDER, Feature.FREE_EDGES, Feature.STREAMING, Feature.STREAMING_IN_TURN,
-    }
-)  # fmt: skip
+RULES = named(
+    "NO_SKIPPING TRIANGLE LIMITED_MEMORY DYNAMIC_MEMORY CUTS ANY_ORDER FREE_EDGES STREAMING STREAMING_IN_TURN"
+)
 """What the line has not, and a placement may need heed of where transfers are free."""
 
 

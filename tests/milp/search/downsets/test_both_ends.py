@@ -47,8 +47,8 @@ def test_every_solution_loses_what_either_end_says_that_the_first_stations_lose(
     load = least + int(rng.integers(0, 3))
     question = both_ends(tasks, stations, free, load)
     ordered = tasks.without_symmetry()
-    for end, search, threshold in zip(question.ends, question._passes, question._thresholds, strict=True):
-        measures = threshold.measures
+    for end, search in zip(question.ends, question._passes, strict=True):
+        measures = search.threshold.measures
         while search.advance(1_000, Stop(), proof=True) is None:
             told = search.losses()
             for kinds, chip in solutions(ordered, stations, free, load):
