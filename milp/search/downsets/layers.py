@@ -76,20 +76,20 @@ class Pass:
         self.slack = int(spare.max(initial=0))
         self.whole = int((spare + self.states.need[:, 0]).max(initial=0))
 
-    def decide(self, width: int, stop: Stop, *, proof: bool = False) -> PassOutcome:
-        """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that the guide likes.
-
-        Parameters
-        ----------
-        proof : end as soon as down-sets would have to be dropped.
-        """
+    def decide(self, width: int, stop: Stop) -> PassOutcome:
+        """Whether all tasks fit; of more than ``width`` down-sets in a layer, those are kept that the guide likes."""
         verdict = None
         while verdict is None:
-            verdict = self.advance(width, stop, proof=proof)
+            verdict = self.advance(width, stop)
         return verdict
 
     def advance(self, width: int, stop: Stop, *, proof: bool = False) -> PassOutcome | None:
-        """One more layer; what the pass found, if it ends with that. A proof that needs more width can go on later."""
+        """One more layer; what the pass found, if it ends with that.
+
+        Parameters
+        ----------
+        proof : end where down-sets would have to be dropped; asked again with more width, it goes on from there.
+        """
         states, layer, count = self.states, self.reached, self.threshold.tasks.count
         if layer == count:
             return self._solution()
