@@ -129,7 +129,7 @@ class Beam:
             some = last.take(rows)
             return self._behind(blocks, rows, some, chip, (begun.source[some.root], begun.above[some.root]))
         found = [self._relaying(begun, blocks, rows, chip, eagerly=eagerly) for eagerly in (False, True)]
-        return found[0].joined(found[1])
+        return Boundaries.joined(found)
 
     def _behind(
         self, blocks: GrowingBlocks, rows: IntArray, some: Children, chip: int, led: tuple[NDArray[np.int8], Words]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.search.downsets.states import Aligned
 from milp.search.downsets.tasks import Words
 from milp.search.downsets.transfers import SCATTER, scattered
-from partition.arrays import BoolArray, FloatArray, IntArray, ranks
+from partition.arrays import FloatArray, IntArray, ranks
 
 
 @dataclass(frozen=True, eq=False)
-class Boundaries:
+class Boundaries(Aligned):
     """Down-sets that chips ``0..c`` may hold, and how what crosses them got there.
 
     Attributes
@@ -64,20 +65,12 @@ class Boundaries:
     def __len__(self) -> int:
         return len(self.work)
 
-    def take(self, rows: IntArray | BoolArray) -> Boundaries:
-        """Some of them."""
-        return Boundaries(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def joined(self, others: Boundaries) -> Boundaries:
-        """Both, one after the other."""
-        return Boundaries(*(np.concatenate([getattr(part, f.name) for part in (self, others)]) for f in fields(self)))
-
     def with_others(self, others: Boundaries, width: int, step: float) -> Boundaries:
         """Both; of equal sets one, and of more than ``width`` those that have lost least.
 
         A part of the room goes to the best of each size, counted in ``step``: the next chip may want more or less.
         """
-        both = self.joined(others)
+        both = Boundaries.joined([self, others])
         lost = both.lost
         order = np.argsort(lost, kind="stable")
         name = both.name

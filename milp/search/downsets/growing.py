@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.search.downsets.states import Aligned
 from milp.search.downsets.tasks import Words
 from partition.arrays import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Children:
+class Children(Aligned):
     """Blocks with one node more than the block in row ``parent``: (K,) each; see :class:`GrowingBlocks`."""
 
     parent: IntArray
@@ -30,10 +31,6 @@ class Children:
     inputs: NDArray[np.uint64]
     above: NDArray[np.uint64]
     marks: FloatArray
-
-    def take(self, rows: IntArray | BoolArray) -> Children:
-        """Some of them."""
-        return Children(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

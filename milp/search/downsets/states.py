@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,21 @@ SPREAD = 4
 
 
 @dataclass(frozen=True, eq=False)
-class States:
+class Aligned:
+    """Arrays that have one row each for the same things."""
+
+    def take(self, rows: IntArray | BoolArray) -> Self:
+        """Some of the things."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The things of all parts, of which there is one at least, one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+@dataclass(frozen=True, eq=False)
+class States(Aligned):
     """Down-sets, each with the station that is filled next once all of its tasks are done.
 
     Attributes
@@ -48,15 +64,6 @@ class States:
 
     def __len__(self) -> int:
         return len(self.mode)
-
-    def take(self, rows: IntArray | BoolArray) -> States:
-        """Some of the states."""
-        return States(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    @staticmethod
-    def joined(parts: list[States]) -> States:
-        """The states of all parts, of which there is one at least, one after the other."""
-        return States(*(np.concatenate([getattr(s, field.name) for s in parts]) for field in fields(States)))
 
 
 class Index:
