@@ -136,8 +136,10 @@ def multiples_of(goal: str, graph: Graph) -> Multiples | None:
     """The common unit of the values of another goal than the period; None if there is none."""
     if goal == "moves":
         return Multiples(Fraction(1))
+    if goal != "traffic" or not graph.tensor_bytes.any():
+        return None
     moved = _decimals(graph.tensor_bytes)
-    if goal != "traffic" or moved is None or not graph.tensor_bytes.any():
+    if moved is None:
         return None
     size, byte = moved
     return Multiples(byte * int(np.gcd.reduce(size)))

@@ -69,11 +69,9 @@ class Incumbent:
         self.hardware = hardware or instance.hardware
         self.problem = Problem.of(instance.graph, self.hardware)
         self.model = self.problem.kept(CostModel)
-        covered, period = SCOPE.admits(instance.features), self.aim.goal == "period"
-        self.grid = grid_of(instance.graph, self.hardware) if covered and period else None
-        self.values: Multiples | None = self.grid
-        if covered and not period:
-            self.values = multiples_of(self.aim.goal, instance.graph)
+        goal, graph, covered = self.aim.goal, instance.graph, SCOPE.admits(instance.features)
+        self.grid = grid_of(graph, self.hardware) if covered and goal == "period" else None
+        self.values: Multiples | None = multiples_of(goal, graph) if covered and goal != "period" else self.grid
         self.cuts = MemoryCuts(instance.graph, self.hardware)
         self.placement: Placement | None = None
         self.cost: Cost | None = None
