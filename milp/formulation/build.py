@@ -92,21 +92,20 @@ def build(
         The instance has features that there are no rows for.
     """
     _refuse_what_has_no_rows(instance)
-    if choices is None:
-        choices = Choices.for_goals(instance, {goal, *(caps or {})})
+    choices = choices or Choices.for_goals(instance, {goal, *(caps or {})})
     if upper is None and goal != "period":
         upper = instance.longest  # a measure without a limit spoils rows as well
     model = Model(instance.graph.name)
     cols = Columns(model, instance, windows, choices, {goal, *(caps or {})}, upper)
     most = BEYOND * upper if upper else np.inf  # what exceeds the period cannot be; how far it does spoils rows
-    tau, time = np.minimum(instance.tau, most), np.minimum(instance.time, most)
+    tau = np.minimum(instance.tau, most)
     chips = np.arange(instance.chips) if limited is None else np.array(limited, dtype=np.int64)
     rows.homes(model, cols)
     rows.replicas(model, cols)
     rows.transfers(model, cols)
     rows.relays(model, cols)
     crossings = rows.links(model, cols, tau, chips)
-    times = rows.ChipTimes.of(cols, time, tau)
+    times = rows.ChipTimes.of(cols, np.minimum(instance.time, most), tau)
     rows.loads(model, cols, times, chips)
     streams = Streams.written(model, cols, memory(model, cols, cuts, chips), times, most, chips)
     if choices.triangle:
