@@ -45,7 +45,16 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     OSError : it cannot be read, or is too large.
     ValueError : it is not TOML, or not what a person would write.
     """
-    content = read_bounded(path, LARGEST_TOML)
+    return parse_toml(read_bounded(path, LARGEST_TOML))
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """The tables that TOML states.
+
+    Raises
+    ------
+    ValueError : it is not TOML, or not what a person would write.
+    """
     for i, line in enumerate(content.split(b"\n"), 1):
         if line.count(b".") > MOST_DOTS:
             raise ValueError(f"line {i} has over {MOST_DOTS} dots")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from partition.errors import InvalidHardware
-from partition.files import read_toml
+from partition.files import parse_toml, read_toml
 from partition.problem.boards import BOARDS
 from partition.problem.chip_kind import ChipKind
 from partition.problem.hardware import IN_LINE, STREAMING, Hardware, Interconnect, Rules, override
@@ -269,7 +268,7 @@ def from_toml(text: str) -> Hardware:
     InvalidHardware : a field is missing, unknown or wrongly typed.
     ValueError : it is not TOML.
     """
-    return _from_tables(tomllib.loads(text), "hardware")
+    return _from_tables(parse_toml(text.encode()), "hardware")
 
 
 def _read_toml(path: Path) -> Hardware:

@@ -72,7 +72,7 @@ class Cache:
                 if data != self._seal({key: value for key, value in data.items() if key != "fingerprint"}):
                     raise ValueError("its fingerprint does not fit its content")
                 yield self._found(data), data["limits"] if data["program"] == VERSION else NOTHING_SPENT
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, PartitionError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PartitionError) as error:
                 reason = getattr(error, "strerror", None) or error
                 warnings.warn(f"{str(path)!r} is not used: {reason}", stacklevel=2)
 

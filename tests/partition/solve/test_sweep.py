@@ -211,9 +211,10 @@ def test_what_is_damaged_or_of_another_version_is_not_believed(tmp_path: Path, m
     path.write_text(content.replace('"bound": 5', '"bound": 4'))
     with pytest.warns(UserWarning, match="fingerprint"):
         assert Sweep(diamond(), cache=tmp_path, work_limit=2.0).solve([hw]).searches == 1
-    path.write_text("{")
-    with pytest.warns(UserWarning, match="is not used"):
-        Sweep(diamond(), cache=tmp_path)
+    for broken in ("{", "[" * 100_000):
+        path.write_text(broken)
+        with pytest.warns(UserWarning, match="is not used"):
+            Sweep(diamond(), cache=tmp_path)
     path.write_text(content)
     monkeypatch.setattr("partition.solve.sweep_cache.VERSION", "0.0.1")
     again = Sweep(diamond(), cache=tmp_path, work_limit=2.0).solve([hw])
