@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -27,7 +28,7 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             check_outputs(click.get_current_context())
-            with _interrupts_remembered() as interrupts, _terminated_like_interrupted(), _doubts_in_a_line():
+            with _signals_handled() as interrupts, _doubts_in_a_line():
                 try:
                     command(*args, **kwargs)
                 except ImportError:
@@ -82,38 +83,23 @@ def _doubts_in_a_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_remembered() -> Iterator[Interrupts]:
-    """Within, Ctrl-C interrupts as always, and is counted."""
+def _signals_handled() -> Iterator[Interrupts]:
+    """Within, Ctrl-C interrupts as always, and is counted; SIGTERM does the same, a solve ends with its best answer."""
     seen = Interrupts()
-    try:
-        previous = signal.getsignal(signal.SIGINT)
-        if previous is signal.default_int_handler:  # otherwise Ctrl-C is ignored, or somebody else's
-            signal.signal(signal.SIGINT, seen)
-    except ValueError:  # not in the main thread
-        yield seen
-        return
+    handlers: dict[signal.Signals, Callable[..., object]] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers[signal.SIGTERM] = _interrupt
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else Ctrl-C is ignored, or somebody else's
+            handlers[signal.SIGINT] = seen
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield seen
     finally:
-        if signal.getsignal(signal.SIGINT) is seen:
-            signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does; a solve, with the best answer so far."""
-
-    def interrupt(*_: object) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
-
-    try:
-        previous = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

@@ -33,8 +33,8 @@ def least_spread(work: float, weights: float, sram: FloatArray, rate: FloatArray
     """Least period of all work and all weights, spread evenly.
 
     In a period ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes of weights, or what the rule *memory* lets
-    it hold where it does not stream. In turn with compute, all chips
-    together work for ``work``, and stream what all SRAM cannot hold.
+    it hold where it does not stream. In turn with compute, all chips together work for ``work``, and stream what all
+    SRAM cannot hold.
 
     Parameters
     ----------

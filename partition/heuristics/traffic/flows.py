@@ -105,9 +105,8 @@ class _Tensors:
         already = crosses & self.next & inside_source  # a reader waits on the next chip: paid if the source stays
         np.add.at(out, self.source[already], size[already])
         late = self._aside(crosses & ~self.next)  # paid unless all readers stay
-        early = self._aside(
-            before & self.touched & ~self.here & (not linked)
-        )  # received here too, where a reader stays
+        # Received on this chip too, where a reader stays:
+        early = self._aside(before & self.touched & ~self.here & (not linked))
         owned = np.flatnonzero(inside_source[late])
         held_late, held_early = self._held(late, count), self._held(early, count + len(late))
         return Cut(
