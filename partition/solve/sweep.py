@@ -297,10 +297,8 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
     settled = math.isfinite(found.period) and found.period - found.bound <= terms.gap * found.period
     if found.status == "infeasible" or settled:
         return True
-    return all(
-        (before is None) == (now is None) and (before is None or now is None or before >= now)
-        for before, now in ((limits.get(name), now) for name, now in terms.limits.items())
-    )
+    pairs = [(limits.get(name), now) for name, now in terms.limits.items()]
+    return all(before is now if before is None or now is None else before >= now for before, now in pairs)
 
 
 def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, terms: _SearchTerms) -> Found:
