@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from partition.problem.operator_call import Call, Formula
+from partition.problem.operator_formulas import per_input, per_output
 
 TREE_NODE_BYTES = 24
 """Of a node of a tree ensemble as onnxruntime holds it: threshold, feature, mode and children."""
@@ -128,14 +129,6 @@ def _distance(call: Call) -> float:
 
 def _inverse(call: Call) -> float:
     return 2.0 * call.input().size * call.input().shape[-1]
-
-
-def _each(count: float) -> Formula:
-    return lambda call: count * call.output().size
-
-
-def _each_read(count: float) -> Formula:
-    return lambda call: count * call.input().size
 
 
 def _compared_boxes(call: Call) -> float:
@@ -255,31 +248,31 @@ FORMULAS: Mapping[str, Formula] = {
     for names, formula in (
         ("NonMaxSuppression", _compared_boxes),
         ("STFT", _short_fourier),
-        ("RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer", _each_read(1)),
+        ("RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer", per_input(1)),
         ("TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor", _trees),
         ("LinearClassifier LinearRegressor", _linear),
         ("SVMClassifier SVMRegressor", _support_vectors),
-        ("ArrayFeatureExtractor DictVectorizer FeatureVectorizer ZipMap", _each(0)),
-        ("Binarizer CastMap CategoryMapper LabelEncoder OneHotEncoder", _each(1)),
-        ("Imputer Scaler", _each(2)),
-        ("Normalizer", _each(3)),
+        ("ArrayFeatureExtractor DictVectorizer FeatureVectorizer ZipMap", per_output(0)),
+        ("Binarizer CastMap CategoryMapper LabelEncoder OneHotEncoder", per_output(1)),
+        ("Imputer Scaler", per_output(2)),
+        ("Normalizer", per_output(3)),
         ("DynamicQuantizeLSTM", _dynamic_lstm),
-        ("GatherBlockQuantized", _each(2)),
+        ("GatherBlockQuantized", per_output(2)),
         ("MoE", _experts((2, 4, 6))),
         ("QMoE", _experts((2, 5, 8), packed=True)),
         ("CDist", _distance),
         ("Inverse", _inverse),
-        ("ExpandDims UnfoldTensor", _each(0)),
-        ("QLinearWhere", _each(2)),
-        ("QLinearReduceMean ReduceSumInteger IsAllFinite", _each_read(1)),
-        ("BiasAdd", _each(2)),
-        ("BiasSoftmax", _each(6)),
-        ("BiasSplitGelu", _each(6)),
-        ("GroupNorm", _each_read(8)),
-        ("SkipGroupNorm", _each_read(9)),
-        ("ComplexMul ComplexMulConj", _each(3)),
-        ("CropAndResize", _each(9)),
-        ("MurmurHash3", _each(10)),
+        ("ExpandDims UnfoldTensor", per_output(0)),
+        ("QLinearWhere", per_output(2)),
+        ("QLinearReduceMean ReduceSumInteger IsAllFinite", per_input(1)),
+        ("BiasAdd", per_output(2)),
+        ("BiasSoftmax", per_output(6)),
+        ("BiasSplitGelu", per_output(6)),
+        ("GroupNorm", per_input(8)),
+        ("SkipGroupNorm", per_input(9)),
+        ("ComplexMul ComplexMulConj", per_output(3)),
+        ("CropAndResize", per_output(9)),
+        ("MurmurHash3", per_output(10)),
         ("LinearAttention", _linear_attention),
         ("GatedDeltaNet", _gated_delta_net),
         ("CausalConvWithState", _causal_convolution),
@@ -294,17 +287,20 @@ FORMULAS: Mapping[str, Formula] = {
         ("PackedMultiHeadAttention", _packed_attention(4)),
         ("DecoderAttention", _decoder_attention),
         ("Rfft Irfft", _real_fourier),
-        ("MulInteger BiasDropout MRotaryEmbedding QuantizeBFP ScaledTanh", _each(3)),
-        ("Affine BitmaskDropout DequantizeBFP DequantizeWithOrder GatedAdd ImageScaler QuantizeWithOrder", _each(2)),
-        ("GemmaRotaryEmbedding ScaledSiLU", _each(6)),
-        ("ParametricSoftplus", _each(5)),
-        ("QOrderedGelu", _each(7)),
-        ("RelativePositionBias", _each(10)),
-        ("Scale", _each(1)),
-        ("QOrderedLayerNormalization", _each_read(8)),
-        ("GatedRMSNorm", _each_read(11)),
-        ("Crop DynamicSlice GivenTensorFill ReorderInput ReorderOutput RemovePadding RestorePadding", _each(0)),
-        ("TorchEmbedding", _each(0)),
+        ("MulInteger BiasDropout MRotaryEmbedding QuantizeBFP ScaledTanh", per_output(3)),
+        (
+            "Affine BitmaskDropout DequantizeBFP DequantizeWithOrder GatedAdd ImageScaler QuantizeWithOrder",
+            per_output(2),
+        ),
+        ("GemmaRotaryEmbedding ScaledSiLU", per_output(6)),
+        ("ParametricSoftplus", per_output(5)),
+        ("QOrderedGelu", per_output(7)),
+        ("RelativePositionBias", per_output(10)),
+        ("Scale", per_output(1)),
+        ("QOrderedLayerNormalization", per_input(8)),
+        ("GatedRMSNorm", per_input(11)),
+        ("Crop DynamicSlice GivenTensorFill ReorderInput ReorderOutput RemovePadding RestorePadding", per_output(0)),
+        ("TorchEmbedding", per_output(0)),
     )
     for name in names.split()
 }

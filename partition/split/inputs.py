@@ -40,7 +40,7 @@ def random_inputs(session: Any, dims: Mapping[str, int], seed: int) -> dict[str,
     rng = np.random.default_rng(whole("seed", seed))
     feeds: dict[str, Any] = {}
     for value in session.get_inputs():
-        told = _element(value.type)
+        told = element_of(value.type)
         kind = np.float32 if told == "bfloat16" else _TYPES.get(told)
         if kind is None or kind is np.object_:
             raise InvalidInput(f"input {value.name!r} is of type {value.type}, of which none are drawn; {HOW}")
@@ -64,7 +64,7 @@ def checked_inputs(session: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     for value in session.get_inputs():
         if value.name not in given:
             raise InvalidInput(f"there are no values for input {value.name!r}; give values for all inputs, or for none")
-        kind = _TYPES.get(_element(value.type))
+        kind = _TYPES.get(element_of(value.type))
         found = given[value.name]
         if kind is None or not isinstance(found, np.ndarray | np.generic):
             feeds[value.name] = found
@@ -116,7 +116,8 @@ def load_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _element(told: str) -> str:
+def element_of(told: str) -> str:
+    """The type of the elements of a tensor, of the type as onnxruntime tells it."""
     return told.removeprefix("tensor(").removesuffix(")")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from partition.errors import DoubtfulModel, InvalidInput, InvalidModelFile
 from partition.split.comparing import ROUNDING, UNITS, UNITS_PER_CUT, Comparison, difference, one_value
-from partition.split.inputs import HOW, checked_inputs, random_inputs
+from partition.split.inputs import HOW, checked_inputs, element_of, random_inputs
 from partition.split.manifest import Manifest
 from partition.split.running import RUN_LIMIT, open_session, run_session
 
@@ -141,7 +141,7 @@ class _PartsCheck:
                 continue
             path = self.folder / part.file
             session = open_session(path, self.optimised)
-            kinds = [_element(value.type) for value in (*session.get_inputs(), *session.get_outputs())]
+            kinds = [element_of(value.type) for value in (*session.get_inputs(), *session.get_outputs())]
             self.crossing += [kind for kind in kinds if kind in ROUNDING]
             for k, feeds in enumerate(runs):
                 given = {p.name: feeds[p.tensor] if p.host else arrived[k][p.tensor, part.chip] for p in part.inputs}
@@ -157,7 +157,3 @@ class _PartsCheck:
         worst = max(difference(a[name], b[name]) for a, b in zip(expected, found, strict=True))
         tolerance, rounding = self.tolerance()
         return Comparison(name, worst == 0.0, worst, tolerance, rounding, one_value([a[name] for a in expected]))
-
-
-def _element(told: str) -> str:
-    return told.removeprefix("tensor(").removesuffix(")")
