@@ -31,10 +31,11 @@ def advice(graph: Graph, hardware: Hardware) -> str:
         return "what would help: more or faster chips, or a lower throughput asked for"
     chips, least = hardware.chips, float(hardware.sram_bytes.min())
     weights = _in_order(graph)
-    need = max(_capacity(weights, chips), float(together(graph)[1].max(initial=0.0))) * ROOM
+    heaviest = float(together(graph)[1].max(initial=0.0))
+    need = max(_capacity(weights, chips), heaviest) * ROOM
     count = blocks(weights, least)
     ways = []
-    if chips < count <= graph.n and together(graph)[1].max(initial=0.0) <= least:
+    if chips < count <= graph.n and heaviest <= least:
         ways.append(f"{count} such chips")
     if need > least:
         ways.append(f"{bytes_text(need)} of SRAM a chip (sram_bytes={need:.4g})")

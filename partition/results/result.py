@@ -187,7 +187,7 @@ class Result:
         stages = None if self.wishes is None else self.wishes.max_stages
         return wall_of(self.problem, self.placement, self.cost, self._time, stages)
 
-    @property
+    @cached_property
     def advice(self) -> str:
         """What would make the model fit, where it does not; otherwise empty."""
         if self.placement is not None or self.contradiction is not None:

@@ -6,7 +6,6 @@ import csv
 import html
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -16,6 +15,7 @@ from partition.amounts import gap_text, time_text
 from partition.errors import InvalidInput
 from partition.files import write_atomically
 from partition.problem.hardware import Hardware
+from partition.results.description import finite
 from partition.results.result import Result
 from partition.text import printable, shown
 
@@ -69,7 +69,7 @@ class SweepRow:
         """For JSON; numbers that do not exist are None."""
         return {
             "hardware": self.hardware.name,
-            **{name: _plain(value) for name, value in self.settings.items()},
+            **{name: finite(value) for name, value in self.settings.items()},
             "status": self.status,
             "period": self.period,
             "bound": self.bound,
@@ -80,10 +80,6 @@ class SweepRow:
             "bound_of": self.bound_of,
             "placement_of": self.placement_of,
         }
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isinf(value) else value
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,7 +121,7 @@ def wall_of(
     graph, hardware = problem.graph, problem.hardware
     loads = Breakdown(problem, placement)
     busiest = _busiest(loads, cost)
-    instance = contract(graph, hardware)
+    instance = problem.kept(contract)
     time = instance.fastest * instance.unit
     heaviest = int(time.argmax())
     others = np.delete(time, heaviest)

@@ -68,7 +68,7 @@ def why_of(result: Result) -> Why | None:
 
 def _best_fact(result: Result) -> _Fact:
     """The first fact that accounts for nearly all of the period, or else the one that does for most."""
-    instance = contract(result.graph, result.hardware)
+    instance = result.problem.kept(contract)
     best: _Fact | None = None
     for find in (_counted, _by_windows):
         for fact in find(result, instance):
