@@ -51,13 +51,22 @@ function bars(where, axis, rows, limits, unitOf, act) {
 }
 
 /* Compute and streaming, as they add up or overlap; and all that one input takes of a chip, one thing after the other. */
-const work = (c) => data.package.streaming === "serial" ? c.compute + c.stream : Math.max(c.compute, c.stream);
+const work = (c) => inTurn ? c.compute + c.stream : Math.max(c.compute, c.stream);
 const busyFor = (c) => work(c) + c.receive + c.send;
+/* Whether transfers beside all that are what takes longest. */
+const moves = (c) => !serial && c.load > work(c) * (1 + 1e-9);
+const isBusiest = (c) => data.period > 0 && share(c.load) >= AT;
+
+/* What a chip's bar is made of. */
+function loadParts(c) {
+  const first = isBusiest(c) ? "var(--hot)" : moves(c) ? "var(--bar2)" : !inTurn && c.stream > c.compute ? "var(--soft)" : "var(--bar)";
+  const parts = inTurn && c.stream > 0 ? [[c.compute, first], [c.stream, "var(--soft)"]] : [[work(c), first]];
+  if (serial) return [...parts, [c.receive, "var(--bar2)"], [c.send, "var(--bar3)"]];
+  return parts.length > 1 && !moves(c) ? parts : [[c.load, first]];
+}
 
 function charts() {
-  const chips = data.per_chip, serial = data.package.transfers === "serial";
-  const streaming = chips.some((c) => c.stream > 0), inTurn = data.package.streaming === "serial";
-  const moving = !serial && chips.some((c) => c.load > work(c) * (1 + 1e-9));
+  const chips = data.per_chip, moving = chips.some(moves);
   const legend = of("#load", ".legend"), pick = (row) => choose(row.chip);
   note("#load", (serial ? "Compute, receive and send take turns." : moving ? "Transfers overlap with compute; the longest of the three counts." : "Transfers overlap with compute, which takes longer on every chip.") +
     (streaming ? ` Weights beyond the SRAM are streamed from DRAM, ${inTurn ? "in turn with" : "beside"} compute.` : ""));
@@ -69,12 +78,8 @@ function charts() {
   swatch(legend, "var(--ink)", `period ${time(data.period)}`, "dashes");
   swatch(legend, "var(--limit)", `bound ${time(data.bound)}`, "dashes");
   const told = (c) => `chip ${c.chip} (${c.kind}): ${plural(c.operations, "operation")}, ${percent(share(c.load))} of the period\ncompute ${time(c.compute)}${c.stream > 0 ? `, stream ${time(c.stream)}` : ""}, receive ${time(c.receive)}, send ${time(c.send)}`;
-  bars("#load", "chip", chips.map((c) => {
-    const busiest = data.period > 0 && share(c.load) >= AT, first = busiest ? "var(--hot)" : !serial && c.load > work(c) * (1 + 1e-9) ? "var(--bar2)" : !inTurn && c.stream > c.compute ? "var(--soft)" : "var(--bar)";
-    return { label: c.chip, chip: c.chip, tip: told(c) + (busiest ? "\nthe busiest: its load is the period" : ""),
-      parts: serial || (inTurn && c.stream > 0 && c.load <= work(c) * (1 + 1e-9)) ? [[inTurn ? c.compute : work(c), first], ...(inTurn && c.stream > 0 ? [[c.stream, "var(--soft)"]] : []), ...(serial ? [[c.receive, "var(--bar2)"], [c.send, "var(--bar3)"]] : [])] : [[c.load, first]] };
-  }), chips.length ? [[data.period, "var(--ink)"], [data.bound, "var(--limit)"]] : [], timeUnit, pick);
-  const links = data.package.links, lines = data.per_chip.length && data.package.topology !== "crossbar" && data.package.topology !== "memory";
+  bars("#load", "chip", chips.map((c) => ({ label: c.chip, chip: c.chip, tip: told(c) + (isBusiest(c) ? "\nthe busiest: its load is the period" : ""), parts: loadParts(c) })), chips.length ? [[data.period, "var(--ink)"], [data.bound, "var(--limit)"]] : [], timeUnit, pick);
+  const links = data.package.links, lines = chips.length && !hub;
   note("#link", "Time that the tensors that cross a link occupy it, for every input.");
   swatch(of("#link", ".legend"), "var(--bar2)", "busy");
   swatch(of("#link", ".legend"), "var(--hot)", "the busiest, where it is the period");
@@ -161,13 +166,13 @@ function rows(used, end) {
   }
   return { svg, x, high };
 }
-function block(svg, x0, x1, y, h, fill, told, name = "block") {
-  const rect = el("rect", { class: name, x: x0.toFixed(2), y: y.toFixed(2), width: Math.max(0.6, x1 - x0).toFixed(2), height: h.toFixed(2), style: `fill: ${fill}` }, svg);
+function block(svg, x0, x1, y, h, fill, told) {
+  const rect = el("rect", { class: "block", x: x0.toFixed(2), y: y.toFixed(2), width: Math.max(0.6, x1 - x0).toFixed(2), height: h.toFixed(2), style: `fill: ${fill}` }, svg);
   tips(rect, told, false);
   return rect;
 }
 function onePeriod(used) {
-  const serial = data.package.transfers === "serial", P = data.period, { svg, x, high } = rows(used, P);
+  const P = data.period, { svg, x, high } = rows(used, P);
   note("#timeline", (serial ? "A chip receives, computes and sends in turn" : "A chip computes while tensors come in and go out (the strips above and below)") +
     "; what is left of the period it is idle. Operations stand in the order of the data. As the cost model has it; the command simulate plays it event by event.");
   const key = of("#timeline", ".legend"), inside = new Map(used.map((c) => [c.chip, []]));

@@ -18,7 +18,7 @@ function readGraph() {
   for (const count of t.readers) begin.push(begin[begin.length - 1] + count);
   tensors = { ...t, begin, names: decoded(t.names).map((name, i) => name || names[t.producer[i]]) };
   backward = new Set(g.backward);
-  for (const [v, chip, seconds] of g.copies) onChips.set(v, [...(onChips.get(v) || []), [chip, seconds]]);
+  for (const [v, chip, seconds] of g.copies) push(onChips, v, [chip, seconds]);
 }
 const secondsOn = (v, chip) => data.graph.chip[v] === chip ? data.graph.seconds[v] : (onChips.get(v) || []).find(([c]) => c === chip)[1];
 function eachInstance(act) {
@@ -208,17 +208,20 @@ function arranged(chips, heights, w) {
   });
   return best;
 }
-let flows = null;
-function boxFlows() {
-  if (flows) return flows;
-  const g = data.graph, byPair = new Map();
+/* What goes from one mark of a picture to another: [from, to, bytes, tensors]. An operation without a mark is left out. */
+function bundled(markOf, count) {
+  const byPair = new Map();
   eachEdge((u, w, t) => {
-    const a = g.box[u], b = g.box[w], key = a * g.boxes.length + b;
-    if (a === b) return;
+    const a = markOf(u), b = markOf(w), key = a * count + b;
+    if (a === undefined || b === undefined || a === b) return;
     if (!byPair.has(key)) byPair.set(key, new Set());
     byPair.get(key).add(t);
   });
-  flows = [...byPair].map(([key, which]) => [Math.floor(key / g.boxes.length), key % g.boxes.length, [...which].reduce((s, t) => s + tensors.bytes[t], 0), which]);
+  return [...byPair].map(([key, which]) => [Math.floor(key / count), key % count, [...which].reduce((s, t) => s + tensors.bytes[t], 0), which]);
+}
+let flows = null;
+function boxFlows() {
+  flows ||= bundled((v) => data.graph.box[v], data.graph.boxes.length);
   return flows;
 }
 function boxes() {
@@ -227,7 +230,7 @@ function boxes() {
   const g = data.graph, lines = g.boxes.map(([label, , count, seconds]) => [brief(label), `${count > 1 ? `${count} ops, ` : ""}${time(seconds, 3)}`]);
   const heights = g.boxes.map(([, , , seconds]) => Math.max(HIGH, TALL * share(seconds)));
   const w = 14 + Math.max(...lines.flat().map(letters)), items = new Array(g.boxes.length), byChip = new Map();
-  g.boxes.forEach(([, chip], i) => byChip.set(chip, [...(byChip.get(chip) || []), i]));
+  g.boxes.forEach(([, chip], i) => push(byChip, chip, i));
   const best = arranged([...byChip.values()], heights, w), chips = best.shelves.flat();
   begin(best.width, best.height);
   for (const c of chips) {
@@ -260,7 +263,7 @@ function boxes() {
     tips(tile, `chip ${chip}: ${plural(row.operations, "operation")}, ${time(row.load)}, ${percent(share(row.load))} of the period`, false);
   }
   repaint();
-  for (const node of canvas.querySelectorAll("[data-chip]")) node.classList.toggle("chosen", +node.dataset.chip === chosen);
+  markChosen();
 }
 /* Looks at a point from as near as texts want to be read. */
 function centre(x, y) {
@@ -271,7 +274,6 @@ function centre(x, y) {
 }
 function showChip(chip) {
   if (shown !== null) boxes();
-  for (const node of canvas.querySelectorAll("[data-chip]")) node.classList.toggle("chosen", +node.dataset.chip === chip);
   const mine = place.filter((item) => item.chip === chip);
   if (!mine.length) return;
   const x0 = Math.min(...mine.map((i) => i.x)), x1 = Math.max(...mine.map((i) => i.x + i.w)), y0 = Math.min(...mine.map((i) => i.y)), y1 = Math.max(...mine.map((i) => i.y + i.h));
@@ -281,17 +283,12 @@ function showChip(chip) {
 function operations(box, at) {
   const g = data.graph, mine = [];
   g.box.forEach((b, v) => { if (b === box) mine.push(v); });
-  const index = new Map(mine.map((v, i) => [v, i])), level = mine.map(() => 0), between = new Map();
-  eachEdge((u, w, t) => {  // operations are numbered along the data: one pass over edges by reader settles the levels
-    if (!index.has(u) || !index.has(w)) return;
-    const key = `${index.get(u)},${index.get(w)}`;
-    if (!between.has(key)) between.set(key, new Set());
-    between.get(key).add(t);
-  });
-  const pairs = [...between.keys()].map((key) => key.split(",").map(Number)).sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+  const index = new Map(mine.map((v, i) => [v, i])), level = mine.map(() => 0);
+  /* Operations are numbered along the data: one pass over edges by reader settles the levels. */
+  const pairs = bundled((v) => index.get(v), mine.length).sort((p, q) => p[1] - q[1] || p[0] - q[0]);
   for (const [a, b] of pairs) level[b] = Math.max(level[b], level[a] + 1);
   const made = new Map();
-  tensors.producer.forEach((v, t) => { if (index.has(v)) made.set(v, [...(made.get(v) || []), t]); });
+  tensors.producer.forEach((v, t) => { if (index.has(v)) push(made, v, t); });
   const w = 214, most = Math.max(...mine.map((v) => g.seconds[v]), 0), tall = (v) => most > 0 ? HIGH + 60 * g.seconds[v] / most : HIGH;
   const top = [], items = mine.map((v, i) => {
     const column = level[i], y = top[column] || 0;
@@ -305,7 +302,7 @@ function operations(box, at) {
   begin(top.length * (w + 44) - 44, Math.max(...top.map((h) => h || 0)) - 10);
   /* A long chain would be a thread: it is shown from its beginning, as large as it can be read. */
   if (perPixel() > 1) view = { x: whole.x, y: whole.y, w: canvas.clientWidth, h: canvas.clientHeight };
-  draw(items, pairs.map(([a, b]) => { const which = between.get(`${a},${b}`); return [a, b, [...which].reduce((s, t) => s + tensors.bytes[t], 0), which]; }), (i) => tell(mine[i]));
+  draw(items, pairs, (i) => tell(mine[i]));
   el("text", { class: "head", x: 0, y: -12 }, layer, `${g.boxes[box][0]} on chip ${g.boxes[box][1]}`);
   frame();
   if (at === undefined && document.activeElement !== document.getElementById("find")) focusOn(0);
@@ -407,7 +404,7 @@ function saveSvg() {
   copy.setAttribute("width", Math.round(whole.w));
   copy.setAttribute("height", Math.round(whole.h));
   copy.classList.remove("far");
-  for (const node of copy.querySelectorAll(".tile, .reach, [tabindex='x']")) node.remove();
+  for (const node of copy.querySelectorAll(".tile, .reach")) node.remove();
   const rules = [...document.styleSheets[0].cssRules].map((r) => r.cssText).filter((r) => r.includes("#canvas") || r.startsWith("svg text")).join("\n");
   const colours = ["--soft", "--line", "--back", "--paper", "--ink", "--focus", "--limit", "--hot"].map((name) => `${name}: ${style.getPropertyValue(name)}`).join("; ");
   const sheet = document.createElementNS(SVG, "style");

@@ -40,7 +40,7 @@ function drawPackage() {
   const moved = p.positions.length && p.positions.some((q, i) => q !== i);
   note("#package", `${plural(n, "chip")}: ${told}.` + (placed ? " Touch a chip to see it in the graph, a link to see what crosses it." : "") + (moved ? " The numbers are the stages of the pipeline, where they stand." : ""));
   const at = standing(holder.clientWidth - 8), columns = 1 + Math.max(...at.map((c) => c[0])), rows = 1 + Math.max(...at.map((c) => c[1]));
-  const hub = p.topology === "crossbar" || p.topology === "memory", kinds = p.kinds.length > 1;
+  const kinds = p.kinds.length > 1;
   const width = columns * CELL, height = rows * CELL + (hub ? 30 : 0), middle = ([c, r]) => [(c + 0.5) * CELL, (r + 0.5) * CELL];
   const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `the package: ${told}`, style: `max-width: ${Math.min(width * 1.3, holder.clientWidth)}px` }, holder);
   if (hub) {
@@ -99,7 +99,7 @@ function idleLinks(p, n) {
 
 /* What crosses one link, or goes from one chip to another: tensors by name, the largest first. */
 function crossings() {
-  const links = data.package.links, hub = data.package.topology === "crossbar" || data.package.topology === "memory";
+  const links = data.package.links;
   const select = of("#crossing", "select"), order = links.map((_, i) => i).sort((a, b) => links[b].load - links[a].load);
   of("#crossing", "label span").textContent = hub ? "From chip to chip" : "Link";
   for (const i of order) {

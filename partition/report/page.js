@@ -19,13 +19,20 @@ function add(parent, tag, text, name) {
 const of = (where, what) => document.querySelector(`${where} ${what}`);
 const note = (where, text) => { of(where, ".note").textContent = text; };
 const hide = (where) => { document.querySelector(where).hidden = true; };
+/* Adds to the list of a key. */
+const push = (lists, key, value) => { if (lists.has(key)) lists.get(key).push(value); else lists.set(key, [value]); };
+
+/* Whether transfers, or streaming, take turns with compute; whether weights stream; whether chips reach each other without links. */
+const serial = data.package.transfers === "serial", inTurn = data.package.streaming === "serial", streaming = data.per_chip.some((c) => c.stream > 0);
+const hub = ["crossbar", "memory"].includes(data.package.topology);
 
 /* Amounts: five digits, SI prefixes, a megabyte is 1,000,000 bytes. */
 const SECONDS = [[1, "s"], [1e-3, "ms"], [1e-6, "us"], [1e-9, "ns"]];
 const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
+const JOULES = [[1, "J"], [1e-3, "mJ"], [1e-6, "uJ"], [1e-9, "nJ"]];
 /* [amount, name] of the unit in which a largest value reads well */
-const timeUnit = (largest) => data.time_unit !== "s" ? [1, data.time_unit] : SECONDS.find(([scale]) => largest >= scale * (1 - 5e-6)) || SECONDS[3];
-const byteUnit = (largest) => BYTES.find(([scale]) => largest >= scale * (1 - 5e-6)) || BYTES[3];
+const unitIn = (units) => (largest) => units.find(([scale]) => largest >= scale * (1 - 5e-6)) || units[units.length - 1];
+const byteUnit = unitIn(BYTES), timeUnit = data.time_unit === "s" ? unitIn(SECONDS) : () => [1, data.time_unit];
 function amount(x, unitOf, digits = 5) {
   if (x === null || x === undefined) return "none";
   if (!(x > 0)) return "0";
@@ -34,7 +41,7 @@ function amount(x, unitOf, digits = 5) {
 }
 const time = (x, digits = 5) => amount(x, timeUnit, digits);
 const bytes = (x, digits = 5) => x === null ? "unlimited" : amount(x, byteUnit, digits);
-const rate = (x, unit) => x === null ? "unlimited" : amount(x, (v) => [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1, ""]].map(([s, p]) => [s, p + unit]).find(([s]) => v >= s) || [1, unit], 4);
+const rate = (x, unit) => x === null ? "unlimited" : amount(x, unitIn([[1e12, `T${unit}`], [1e9, `G${unit}`], [1e6, `M${unit}`], [1, unit]]), 4);
 const percent = (x) => x === null ? "none" : x === 0 ? "0%" : x < 1e-6 ? "< 0.0001%" : `${+(100 * x).toPrecision(3)}%`;
 const AT = 1 - 1e-9;
 const share = (load) => data.period > 0 ? load / data.period : 0;
@@ -99,9 +106,12 @@ function reachable(nodes, act) {
 let chosen = null;
 function choose(chip, scrolls = false) {
   chosen = chip;
-  for (const node of document.querySelectorAll("[data-chip]")) node.classList.toggle("chosen", +node.dataset.chip === chip);
+  markChosen();
   if (data.graph) showChip(chip);
   if (scrolls && data.graph) document.getElementById("graph").scrollIntoView({ block: "start" });
+}
+function markChosen() {
+  for (const node of document.querySelectorAll("[data-chip]")) node.classList.toggle("chosen", +node.dataset.chip === chosen);
 }
 function goTo(parent, text, act) {
   const button = add(parent, "button", text, "go");
@@ -116,7 +126,7 @@ function header() {
   const placed = data.period !== null;
   const figures = placed ? [["period", time(data.period)], ["proved bound", time(data.bound)], ["gap", percent(data.gap)],
     ["throughput", data.throughput === null ? "unlimited" : `${+data.throughput.toPrecision(5)} / ${data.time_unit}`], ["latency", time(data.latency)],
-    ...(data.energy > 0 ? [["energy per input", amount(data.energy, (v) => [[1, "J"], [1e-3, "mJ"], [1e-6, "uJ"]].find(([s]) => v >= s) || [1e-9, "nJ"])]] : [])] : [];
+    ...(data.energy > 0 ? [["energy per input", amount(data.energy, unitIn(JOULES))]] : [])] : [];
   figures.push(["operations", data.operations.toLocaleString("en")], ["solved in", `${data.seconds.toFixed(2)} s`]);
   for (const [name, value] of figures) {
     const div = add(document.getElementById("figures"), "div");
@@ -218,11 +228,10 @@ function tables() {
   tableOf(of("#hardware", "table"), ["kind of chip", "chips", "peak", "SRAM", "SRAM bandwidth", "per operation"], p.kinds.map((k, i) =>
     [k.name, count[i], rate(k.peak_flops, "FLOP/s"), bytes(k.sram_bytes), rate(k.sram_bandwidth, "B/s"), time(k.op_overhead_s)]));
   const on = Object.keys(p.rules).filter((r) => p.rules[r]), off = Object.keys(p.rules).filter((r) => !p.rules[r]);
-  note("#hardware", `${capital(p.topology)}; a link or port carries ${rate(p.link_bandwidth, "B/s")}, a hop takes ${amount(p.link_latency_s, (v) => SECONDS.find(([s]) => v >= s) || SECONDS[3])}; transfers are ${p.transfers} with compute. ` +
+  note("#hardware", `${capital(p.topology)}; a link or port carries ${rate(p.link_bandwidth, "B/s")}, a hop takes ${amount(p.link_latency_s, unitIn(SECONDS))}; transfers are ${p.transfers} with compute. ` +
     `Rules on: ${on.join(", ") || "none"}; off: ${off.join(", ") || "none"}. Times are a roofline (FLOPs, bytes, a fixed cost per operation) unless the model brings measured ones.`);
   if (data.guesses) add(document.getElementById("hardware"), "p", `Guessed: ${data.guesses}.`, "note");
   document.getElementById("table").hidden = !data.per_chip.length;
-  const streaming = data.per_chip.some((c) => c.stream > 0);
   tableOf(of("#table", "table"), ["chip", "kind", "operations", "compute", ...(streaming ? ["stream"] : []), "receive", "send", "of the period", "weights"], data.per_chip.map((c) =>
     [c.chip, c.kind, c.operations, time(c.compute), ...(streaming ? [time(c.stream)] : []), time(c.receive), time(c.send), percent(share(c.load)), bytes(c.sram)]));
 }
