@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from partition.arrays import IntArray
 from partition.results.description import describe_hardware
-from partition.results.progress import ROUNDING
 from partition.scoring.breakdown import Breakdown
 
 if TYPE_CHECKING:
@@ -25,12 +23,10 @@ MOST_PAIRS = 200
 
 def package_data(result: Result) -> dict[str, Any]:
     """Figures of the hardware, ends of links as numbers of chips, and the traffic of each."""
-    hardware = result.hardware
-    told = describe_hardware(hardware)
+    told = describe_hardware(result.hardware)
     data = {key: told[key] for key in ("kinds", "kind_of_chip", "topology", "link_bandwidth", "link_latency_s",
-                                       "transfers", "streaming", "rows", "columns", "kind_order",
-                                       "positions")}  # fmt: skip
-    data["rules"] = asdict(hardware.rules)
+                                       "transfers", "streaming", "rows", "columns", "positions",
+                                       "rules")}  # fmt: skip
     data["links"] = _links(result)
     return data
 
@@ -47,7 +43,7 @@ def _links(result: Result) -> list[dict[str, Any]]:
         ends = [[stage[a], stage[b]] for a, b in result.problem.routes.ends.tolist()]
     else:
         ends = [[c, (c + 1) % hardware.chips] for c in range(hardware.links)]
-    load = np.where(result.cost.link[0] > ROUNDING * result.period, result.cost.link[0], 0.0).tolist()
+    load = result.link_loads.tolist()
     return [
         {"from": a, "to": b, "load": load[i], **_tensors(result, loads.link(i).rows)} for i, (a, b) in enumerate(ends)
     ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from partition.amounts import bytes_text, gap_text, time_text
 from partition.arguments import whole
+from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.files import write_atomically
 from partition.heuristics.carried import Carried
@@ -199,6 +200,12 @@ class Result:
         """Which operations have guessed costs or shapes, and their share of the time; None if none has."""
         return find_guesses(self.graph, self.hardware)
 
+    @cached_property
+    def link_loads(self) -> FloatArray:
+        """(L,) time of each link, without what rounding alone leaves there; empty if infeasible."""
+        load = np.zeros(0) if self.cost is None else self.cost.link[0]
+        return np.where(load > ROUNDING * load.max(initial=0.0), load, 0.0)
+
     @property
     def throughput(self) -> float:
         """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
@@ -306,7 +313,7 @@ class Result:
                 {"chip": c, **{name: float(getattr(cost, name)[0, c]) for name in names}}
                 for c in range(self.hardware.chips)
             ],
-            "per_link": np.where(cost.link[0] > ROUNDING * cost.link[0].max(initial=0.0), cost.link[0], 0.0).tolist(),
+            "per_link": self.link_loads.tolist(),
         }
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
