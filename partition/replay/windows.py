@@ -90,21 +90,18 @@ def _prices(times: IntArray, kinds: tuple[int, ...], room: int) -> list[_UnitPri
         columns = zip(*costs, strict=True)
         work = [min((cost for cost in column if cost is not None), default=Fraction(0)) for column in columns]
         paid = [vector[present.index(k)] * room for k in kinds]
-        before = [math.ceil(total) for total in itertools.accumulate(paid)]
-        after = [math.ceil(total) for total in itertools.accumulate(reversed(paid))]
-        found.append(
-            _UnitPrices(
-                np.array([math.floor(cost) for cost in work], dtype=np.int64),
-                np.array(before, dtype=np.int64),
-                np.array(after[::-1], dtype=np.int64),
-            )
-        )
+        found.append(_rounded(work, paid, Fraction(1)))
     return found
 
 
 def _whole(work: list[Fraction], paid: list[Fraction]) -> _UnitPrices:
-    """In whole numbers whose sums are exact, costs rounded down and what is paid up."""
-    scale = Fraction(1 << 52) / max(sum(work, Fraction(0)), sum(paid, Fraction(0)), Fraction(1, 1 << 52))
+    """In whole numbers whose sums are exact."""
+    most = max(sum(work, Fraction(0)), sum(paid, Fraction(0)), Fraction(1, 1 << 52))
+    return _rounded(work, paid, (1 << 52) / most)
+
+
+def _rounded(work: list[Fraction], paid: list[Fraction], scale: Fraction) -> _UnitPrices:
+    """In whole units of ``1 / scale``, costs rounded down and what is paid up."""
     before, after = itertools.accumulate(paid), itertools.accumulate(reversed(paid))
     return _UnitPrices(
         np.array([math.floor(cost * scale) for cost in work], dtype=np.int64),

@@ -158,8 +158,7 @@ def _scope(path: str | os.PathLike[str], dims: Mapping[str, int] | None) -> onnx
     lean = onnx_file.open_model(path)
     onnx_dims.bind_dimensions(lean.graph, dims or {})
     scope = onnx_shapes.GraphScope(lean)
-    for _ in onnx_nodes.NodeReader(scope, lean.graph).operations():
-        pass
+    onnx_nodes.NodeReader(scope, lean.graph).operations()  # resolves the nodes one after the other
     return scope
 
 
