@@ -19,7 +19,7 @@ def _cores(_: click.Context, __: click.Parameter, given: str | None) -> list[int
         return None
     if given == "none":
         return []
-    if not all(part.isdigit() for part in given.split(",")):
+    if not all(part.isdecimal() for part in given.split(",")):
         raise click.BadParameter(f"{given!r} is not of the form 0,1 or none")
     return [int(part) for part in given.split(",")]
 

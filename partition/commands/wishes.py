@@ -25,7 +25,7 @@ def _parse_chips(_: click.Context, __: click.Parameter, values: tuple[str, ...])
     for value in values:
         name, equals, chips = value.rpartition("=")
         ends = [part.split("-") for part in chips.split(",")]
-        if not equals or not name or not all(len(e) <= 2 and all(end.isdigit() for end in e) for e in ends):
+        if not equals or not name or not all(len(e) <= 2 and all(end.isdecimal() for end in e) for e in ends):
             raise click.BadParameter(f"{value!r} is not of the form NAME=CHIPS, such as encoder/*=0,2-4")
         pairs.append((name, [chip for e in ends for chip in range(int(e[0]), int(e[-1]) + 1)]))
         if not pairs[-1][1]:

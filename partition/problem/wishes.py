@@ -214,7 +214,7 @@ def _granularity(given: Any) -> str | None:
     if given is None or given == "layer":
         return given  # type: ignore[no-any-return]
     head, _, depth = given.partition(":") if isinstance(given, str) else ("", "", "")
-    if head != "module" or not depth.isdigit() or int(depth) < 1:
+    if head != "module" or not depth.isdecimal() or int(depth) < 1:
         raise InvalidInput(f"granularity is {shown(given)}; give 'layer', or 'module:2' for modules two levels deep")
     return str(given)
 

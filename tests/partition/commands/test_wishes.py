@@ -33,7 +33,9 @@ def test_the_command_line_takes_wishes_from_options_and_a_file(tmp_path: Path) -
         (["--pin", "images=1,2"], 2, "give one"),
         (["--pin", "images"], 2, "NAME=CHIPS"),
         (["--forbid", "images=3-1"], 2, "names no chip"),
+        (["--pin", "images=²"], 2, "NAME=CHIPS"),
         (["--granularity", "x"], 2, "granularity is 'x'"),
+        (["--granularity", "module:²"], 2, "give 'layer', or 'module:2'"),
         (["--wishes", "nowhere.toml"], 2, "cannot read 'nowhere.toml'"),
     ],
 )
