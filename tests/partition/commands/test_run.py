@@ -56,6 +56,7 @@ def test_what_cannot_run_is_one_sentence(model: Path, tmp_path: Path) -> None:
         (["--values", str(tmp_path / "v.npz")], "holds no values of inputs"),
         (["--buffers", "0"], "buffers is 0"),
         (["--cores", "zero"], "0,1 or none"),
+        (["--cores", "²"], "0,1 or none"),
     ]:
         result = CliRunner().invoke(main, ["run", str(tmp_path / "parts"), "-q", *options])
         assert result.exit_code == 2 and message in result.stderr
