@@ -1,4 +1,4 @@
-"""Small lines of stations, and their least load by trying every assignment."""
+"""Small lines of stations, what is asked about them, and their least load by trying every assignment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import itertools
 
 import numpy as np
 
+from milp.search.downsets.both_ends import BothEnds, End
+from milp.search.downsets.line import Line
+from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import NEVER, Tasks, closure
 
 
@@ -24,18 +27,29 @@ def random_line(rng, *, most: int = 7):
     return Tasks(ticks, closure(count, edges)), stations, bool(rng.random() < 0.4)
 
 
-def least_load(tasks, stations, free):
-    """The least largest load by trying every assignment in order of the tasks, on every order of the stations."""
-    best = NEVER
+def both_ends(tasks, stations, free, load):
+    """The question about a load, as the search asks it."""
+    ordered, line = tasks.without_symmetry(), Line(stations, free)
+    chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
+    ends = End(ordered, line, chosen, False), End(ordered.reversed(), line.reversed(), chosen, True)
+    return BothEnds(ends, load)
+
+
+def placed(tasks, stations, free):
+    """(kinds of the stations in order, station of each task, loads) of all assignments that keep the order."""
     pairs = np.argwhere(tasks.before).tolist()
-    for kinds in set(itertools.permutations(stations.tolist())) if free else {tuple(stations.tolist())}:
+    for kinds in sorted(set(itertools.permutations(stations.tolist()))) if free else [tuple(stations.tolist())]:
         for chip in itertools.product(range(len(kinds)), repeat=tasks.count):
             if all(chip[i] <= chip[j] for i, j in pairs):
                 load = [0] * len(kinds)
                 for j, c in enumerate(chip):
                     load[c] += int(tasks.ticks[kinds[c], j])
-                best = min(best, max(load))
-    return int(best)
+                yield kinds, chip, load
+
+
+def least_load(tasks, stations, free):
+    """The least largest load by trying every assignment in order of the tasks, on every order of the stations."""
+    return min([int(NEVER), *(max(loads) for *_, loads in placed(tasks, stations, free))])
 
 
 def check_solution(tasks, kind, station, load):

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from exhaustive import brute_force, least_peak
+from lines import both_ends
 from oracle import Problem, broken_rules, cost_of, topological
 from questions import Question, draw
 from strata import needed_for, pinned_for
@@ -37,7 +38,6 @@ from milp.ideals.forced_relays import forced_relays
 from milp.ideals.leaving_out import transfers
 from milp.ideals.program import best_chain
 from milp.ideals.stretches import Stretches
-from milp.search.downsets.both_ends import BothEnds, End
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
@@ -480,10 +480,7 @@ def ask_downsets(case: Case, truth: Truth) -> int:
             assert verdict.possible is not False, f"down-sets say impossible, free={free}"
             asked += 1
     for free in (False, True):
-        line = Line(kind, free)
-        chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
-        ends = End(ordered, line, chosen, False), End(ordered.reversed(), line.reversed(), chosen, True)
-        question = BothEnds(ends, load)
+        question = both_ends(tasks, kind, free, load)
         for width in (1, 30, 1_000):
             assert question.prove(width, Stop(LIMIT)).possible is not False, f"both ends say impossible, free={free}"
             asked += 1

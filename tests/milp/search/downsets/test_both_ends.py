@@ -6,35 +6,20 @@ import itertools
 
 import numpy as np
 import pytest
-from lines import check_solution, least_load, random_line
+from lines import both_ends, check_solution, least_load, placed, random_line
 
-from milp.search.downsets.both_ends import BothEnds, End
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.line import Line
-from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.search.downsets.threshold import Threshold
 from partition.stopping import Stop
 
 
-def both_ends(tasks, stations, free, load):
-    """The question about a load, as the search asks it."""
-    ordered, line = tasks.without_symmetry(), Line(stations, free)
-    chosen = None if line.alike else prices(tasks.ticks[: len(line.total)], line.total)
-    ends = End(ordered, line, chosen, False), End(ordered.reversed(), line.reversed(), chosen, True)
-    return BothEnds(ends, load)
-
-
 def solutions(tasks, stations, free, load):
     """(kinds of the stations in order, station of each task) of all assignments that keep the order and the load."""
-    pairs = np.argwhere(tasks.before).tolist()
-    for kinds in sorted(set(itertools.permutations(stations.tolist()))) if free else [tuple(stations.tolist())]:
-        for chip in itertools.product(range(len(kinds)), repeat=tasks.count):
-            if all(chip[i] <= chip[j] for i, j in pairs):
-                loads = np.zeros(len(kinds), np.int64)
-                np.add.at(loads, list(chip), tasks.ticks[np.array(kinds)[list(chip)], np.arange(tasks.count)])
-                if loads.max() <= load:
-                    yield np.array(kinds), np.array(chip)
+    return [
+        (np.array(kinds), np.array(chip)) for kinds, chip, loads in placed(tasks, stations, free) if max(loads) <= load
+    ]
 
 
 @pytest.mark.parametrize("seed", range(30))
