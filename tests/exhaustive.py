@@ -53,6 +53,14 @@ def brute_force(
     return best
 
 
+def least_known(problem: dict[str, Any], **asked: Any) -> float | None:
+    """The value of :func:`brute_force` alone; None where nothing is valid, or there is too much to try."""
+    try:
+        return brute_force(problem, **asked)[0]
+    except OverflowError:
+        return None
+
+
 class _Exhaustive:
     """The depth-first search: what is placed so far, and the loads that it causes without relays."""
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from checked import as_given
-from exhaustive import brute_force
+from exhaustive import least_known
 from instances import chain_of, package, random_instance
 
 from milp.state.aim import Aim
@@ -47,22 +47,23 @@ def test_times_without_a_common_unit_have_no_grid():
     assert grid_of(chain_of([1.0, 2.0**0.5]), package(2)) is None
 
 
+@pytest.mark.parametrize("goal", ["period", "traffic"])
 @pytest.mark.parametrize("seed", range(40))
-def test_no_bound_is_rounded_past_the_least_period(seed):
+def test_no_bound_is_rounded_past_the_least(goal, seed):
     rng = np.random.default_rng(seed)
     graph, hardware = random_instance(rng, n=int(rng.integers(1, 6)))
-    grid = grid_of(graph, hardware)
-    if grid is None:
+    values = grid_of(graph, hardware) if goal == "period" else multiples_of(goal, graph)
+    if values is None:
         pytest.skip("no common unit")
-    try:
-        best, _ = brute_force(as_given(graph, hardware), limit=20_000)
-    except OverflowError:
-        pytest.skip("too large for brute force")
+    best = least_known(as_given(graph, hardware), limit=20_000)
+    if goal == "traffic" and best is not None:
+        limits = {"period": 1.5 * best}
+        best = least_known(as_given(graph, hardware), goal=goal, limits=limits, limit=20_000)
     if not best:
-        pytest.skip("no valid placement, or nothing to compute")
+        pytest.skip("too large for brute force, no valid placement, or one of nothing")
     for share in (1 - 1e-9, 1 - 1e-6, 0.999, 0.9, 0.5):
-        assert grid.up(best * share) <= best * (1 + 1e-12)
-    assert grid.below(best) < best
+        assert values.up(best * share) <= best * (1 + 1e-12)
+    assert values.below(best) < best
 
 
 def test_a_bound_between_two_whole_sums_closes_the_gap():
@@ -85,26 +86,6 @@ def test_figures_scaled_by_a_power_of_ten_still_count_as_decimals():
     graph = chain_of([3.0, 7.0, 9.3], size=0.0)
     scaled = replace(graph, flops=graph.flops * 1e-3)
     assert grid_of(scaled, package(2)).unit == Fraction(1, 10_000)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_no_bound_is_rounded_past_the_least_traffic(seed):
-    rng = np.random.default_rng(seed)
-    graph, hardware = random_instance(rng, n=int(rng.integers(1, 6)))
-    values = multiples_of("traffic", graph)
-    if values is None:
-        pytest.skip("no common unit")
-    try:
-        period, _ = brute_force(as_given(graph, hardware), limit=20_000)
-        limits = {"period": 1.5 * (period or 0.0)}
-        best, _ = brute_force(as_given(graph, hardware), goal="traffic", limits=limits, limit=20_000)
-    except OverflowError:
-        pytest.skip("too large for brute force")
-    if not best:
-        pytest.skip("no valid placement, or one without traffic")
-    for share in (1 - 1e-9, 1 - 1e-6, 0.999, 0.9, 0.5):
-        assert values.up(best * share) <= best * (1 + 1e-12)
-    assert values.below(best) < best
 
 
 def test_a_bound_between_two_whole_numbers_of_bytes_closes_the_gap():
