@@ -1,4 +1,4 @@
-"""Small ONNX models for the tests of their reader."""
+"""Pieces of small ONNX models, and what is read of them."""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ from partition.problem.hardware import IN_LINE, ROUTED, TOPOLOGIES, TRANSFERS, o
 
 Change = Callable[[np.random.Generator, Hardware], Hardware]
 
+FACTORS = (0.25, 0.5, 0.9, 1.1, 2.0, 4.0)
+"""By which a figure of a package changes."""
+
 
 def _chips(rng: np.random.Generator, hw: Hardware) -> Hardware:
     """Another number of chips, of the kinds that there are."""
@@ -25,23 +28,19 @@ def _chips(rng: np.random.Generator, hw: Hardware) -> Hardware:
     return replace(hw, kind_of_chip=tuple(kinds), interconnect=link, positions=())
 
 
-def _scaled(rng: np.random.Generator, *names: str) -> dict[str, float]:
-    return dict.fromkeys(names, float(rng.choice([0.25, 0.5, 0.9, 1.1, 2.0, 4.0])))
-
-
 def _sram(rng: np.random.Generator, hw: Hardware) -> Hardware:
-    factor = _scaled(rng, "sram_bytes")["sram_bytes"]
+    factor = float(rng.choice(FACTORS))
     kinds = tuple(replace(k, sram_bytes=k.sram_bytes * (factor if rng.random() < 0.8 else 1.0)) for k in hw.kinds)
     return replace(hw, kinds=kinds)
 
 
 def _bandwidth(rng: np.random.Generator, hw: Hardware) -> Hardware:
-    factor = float(rng.choice([0.25, 0.5, 0.9, 1.1, 2.0, 4.0, math.inf]))
+    factor = float(rng.choice([*FACTORS, math.inf]))
     return override(hw, {"link_bandwidth": min(hw.interconnect.link_bandwidth, 1e20) * factor})
 
 
 def _speed(rng: np.random.Generator, hw: Hardware) -> Hardware:
-    factor = float(rng.choice([0.25, 0.5, 0.9, 1.1, 2.0, 4.0]))
+    factor = float(rng.choice(FACTORS))
     kinds = tuple(
         replace(k, peak_flops=k.peak_flops * factor, sram_bandwidth=k.sram_bandwidth * float(rng.choice([1.0, factor])))
         for k in hw.kinds

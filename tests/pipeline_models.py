@@ -58,7 +58,4 @@ def small_model(folder: Path) -> Path:
     ]
     inputs = [value("x", ["n", 8, 32, 32]), value("flag", [], TensorProto.BOOL)]
     weights = [weight("w", 16, 8, 3, 3), weight("one", 1), weight("two", 1)]
-    graph = helper.make_graph(nodes, "small", inputs, [value("y", [])], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.save(model, str(folder / "small.onnx"))
-    return folder / "small.onnx"
+    return saved(folder / "small.onnx", nodes, inputs, [value("y", [])], weights)

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from onnx_programs import I64, ML, F, vi
 
 from partition import Graph, Placement
 from partition.split import split_model
 
-F, H, I64, B, S = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING
-
-
-BF, ML = TensorProto.BFLOAT16, "ai.onnx.ml"
-
-
-def vi(name: str, kind: int, shape: list[object] | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)
+H, BF = TensorProto.FLOAT16, TensorProto.BFLOAT16
 
 
 def node(op: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+    """A node that is named after its first output."""
     return helper.make_node(op, inputs.split(), outputs.split(), outputs.split()[0], **attributes)
-
-
-def const(name: str, value: object, kind: type = np.int64) -> TensorProto:
-    return numpy_helper.from_array(np.array(value, dtype=kind), name)
 
 
 def split(

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 pytest.importorskip("onnxruntime")
+from pipeline_models import saved, value
+
 from partition import Graph, InvalidInput
 from partition.pipeline import profile
 from partition.readers.measured import times_for, with_times
@@ -37,7 +38,6 @@ def test_the_times_of_operations_sum_to_a_run(small: Path, optimised: bool, tmp_
 
 def test_views_have_times_of_their_own(tmp_path: Path) -> None:
     """They take none in the model of costs, but the runtime does something for each."""
-    at = helper.make_tensor_value_info
     nodes = [
         helper.make_node("Split", ["x"], ["a", "b"], name="split", axis=1, num_outputs=2),
         helper.make_node("Reshape", ["a", "shape"], ["c"], name="reshape"),
@@ -48,11 +48,7 @@ def test_views_have_times_of_their_own(tmp_path: Path) -> None:
         numpy_helper.from_array(np.array([8, 4]), "shape"),
         numpy_helper.from_array(np.ones((4, 4), dtype=np.float32), "w"),
     ]
-    graph = helper.make_graph(
-        nodes, "views", [at("x", TensorProto.FLOAT, (8, 8))], [at("y", TensorProto.FLOAT, (8, 4))], held
-    )
-    path = tmp_path / "views.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    path = saved(tmp_path / "views.onnx", nodes, [value("x", [8, 8])], [value("y", [8, 4])], held)
     found = profile(path, runs=5)
     assert np.isfinite(found.seconds).all() and found.seconds.sum() == pytest.approx(found.run, rel=1e-6)
     (tmp_path / "times.csv").write_text(found.to_csv())

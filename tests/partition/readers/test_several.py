@@ -12,7 +12,7 @@ from checked import as_given
 from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, package
-from onnx import TensorProto, helper
+from onnx_programs import F, model, node, vi
 from questions import draw
 
 from partition import Graph, GraphBuilder, InvalidInput, load_model, partition
@@ -128,7 +128,5 @@ def test_each_model_takes_the_dimensions_it_has(tmp_path: Path) -> None:
 
 
 def open_relu(path: Path, dim: str) -> str:
-    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [dim, 4]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="relu")], "g", sides[:1], sides[1:])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    onnx.save(model([node("Relu", "x", "y")], [vi("x", F, [dim, 4])], [vi("y", F, [dim, 4])]), str(path))
     return str(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from split_models import ML, SIZES, F, S, node, split, vi
+from onnx_programs import ML, F, S, vi
+from split_models import SIZES, node, split
 
 from partition import InvalidInput
 from partition.split import load_inputs, verify_parts

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnx import helper
-from split_models import I64, B, F, const, node, vi
+from onnx_programs import I64, B, F, const, vi
+from split_models import node
 
 from partition import InvalidModelFile
 from partition.split.running import open_session, run_session

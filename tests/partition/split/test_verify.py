@@ -9,7 +9,8 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
-from split_models import BF, I64, ML, SIZES, B, F, H, S, const, node, split, vi
+from onnx_programs import I64, ML, B, F, S, const, vi
+from split_models import BF, SIZES, H, node, split
 
 from partition import Graph, InvalidInput, Placement
 from partition.commands.main import main
