@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from instances import package
-from reading import in_browser, shown, started
+from reading import in_browser, shown
 
 from partition import GraphBuilder, Placement, Result, load_hardware, load_model, partition
 from partition.amounts import bytes_text
@@ -21,11 +20,6 @@ from partition.report.data import report_data
 from partition.report.graph_data import front_coded, layers
 from partition.scoring.breakdown import Breakdown
 from partition.scoring.cost import evaluate_placement
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    yield from started()
 
 
 @pytest.fixture(scope="module")

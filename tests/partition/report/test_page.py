@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from instances import chain_of, package
-from reading import in_browser, opened, started
+from reading import in_browser, opened
 
 from partition import GraphBuilder, InvalidInput, Result, load_hardware, load_model, partition
 from partition.commands.main import main
@@ -22,11 +21,6 @@ from partition.report.graph_data import MOST_GROUPS, layers
 @pytest.fixture(scope="module")
 def bert() -> Result:
     return partition(load_model("bert-large").graph, load_hardware("ring36"), time_limit=30)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    yield from started()
 
 
 @in_browser
