@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from instances import chain_of, package
-from reading import in_browser, opened
+from reading import in_browser, opened, shown
 
 from partition import GraphBuilder, InvalidInput, Result, load_hardware, load_model, partition
 from partition.commands.main import main
@@ -40,9 +40,7 @@ def test_bert_large_opens_on_a_laptop_and_a_phone(
 
 @in_browser
 def test_a_box_opens_into_its_operations_and_operations_are_found(bert: Result, browser: Any, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    bert.to_html(path)
-    page = opened(browser, path, 1366, 900)
+    page = shown(browser, bert, tmp_path)
     inside = page.execute_script(
         "const rects = [...document.querySelectorAll('#canvas .item rect')];"
         "const sizes = data.graph.boxes.map((b) => b[2]); const most = sizes.indexOf(Math.max(...sizes));"
@@ -115,8 +113,7 @@ def test_nothing_is_cut_off_or_too_small_to_read(
 def test_the_graph_is_used_without_a_mouse(bert: Result, browser: Any, tmp_path: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    bert.to_html(tmp_path / "report.html")
-    page = opened(browser, tmp_path / "report.html", 1366, 900)
+    page = shown(browser, bert, tmp_path)
     page.execute_script("document.getElementById('save').focus()")
 
     def focused() -> str:
@@ -183,11 +180,9 @@ def test_infeasible_and_empty_results_have_a_page_too(browser: Any, tmp_path: Pa
     b.operation("v", "Op", flops=1, bytes_accessed=0, weights=10)
     result = partition(b.build(), package(1, sram=1))
     assert result.status == "infeasible"
-    result.to_html(tmp_path / "no.html")
-    page = opened(browser, tmp_path / "no.html", 800, 600)
+    page = shown(browser, result, tmp_path, 800, 600)
     assert "infeasible" in page.execute_script("return document.getElementById('verdict').textContent")
-    partition(chain_of([0.0]), package(1)).to_html(tmp_path / "zero.html")
-    opened(browser, tmp_path / "zero.html", 800, 600)
+    shown(browser, partition(chain_of([0.0]), package(1)), tmp_path, 800, 600)
 
 
 def test_layers_are_few_and_never_span_chips() -> None:
