@@ -106,7 +106,8 @@ def test_without_rule_memory_nothing_is_streamed() -> None:
 
 def test_work_and_streaming_spread_evenly_are_bounds() -> None:
     graph = two_layers(weights=(35.0, 35.0))
-    assert contract(graph, streaming(2)).least_period * contract(graph, streaming(2)).unit == pytest.approx(3.0)
+    beside = contract(graph, streaming(2))
+    assert beside.least_period * beside.unit == pytest.approx(3.0)
     in_turn = contract(graph, streaming(2, streaming="serial"))
     assert in_turn.least_period * in_turn.unit == pytest.approx(6.0)  # b: 3 s, and 15 bytes too many
     assert partition(graph, streaming(2, streaming="serial")).period == 6.0
@@ -297,7 +298,7 @@ def test_other_goals_heed_what_is_streamed() -> None:
 
 
 def test_no_engine_calls_a_placement_that_streams_impossible() -> None:
-    tally = Tally({}, [])
+    tally = Tally()
     engines = {*PER_TRUTH, *PER_CASE} - {"goals", "kind orders"}
     for seed in range(8):
         pinned = {"dram": "some" if seed % 4 == 3 else "all", "memory": True, "sram": SRAM[seed % 4]}

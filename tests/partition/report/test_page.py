@@ -95,10 +95,9 @@ TEXTS = """
 def test_nothing_is_cut_off_or_too_small_to_read(
     bert: Result, browser: Any, tmp_path: Path, width: int, height: int, scheme: str
 ) -> None:
-    bert.to_html(tmp_path / "report.html")
     media = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
-    page = opened(browser, tmp_path / "report.html", width, height)
+    page = shown(browser, bert, tmp_path, width, height)
     cut, over = page.execute_script(TEXTS)
     assert cut == [] and over == []
     assert page.execute_script(SMALLEST) >= 7.5
