@@ -12,13 +12,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from partition.replay.goal_values import energy_of_a_byte, hop_times, value_of
 from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.question import NEAR
 from partition.replay.second_solver import COARSE, MOST_ROWS, installed, solved
+from partition.replay.steps import StepVerdict
 from partition.replay.units import TICKS, Units, units_of
 from partition.replay.whole_model import WholeModel, told
 
@@ -34,7 +35,7 @@ class GoalJudgement:
 
     goal: str
     below: float
-    verdict: Literal["proved", "second solver", "trusted", "refuted"]
+    verdict: StepVerdict
     how: str
     seconds: float
 
@@ -70,9 +71,7 @@ class Goals:
                 self.limits[goal] = min(exact * (1 + 2 * NEAR), self.limits.get(goal, exact * 2 + 1))
         return found
 
-    def _judge(
-        self, goal: str, value: float, bound: float, exact: Fraction | None
-    ) -> tuple[Literal["proved", "second solver", "trusted", "refuted"], str]:
+    def _judge(self, goal: str, value: float, bound: float, exact: Fraction | None) -> tuple[StepVerdict, str]:
         if exact is None:
             return "trusted", "its value is not computed here"
         if abs(exact - Fraction(value)) > NEAR * max(exact, Fraction(value)):
@@ -105,7 +104,7 @@ class Goals:
             return max([*end, sum(fastest, Fraction(0)) / q.chips])
         return Fraction(0)
 
-    def second(self, goal: str, below: Fraction) -> tuple[Literal["second solver", "trusted", "refuted"], str]:
+    def second(self, goal: str, below: Fraction) -> tuple[StepVerdict, str]:
         """The second solver about every order of the kinds."""
         orders = self.question.orders
         small = WholeModel.size(self.units, self.question.chips) <= MOST_ROWS
