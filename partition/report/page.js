@@ -181,7 +181,7 @@ function reasonAnswer() {
     const bound = share(data.bound), sure = Math.min(why.share, bound), bar = add(holder, "div", undefined, "stack");
     const named = { operation: "one operation", operations: "operations that stay together", crowd: "heavy operations that meet", work: "the work in all",
       chip: `bound to chip ${why.chip}`, link: "bound to a link" }[why.kind];
-    const pieces = [[sure, "var(--bar)", named], [bound - sure, "var(--bar3)", ["work", "windows"].includes(why.engine) ? "proved by counting" : "proved by search"], [1 - bound, "var(--limit)", "open"]].filter(([part, , name]) => name && part > 5e-6);
+    const pieces = [[sure, "var(--bar)", named], [bound - sure, "var(--bar3)", { work: "proved by counting", windows: "proved by counting", "given bound": "given" }[why.engine] || "proved by search"], [1 - bound, "var(--limit)", "open"]].filter(([part, , name]) => name && part > 5e-6);
     for (const [part, colour] of pieces) { const piece = add(bar, "i"); piece.style.flexGrow = part; piece.style.background = colour; }
     const legend = add(holder, "p", undefined, "legend");
     for (const [part, colour, name] of pieces) swatch(legend, colour, `${name} ${percent(part)}`);

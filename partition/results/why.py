@@ -11,6 +11,7 @@ import numpy as np
 
 from partition.amounts import gap_text
 from partition.problem.graph import Graph
+from partition.results.lower_bound import GIVEN
 from partition.results.proof_steps import ProofStep
 
 SHOWN = 3
@@ -90,7 +91,7 @@ def proved_by(steps: Sequence[ProofStep], graph: Graph) -> tuple[str, str]:
         return "", ""
     step = max(steps, key=lambda s: -s.below if math.isfinite(s.below) else -math.inf)  # the weakest decides
     said = _in_words(step, graph)
-    if not step.kinds and "order of the kinds" not in said:
+    if not step.kinds and "order of the kinds" not in said and engine_of(step) != GIVEN:
         said = f"in every order of the kinds, {said}"
     if len(steps) > 1:
         said = f"each of the {len(steps)} orders of the kinds has a proof; in the one that allows most, {said}"
@@ -176,6 +177,7 @@ TOLD: Mapping[str, Callable[[ProofStep, Graph], str]] = {
     "model": _model,
     "blocks": _around,
     "crowds": _crowds,
+    GIVEN: lambda step, graph: f"the bound was given by {step.evidence.get('source', 'the caller')}",
     "block capacity": _told("HiGHS told how much a chip can compute at most beside its transfers"),
 }
 """How each engine proves a bound; the names are those of docs/replay.md."""

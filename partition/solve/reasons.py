@@ -14,6 +14,7 @@ from partition.amounts import percent_text
 from partition.arrays import BoolArray
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
+from partition.results.lower_bound import GIVEN
 from partition.results.result import Result
 from partition.results.wall import NEAR, link_name
 from partition.results.why import PLAIN, WORTH, Why, WhyKind, names_text, open_text, proved_by
@@ -56,7 +57,8 @@ def why_of(result: Result) -> Why | None:
     parts = [fact.sentence] if worth else []
     if fact.share < min(NEAR, proved) or not worth or engine not in ("work", "windows", ""):
         if how and fact.share < proved:
-            parts.append(f"the rest is by search: {how}" if worth else how)
+            start = "the rest is not proved here" if engine == GIVEN else "the rest is by search"
+            parts.append(f"{start}: {how}" if worth else how)
         elif not (how or worth):
             parts.append("no record was kept of what proved the bound")
     sentence = "; ".join(parts or [fact.sentence]) + (open_text(gap) if gap > RESOLUTION else "")

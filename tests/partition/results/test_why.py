@@ -10,7 +10,7 @@ import pytest
 from instances import chain_of, package, random_instance
 
 from partition import GraphBuilder, InvalidAssignment, Result, partition
-from partition.replay.steps import ARITHMETIC, FOLLOWS, PROGRAMS, SOLVER
+from partition.replay.steps import ARITHMETIC, FOLLOWS, GIVEN, PROGRAMS, SOLVER
 from partition.results.proof_steps import ProofStep
 from partition.results.why import PASSED_ON, TOLD, proved_by
 from partition.scoring.cost import CostModel
@@ -112,7 +112,7 @@ def test_every_valid_assignment_agrees_with_the_reason() -> None:
 
 
 def test_every_engine_has_words() -> None:
-    assert {*ARITHMETIC, *PROGRAMS, *SOLVER} == {*TOLD} and {*FOLLOWS} == {*PASSED_ON}
+    assert {*ARITHMETIC, *PROGRAMS, GIVEN, *SOLVER} == {*TOLD} and {*FOLLOWS} == {*PASSED_ON}
     page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text()
     for engine in (*TOLD, *PASSED_ON):
         assert f"`{engine}`" in page

@@ -8,13 +8,13 @@ from dataclasses import replace
 from instances import chain_of, package
 
 from partition import load_model, partition
+from partition.results.lower_bound import LowerBound
+from partition.solve.reasons import why_of
 
 
 def test_without_a_record_that_is_said() -> None:
     result = partition("unet", "ring8")
     assert result.why is not None
-    from partition.solve.reasons import why_of
-
     told = why_of(replace(result, proof=(), why=None))
     assert told is not None and told.engine == "" and "consecutive" not in told.sentence
 
@@ -29,3 +29,10 @@ def test_what_is_advised_where_nothing_fits_makes_it_fit() -> None:
         assert partition(graph, better, time_limit=10).status != "infeasible"
     assert result.to_table().startswith(result.advice) and result.to_dict()["advice"] == result.advice
     assert partition(chain_of([1.0]), package(1)).advice == ""
+
+
+def test_a_bound_that_was_given_is_told_as_given_and_not_as_search() -> None:
+    result = partition("towers", "ring8", work_limit=0.3)
+    told = why_of(replace(result, bound=0.95 * result.period, proof=(LowerBound(1.0, "another package").step,)))
+    assert told is not None and told.engine == "given bound" and "search" not in told.sentence
+    assert "the rest is not proved here: the bound was given by another package; the last 5% " in told.sentence
