@@ -10,6 +10,9 @@ from dataclasses import replace
 
 from learned.guide.runs import TeachingPlan, teach
 
+FIGURES = ("models", "draws", "validation", "steps", "every", "seed")
+"""Of the plan, those that are options."""
+
 
 def main() -> None:
     """Read the options, teach, and write the best guide (and, where asked for, the untrained one)."""
@@ -18,10 +21,10 @@ def main() -> None:
     parser.add_argument("--untrained", help="write the guide before any lesson here")
     parser.add_argument("--ranked", help="write the guide before the evolution here")
     parser.add_argument("--checkpoint", help="keep the state here, and go on from it if it exists")
-    for name in ("models", "draws", "validation", "steps", "every", "seed"):
+    for name in FIGURES:
         parser.add_argument(f"--{name}", type=int, default=getattr(TeachingPlan, name))
     options = parser.parse_args()
-    plan = TeachingPlan(**{n: getattr(options, n) for n in ("models", "draws", "validation", "steps", "every", "seed")})
+    plan = TeachingPlan(**{name: getattr(options, name) for name in FIGURES})
     begun = time.process_time()
     run = teach(plan, checkpoint=options.checkpoint, say=lambda line: print(line, file=sys.stderr, flush=True))
     command = shlex.join(["python", "-m", "learned.guide", *sys.argv[1:]])

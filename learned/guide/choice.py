@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from learned.guide.guide import PRICES, BeamGuide
 from learned.policy.policy import Policy, load_arrays
-from learned.policy.pretrained import load_policy
-
-SHIPPED = "pretrained"
+from learned.policy.pretrained import SHIPPED, load_policy
 
 
 def load_pair(choice: str) -> tuple[Policy, BeamGuide | None]:

@@ -14,7 +14,7 @@ from os import PathLike
 import numpy as np
 
 from learned.policy.network import Array, Parameters, forward, initial_parameters
-from learned.policy.policy import FORMAT, checked_network, load_arrays, save_arrays
+from learned.policy.policy import FORMAT, arrays_below, checked_network, load_arrays, save_arrays
 from milp.search.downsets.guidance import PACKAGE_NAMES, STATE_NAMES, TENSOR_NAMES
 from partition.arrays import Array32, FloatArray
 from partition.errors import InvalidInput
@@ -160,8 +160,7 @@ class BeamGuide:
         for name, columns in INPUTS.items():
             if [str(c) for c in np.ravel(arrays.get(f"{name} columns", np.array([])))] != list(columns):
                 raise InvalidInput(f"{path}: not a guide on the features that this version computes; train a new one")
-            begin = f"{name} parameter "
-            parameters = {n.removeprefix(begin): a for n, a in arrays.items() if n.startswith(begin)}
+            parameters = arrays_below(arrays, f"{name} parameter ")
             scaling = {part: arrays.get(f"{name} {part}", np.zeros(0)) for part in ("mean", "scale")}
             checked_network(parameters, scaling, (len(columns), len(columns), OUTPUTS[name]), path)
             if not (scaling["scale"] > 0).all():

@@ -18,6 +18,7 @@ from milp.search.downsets.boundaries import Boundaries
 from milp.search.downsets.guidance import Guidance, Outlook, Terrain, Watched
 from milp.search.downsets.tasks import Words, unpacked
 from milp.search.downsets.transfers import Flow
+from milp.tolerances import TOLLS
 from partition.arrays import Array32, BoolArray, FloatArray, IntArray
 from partition.stopping import Stop
 
@@ -32,9 +33,6 @@ WATCHED = 96
 
 PAIRS = 2
 """Pairs of one size of blocks at most; eight times as many of the boundaries behind a chip."""
-
-PRICES = (0.5, 1.0, 2.0)
-"""Constants that are tried; the best of them is watched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +92,12 @@ class PairsFound:
 
 def lessons(ground: Ground, rng: np.random.Generator) -> list[Lesson]:
     """What beams of the best constant teach on one instance; none where they find nothing better than slicing."""
-    shortest = [reached(ground, [Arm(price)], EXPANSIONS, WIDTH).period for price in PRICES]
+    prices = sorted(TOLLS)
+    shortest = [reached(ground, [Arm(price)], EXPANSIONS, WIDTH).period for price in prices]
     least = min(shortest)
     if least >= ground.period * (2.0 - ROOM[0]):
         return []
-    price = PRICES[shortest.index(least)]
+    price = prices[shortest.index(least)]
     found = [_lesson(ground, least * room, price, rng) for room in ROOM]
     return [lesson for lesson in found if lesson is not None]
 

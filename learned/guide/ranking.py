@@ -8,8 +8,8 @@ import numpy as np
 
 from learned.guide.guide import BASE, FACTOR, LOSSES, MOST, PRICES, BeamGuide
 from learned.guide.lessons import Lesson
+from learned.policy.distribution import sigmoid
 from learned.policy.network import Adam, Parameters, backward, forward
-from partition.arrays import FloatArray
 
 TEMPERATURE = 0.1
 """Difference of two losses, in periods, that a pair is told apart by."""
@@ -51,7 +51,7 @@ def loss_gradient(guide: BeamGuide, lesson: Lesson, rows: np.ndarray) -> tuple[f
     first, second = np.arange(count), np.arange(count) + count
     beyond = foreseen[first, column] - foreseen[second, column]
     more = lesson.crosses[rows] @ (price * lesson.tau) + lesson.lost[rows] + beyond
-    wrong = _sigmoid(more / TEMPERATURE)
+    wrong = sigmoid(more / TEMPERATURE)
     loss = float(np.mean(np.logaddexp(0.0, more / TEMPERATURE)))
     slope = (wrong / (TEMPERATURE * count)).astype(np.float32)
     by_price = (slope @ lesson.crosses[rows]) * lesson.tau * price * np.log(FACTOR) * (1.0 - power**2)
@@ -73,7 +73,3 @@ def right(guide: BeamGuide, lessons: Sequence[Lesson]) -> float:
         more = toll + lesson.lost + beyond[np.arange(len(beyond)), lesson.behind.astype(np.int64)]
         shares.append(float((more < 0).mean()))
     return float(np.mean(shares))
-
-
-def _sigmoid(x: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from learned.guide.lessons import Lesson, lessons
 from learned.guide.ranking import fit, right
 from learned.guide.trials import Course, ground_of
 from learned.policy.network import Adam, Array, Parameters
-from learned.policy.policy import FORMAT, load_arrays, save_arrays
+from learned.policy.policy import FORMAT, arrays_below, load_arrays, save_arrays
 from learned.training.corpus import CORPUS
 from partition.arguments import whole
 from partition.errors import InvalidInput
@@ -217,10 +218,7 @@ def _resumed(plan: TeachingPlan, path: str | PathLike[str]) -> TeachingRun:
     state = json.loads(str(arrays.get("state", "{}")))
     if state.get("plan") != plan.identity():
         raise InvalidInput(f"{path}: not a checkpoint of this plan (instances, settings or seed); choose another file")
-
-    def part(prefix: str) -> dict[str, Any]:
-        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
+    part: Callable[[str], dict[str, Any]] = partial(arrays_below, arrays)
     heard = [Lesson(**part(f"lesson {number} ")) for number in range(state["lessons"])]
     guides = {name: BeamGuide.from_arrays(part(f"guide {name} "), str(path)) for name in state["guides"]}
     adam = Adam(rate=plan.settings.rate, steps=state["adam"], first=part("first "), second=part("second "))

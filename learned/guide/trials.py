@@ -60,11 +60,9 @@ class Ground:
 
     def run(self) -> Run:
         """A new search, by work without limit, that knows start and bound."""
-        stop = Stop(work_limit=math.inf)
-        incumbent = Incumbent(self.instance, GAP, lambda: stop.work, None)
-        run = Run.begin(self.instance, incumbent, stop)
-        incumbent.prove(self.bound, exact=True)
-        incumbent.offer(self.start)
+        run = _begun(self.instance)
+        run.incumbent.prove(self.bound, exact=True)
+        run.incumbent.offer(self.start)
         return run
 
 
@@ -75,12 +73,17 @@ def ground_of(course: Course) -> Ground:
         instance = contract(load_model(course.model).graph, load_hardware(course.hardware))
     else:
         instance = contract(*drawn(course.seed))
-    stop = Stop(work_limit=math.inf)
-    incumbent = Incumbent(instance, GAP, lambda: stop.work, None)
-    run = Run.begin(instance, incumbent, stop)
+    run = _begun(instance)
     search(run, phases=[SEEDS, SEPARATIONS])
-    assert incumbent.placement is not None
-    return Ground(instance, incumbent.placement, incumbent.upper, incumbent.lower)
+    found = run.incumbent
+    assert found.placement is not None
+    return Ground(instance, found.placement, found.upper, found.lower)
+
+
+def _begun(instance: Instance) -> Run:
+    """A search by work without limit that knows nothing yet."""
+    stop = Stop(work_limit=math.inf)
+    return Run.begin(instance, Incumbent(instance, GAP, lambda: stop.work, None), stop)
 
 
 @dataclass(frozen=True)

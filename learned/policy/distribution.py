@@ -16,7 +16,7 @@ def probabilities(location: Array, log_scale: Array, chips: int) -> FloatArray:
     """(..., C) probability of every chip, for locations and scales of shape (...)."""
     edges = np.arange(1, chips, dtype=np.float64)
     u = (edges - location[..., None]) / np.exp(log_scale)[..., None]
-    below = _sigmoid(u)
+    below = sigmoid(u)
     return np.diff(below, axis=-1, prepend=0.0, append=1.0)
 
 
@@ -35,8 +35,8 @@ def log_probability_gradient(location: Array, log_scale: Array, chip: IntArray, 
     """Derivatives of :func:`log_probability` by location and by log-scale."""
     upper, lower, width = _terms(location, log_scale, chip)
     scale = np.exp(log_scale)
-    at_upper = np.where(chip < chips - 1, _sigmoid(-upper), 0.0)
-    at_lower = np.where(chip > 0, _sigmoid(lower), 0.0)
+    at_upper = np.where(chip < chips - 1, sigmoid(-upper), 0.0)
+    at_lower = np.where(chip > 0, sigmoid(lower), 0.0)
     inside = (chip > 0) & (chip < chips - 1)
     by_location = (at_lower - at_upper) / scale
     by_scale = -upper * at_upper + lower * at_lower - np.where(inside, width / np.expm1(np.minimum(width, 80.0)), 0.0)
@@ -49,7 +49,8 @@ def _terms(location: Array, log_scale: Array, chip: IntArray) -> tuple[Array, Ar
     return (chip + 1 - location) / scale, (chip - location) / scale, 1.0 / scale
 
 
-def _sigmoid(x: Array) -> Array:
+def sigmoid(x: Array) -> Array:
+    """The logistic function, in the precision of ``x``."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), dtype=x.dtype)
 
 

@@ -170,7 +170,7 @@ class Policy:
         names = [str(name) for name in np.ravel(arrays.get("columns", np.array([])))]
         if names != [*FIXED_NAMES, *SEEN_NAMES]:
             raise InvalidInput(f"{path}: trained on other features than this version computes; train a new policy")
-        parameters = {name.removeprefix("parameter "): a for name, a in arrays.items() if name.startswith("parameter ")}
+        parameters = arrays_below(arrays, "parameter ")
         scaling = {name: arrays.get(name, np.zeros(0)) for name in ("mean", "scale")}
         checked_network(parameters, scaling, (INPUTS, len(FIXED_NAMES), OUTPUTS), path)
         calibration = arrays.get("calibration", np.zeros((2, 0)))
@@ -239,6 +239,11 @@ def save_arrays(path: str | PathLike[str], arrays: dict[str, Array]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
+
+
+def arrays_below(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    """Those arrays whose names begin with a prefix, by what follows it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def load_arrays(path: str | PathLike[str], at_most: int = LARGEST_POLICY) -> dict[str, Array]:

@@ -7,6 +7,9 @@ from importlib.resources import as_file, files
 from learned.policy.policy import Policy
 from partition.errors import InvalidInput
 
+SHIPPED = "pretrained"
+"""What the policy that is shipped is called."""
+
 
 def load_policy(choice: str) -> Policy | None:
     """The policy meant by ``"pretrained"`` (the one shipped), ``"none"`` (None) or a path.
@@ -17,7 +20,7 @@ def load_policy(choice: str) -> Policy | None:
     """
     if choice == "none":
         return None
-    if choice != "pretrained":
+    if choice != SHIPPED:
         return Policy.load(choice)
     resource = files("learned.policy") / "pretrained.npz"
     if not resource.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from learned.policy.features import NodeFeatures
 from learned.policy.network import Adam, Array
-from learned.policy.policy import Policy, load_arrays, save_arrays
+from learned.policy.policy import Policy, arrays_below, load_arrays, save_arrays
 from learned.policy.rollouts import Environment, Rollout, State, elite_of, play
 from learned.training.explore import explore
 from learned.training.ppo import Settings, update
@@ -286,10 +286,7 @@ def _resume(plan: Plan, arrays: dict[str, Array], path: str) -> TrainingRun:
         raise InvalidInput(
             f"{path}: a checkpoint of another run (models, settings or seed differ); choose another file"
         )
-
-    def part(prefix: str) -> dict[str, Array]:
-        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
+    part = partial(arrays_below, arrays)
     adam = Adam(rate=plan.settings.rate, steps=state["steps"], first=part("first "), second=part("second "))
     return TrainingRun(
         policy=Policy.from_arrays(part("policy "), path),
