@@ -133,8 +133,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("self.transfers = hw.transfers_add_up", "self.transfers = hw.serial"),
         ("keep = (used <= C) & (loads[:, 0] <= limit)", "keep = (used < C) & (loads[:, 0] <= limit)"),
         ("if self.triangle and longer_path_beside", "if longer_path_beside"),
-        ("loads[:, 1, label] <= float(inst.room(limit)[0])",
-         "loads[:, 1, label] < 0.9 * float(inst.room(limit)[0])"),
+        ("loads[:, 1, label] <= most", "loads[:, 1, label] < 0.9 * most"),
     ),
     "capacity": (
         ("sign * np.minimum(inst.fastest, threshold)[model.node[y]]",

@@ -110,6 +110,7 @@ class Frontiers:
         """Whether some placement has a period of at most ``threshold`` (in units of the instance)."""
         stop = stop or Stop()
         limit = threshold * (1 + ROUNDING)
+        most = float(self.instance.room(limit)[0]) * (1 + ROUNDING)
         states = {NOTHING: Partial.nothing(1 + self.memory)}
         history: list[tuple[IntArray, IntArray]] = []
         for step in self.steps:
@@ -119,7 +120,7 @@ class Frontiers:
                     moved = self._place(structure, step, label)
                     if moved is None:
                         continue
-                    after = self._placed(rows, step, label, moved, limit)
+                    after = self._placed(rows, step, label, moved, limit, most)
                     if len(after):
                         grown.setdefault(moved.structure, []).append(after)
                 stop.charge(budget.FRONTIER_MOVE * (structure.chips + 1))
@@ -135,8 +136,13 @@ class Frontiers:
             states = _numbered(states, history)
         return FrontierVerdict(True, self._retrace(states, history))
 
-    def _placed(self, rows: Partial, step: Step, label: int, moved: Move, limit: float) -> Partial:
-        """The partial placements after placing the node on a chip, without those that cannot end within the limit."""
+    def _placed(self, rows: Partial, step: Step, label: int, moved: Move, limit: float, most: float) -> Partial:
+        """The partial placements after placing the node on a chip, without those that cannot end within the limit.
+
+        Parameters
+        ----------
+        most : bytes of weights that a chip can have within the limit.
+        """
         inst, C = self.instance, self.instance.chips
         count, kinds, before = rows.loads.shape
         used = rows.used + (label == before)
@@ -149,7 +155,7 @@ class Frontiers:
             loads[:, 0, chip] += amount
         keep = (used <= C) & (loads[:, 0] <= limit).all(axis=1)
         if self.memory:
-            keep &= loads[:, 1, label] <= float(inst.room(limit)[0]) * (1 + ROUNDING)
+            keep &= loads[:, 1, label] <= most
         lost = rows.lost.copy()
         for chip in moved.closed:
             lost += limit - loads[:, 0, chip]
