@@ -27,7 +27,7 @@ from partition.scoring.goals import reached_by
 from partition.solve.front import partition, validate_limits
 from partition.solve.given import GivenModel, GivenPackage, Start, opened
 from partition.solve.processes import end_local_workers
-from partition.solve.sweep_cache import Cache
+from partition.solve.sweep_cache import NOTHING_SPENT, Cache
 from partition.solve.sweep_known import NOBODY, Found, Known
 from partition.text import shown
 
@@ -85,7 +85,7 @@ class Sweep:
         self.graph = model_of(graph)
         self.terms = _SearchTerms(time_limit, work_limit, gap, whole("seed", seed))
         self.cache = None if cache is None else Cache(cache, self.graph)
-        self._kept: dict[Hardware, tuple[Found, dict[str, float | None]]] = {}
+        self._kept: dict[Hardware, tuple[Found, Mapping[str, float | None]]] = {}
         for found, limits in self.cache.read() if self.cache is not None else ():
             self._kept[found.hardware] = found, limits
 
@@ -156,17 +156,18 @@ class Sweep:
         begun = time.perf_counter()
         run = _OneSweep(self, asked)
         interrupted = run.go(workers, size, on_progress)
+        run.forget()
         told = [
             {**values, **settings_of(hw)} for values, hw in zip(settings or itertools.repeat({}), asked, strict=False)
         ]
         rows = tuple(run.row(i, values, interrupted) for i, values in enumerate(told))
         return SweepResult(self.graph.name, rows, time.perf_counter() - begun, run.searches, run.known.gap, interrupted)
 
-    def _remember(self, found: Found) -> None:
+    def _remember(self, found: Found, limits: Mapping[str, float | None]) -> None:
         """Keep what a search found, in the folder too."""
-        self._kept[found.hardware] = found, self.terms.limits
+        self._kept[found.hardware] = found, limits
         if self.cache is not None:
-            self.cache.keep(found, self.terms.limits)
+            self.cache.keep(found, limits)
 
 
 class _OneSweep:
@@ -202,7 +203,7 @@ class _OneSweep:
                     self._learn(i, found, "searched")
                     if found.interrupted:
                         return True
-                    self.sweep._remember(found)
+                    self.sweep._remember(found, self.sweep.terms.limits)
             except KeyboardInterrupt:
                 end_local_workers()
                 return True
@@ -211,8 +212,16 @@ class _OneSweep:
         self.how[design] = how
         self.known.learn(self.known.first + design, found)
 
+    def forget(self) -> None:
+        """Have the sweep search again where an answer is no longer believed."""
+        for number in sorted(self.known.withdrawn):
+            self.sweep._remember(self.known.found[number], NOTHING_SPENT)
+
     def _search(self, chosen: Sequence[int], workers: int) -> Iterator[Found]:
-        tasks = [(self.graph, self.asked[i], *self._help(i), self.sweep.terms) for i in chosen]
+        tasks = [
+            (self.graph, self.asked[i], self._start(i), self._source(i), float(self.known.lower[i]), self.sweep.terms)
+            for i in chosen
+        ]
         if workers == 1:
             return itertools.starmap(_search, tasks)
         found: Iterator[Found] = Parallel(n_jobs=workers, return_as="generator")(
@@ -220,19 +229,19 @@ class _OneSweep:
         )
         return found
 
-    def _help(self, design: int) -> tuple[Start, LowerBound | None]:
-        """A placement to start from and a bound, from what is known."""
-        known, best = self.known, self.known.best[design]
-        bound, source = float(known.lower[design]), int(known.source_of_lower[design])
-        given = None
-        if source != NOBODY:
-            given = LowerBound(bound, f"the answer for {self._name(source)!r}")
+    def _start(self, design: int) -> Start:
+        """A placement to start from: the best one known, or where operations are on the nearest package."""
+        best, near = self.known.best[design], self.known.nearest(design)
         if best is not None:
-            return best.placement, given
-        near = known.nearest(design)
+            return best.placement
         if near is None or near.placement is None:
-            return None, given
-        return dict(zip(self.graph.names, near.placement.assignment.tolist(), strict=True)), given
+            return None
+        return dict(zip(self.graph.names, near.placement.assignment.tolist(), strict=True))
+
+    def _source(self, design: int) -> Hardware | None:
+        """The package whose answer bounds a design."""
+        source = int(self.known.source_of_lower[design])
+        return None if source == NOBODY else self.known.found[source].hardware
 
     def _name(self, number: int) -> str:
         return self.known.found[number].hardware.name
@@ -301,17 +310,25 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
     return all(before is now if before is None or now is None else before >= now for before, now in pairs)
 
 
-def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, terms: _SearchTerms) -> Found:
-    """One search, in whatever process."""
+def _search(
+    graph: Graph, hw: Hardware, start: Start, source: Hardware | None, bound: float, terms: _SearchTerms
+) -> Found:
+    """One search, in whatever process.
+
+    Parameters
+    ----------
+    source : the package whose answer proves ``bound``; without one no bound is given.
+    """
     begun = time.perf_counter()
+    given = None if source is None else LowerBound(bound, f"the answer for {source.name!r}")
     try:
         result = partition(
             graph, hw, time_limit=terms.time_limit, work_limit=terms.work_limit, gap=terms.gap, seed=terms.seed,
             warm_start=start, lower_bound=given,
         )  # fmt: skip
     except NoSolutionInTime:
-        bound = 0.0 if given is None else given.below
-        return Found(hw, hw, "none", bound=bound, seconds=time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        return Found(hw, hw, "none", bound=0.0 if given is None else given.below, seconds=seconds, given_by=source)
     return Found(
         hardware=hw,
         placed=result.hardware,
@@ -324,6 +341,7 @@ def _search(graph: Graph, hw: Hardware, start: Start, given: LowerBound | None, 
         reason=result.reason,
         faults=result.faults,
         interrupted=result.interrupted,
+        given_by=source,
     )
 
 

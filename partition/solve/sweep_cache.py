@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -25,9 +25,9 @@ from partition.scoring.rules import check
 from partition.solve.sweep_known import Found, FoundStatus
 from partition.version import VERSION
 
-FORMAT, WRITTEN_AS = "mcm-partition-sweep", 1
+FORMAT, WRITTEN_AS = "mcm-partition-sweep", 2
 
-NOTHING_SPENT: dict[str, float | None] = {"time_limit": 0.0, "work_limit": 0.0}
+NOTHING_SPENT: Mapping[str, float | None] = {"time_limit": 0.0, "work_limit": 0.0}
 """Limits of an answer that has to be found again."""
 
 
@@ -51,7 +51,7 @@ class Cache:
         except OSError as error:
             raise InvalidInput(f"cannot keep answers in {str(folder)!r}: {error.strerror or error}") from error
 
-    def keep(self, found: Found, limits: dict[str, float | None]) -> None:
+    def keep(self, found: Found, limits: Mapping[str, float | None]) -> None:
         """Write what a search within ``limits`` found, in place of what was kept for the same package.
 
         Raises
@@ -60,7 +60,7 @@ class Cache:
         """
         write_atomically(self._path(found.hardware), json.dumps(self._sealed(found, limits), allow_nan=False) + "\n")
 
-    def read(self) -> Iterator[tuple[Found, dict[str, float | None]]]:
+    def read(self) -> Iterator[tuple[Found, Mapping[str, float | None]]]:
         """All that is kept, with the limits of each search, in an order that does not depend on when it was written.
 
         Every placement is checked and scored anew. Bounds of another version of the program are not believed. What
@@ -79,7 +79,7 @@ class Cache:
     def _path(self, hardware: Hardware) -> Path:
         return self.folder / f"{hashlib.sha256(to_toml(hardware).encode()).hexdigest()[:32]}.json"
 
-    def _sealed(self, found: Found, limits: dict[str, float | None]) -> dict[str, Any]:
+    def _sealed(self, found: Found, limits: Mapping[str, float | None]) -> dict[str, Any]:
         placement = found.placement
         return self._seal(
             {
@@ -88,7 +88,7 @@ class Cache:
                 "program": VERSION,
                 "graph": self.identity,
                 "hardware": to_toml(found.hardware),
-                "limits": limits,
+                "limits": dict(limits),
                 "status": found.status,
                 "bound": None if math.isinf(found.bound) else found.bound,
                 "kind_of_chip": list(found.placed.kind_of_chip),
@@ -100,6 +100,7 @@ class Cache:
                 "work": found.work,
                 "reason": found.reason,
                 "faults": list(found.faults),
+                "given_by": None if found.given_by is None else to_toml(found.given_by),
             }
         )
 
@@ -119,21 +120,21 @@ class Cache:
             if check(self.graph, placed, placement):
                 raise ValueError("its placement breaks a rule")
             period = float(evaluate_placement(self.graph, placed, placement).period[0])
-        believed = data["program"] == VERSION
-        status: FoundStatus = data["status"] if believed else "none" if placement is None else "feasible"
-        bound = math.inf if data["bound"] is None else float(data["bound"])
-        return Found(
+        status: FoundStatus = data["status"]
+        found = Found(
             hardware=hardware,
             placed=placed,
             status=status,
             placement=placement,
             period=period,
-            bound=bound if believed else 0.0,
+            bound=math.inf if data["bound"] is None else float(data["bound"]),
             seconds=float(data["seconds"]),
             work=data["work"],
             reason=str(data["reason"]),
             faults=tuple(map(str, data["faults"])),
+            given_by=None if data["given_by"] is None else from_toml(data["given_by"]),
         )
+        return found if data["program"] == VERSION else found.without_proof()
 
 
 def identity(graph: Graph) -> str:

@@ -41,6 +41,7 @@ class Found:
     seconds, work : of the search; work where that was limited.
     reason : why it is infeasible. faults : what went wrong without harm.
     interrupted : the caller ended the search.
+    given_by : the package whose answer the search was given a bound of; its own bound may rest on that one.
     """
 
     hardware: Hardware
@@ -54,6 +55,12 @@ class Found:
     reason: str = ""
     faults: tuple[str, ...] = ()
     interrupted: bool = False
+    given_by: Hardware | None = None
+
+    def without_proof(self) -> Found:
+        """The same answer where nothing of what it proved is believed."""
+        status: FoundStatus = "none" if self.placement is None else "feasible"
+        return replace(self, status=status, bound=0.0, given_by=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +92,7 @@ class Known:
     lower : (D,) the best bound of every design; infinite where nothing fits.
     source_of_lower : (D,) the answer that it follows from, :data:`NOBODY` where there is none.
     upper : (D,) the best period known of every design.
+    withdrawn : answers whose proof is no longer believed.
     """
 
     def __init__(self, graph: Graph, before: Sequence[Found], designs: Sequence[Hardware], gap: float) -> None:
@@ -93,6 +101,7 @@ class Known:
         packages = [*(each.hardware for each in before), *designs]
         self.factors = factors(graph, packages, designs)
         self.found: dict[int, Found] = {}
+        self.withdrawn: set[int] = set()
         self.best: list[Best | None] = [None] * len(designs)
         least = np.array([Problem.of(graph, each).least_period for each in designs]) * (1 - ROUNDING)
         self._base = np.where(np.isfinite(least), least, 0.0)
@@ -182,7 +191,7 @@ class Known:
                 self._base[design] = 0.0
                 self._compare()
             else:
-                self._tell(liar, 0.0, False)
+                self._withdraw(liar)
             whose = self.designs[design] if liar == NOBODY else self.found[liar].hardware
             warnings.warn(
                 f"a valid placement on {self.designs[design].name!r} refutes what was proved for "
@@ -190,6 +199,15 @@ class Known:
                 RefutedBound,
                 stacklevel=3,
             )
+
+    def _withdraw(self, number: int) -> None:
+        """Believe neither an answer nor those that were given its bound."""
+        self.withdrawn.add(number)
+        self.found[number] = self.found[number].without_proof()
+        self._tell(number, 0.0, False)
+        for other, found in list(self.found.items()):
+            if found.given_by == self.found[number].hardware:
+                self._withdraw(other)
 
     # --- what to search next --------------------------------------------------------------------------------
 

@@ -110,6 +110,34 @@ def test_a_bound_that_a_placement_refutes_is_withdrawn() -> None:
     assert known.lower[0] == 3.0
 
 
+def test_what_rests_on_a_refuted_bound_is_withdrawn_with_it() -> None:
+    graph, hw = diamond(), package(2, transfers="serial")
+    slow = override(hw, {"link_bandwidth": 0.01})
+    known = Known(graph, [Found(hw, hw, "none", bound=99.0)], [slow, hw], 1e-4)
+    known.learn(1, Found(slow, slow, "none", bound=99.0, given_by=hw))
+    split = Placement(np.array([0, 0, 1, 1]))  # too slow on the slow links to refute anything there
+    with pytest.warns(RefutedBound, match="withdrawn"):
+        known.learn(2, Found(hw, hw, "feasible", split, 9.0, 3.0))
+    assert known.withdrawn == {0, 1} and known.upper[0] > 99.0
+    assert known.lower[0] < 6.0 and known.lower[1] == 3.0
+
+
+def test_a_refuted_answer_is_searched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hw, axes = package(2, transfers="serial"), {"link_bandwidth": [4.0, 1.0]}
+    usual, lies = partition.solve.sweep._search, iter([99.0])
+
+    def lying(graph: Graph, hw: Hardware, *args: Any) -> Found:
+        lie = next(lies, None)
+        return usual(graph, hw, *args) if lie is None else Found(hw, hw, "none", bound=lie)
+
+    monkeypatch.setattr(partition.solve.sweep, "_search", lying)
+    with pytest.warns(RefutedBound, match="withdrawn"):
+        Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, axes)
+    again = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, axes)
+    assert again.searches > 0 and {row.status for row in again} == {"optimal"}
+    assert [row.period for row in again] == [row.period for row in swept(diamond(), hw, axes)]
+
+
 def test_a_count_that_a_placement_refutes_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, hw = diamond(), package(2)
     monkeypatch.setattr(Problem, "least_period", 99.0)
@@ -190,7 +218,7 @@ def test_open_answers_are_searched_again_with_more_time(tmp_path: Path) -> None:
     hw = package(2)
     opened = Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 6.0, 3.0)
     sweep = Sweep(diamond(), cache=tmp_path, work_limit=1.0)
-    sweep._remember(opened)
+    sweep._remember(opened, sweep.terms.limits)
     for work, searches in ((1.0, 0), (0.5, 0), (2.0, 1)):
         assert Sweep(diamond(), cache=tmp_path, work_limit=work).solve([hw]).searches == searches
     assert Sweep(diamond(), cache=tmp_path).solve([hw]).searches == 0, "what was closed by then counts without limit"
@@ -217,7 +245,8 @@ def test_what_is_damaged_or_of_another_version_is_not_believed(tmp_path: Path, m
 def test_a_placement_of_the_folder_that_breaks_a_rule_is_left_out(tmp_path: Path) -> None:
     hw = package(2, sram=8.0)
     sweep = Sweep(residual_block(), cache=tmp_path, work_limit=2.0)
-    sweep._remember(Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 11.0, 5.0))
+    found = Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 11.0, 5.0)
+    sweep._remember(found, sweep.terms.limits)
     with pytest.warns(UserWarning, match="breaks a rule"):
         Sweep(residual_block(), cache=tmp_path)
 
