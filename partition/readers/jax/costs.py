@@ -14,7 +14,8 @@ from partition.problem.operators import OperatorCost
 
 INLINED = frozenset({
     "pjit", "jit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call",
-    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call", "shard_map", "cond",
+    "custom_vjp_call_jaxpr", "custom_lin", "named_call", "xla_call", "shard_map", "cond", "custom_vmap_call",
+    "composite",
 })  # fmt: skip
 """Calls whose body takes their place; of ``cond`` the branch, where it does not depend on data."""
 
@@ -23,23 +24,22 @@ FREE = frozenset({
     "optimization_barrier", "bitcast_convert_type", "pvary", "layout_constraint", "random_wrap", "random_unwrap",
     "name", "reshard", "pbroadcast", "psum", "psum_invariant", "all_gather", "all_gather_invariant", "all_to_all",
     "ppermute", "reduce_scatter", "axis_index", "pmax", "pmin", "slice", "split", "platform_index", "debug_callback",
-    "debug_print",
+    "debug_print", "device_put",
 })  # fmt: skip
 """Views: no FLOPs, no traffic, no time. Collectives too, since no more than one device is read; and printing."""
 
 _MOVES = frozenset({
-    "transpose", "concatenate", "pad", "rev", "iota", "select_n", "convert_element_type", "empty",
-    "empty2", "create_token", "real", "imag", "complex",
+    "transpose", "concatenate", "pad", "rev", "iota", "empty", "empty2", "create_token", "real", "imag", "complex",
 })  # fmt: skip
-"""Data movement: traffic, no FLOPs (XLA counts none for most of them)."""
+"""Data movement: traffic, no FLOPs."""
 
 _ELEMENTWISE = frozenset({
     "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil",
-    "clamp", "conj", "cos", "cosh", "div", "eq", "eq_to", "erf", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt",
-    "is_finite", "le", "le_to", "log", "log1p", "logistic", "lt", "lt_to", "max", "min", "mul", "ne", "neg",
-    "nextafter", "not", "or", "population_count", "pow", "reduce_precision", "rem", "round", "rsqrt", "shift_left",
-    "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh",
-    "xor",
+    "clamp", "conj", "convert_element_type", "cos", "cosh", "div", "eq", "eq_to", "erf", "erfc", "exp", "exp2",
+    "expm1", "floor", "ge", "gt", "is_finite", "le", "le_to", "log", "log1p", "lt", "lt_to", "max", "min", "mul",
+    "ne", "neg", "nextafter", "not", "or", "population_count", "pow", "reduce_precision", "rem", "round", "rsqrt",
+    "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt",
+    "square", "sub", "tan", "tanh", "xor",
 })  # fmt: skip
 """1 FLOP per element of the result."""
 
@@ -48,6 +48,9 @@ _REDUCTIONS = frozenset({
     "argmin", "cumsum", "cumprod", "cummax", "cummin",
 })  # fmt: skip
 """1 FLOP per element of the operand (XLA writes a cumulative sum as a sum for every element)."""
+
+KERNEL = "pallas_call"
+"""A kernel that the user wrote: its cost is what the user says it is (``cost_estimate``)."""
 
 _CONTROL = {"cond": "a branch that depends on data", "while": "a loop whose length depends on data"}
 
@@ -74,8 +77,12 @@ def body_of(equation: Any) -> Any:
     """The jaxpr that a call runs, or None."""
     if equation.primitive.name == "cond":
         return _settled_branch(equation)
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if key in equation.params:
+    if equation.primitive.name == "custom_linear_solve":
+        return equation.params["jaxprs"].solve
+    if equation.primitive.name == KERNEL:
+        return None
+    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr", "call"):
+        if hasattr(open_jaxpr(equation.params.get(key)), "eqns"):
             return equation.params[key]
     return None
 
@@ -106,8 +113,13 @@ def open_jaxpr(body: Any) -> Any:
 
 
 def refuse_control_flow(equation: Any, where: str) -> None:
-    """Raise if the equation, or one inside of it, is control flow that depends on data, or is cut for devices."""
+    """Raise if the equation, or one inside, branches on data, writes in place, or is cut for devices."""
     primitive = equation.primitive.name
+    if any(type(v.aval).__name__ == "AbstractRef" for v in (*equation.invars, *equation.outvars)):
+        raise InvalidModelFile(
+            f"{primitive!r} in {where or 'the function'} is of a reference (jax.new_ref), which is written in place; "
+            "what reads it after which write is not in the edges, so return the new values instead"
+        )
     devices = getattr(equation.params.get("mesh"), "size", 1) if primitive == "shard_map" else 1
     if devices != 1:
         raise InvalidModelFile(
@@ -137,9 +149,7 @@ class EquationCosts:
         if primitive in FREE:
             return OperatorCost(0.0, 0.0, True)
         flops, known = self.flops(equation)
-        rows = _ROWS.get(primitive)
-        traffic = sum(map(size_in_bytes, (*equation.invars, *equation.outvars)))
-        return OperatorCost(flops, traffic if rows is None else float(rows(equation)), known)
+        return OperatorCost(flops, float(_ROWS.get(primitive, _whole)(equation)), known)
 
     def flops(self, equation: Any) -> tuple[float, bool]:
         """2 per multiply-add, 1 per element of other arithmetic; a scan takes its steps together."""
@@ -153,13 +163,10 @@ class EquationCosts:
             return float(equation_spec(equation.invars[0].aval).size), True
         if primitive in _PRODUCTS:
             return float(_PRODUCTS[primitive](equation, output)), True
-        if primitive == "custom_linear_solve":
-            inner = [self.flops(e) for e in open_jaxpr(params["jaxprs"].solve).eqns]
-            return sum(f for f, _ in inner), all(known for _, known in inner)
-        if primitive == "scan" or primitive in INLINED:
+        if primitive in ("scan", "custom_linear_solve") or primitive in INLINED:
             inner = [self.flops(e) for e in open_jaxpr(body_of(equation)).eqns]
             return params.get("length", 1) * sum(f for f, _ in inner), all(known for _, known in inner)
-        counted = self._xla(equation)
+        counted = _stated_flops(equation) if primitive == KERNEL else self._xla(equation)
         if counted is None:
             return float(sum(equation_spec(v.aval).size for v in equation.outvars)), False
         return counted, True
@@ -181,8 +188,8 @@ def _analysed(equation: Any) -> float | None:
     try:
         shapes: Any = [v.aval for v in equation.invars]
         lowered = jax.jit(alone).lower(*shapes)
-        if "custom_call" in lowered.as_text():
-            return None  # a call into another library, which XLA does not look into
+        if any(hidden in lowered.as_text() for hidden in ("custom_call", "stablehlo.while")):
+            return None  # a call into another library, or a loop, of which XLA counts one step
         counted = lowered.cost_analysis()
     except Exception:  # whatever a primitive raises that cannot stand alone
         return None
@@ -235,12 +242,16 @@ def _convolution(equation: Any, output: TensorSpec) -> float:
 
 def _power(equation: Any, output: TensorSpec) -> float:
     """By squaring, as XLA writes it."""
-    exponent = abs(int(equation.params["y"]))
-    return output.size * float(max(1, exponent.bit_length() + exponent.bit_count() - 2))
+    power = int(equation.params["y"])
+    products = max(0, abs(power).bit_length() + abs(power).bit_count() - 2)
+    return output.size * float(products + (power < 0))
 
 
 def _window(equation: Any, output: TensorSpec) -> float:
-    return float(output.size * math.prod(equation.params.get("window_dimensions", (1,))))
+    """What the window holds is combined pair by pair."""
+    combined = open_jaxpr(equation.params.get("jaxpr"))
+    steps = len(combined.eqns) if combined is not None else 1
+    return float(output.size * (math.prod(equation.params["window_dimensions"]) - 1) * steps)
 
 
 def _sort(equation: Any, output: TensorSpec) -> float:
@@ -293,7 +304,8 @@ def _none(equation: Any, output: TensorSpec) -> float:
 
 _PRODUCTS: Mapping[str, Callable[[Any, TensorSpec], float]] = {
     "dot_general": _dot, "ragged_dot": _ragged_dot, "scaled_matmul_wrapper": _scaled, "ragged_dot_general": _ragged_dot,
-    "conv_general_dilated": _convolution, "integer_pow": _power, "sort": _sort, "top_k": _top, "approx_top_k": _top,
+    "conv_general_dilated": _convolution, "logistic": lambda e, output: 4.0 * output.size,
+    "integer_pow": _power, "sort": _sort, "top_k": _top, "approx_top_k": _top,
     "reduce_window_sum": _window, "reduce_window_max": _window, "reduce_window_min": _window,
     "reduce_window": _window, "gather": _none, "dynamic_slice": _none, "dynamic_update_slice": _none,
     "scatter": _none, "scatter-add": _combined, "scatter_add": _combined, "scatter-mul": _combined,
@@ -331,9 +343,49 @@ def _rows_combined(equation: Any) -> float:
     return _rows_written(2)(equation) + size_in_bytes(equation.invars[2])
 
 
+def _whole(equation: Any) -> float:
+    """Every operand read once, every result written once."""
+    return sum(map(size_in_bytes, (*equation.invars, *equation.outvars)))
+
+
+def _steps(equation: Any) -> float:
+    """Of a scan: what every step looks rows up in is read as far as all steps together touch it."""
+    params, body = equation.params, open_jaxpr(equation.params["jaxpr"])
+    constants = params["num_consts"]
+    looked_up = zip(equation.invars[:constants], body.invars[:constants], strict=True)
+    read = sum(min(size_in_bytes(v), params["length"] * _touched(body, inner)) for v, inner in looked_up)
+    return read + sum(map(size_in_bytes, (*equation.invars[constants:], *equation.outvars)))
+
+
+def _touched(jaxpr: Any, variable: Any) -> float:
+    """Bytes of a variable that the equations read; all of it where one is no lookup."""
+    total, whole = 0.0, size_in_bytes(variable)
+    for equation in jaxpr.eqns:
+        for i, operand in enumerate(equation.invars):
+            if operand is not variable:
+                continue
+            body = body_of(equation) if equation.primitive.name in INLINED else None
+            if body is not None:
+                total += _touched(open_jaxpr(body), open_jaxpr(body).invars[i - (equation.primitive.name == "cond")])
+            else:
+                looked_up = i == 0 and equation.primitive.name in ("gather", "dynamic_slice")
+                total += size_in_bytes(equation.outvars[0]) if looked_up else whole
+    return min(total, whole)
+
+
+def _stated_flops(kernel: Any) -> float | None:
+    stated = kernel.params.get("cost_estimate")
+    return None if stated is None else float(stated.flops + stated.transcendentals)
+
+
+def _stated_traffic(kernel: Any) -> float:
+    stated = kernel.params.get("cost_estimate")
+    return _whole(kernel) if stated is None else float(stated.bytes_accessed)
+
+
 _ROWS: Mapping[str, Callable[[Any], float]] = {
     "gather": _rows_read, "dynamic_slice": _rows_read, "dynamic_update_slice": _rows_written(1),
-    "scatter": _rows_written(2),
+    "scatter": _rows_written(2), "scan": _steps, KERNEL: _stated_traffic,
     **dict.fromkeys(("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter_min",
     "scatter-max", "scatter_max"), _rows_combined),
 }  # fmt: skip

@@ -52,6 +52,7 @@ def from_jax(
     except Exception as error:  # whatever the traced function raises
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidModelFile(f"the function cannot be traced ({type(error).__name__}: {reason})") from error
+    closed = _without_dead(closed)
     for equation in closed.jaxpr.eqns:
         refuse_control_flow(equation, "")
     arguments = arguments_of(args, [f"{'w' if i in held else 'x'}{i}" for i in range(len(args))])
@@ -74,6 +75,14 @@ def from_jax(
     for i, weight in made.items():
         reader.makes(results[i], weight)
     return reader.graph(trains and bool(made), results)
+
+
+def _without_dead(closed: Any) -> Any:
+    """The same without equations whose results nobody reads, in bodies too, as XLA leaves them out."""
+    from jax.interpreters import partial_eval
+
+    jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return closed.replace(jaxpr=jaxpr)
 
 
 def _refuse_unnamed_weights(inputs: list[Argument], shapes: Any, came: list[Origin]) -> None:

@@ -244,6 +244,86 @@ def test_what_the_table_lacks_is_asked_of_xla_and_what_xla_lacks_is_named() -> N
     assert strange.unknown_operators == ("pure_callback",)
 
 
+def test_what_nobody_reads_is_left_out() -> None:
+    """A gradient needs no value of the function, a checkpointed one no forward pass at all."""
+    w, x = shaped(16, 16), shaped(8, 16)
+
+    def loss(w: Any, x: Any) -> Any:
+        return jax.checkpoint(lambda w: jnp.tanh(jnp.tanh(x @ w) @ w))(w).sum()
+
+    assert Graph.from_jax(jax.grad(loss), w, x, weights=0).op_types.count("dot_general") == 5
+    assert Graph.from_jax(lambda x: (x @ x, x + 1)[1], shaped(8, 8)).op_types == ("Input", "add")
+
+
+def test_writes_in_place_are_refused() -> None:
+    """Nothing says which read of a reference comes after which write."""
+
+    def swapped(x: Any) -> Any:
+        ref = jax.new_ref(jnp.zeros(8))
+        ref[...] = 2 * x
+        return ref[...]
+
+    with pytest.raises(InvalidModelFile, match="written in place"):
+        Graph.from_jax(swapped, shaped(8))
+
+
+def test_a_kernel_costs_what_its_author_says_and_is_named_otherwise() -> None:
+    """XLA counts one step of the loop that a kernel is run in."""
+    from jax.experimental import pallas
+
+    def kernel(given: Any, made: Any) -> None:
+        made[...] = given[...] + 1
+
+    def called(**options: Any) -> Graph:
+        whole = jax.ShapeDtypeStruct((32, 16), jnp.float32)
+        return Graph.from_jax(pallas.pallas_call(kernel, out_shape=whole, interpret=True, **options), shaped(32, 16))
+
+    said = pallas.CostEstimate(flops=1000, transcendentals=24, bytes_accessed=4096)
+    assert called().unknown_operators == ("pallas_call",)
+    stated = called(cost_estimate=said)
+    assert stated.unknown_operators == () and (stated.flops[1], stated.bytes_accessed[1]) == (1024, 4096)
+
+
+def test_loops_that_xla_counts_one_step_of_are_named() -> None:
+    graph = Graph.from_jax(lambda x: jax.scipy.special.gammainc(x, x), shaped(8))
+    assert graph.unknown_operators == ("igamma",)
+
+
+def test_loops_inside_a_solver_are_found() -> None:
+    def solve(a: Any, b: Any) -> Any:
+        return jax.scipy.sparse.linalg.cg(lambda x: a @ x, b, maxiter=3)[0]
+
+    with pytest.raises(InvalidModelFile, match="'while' in the body of 'custom_linear_solve'"):
+        Graph.from_jax(solve, shaped(8, 8), shaped(8))
+
+
+def test_a_table_that_every_step_looks_a_row_up_in_is_not_read_whole() -> None:
+    def summed(e: Any, tokens: Any) -> Any:
+        return lax.scan(lambda h, i: (h + e[i], None), jnp.zeros(64), tokens)[0]
+
+    graph = Graph.from_jax(summed, shaped(30_000, 64), shaped(5, dtype=jnp.int32), weights=0)
+    assert graph.bytes_accessed.sum() == 5 * 64 * 4 + 5 * 4 + 2 * 64 * 4
+
+
+COUNTED: dict[str, Any] = {
+    "windows": lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 2), (2, 2), "VALID"),
+    "windows of two steps": lambda x: lax.reduce_window(x, 1.0, lambda a, b: a * b + 1, (3, 3), (1, 1), "SAME"),
+    "sigmoid": jax.nn.sigmoid,
+    "select": lambda x: jnp.where(x > 0, x, 2 * x),
+    "cast": lambda x: x.astype(jnp.bfloat16),
+    "powers": lambda x: x**1 + x**2 + x**-3,
+    "composite": lax.composite(lambda x: jnp.sin(x) * 2, "my.kernel"),
+}
+
+
+@pytest.mark.parametrize("kind", list(COUNTED))
+def test_flops_are_those_of_xla(kind: str) -> None:
+    x = shaped(32, 32)
+    counted = jax.jit(COUNTED[kind]).lower(x).cost_analysis()
+    right = counted.get("flops", 0) + counted.get("transcendentals", 0)
+    assert Graph.from_jax(COUNTED[kind], x).flops.sum() == pytest.approx(right, rel=0.02)
+
+
 # --- Train steps --------------------------------------------------------------------------------------------------
 
 
