@@ -204,7 +204,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("new = set(model.shared[v]) - shared", "new = set(model.shared[v])"),
         ("if held > room:", "if held > 0.5 * room:"),
         ("on = _shortened(on, lambda kept: self._impossible(kept, off, relays))", "on = on[:1]"),
-        ("return schedule(work, self.capacity, states=TRIAL_STATES).fits is False",
+        ("return schedule(work, self.capacity * (1 + ROUNDED), states=TRIAL_STATES).fits is False",
          "return schedule(work, 0.8 * self.capacity, states=TRIAL_STATES).fits is False"),
         ("sent = {t for t in made if not away.isdisjoint(model.readers[t])}", "sent = set(made)"),
     ),

@@ -18,7 +18,7 @@ import numpy as np
 
 from partition.arrays import IntArray
 from partition.instance.features import ABSORBED, Scope, named
-from partition.problem.chip_kind import MEMORY_SLACK
+from partition.problem.chip_kind import ROUNDED, TOO_MUCH
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -80,7 +80,7 @@ class MemoryCuts:
         before = len(self.known)
         capacity = self.hardware.room.tolist()
         for c, work in enumerate(model.chips(placement)):
-            heavy = _overfull(model, work, capacity[c] * (1 + MEMORY_SLACK))
+            heavy = _overfull(model, work, capacity[c] * TOO_MUCH)
             if heavy:
                 self.known.append(MemoryCut(_integers(heavy), _integers([]), _integers([]), capacity[c]))
             elif not self.hardware.rules.dynamic_memory or not np.isfinite(capacity[c]):
@@ -139,7 +139,7 @@ class _Shrink:
         made = [t for v in on if v in self.single for t in model.writes[v]]
         sent = {t for t in made if not away.isdisjoint(model.readers[t])}
         work = model.work(sorted(here), received, sent, set(relays))
-        return schedule(work, self.capacity, states=TRIAL_STATES).fits is False
+        return schedule(work, self.capacity * (1 + ROUNDED), states=TRIAL_STATES).fits is False
 
 
 def _integers(items: list[int]) -> IntArray:

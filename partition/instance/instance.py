@@ -9,6 +9,7 @@ import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.features import Feature, features_of
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
@@ -150,7 +151,7 @@ class Instance:
 
         That is what the memory rule allows, or where a chip streams, its SRAM and what it can stream in a period.
         """
-        room, streams = self.hardware.room, self.streaming > 0
+        room, streams = self.hardware.room * (1 + MEMORY_SLACK), self.streaming > 0
         room[streams] = self.hardware.sram_bytes[streams] + self.streaming[streams] * period
         return room
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MEMORY_SLACK = 1e-9
 """Relative rounding allowance when weights are compared with SRAM."""
 
+ROUNDED = 1e-12
+"""Relative rounding error of a sum of weights, many times over: a difference of two is lowered by so much of both."""
+
+TOO_MUCH = (1 + MEMORY_SLACK) * (1 + ROUNDED)
+"""Times its SRAM: what is more is too much for a chip, in whatever order the weights are added up."""
+
 
 @dataclass(frozen=True)
 class ChipKind:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from partition.arrays import FloatArray
-from partition.problem.chip_kind import MEMORY_SLACK
-
-ROUNDED = 1e-12
-"""Relative rounding error of a sum of weights, many times over: a difference of two is lowered by so much of both."""
+from partition.problem.chip_kind import MEMORY_SLACK, ROUNDED
 
 
 def least_alone(

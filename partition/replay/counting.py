@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from partition.replay.question import NEAR, ReplayQuestion
+from partition.replay.question import FITS, ReplayQuestion
 from partition.replay.streaming import alone, least_spread
 from partition.replay.units import Units
 
@@ -50,10 +50,10 @@ def fits_nowhere(question: ReplayQuestion, units: Units) -> bool:
         return False
     sizes = [size for size in room if size is not None]
     total = sum(question.least) + sum(size for size, users in question.least_shared if users)
-    if total > sum(sizes) * (1 + NEAR):
+    if total > sum(sizes) * FITS:
         return True
     need = [sum((question.least[v] for v in members), Fraction(0)) for members in units.members]
     for size, users in question.least_shared:
         for unit in {units.of[v] for v in users}:
             need[unit] += size
-    return max(need, default=Fraction(0)) > max(sizes) * (1 + NEAR)
+    return max(need, default=Fraction(0)) > max(sizes) * FITS

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from partition.errors import InvalidInput
-from partition.replay.question import NEAR, ReplayQuestion
+from partition.replay.question import FITS, ReplayQuestion
 
 Links = tuple[int, int]
 
@@ -180,9 +180,9 @@ class Placed:
             room = q.room(self.kind[chip])
             if room is None:
                 continue
-            if self.held[chip] > room * (1 + NEAR):
+            if self.held[chip] > room * FITS:
                 found.append(f"memory: chip {chip}")
-            if q.rules["dynamic_memory"] and not self._schedule_fits(chip, room * (1 + NEAR)):
+            if q.rules["dynamic_memory"] and not self._schedule_fits(chip, room * FITS):
                 found.append(f"dynamic memory: chip {chip}")
         return found
 

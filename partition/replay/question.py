@@ -18,6 +18,9 @@ SHARE, MOST_ANCESTORS = Fraction(1, 100), 64
 NEAR = Fraction(1, 10**9)
 """Relative difference from a limit that rounding may have decided either way."""
 
+FITS = (1 + NEAR) * (1 + Fraction(1, 10**12))
+"""Times its SRAM: what a chip may hold, as weights may have been added up with rounding, in whatever order."""
+
 SOURCES = ("Input", "Constant")
 
 MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from partition.replay.question import NEAR, ReplayQuestion
+from partition.replay.question import FITS, ReplayQuestion
 from partition.replay.units import Units
 
 Amounts = list[Fraction]
@@ -62,7 +62,7 @@ def priced(units: Units, kinds: tuple[int, ...], below: Fraction) -> list[Priced
 def _held(question: ReplayQuestion, kind: int) -> Fraction | None:
     """What a chip holds at most without streaming; the rule *memory* allows for rounding where it does not stream."""
     size = question.sram[kind]
-    return size if size is None or question.dram[kind] else size * (1 + NEAR)
+    return size if size is None or question.dram[kind] else size * FITS
 
 
 def _all_weights(units: Units) -> Amounts:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from partition.replay.cuts import carried_by_links
-from partition.replay.question import NEAR
+from partition.replay.question import FITS
 from partition.replay.units import Units
 
 WEIGHT_UNITS = 2**30
@@ -143,7 +143,7 @@ class WholeModel:
         size = self.question.room(self.kinds[c])
         if size is None or not size:
             return
-        scale = WEIGHT_UNITS / (size * (1 + NEAR))
+        scale = WEIGHT_UNITS / (size * FITS)
         held = self._held(c, self.question.least, self.question.least_shared, scale, 2 * WEIGHT_UNITS)
         self._at_most(held, WEIGHT_UNITS)
 

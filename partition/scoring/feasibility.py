@@ -7,7 +7,7 @@ import numpy as np
 from partition.amounts import bytes_text
 from partition.errors import Infeasible
 from partition.instance.features import ABSORBED, Scope, named
-from partition.problem.chip_kind import MEMORY_SLACK
+from partition.problem.chip_kind import TOO_MUCH
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
@@ -44,7 +44,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
         return None
     group, need = together(graph)
     worst = int(np.argmax(need))
-    if need[worst] > largest * (1 + MEMORY_SLACK):
+    if need[worst] > largest * TOO_MUCH:
         names = tuple(graph.names[v] for v in np.flatnonzero(group == worst))
         what = (
             f"operation {names[0]!r} needs"
@@ -58,7 +58,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             operations=names,
         )
     total = graph.weight_bytes
-    if total > package * (1 + MEMORY_SLACK):
+    if total > package * TOO_MUCH:
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(
             f"all weights together are {bytes_text(total)}, more than the {bytes_text(package)} of SRAM of the "

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from instances import chain_of, package, random_instance
 
-from partition import Graph, partition
+from partition import Graph, check, partition
 from partition.instance.contract import contract
+from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.placement import Placement
 from partition.readers.native_json import from_dict, to_dict
 from partition.results.description import summary
@@ -32,6 +33,14 @@ def test_a_weight_that_no_operation_uses_takes_no_room() -> None:
     result = partition(with_unused(graph, 100.0), package(2, sram=15))
     assert result.status == "optimal"
     assert result.period == 1.0
+
+
+def test_weights_that_fit_chip_by_chip_are_not_too_much_added_up_in_another_order() -> None:
+    graph = replace(chain_of([1] * 6), weights=np.full(6, 3.3))
+    hardware = package(6, sram=3.2999999966999995)
+    assert not check(graph, hardware, np.arange(6))
+    assert graph.weight_bytes > float(hardware.room.sum()) * (1 + MEMORY_SLACK)
+    assert partition(graph, hardware).status == "optimal"
 
 
 @pytest.mark.parametrize("size", [0.0, 1e12])
