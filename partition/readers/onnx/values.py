@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,9 +73,10 @@ class Evaluator:
 
     def evaluate(self, node: NodeProto, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Values of the outputs, as far as they are kept; empty if the reference cannot run it."""
+        numbered = {f"input {i}": feeds[name] for i, name in enumerate(node.input) if name}
         try:
             with np.errstate(all="ignore"):
-                found = self._of(node, feeds).run(None, dict(feeds))
+                found = self._prepare(node).run(None, numbered)
         except Exception:  # an operator or a type that it cannot run
             return {}
         return {
@@ -85,15 +86,25 @@ class Evaluator:
             and np.size(value) <= (KEPT_INTEGERS if value.dtype in (np.int64, np.int32) else KEPT_ELEMENTS)
         }
 
-    def _of(self, node: NodeProto, names: Iterable[str]) -> reference.ReferenceEvaluator:
-        key = node.SerializeToString()
+    def _prepare(self, node: NodeProto) -> reference.ReferenceEvaluator:
+        """The evaluator of a node; nodes that differ in names alone share one."""
+        alone = _numbered(node)
+        key = alone.SerializeToString(deterministic=True)
         if key not in self._prepared:
-            untyped = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in names]
-            results = [helper.make_tensor_value_info(n, TensorProto.UNDEFINED, None) for n in node.output if n]
-            graph = helper.make_graph([node], "fold", untyped, results)
+            inputs = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in alone.input if name]
+            results = [helper.make_tensor_value_info(n, TensorProto.UNDEFINED, None) for n in alone.output if n]
+            graph = helper.make_graph([alone], "fold", inputs, results)
             model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.ir_version)
             self._prepared[key] = reference.ReferenceEvaluator(model)
         return self._prepared[key]
+
+
+def _numbered(node: NodeProto) -> NodeProto:
+    """The node with numbers for the names of its inputs and outputs; what is left out stays left out."""
+    numbered = NodeProto(op_type=node.op_type, domain=node.domain, overload=node.overload, attribute=node.attribute)
+    numbered.input.extend(f"input {i}" if name else "" for i, name in enumerate(node.input))
+    numbered.output.extend(f"output {i}" if name else "" for i, name in enumerate(node.output))
+    return numbered
 
 
 def value_key(value: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
