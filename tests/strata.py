@@ -207,6 +207,12 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")},
         PLAIN | ORDERED | WORK | SPREAD | LINE | {"triangle": (False,)},
     ),
+    "loose nodes": (
+        PLAIN | ORDERED | MOVING | SERIAL | LINE | {"backward": ("last", "any"), "groups": ("none", "some")},
+        PLAIN | ORDERED | MOVING | SERIAL | LINE | MIXED | {"backward": ("any",), "free_transfers": ("some",)},
+        PLAIN | ORDERED | MOVING | SERIAL | {"topology": ("memory",), "backward": ("any",), "triangle": (False,)}
+        | {"tensors": ("several",), "shape": ("broadcast", "star", "parallel")},
+    ),
     "stretches": (
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},
         PLAIN | ORDERED | MOVING | LINE | {"shape": ("chain", "parallel", "broadcast")},

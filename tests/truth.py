@@ -35,7 +35,8 @@ from milp.formulation.linear import ImpossibleRow
 from milp.formulation.memory_cuts import MemoryCuts
 from milp.frontiers.program import Frontiers, narrow_frontiers
 from milp.ideals.forced_relays import forced_relays
-from milp.ideals.leaving_out import transfers
+from milp.ideals.leaving_out import kept_nodes, transfers
+from milp.ideals.loose import loose_nodes
 from milp.ideals.program import best_chain
 from milp.ideals.stretches import Stretches
 from milp.search.downsets.guides import Guide
@@ -293,6 +294,15 @@ def ask_levels(case: Case, truth: Truth) -> int:
         return _chain(truth, truth.instance)
 
 
+def ask_loose_nodes(case: Case, truth: Truth) -> int:
+    """Ideals without the nodes that nothing binds, for which blocks are charged."""
+    loose = loose_nodes(truth.instance)
+    if not loose.any():
+        return 0
+    with patched(milp.ideals.program, kept_nodes=lambda instance, limit: kept_nodes(instance, limit) & ~loose):
+        return _chain(truth, truth.instance)
+
+
 def ask_round_a_ring(case: Case, truth: Truth) -> int:
     """Chains whose tensors also go back, round the ring."""
     hw = truth.hardware
@@ -508,6 +518,7 @@ PER_TRUTH: dict[str, Callable[[Case, Truth], int]] = {
     "ideals": ask_ideals,
     "ideals, separated": ask_tight_ideals,
     "levels": ask_levels,
+    "loose nodes": ask_loose_nodes,
     "chains round a ring": ask_round_a_ring,
     "forced relays": ask_forced_relays,
     "stretches": ask_stretches,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from milp.ideals.enumeration import CHUNK, Kept, bits
 from milp.ideals.forced_relays import ForcedRelays, forced_relays
 from milp.ideals.leaving_out import transfers
+from milp.ideals.loose import LooseTensors
 from milp.ideals.window import Window, patterns
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
@@ -36,7 +37,8 @@ class BlockData:
         self.round_ring = self.hw.links > 0 and not inst.forward_only and self.hw.interconnect.topology == "ring"
 
     def _tensors(self) -> None:
-        self.moved = moved = transfers(self.inst, self.kept.node)
+        self.moved = moved = transfers(self.inst, self.kept.node, self.kept.loose)
+        self.loose = LooseTensors.of(self.inst, self.kept.node, self.kept.loose)
         self.tau, self.source, self.both_ways = moved.tau, moved.source, moved.both_ways
         self.readers = moved.row, moved.reader
         self.degree = np.bincount(moved.row, minlength=len(moved.tau)).astype(np.int16)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from milp.ideals.block_data import BlockData
 from milp.ideals.forced_relays import ForcedRelays
+from milp.ideals.loose import LooseCharges
 from milp.ideals.window import Window
 from milp.tolerances import DIFFERENCE, ROUNDING
 from partition.arrays import BoolArray, FloatArray, IntArray
@@ -55,6 +56,7 @@ class Blocks:
         self.weights, self.shared_users = self._active_rows(data.users, len(self.inst.shared_bytes))
         self.present, self.presence_readers = self._active_rows(data.presence_readers, len(data.presence_cost))
         self._between()
+        self.loose = LooseCharges(self.inst, data.loose, window)
         self.rounding = DIFFERENCE * float(self.time.max(initial=0.0) + self.packed_cut.max(initial=0.0))
 
     def _active_rows(self, pairs: tuple[IntArray, IntArray], count: int) -> tuple[IntArray, NDArray[np.int16]]:
@@ -105,7 +107,7 @@ class Blocks:
         """
         worth = np.flatnonzero(self._least_load(begin, end) < threshold)
         begin, end = begin[worth], end[worth]
-        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.back)))
+        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.back) + self.loose.width))
         spans = [slice(first, first + step) for first in range(0, max(len(begin), 1), step)]
         parts = [(*self._loads(begin[span], end[span]), self._returned(begin[span], end[span])) for span in spans]
         *loads, returned = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -150,6 +152,7 @@ class Blocks:
             receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
         read = self.read[end[:, None], self.open[begin]]
         held = self._held(begin, end) if self.data.limited else np.zeros(1)
+        loose = self.loose.least(begin, end)
         room, rate = self.hw.room_of_kinds, self.inst.streaming_of_kinds
         loads = []
         for k, kind in enumerate(self.hw.kinds):
@@ -161,6 +164,7 @@ class Blocks:
             paid = 0.0 if kind.free_transfers else 1.0
             moved = paid * receive, paid * send
             load = compute + moved[0] + moved[1] if self.hw.serial else np.maximum(compute, np.maximum(*moved))
+            load = load + self.loose.charge(k, loose, paid)
             load = np.where(impossible | (self.barred[end, k] > self.barred[begin, k]), np.inf, load)
             if self.data.links:
                 load = np.maximum(load, self.cut[end])

@@ -41,11 +41,13 @@ class Kept:
     Attributes
     ----------
     node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits. place : (N,) these, or -1.
+    loose : (N,) bool, nodes left out that blocks are charged for all the same.
     producers, consumers : per node, its nearest kept ancestors and descendants, as bits.
     """
 
-    def __init__(self, instance: Instance, node: BoolArray) -> None:
+    def __init__(self, instance: Instance, node: BoolArray, loose: BoolArray | None = None) -> None:
         self.node, self.nodes = node, np.flatnonzero(node)
+        self.loose = np.zeros(len(node), dtype=bool) if loose is None else loose & ~node
         self.place = np.full(instance.nodes, -1)
         self.place[self.nodes] = np.arange(len(self.nodes))
         at = self.place.tolist()

@@ -106,8 +106,8 @@ def segments(instance: Instance) -> tuple[BoolArray, list[BoolArray]]:
     return waists, found
 
 
-def transfers(instance: Instance, kept: BoolArray) -> KeptTransfers:
-    """The tensors between kept nodes; see the module."""
+def transfers(instance: Instance, kept: BoolArray, apart: BoolArray | None = None) -> KeptTransfers:
+    """The tensors between kept nodes; see the module. Paths through nodes ``apart`` (N,) are not looked at."""
     widths: dict[int, dict[int, float]] = {}
     tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
     direct = kept[instance.source[tensor]] & kept[instance.readers]
@@ -119,7 +119,7 @@ def transfers(instance: Instance, kept: BoolArray) -> KeptTransfers:
     both_ways |= not instance.hardware.rules.acyclic
     winding = both_ways.copy()
     for backward in (False, True):
-        for t, w, width, freely in _Way(instance, backward).paths(kept, both_ways):
+        for t, w, width, freely in _Way(instance, backward, apart).paths(kept, both_ways):
             known = widths.setdefault(t, {})
             known[w] = max(known.get(w, 0.0), width)
             winding[t] |= freely
@@ -151,7 +151,7 @@ def transfers(instance: Instance, kept: BoolArray) -> KeptTransfers:
 class _Way:
     """Tensors whose readers all come after their producer in the order of the nodes, or all before it."""
 
-    def __init__(self, instance: Instance, backward: bool) -> None:
+    def __init__(self, instance: Instance, backward: bool, apart: BoolArray | None = None) -> None:
         tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
         against = (instance.readers < instance.source[tensor]) != backward
         mixed = np.bincount(tensor[against], minlength=instance.tensors) > 0
@@ -160,7 +160,7 @@ class _Way:
         self.made: list[list[int]] = [[] for _ in range(instance.nodes)]
         self.read: list[list[int]] = [[] for _ in range(instance.nodes)]
         for t, w in zip(tensor.tolist(), instance.readers.tolist(), strict=True):
-            if not mixed[t]:
+            if not (mixed[t] or (apart is not None and apart[w])):
                 self.read[w].append(t)
         for t in np.flatnonzero(~mixed).tolist():
             self.made[self.source[t]].append(t)

@@ -27,6 +27,7 @@ from milp.ideals.chains import Chain, Chains
 from milp.ideals.enumeration import Crossing, Kept
 from milp.ideals.leaving_out import kept_nodes, transfers
 from milp.ideals.levels import Elsewhere, Level
+from milp.ideals.loose import loose_nodes
 from milp.tolerances import COARSE, STEPS, TINY
 from partition.arrays import BoolArray
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
@@ -103,6 +104,7 @@ class Ideals:
     ) -> None:
         self.instance, self.most = instance, most
         self.always = np.zeros(instance.nodes, dtype=bool) if always is None else always
+        self.loose = loose_nodes(instance)
         found = self._from_the_finest(stop, limit) if among is None else self._from_the_coarsest(stop, limit, among)
         self.levels = [Level(instance, kept, words) for kept, words in found]  # finest first
 
@@ -126,7 +128,7 @@ class Ideals:
                 break
             if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
                 break
-            kept = Kept(self.instance, node & found[-1][0].node if found else node)
+            kept = Kept(self.instance, node & found[-1][0].node if found else node, self.loose)
             words = self._all_of(kept, len(found[-1][1]) // COARSER if found else limit, stop)
             if words is not None:
                 found.append((kept, words))
@@ -152,11 +154,11 @@ class Ideals:
         tried: BoolArray | None = None
         for tiny in limits:
             node = kept_nodes(self.instance, tiny)
-            if among is not None:
-                node = (node & among) | self.always
-            if node.any() and (tried is None or not np.array_equal(node, tried)):
-                tried = node
-                yield tiny, node
+            choices = [node, node & ~self.loose] if among is None else [(node & among) | self.always]
+            for chosen in choices:
+                if chosen.any() and (tried is None or not np.array_equal(chosen, tried)):
+                    tried = chosen
+                    yield tiny, chosen
 
     def best_chain(self, threshold: float, stop: Stop) -> Chain | None:
         """See :func:`best_chain`; None also if there is no level."""

@@ -1,0 +1,127 @@
+"""Nodes that nothing binds: no ideal need hold them, as they may be on any chip whatever the others do.
+
+Such a node reads and sends over edges that constrain nothing alone; one that adds gradients has no forward part whose
+chip it would share. Each doubles the ideals. So ideals are made without them, and a block is charged for each the lesser
+of two: what it costs to have it, or what its neighbours in the block pay to have it elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from milp.ideals.window import Window
+from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.instance.instance import Instance
+
+NODE_ITSELF = -1
+"""Source of a tensor that the loose node makes."""
+
+
+def loose_nodes(instance: Instance) -> BoolArray:
+    """(N,) nodes with neighbours, none of which binds them; none where a block does not pay for its transfers in turn.
+
+    Where transfers overlap, a block with such a node and one without differ in several loads at once.
+    """
+    if not instance.hardware.serial:
+        return np.zeros(instance.nodes, dtype=bool)
+    tensor = np.repeat(np.arange(instance.tensors), np.diff(instance.reader_ptr))
+    ends = np.concatenate([instance.source[tensor], instance.readers])
+    found = np.zeros(instance.nodes, dtype=bool)
+    found[ends] = True
+    found[ends[np.tile(instance.reader_constrains, 2)]] = False
+    found[instance.edges.ravel()] = False
+    return found & ~instance.replicable
+
+
+@dataclass(frozen=True, eq=False)
+class LooseTensors:
+    """Tensors that loose nodes read or make, a row for each; one that several of them read counts for the first.
+
+    Attributes
+    ----------
+    nodes : (V,) the loose nodes. owner : (L,) which of them reads or makes each tensor.
+    tau : (L,) transfer times. source : (L,) the kept node that makes it, or ``NODE_ITSELF``.
+    readers : (P,) and (P,) row and kept node that reads it as well. degree : (L,) how many do.
+    """
+
+    nodes: IntArray
+    owner: IntArray
+    tau: FloatArray
+    source: IntArray
+    readers: tuple[IntArray, IntArray]
+    degree: IntArray
+
+    @staticmethod
+    def of(instance: Instance, kept: BoolArray, loose: BoolArray) -> LooseTensors:
+        """Those of nodes ``loose`` (N,), none of them kept.
+
+        What a node left out for another reason reads is not counted here: the tensors that pass it may be.
+        """
+        number = np.cumsum(loose) - 1
+        rows: list[tuple[int, float, int]] = []
+        pairs: list[tuple[int, int]] = []
+        for t, source in enumerate(instance.source.tolist()):
+            readers = instance.tensor_readers(t)
+            by_kept = readers[kept[readers]]
+            if loose[source] and len(by_kept):
+                rows.append((int(number[source]), float(instance.tau[t]), NODE_ITSELF))
+            elif kept[source] and loose[readers].any() and (kept | loose)[readers].all():
+                rows.append((int(number[readers[loose[readers]][0]]), float(instance.tau[t]), source))
+            else:
+                continue
+            pairs += [(len(rows) - 1, w) for w in by_kept.tolist()]
+        owner, tau, sources = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0),) * 3
+        row, reader = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return LooseTensors(
+            nodes=np.flatnonzero(loose),
+            owner=owner.astype(np.int64),
+            tau=tau.astype(float),
+            source=sources.astype(np.int64),
+            readers=(row, reader),
+            degree=np.bincount(row, minlength=len(rows)),
+        )
+
+
+class LooseCharges:
+    """What blocks between the ideals of a window pay for loose nodes at least.
+
+    Attributes
+    ----------
+    width : entries that a block takes.
+    """
+
+    def __init__(self, instance: Instance, tensors: LooseTensors, window: Window) -> None:
+        made = np.flatnonzero(tensors.source >= 0)
+        sources = made, tensors.source[made]
+        touched = np.zeros(len(tensors.owner), dtype=bool)
+        touched[window.active_rows(tensors.readers)] = touched[window.active_rows(sources)] = True
+        some = np.unique(tensors.owner[touched])  # blocks hold no neighbour of any other
+        rows = np.flatnonzero(np.isin(tensors.owner, some))
+        self.width = len(rows)
+        count = len(tensors.owner)
+        self.source, self.read = window.counts(sources, rows, count), window.counts(tensors.readers, rows, count)
+        self.own, self.degree = tensors.source[rows] == NODE_ITSELF, tensors.degree[rows]
+        self.paid = np.zeros((len(rows), len(some)))
+        self.paid[np.arange(len(rows)), np.searchsorted(some, tensors.owner[rows])] = tensors.tau[rows]
+        nodes = tensors.nodes[some]
+        self.time = np.where(instance.supported, instance.time, np.inf)[:, nodes]
+
+    def least(self, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(P, V) and (P, V) transfers of blocks between ideals that have each loose node, and of those that have not.
+
+        A tensor costs a block that makes it if somebody elsewhere reads it, and any other if somebody there does; what
+        its kept readers make the block pay anyway is not counted.
+        """
+        source = self.source[end] > self.source[begin]
+        read = self.read[end] - self.read[begin]
+        none, every = read == 0, read == self.degree
+        having = np.where(self.own, ~every, ~source & none)
+        lacking = np.where(self.own, ~none, source & every)
+        return having @ self.paid, lacking @ self.paid
+
+    def charge(self, kind: int, transfers: tuple[FloatArray, FloatArray], paid: float) -> FloatArray:
+        """(P,) the least that loose nodes cost blocks on a chip of this kind, which pays for transfers or not."""
+        having, lacking = transfers
+        return np.asarray(np.minimum(self.time[kind] + paid * having, paid * lacking).sum(axis=1))
