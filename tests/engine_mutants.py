@@ -127,8 +127,6 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("lacking = np.where(self.own, ~none, source & every)", "lacking = np.where(self.own, ~none, every)"),
         ("paid * having, paid * lacking", "paid * having, lacking"),
         ("np.minimum(self.time[kind]", "np.maximum(self.time[kind]"),
-        ("found[ends[np.tile(instance.reader_constrains, 2)]] = False\n    found[instance.edges.ravel()] = False",
-         "pass"),
         ("and (kept | loose)[readers].all()", ""),
         ("(mixed[t] or (apart is not None and apart[w]))", "mixed[t]", "milp/ideals/leaving_out.py"),
     ),

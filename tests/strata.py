@@ -90,6 +90,11 @@ PASSING: Stratum = {
 
 LINE: Stratum = {"topology": ("chain", "ring", "memory", "crossbar")}
 
+LOOSE: Stratum = (
+    PLAIN | ORDERED | MOVING | SERIAL | {"backward": ("any",), "triangle": (False,), "no_skipping": (False,)}
+)
+"""Nodes that no edge of the order joins to another, and tensors that others read as well."""
+
 STRATA: dict[str, tuple[Stratum, ...]] = {
     "trivial bounds": (
         PLAIN | WORK | {"shape": ("isolated", "random")},
@@ -208,10 +213,9 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | WORK | SPREAD | LINE | {"triangle": (False,)},
     ),
     "loose nodes": (
-        PLAIN | ORDERED | MOVING | SERIAL | LINE | {"backward": ("last", "any"), "groups": ("none", "some")},
-        PLAIN | ORDERED | MOVING | SERIAL | LINE | MIXED | {"backward": ("any",), "free_transfers": ("some",)},
-        PLAIN | ORDERED | MOVING | SERIAL | {"topology": ("memory",), "backward": ("any",), "triangle": (False,)}
-        | {"tensors": ("several",), "shape": ("broadcast", "star", "parallel")},
+        LOOSE | LINE | {"groups": ("none", "some")},
+        LOOSE | {"topology": ("memory",), "shape": ("star", "broadcast", "parallel"), "n": ((4, 6),)},
+        LOOSE | MIXED | {"topology": ("memory",), "free_transfers": ("some",), "n": ((3, 5),), "chips": ((2, 2),)},
     ),
     "stretches": (
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},

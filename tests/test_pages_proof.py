@@ -16,6 +16,8 @@ import pytest
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Crowd, Shares, heaviest_crowd
 from milp.frontiers.program import Frontiers
+from milp.ideals.leaving_out import kept_nodes
+from milp.ideals.loose import loose_nodes
 from milp.ideals.program import Ideals, best_chain
 from milp.search.period import PHASES, search
 from milp.state.attainable import grid_of
@@ -272,6 +274,24 @@ def ideals() -> list[str]:
     ]
 
 
+def loose() -> list[str]:
+    b = GraphBuilder("adds gradients")
+    b.operation("a", "Op", outputs={"ab": 1.0}, times={"edge": 3.0}, group="a")
+    b.operation("b", "Op", inputs=["ab"], times={"edge": 3.0}, group="b")
+    b.operation("b back", "Op", outputs={"g1": 2.0, "g2": 2.0}, times={"edge": 1.0}, group="b", backward=True)
+    b.operation("sum", "Op", inputs=["g1", "g2"], outputs={"s": 1.0}, times={"edge": 1.0}, backward=True)
+    b.operation("a back", "Op", inputs=["s"], times={"edge": 1.0}, group="a", backward=True)
+    hardware = package(2, "serial")
+    instance = contract(b.build(), hardware)
+    kept = kept_nodes(instance, 0.0) & ~loose_nodes(instance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("milp.ideals.program.kept_nodes", lambda *_: kept)
+        chain = best_chain(instance, 99)
+    assert chain is not None
+    bound, period = chain.period * instance.unit, partition(b.build(), hardware, work_limit=2).period
+    return [f"So the bound is {bound:g} s, and {period:g} s is the optimum"]
+
+
 def triangle() -> Graph:
     return graph(dict.fromkeys("abc", 2), {"b": "a", "c": "ba"})
 
@@ -389,6 +409,7 @@ EXAMPLES: dict[str, Callable[[], list[str]]] = {
     "Windows": windows,
     "Separations": separated,
     "Chains of ideals": ideals,
+    "Nodes that nothing binds": loose,
     "Forced relays": forced,
     "Frontiers": frontiers,
     "Down-sets": down_sets,

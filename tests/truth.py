@@ -584,11 +584,13 @@ def ask_goals(case: Case) -> int:
 
 def ask_replay(case: Case) -> int:
     """A replay, without the placement at hand, proves no period above the optimum, and not that nothing is valid."""
-    if not case.optimum:
+    if not case.optimum or case.question.wishes:  # with wishes no proof is kept
         return 0
     judge = Judge(read_question(to_dict(case.graph), to_toml(case.hardware)), None, time.monotonic() + 10)
+    instance = contract(case.graph, case.hardware)
+    evidence = {"left_out": np.flatnonzero(loose_nodes(instance)[instance.node_of]).tolist()}
     for below in (Fraction(case.optimum) * (1 + Fraction(1, 10**7)), None):
-        found = judge.step(Claim(0, "model", below, (), (), {}), [])
+        found = judge.step(Claim(0, "model", below, (), (), evidence), [])
         assert found.verdict not in ("proved", "second solver"), found.how
     return 2
 

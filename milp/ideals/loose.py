@@ -1,8 +1,8 @@
 """Nodes that nothing binds: no ideal need hold them, as they may be on any chip whatever the others do.
 
-Such a node reads and sends over edges that constrain nothing alone; one that adds gradients has no forward part whose
-chip it would share. Each doubles the ideals. So ideals are made without them, and a block is charged for each the lesser
-of two: what it costs to have it, or what its neighbours in the block pay to have it elsewhere.
+Such a node reads and sends over edges that constrain nothing. One that adds gradients has no forward part whose chip it
+would share. Each doubles the ideals, so ideals are made without them. A block is charged for each the lesser of two:
+what it costs to have it, or what its neighbours in the block pay to have it elsewhere.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ a chip can do the rest. Where the set of all units cannot be held in the end, no
 
 What is left out makes this easier, never harder: units that may be replicated, relays, links that tensors go back over,
 and units said to be left out. Those still count where both a producer and a reader of theirs
-are on one chip, for then they are too.
+are on one chip, for then they are too; and where nothing binds them (:mod:`partition.replay.aside`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.replay.aside import Aside, AsideHeld
 from partition.replay.cuts import carried_by_links
 from partition.replay.passing import Passing, applies
 from partition.replay.question import NEAR
@@ -58,6 +59,7 @@ class Sets:
     passed, ready : (I, L) bool, of what is left out, whether any unit behind it is inside; if none is, whether all
         units before it are.
     free_made, free_read : (I, F) of tensors that may go back, whether each is made inside, and how many readers are.
+    aside : the same of tensors of what is left out and bound by nothing.
     """
 
     words: NDArray[np.uint64]
@@ -71,6 +73,7 @@ class Sets:
     passed: BoolArray
     free_made: BoolArray
     free_read: NDArray[np.int16]
+    aside: AsideHeld
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,7 @@ class ChainQuestion:
         count = len(units.tensors)
         self.forward = _Moved.of(units.tensors, moved[:count], place)
         self.free = _Moved.of(units.free, moved[count:], place)
+        self.aside = Aside(units, self.kept, left, amounts, moved)
         self.links = carried_by_links(self.question)
         sent = [(u, readers) for _, u, readers in units.tensors if u in place and any(w in place for w in readers)]
         self.passing = Passing(units, self.kept, sent) if applies(self.question) else None
@@ -225,7 +229,20 @@ class ChainQuestion:
         weights = member.astype(np.float64) @ self.weight
         made = member[:, self.free.source] > 0
         cut = alive @ self.forward.tau
-        return Sets(words, work, done, cut, alive, read, weights, ready & ~passed, passed, made, self.free.read(held))
+        return Sets(
+            words,
+            work,
+            done,
+            cut,
+            alive,
+            read,
+            weights,
+            ready & ~passed,
+            passed,
+            made,
+            self.free.read(held),
+            self.aside.held(held),
+        )
 
     def _reached(self, held: Sets, ends: Sets, chip: int, deadline: float) -> BoolArray:
         """(I,) which sets a chip can complete from one of those that the chips before it hold."""
@@ -285,7 +302,8 @@ class ChainQuestion:
             ends.cut[columns] - (both & ~passed) @ self.forward.tau + (own & (got < self.free.degree)) @ self.free.tau
         )
         if self.question.serial:
-            return np.asarray(fits & (compute + receive + send <= room))
+            aside = self.aside.least(kind, held.aside.of(starts), ends.aside.of(columns))
+            return np.asarray(fits & (compute + receive + send + aside <= room))
         return np.asarray(fits & (receive <= room) & (send <= room))
 
     def _passed(self, held: Sets, ends: Sets, starts: IntArray, columns: IntArray, both: BoolArray) -> BoolArray:
@@ -309,8 +327,9 @@ def _member(words: NDArray[np.uint64], count: int) -> BoolArray:
 
 
 def _some(sets: Sets, rows: IntArray) -> Sets:
-    parts = {f.name: getattr(sets, f.name) for f in fields(Sets)}
-    return Sets(**{name: part[:, rows] if name in ("work", "done") else part[rows] for name, part in parts.items()})
+    parts = {f.name: getattr(sets, f.name) for f in fields(Sets) if f.name != "aside"}
+    some = {name: part[:, rows] if name in ("work", "done") else part[rows] for name, part in parts.items()}
+    return Sets(**some, aside=sets.aside.of(rows))
 
 
 def _bits(places: Iterable[int]) -> int:
