@@ -70,19 +70,22 @@ class LinkFit:
     Attributes
     ----------
     bandwidth : bytes/s at either end. latency : seconds that a transfer takes at either end whatever its size.
+    stage : seconds that a stage takes for every input whatever it transfers; None if not measured.
     transfers : fitted to. error : largest of |fitted - measured| / measured.
     """
 
     bandwidth: float
     latency: float
+    stage: float | None
     transfers: int
     error: float
 
     def sentence(self) -> str:
         """The figures and their error."""
+        stage = "" if self.stage is None else f", {1e6 * self.stage:.3g} us a stage and input"
         return (
-            f"link: {self.bandwidth / 1e9:.4g} GB/s, {1e6 * self.latency:.3g} us a transfer; over {self.transfers} "
-            f"sizes the largest error is {100 * self.error:.0f}%"
+            f"link: {self.bandwidth / 1e9:.4g} GB/s, {1e6 * self.latency:.3g} us a transfer{stage}; over "
+            f"{self.transfers} sizes the largest error is {100 * self.error:.0f}%"
         )
 
 
@@ -101,8 +104,9 @@ class Calibration:
         return cpu_cores(name, self.kind.kind, link, chips)
 
     def to_toml(self, chips: int, name: str) -> str:
-        """A hardware file, with the errors of the fit above it."""
-        return f"# {self.kind.sentence()}\n# {self.link.sentence()}\n{to_toml(self.hardware(chips, name))}"
+        """A hardware file, with the errors of the fit above it, and what a stage takes besides below."""
+        told = f"# {self.kind.sentence()}\n# {self.link.sentence()}\n{to_toml(self.hardware(chips, name))}"
+        return told if self.link.stage is None else f"{told}\n[run]\nstage_s = {self.link.stage!r}\n"
 
 
 def fit_kind(graphs: Sequence[Graph], seconds: Sequence[FloatArray], *, name: str) -> KindFit:
@@ -154,12 +158,14 @@ def fit_kind(graphs: Sequence[Graph], seconds: Sequence[FloatArray], *, name: st
     return KindFit(kind, len(measured), float(np.median(np.abs(off))), float(np.quantile(np.abs(off), 0.9)), total)
 
 
-def fit_link(sizes: Sequence[float], seconds: Sequence[float]) -> LinkFit:
+def fit_link(sizes: Sequence[float], seconds: Sequence[float], counts: Sequence[int] | None = None) -> LinkFit:
     """The line that is nearest to measured transfers, in relative error.
 
     Parameters
     ----------
     sizes : bytes. seconds : that a transfer keeps one end of it busy.
+    counts : transfers of that size in the same seconds, which then hold the fixed cost of a stage, too; by default one
+        each, and nothing but the transfer.
 
     Raises
     ------
@@ -168,16 +174,19 @@ def fit_link(sizes: Sequence[float], seconds: Sequence[float]) -> LinkFit:
     from scipy.optimize import nnls
 
     x, t = np.array(sizes, dtype=np.float64), np.array(seconds, dtype=np.float64)
+    many = np.ones(len(x)) if counts is None else np.array(counts, dtype=np.float64)
     if len(np.unique(x)) < 2 or not (
         np.isfinite(x).all() and np.isfinite(t).all() and (x >= 0).all() and (t > 0).all()
     ):
         raise InvalidInput("a link is fitted to transfers of at least two sizes, each with seconds greater than 0")
-    (latency, per_byte), _ = nnls(np.stack([1 / t, x / t], axis=1), np.ones(len(t)))
+    figures = np.stack([np.ones(len(t)), many, many * x], axis=1)[:, 0 if counts is not None else 1 :]
+    found, _ = nnls(figures / t[:, None], np.ones(len(t)))
+    *stage, latency, per_byte = found.tolist()
     if per_byte <= 0:
         raise InvalidInput("the times of the transfers do not grow with their bytes; measure larger ones")
-    error = float(np.abs((latency + per_byte * x) / t - 1).max())
-    bandwidth, latency = (float(f"{x:.{DIGITS}g}") for x in (1.0 / per_byte, latency))
-    return LinkFit(bandwidth, latency, len(t), error)
+    error = float(np.abs(figures @ found / t - 1).max())
+    bandwidth, latency, *fixed = (float(f"{x:.{DIGITS}g}") for x in (1.0 / per_byte, latency, *stage))
+    return LinkFit(bandwidth, latency, fixed[0] if fixed else None, len(t), error)
 
 
 def read_transfers(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]:

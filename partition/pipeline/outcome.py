@@ -62,6 +62,7 @@ class PipelineRun:
     stages : in the order in which they run.
     predicted, bound, predicted_latency : the cost model's, in seconds; None if the parts do not say.
     predicted_for : name of the hardware that these are for. calibrated : whether a calibration of these cores is kept.
+    overhead : seconds that a stage takes for every input besides operations and transfers, as calibrated.
     cores : that the stages ran on.
     buffers : slots of the deepest channel. optimised : whether onnxruntime fused operators.
     outputs : for the first inputs kept, tensor -> value.
@@ -81,6 +82,7 @@ class PipelineRun:
     predicted_latency: float | None
     predicted_for: str
     calibrated: bool
+    overhead: float
     cores: int
     buffers: int
     optimised: bool
@@ -116,8 +118,15 @@ class PipelineRun:
 
     @property
     def error(self) -> float | None:
-        """(predicted - measured) / measured period."""
-        return None if self.predicted is None else (self.predicted - self.period) / self.period
+        """(expected - measured) / measured period."""
+        return None if self.expected is None else (self.expected - self.period) / self.period
+
+    @property
+    def expected(self) -> float | None:
+        """The predicted period with the overhead of the busiest stage; None if the parts do not say."""
+        if self.predicted is None:
+            return None
+        return max([self.predicted, *(s.predicted + self.overhead for s in self.stages if s.predicted is not None)])
 
     def to_dict(self) -> dict[str, Any]:
         """The command line's JSON object, in seconds."""
@@ -133,6 +142,8 @@ class PipelineRun:
             "latency": float(np.median(self.latencies[self.first : self.last + 1])),
             "latency_alone": float(np.median(self.alone)) if len(self.alone) else None,
             "predicted_period": self.predicted,
+            "stage_overhead": self.overhead,
+            "expected_period": self.expected,
             "bound": self.bound,
             "predicted_latency": self.predicted_latency,
             "predicted_for": self.predicted_for or None,
@@ -160,13 +171,12 @@ class PipelineRun:
         """What keeps the prediction from being one of this run, a sentence each."""
         found, preset = [], preset_of(self.predicted_for)
         these = f"mcm-partition calibrate, then solve --hw cpu{len(self.stages)}"
-        of_cores = re.fullmatch(r"cpu[0-9]+(:.*)?", self.predicted_for) is not None
-        if self.predicted is not None and preset is not None and not of_cores:
+        if self.predicted is not None and preset is not None and not of_cores(self.predicted_for):
             found.append(
                 f"the prediction is for the package {self.predicted_for!r}, not for these cores; "
                 f"one that compares: {these}"
             )
-        elif self.predicted is not None and not (of_cores and self.calibrated):
+        elif self.predicted is not None and not (of_cores(self.predicted_for) and self.calibrated):
             found.append(
                 f"the prediction is for {self.predicted_for!r}; it compares if that was calibrated on these cores: "
                 f"{these}"
@@ -180,8 +190,9 @@ class PipelineRun:
         """Figures in plain text: the period first, then a row per stage."""
         low, _, high = self.period_spread
         told = "not known to the parts"
-        if self.predicted is not None and self.error is not None:
-            told = f"{_time(self.predicted)} ({100 * self.error:+.1f}%)"
+        if self.predicted is not None and self.expected is not None and self.error is not None:
+            besides = f", {_time(self.expected)} with what a stage takes besides" if self.overhead else ""
+            told = f"{_time(self.predicted)}{besides} ({100 * self.error:+.1f}%)"
         bound = "" if self.bound is None else f", bound {_time(self.bound)}"
         alone = f", {_time(float(np.median(self.alone)))} of one input alone" if len(self.alone) else ""
         in_stream = _time(float(np.median(self.latencies[self.first : self.last + 1])))
@@ -206,6 +217,11 @@ class PipelineRun:
                 + f" {s.peak_bytes / 2**20:>6.0f} MB"
             )
         return "\n".join(lines)
+
+
+def of_cores(hardware: str) -> bool:
+    """Whether a package of that name is the preset of this machine's cores."""
+    return re.fullmatch(r"cpu[0-9]+(:.*)?", hardware) is not None
 
 
 def measured_stretch(

@@ -17,22 +17,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partition.arguments import number, whole
-from partition.arrays import FloatArray
+from partition.arrays import FloatArray, IntArray
 from partition.errors import InvalidModelFile
 from partition.extras import require
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
 from partition.problem.hardware_files import REFERENCE_CPU
 from partition.problem.problem import Problem
-from partition.readers.traces import spans_of
+from partition.readers.traces import TraceEvent, spans_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from partition.split.source import OnnxSource
 
-WARM_UP = 3
-"""Runs before the measured ones."""
+SESSIONS = 3
+"""Sessions of either kind, one pair after the other: how the memory of a session lies in the caches is luck."""
+
+WARM_UP = 2
+"""Runs of every session before the measured ones."""
+
+TURN = 0.01
+"""Seconds that a session has at least before it is the turn of the other: what it reads is in the caches again."""
 
 LEAST_RUNS = 5
 """Runs that are measured however long they take."""
@@ -109,13 +115,13 @@ def profile(
 ) -> Profile:
     """Run a model on random inputs and time every operation.
 
-    Runs with the profiler, for the kernels, and runs without, for the whole, take turns. Kernels are told in elapsed
-    time; so of the former only those count in which nothing else ran on the core, if there are five at least. Kernels
-    that still sum to more than the CPU time of the whole are scaled to it.
+    Runs with the profiler, for the kernels, and runs without, for the whole, take turns, in three sessions one after
+    the other. Kernels are told in elapsed time; so of the former only those count in which nothing else ran on the
+    core, if there are five at least. Where kernels sum to more than the CPU time of the whole, :func:`kernel_times`
+    takes off what noting them took, and the rest is scaled.
 
-    An operation costs its kernel and an equal share of what a run takes beyond its kernels. A kernel that computes
-    several operations (``optimised``) is split among them as the roofline of the reference CPU would. One that computes
-    a constant belongs to the operation that reads it.
+    An operation costs its kernel and an equal share of what a run takes beyond its kernels. A kernel of several
+    operations (``optimised``) is split as the roofline would; one of a constant belongs to the operation that reads it.
 
     Parameters
     ----------
@@ -138,10 +144,10 @@ def profile(
     opened = open_whole(model, dims)
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
         executed = _executed(opened, Path(scratch), optimised)
-        samples, whole_runs, disturbed = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
+        samples = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
         nodes = _nodes(executed)
-    kernel, spread = _kernel_times(samples, disturbed)
-    run, told = float(np.median(whole_runs)), float(kernel.sum())
+    kernel, spread, disturbed = kernel_times(samples, run := float(np.median(samples.plain)))
+    told = float(kernel.sum())
     scale = run / max(run, told) if overhead is None else 1.0  # elapsed time of kernels: something else ran meanwhile
     beside = (run - scale * told if told < run else 0.0) / len(nodes) if overhead is None else overhead
     shares = _shares(opened, nodes)
@@ -154,19 +160,31 @@ def profile(
         overhead=beside,
         disturbed=disturbed,
         nodes=len(nodes),
-        runs=samples.shape[1],
+        runs=samples.kernels.shape[1],
         fused=int(((shares > 0) & (shares < 1)).any(axis=1).sum()),
     )
 
 
-def _kernel_times(samples: FloatArray, disturbed: bool) -> tuple[FloatArray, FloatArray]:
-    """(nodes,) time of each kernel, and its interquartile range.
+def kernel_times(samples: ProfileSamples, run: float) -> tuple[FloatArray, FloatArray, bool]:
+    """(nodes,) time of each kernel, and its interquartile range; whether the core was shared all the time.
 
     The median of the runs in which nothing else ran. On a shared core it is the least of all runs: long kernels are
-    hardly ever left alone.
+    hardly ever left alone. What the profiler takes to note a node is partly within the time that it tells, and that of
+    a body's nodes within the node that has it. So where kernels sum to more than a run, each event gives up an equal
+    part, at most what noting it took.
+
+    Parameters
+    ----------
+    run : CPU seconds of a whole run without the profiler.
     """
-    low, median, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
-    return samples.min(axis=1) if disturbed else median, high - low
+    few = (samples.disturbed <= CALM).sum() < LEAST_RUNS
+    calm = samples.kernels if few else samples.kernels[:, samples.disturbed <= CALM]
+    low, median, high = np.quantile(calm, [0.25, 0.5, 0.75], axis=1)
+    kernel = calm.min(axis=1) if few else median
+    events = 1 + samples.inner
+    noting = float(np.median(samples.watched) - np.median(samples.plain)) / events.sum()
+    within = np.clip((kernel.sum() - run) / events.sum(), 0.0, max(0.0, noting))
+    return np.maximum(kernel - within * events, 0.0), high - low, bool(few)
 
 
 def _executed(opened: OnnxSource, scratch: Path, optimised: bool) -> Path:
@@ -225,40 +243,86 @@ def _nodes(path: Path) -> list[Any]:
     return [node for node in model.graph.node if node.op_type != "Constant"]  # they become weights
 
 
+@dataclass(frozen=True, eq=False)
+class ProfileSamples:
+    """What pairs of sessions showed.
+
+    Attributes
+    ----------
+    kernels : (nodes, runs) elapsed seconds of the nodes in runs with the profiler. inner : (nodes,) nodes within each.
+    watched : (runs,) CPU seconds of these runs. disturbed : (runs,) elapsed over CPU time of them.
+    plain : (runs,) CPU seconds of the runs without the profiler.
+    """
+
+    kernels: FloatArray
+    inner: IntArray
+    watched: FloatArray
+    disturbed: FloatArray
+    plain: FloatArray
+
+
 def _measured(
     path: Path, scratch: Path, opened: OnnxSource, dims: Mapping[str, int], runs: int, seconds: float, seed: int
-) -> tuple[FloatArray, FloatArray, bool]:
-    """(nodes, runs) seconds of kernels; (runs,) CPU seconds without the profiler; whether the core was shared."""
+) -> ProfileSamples:
+    """Runs with the profiler and without, of all sessions."""
+    outputs = list(dict.fromkeys(value.name for value in opened.proto.graph.output))
+    each = -(-runs // SESSIONS)
+    found = [
+        _session(path, scratch / f"profile{k}", outputs, (dims, seed), each, seconds / SESSIONS)
+        for k in range(SESSIONS)
+    ]
+    plain, watched, disturbed = (
+        np.concatenate([getattr(s, name) for s in found]) for name in ("plain", "watched", "disturbed")
+    )
+    return ProfileSamples(np.concatenate([s.kernels for s in found], axis=1), found[0].inner, watched, disturbed, plain)
+
+
+def _session(
+    path: Path, prefix: Path, outputs: list[str], drawn: tuple[Mapping[str, int], int], runs: int, seconds: float
+) -> ProfileSamples:
+    """Runs of a session with the profiler and of one without, in turns, until ``runs`` were calm or time is up.
+
+    Parameters
+    ----------
+    drawn : values of symbolic dimensions, and the seed of the inputs.
+    """
     from partition.split.inputs import random_inputs
     from partition.split.running import open_session, run_session
 
-    plain, watched = open_session(path), open_session(path, profile=str(scratch / "profile"))
-    feeds = random_inputs(plain, dims, seed)
-    outputs = list(dict.fromkeys(value.name for value in opened.proto.graph.output))
-    for _ in range(WARM_UP):
-        run_session(plain, outputs, feeds, path)
-        run_session(watched, outputs, feeds, path)
-    spent: list[float] = []
-    disturbed: list[float] = []
+    sessions = open_session(path), open_session(path, profile=str(prefix))
+    feeds = random_inputs(sessions[0], *drawn)
+    for session in sessions * WARM_UP:
+        run_session(session, outputs, feeds, path)
+    spent: tuple[list[tuple[int, int]], ...] = ([], [])
     begun = time.monotonic()
-    while len(spent) < LEAST_RUNS or (
-        sum(ratio <= CALM for ratio in disturbed) < runs and time.monotonic() - begun < seconds
+    least = -(-LEAST_RUNS // SESSIONS)
+    while len(spent[1]) < least or (
+        sum(elapsed <= CALM * cpu for cpu, elapsed in spent[1]) < runs and time.monotonic() - begun < seconds
     ):
-        before = time.thread_time_ns()
-        run_session(plain, outputs, feeds, path)
-        spent.append((time.thread_time_ns() - before) / 1e9)
-        before, elapsed = time.thread_time_ns(), time.monotonic_ns()
-        run_session(watched, outputs, feeds, path)
-        disturbed.append((time.monotonic_ns() - elapsed) / max(1, time.thread_time_ns() - before))
-    found: dict[str, list[float]] = defaultdict(list)
-    for span in spans_of(json.loads(Path(watched.end_profiling()).read_bytes())) or []:
-        found[span.name].append(span.seconds)
-    wanted = [node.name for node in _nodes(path)]
-    count = min([len(spent), *(len(found[name]) for name in wanted if name in found)])  # its file may be full
-    ratios = np.array(disturbed[:count])
-    calm = ratios <= CALM if (ratios <= CALM).sum() >= LEAST_RUNS else np.ones(count, bool)
-    samples = {name: np.array(found.get(name, [0.0] * count)[-count:]) for name in wanted}
-    return np.array([samples[name][calm] for name in wanted]), np.array(spent), not (ratios[calm] <= CALM).all()
+        for session, row in zip(sessions, spent, strict=True):
+            turn = time.monotonic()
+            while not row or time.monotonic() - turn < TURN:
+                cpu, elapsed = time.thread_time_ns(), time.monotonic_ns()
+                run_session(session, outputs, feeds, path)
+                row.append((max(1, time.thread_time_ns() - cpu), time.monotonic_ns() - elapsed))
+    found: dict[str, list[TraceEvent]] = defaultdict(list)
+    for span in spans_of(json.loads(Path(sessions[1].end_profiling()).read_bytes())) or []:
+        found[span.name].append(span)
+    rows = [found.get(node.name, []) for node in _nodes(path)]
+    count = min([len(spent[1]), *(len(row) for row in rows if row)])  # its file may be full
+    watched, elapsed_s = np.array(spent[1]).T / 1e9
+    return ProfileSamples(
+        kernels=np.array([[span.seconds for span in row[-count:]] or [0.0] * count for row in rows]),
+        inner=np.array([_within(row[-1]) if row else 0 for row in rows]),
+        watched=watched[:count],
+        disturbed=(elapsed_s / watched)[:count],
+        plain=np.array(spent[0])[:, 0] / 1e9,
+    )
+
+
+def _within(span: TraceEvent) -> int:
+    """Events within a span, at any depth."""
+    return sum(1 + _within(inner) for inner in span.inner)
 
 
 def _shares(opened: OnnxSource, nodes: list[Any]) -> FloatArray:

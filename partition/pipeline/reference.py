@@ -11,27 +11,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partition.problem.graph import Graph
 from partition.problem.placement import Placement
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-SIZES = (2**12, 2**15, 2**18, 2**20, 2**22, 2**24)
-"""Bytes of the tensors that are sent to measure the link."""
+TRANSFERS = ((2**10, 1), (2**10, 8), (2**15, 1), (2**15, 8), (2**18, 1), (2**18, 4), (2**20, 1), (2**22, 1), (2**24, 1))
+"""Bytes of a tensor, and how many such tensors cross the cut, of the models that measure the link."""
 
 
-def measure_link(*, sizes: Sequence[int] = SIZES, inputs: int = 40) -> tuple[list[float], list[float]]:
-    """What it costs either end to move a tensor between two stages: bytes, and seconds of one end.
+BALLAST = ("Relu", "Sigmoid", "Tanh", "Abs", "Neg", "Softplus", "Erf", "Sign")
+"""Operators, in turn, of what else the two stages compute: they begin each input with caches as real stages do."""
 
-    A model of two operations runs whole in this process, and cut into two stages. The CPU time that the stages take
-    together beyond that of the whole is the price of the cut, half of it at either end.
+BALLAST_NODES = 160
+"""Of either stage."""
+
+LINK_ROUNDS = 3
+"""Runs of each of these models, with processes started anew, of which the median counts."""
+
+
+def measure_link(
+    *, transfers: Sequence[tuple[int, int]] = TRANSFERS, inputs: int = 40
+) -> tuple[list[float], list[float], list[int]]:
+    """What it costs either end to move tensors between two stages: bytes of one, seconds of one end, tensors.
+
+    A model of two chains of small operations, and of two operations a tensor, runs whole in this process, and cut into
+    two stages. The CPU time that the stages take together beyond that of the whole is the price of the cut, half of it
+    at either end.
 
     Raises
     ------
     InvalidInput, StageFailed : as :func:`partition.pipeline.run`.
     """
     import onnx
-    from onnx import TensorProto, helper
 
     from partition.pipeline.run import run
     from partition.split import split_model
@@ -40,29 +53,53 @@ def measure_link(*, sizes: Sequence[int] = SIZES, inputs: int = 40) -> tuple[lis
 
     seconds = []
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
-        for size in sizes:
-            path = Path(scratch) / f"{size}.onnx"
-            nodes = [
-                helper.make_node("Relu", ["x"], ["t"], name="made"),
-                helper.make_node("ReduceMax", ["t"], ["y"], name="read", keepdims=0),
-            ]
-            ends = [
-                [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
-                for name, shape in (("x", [size // 4]), ("y", []))
-            ]
-            graph = helper.make_graph(nodes, "transfer", ends[0], ends[1])
-            onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
-            session = open_session(path)
-            feeds, alone = random_inputs(session, {}, 0), []
-            for _ in range(inputs):
-                before = time.thread_time_ns()
-                run_session(session, ["y"], feeds, path)
-                alone.append((time.thread_time_ns() - before) / 1e9)
-            split_model(path, Placement(np.array([0, 0, 1])), Path(scratch) / str(size))
-            cut = run(Path(scratch) / str(size), inputs=inputs)
-            together = sum(stage.load for stage in cut.stages)
-            seconds.append(max(1e-7, together - float(np.median(alone))) / 2)
-    return [float(size) for size in sizes], seconds
+        for size, count in transfers:
+            path = Path(scratch) / f"{size}x{count}.onnx"
+            onnx.save(sending(size, count), str(path))
+            split_model(path, Placement(_halves(path)), Path(scratch) / path.stem)
+            session, prices = open_session(path), []
+            feeds, outputs = random_inputs(session, {}, 0), [value.name for value in session.get_outputs()]
+            for _ in range(LINK_ROUNDS):
+                alone = []
+                for _ in range(inputs):
+                    before = time.thread_time_ns()
+                    run_session(session, outputs, feeds, path)
+                    alone.append((time.thread_time_ns() - before) / 1e9)
+                cut = run(Path(scratch) / path.stem, inputs=inputs)
+                prices.append(sum(stage.load for stage in cut.stages) - float(np.median(alone)))
+            seconds.append(max(1e-7, float(np.median(prices))) / 2)
+    return [float(size) for size, _ in transfers], seconds, [count for _, count in transfers]
+
+
+def sending(size: int, count: int) -> ModelProto:
+    """A model of two halves, between which so many tensors of so many bytes are all that passes."""
+    from onnx import TensorProto, helper
+
+    def declared(name: str, *shape: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    def chain(first: str, half: str) -> list[Any]:
+        names = [first, *(f"{half} {i}" for i in range(BALLAST_NODES))]
+        return [
+            helper.make_node(BALLAST[i % len(BALLAST)], [names[i]], [names[i + 1]], name=f"{half} chain {i}")
+            for i in range(BALLAST_NODES)
+        ]
+
+    nodes, last = chain("x", "first"), f"{BALLAST_NODES - 1}"
+    nodes += [helper.make_node("Relu", [f"x{i}"], [f"t{i}"], name=f"first made {i}") for i in range(count)]
+    nodes += [
+        helper.make_node("ReduceMax", [f"t{i}"], [f"y{i}"], name=f"second read {i}", keepdims=0) for i in range(count)
+    ]
+    nodes += chain("y0", "second")
+    inputs = [declared("x", 64), *(declared(f"x{i}", size // 4) for i in range(count))]
+    outputs = [declared(f"first {last}", 64), declared(f"second {last}"), *(declared(f"y{i}") for i in range(1, count))]
+    graph = helper.make_graph(nodes, "transfer", inputs, outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def _halves(path: Path) -> Any:
+    """(n,) the chip of each operation of such a model."""
+    return np.array([1 if name.startswith("second") else 0 for name in Graph.from_onnx(str(path)).names])
 
 
 def suite(seed: int = 0) -> ModelProto:

@@ -15,12 +15,12 @@ from partition.arguments import number, whole
 from partition.errors import InvalidInput
 from partition.extras import require
 from partition.pipeline.layout import Layout, lay_out, usable_cores
-from partition.pipeline.outcome import PipelineRun, StageFigures, measured_stretch
+from partition.pipeline.outcome import PipelineRun, StageFigures, measured_stretch, of_cores
 from partition.pipeline.plan import StreamPlan
 from partition.pipeline.processes import Processes, Watch
 from partition.pipeline.stage import COLUMNS
 from partition.pipeline.timeline import operations_in
-from partition.problem.hardware_files import calibration_file
+from partition.problem.hardware_files import calibration_file, stage_overhead
 from partition.split.manifest import Manifest
 
 ALONE = 5
@@ -145,6 +145,7 @@ def _outcome(manifest: Manifest, layout: Layout, plan: StreamPlan, reports: list
         predicted_latency=None if predicted is None else predicted.latency,
         predicted_for="" if predicted is None else predicted.hardware,
         calibrated=calibration_file().is_file(),
+        overhead=0.0 if predicted is None or not of_cores(predicted.hardware) else stage_overhead(),
         cores=len(set(layout.cores) - {None}) or len(usable_cores()) or os.cpu_count() or 1,
         buffers=max((stream.slots for stream in layout.streams), default=0),
         optimised=plan.optimised,

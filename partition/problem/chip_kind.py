@@ -81,6 +81,21 @@ class ChipKind:
         return np.asarray(needs + self.op_overhead_s)
 
 
+@dataclass(frozen=True)
+class RunFigures:
+    """What a hardware file says for ``run`` alone; the cost model does not look at it.
+
+    Attributes
+    ----------
+    stage_s : seconds that a stage takes for every input besides its operations and transfers.
+    """
+
+    stage_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "run", positive=(), infinite=())
+
+
 def check_numbers(owner: object, path: str, *, positive: tuple[str, ...], infinite: tuple[str, ...]) -> None:
     """Every field of type float is a number in its range.
 

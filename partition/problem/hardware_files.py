@@ -13,7 +13,7 @@ from typing import Any
 from partition.errors import InvalidHardware
 from partition.files import parse_toml, read_toml
 from partition.problem.boards import BOARDS
-from partition.problem.chip_kind import ChipKind
+from partition.problem.chip_kind import ChipKind, RunFigures
 from partition.problem.hardware import IN_LINE, STREAMING, Hardware, Interconnect, Rules, override
 from partition.text import meant, shown
 
@@ -186,6 +186,17 @@ def calibration_file() -> Path:
     return Path(given) if given else folder / "mcm-partition" / "cpu.toml"
 
 
+def stage_overhead() -> float:
+    """Seconds that a stage takes for every input besides operations and transfers, as ``calibrate`` found; else 0.
+
+    Raises
+    ------
+    InvalidHardware : the calibration cannot be read.
+    """
+    path = calibration_file()
+    return float(_record(RunFigures, _toml_of(path).get("run", {}), "run").stage_s) if path.is_file() else 0.0
+
+
 def cpu_cores(name: str, kind: ChipKind, link: Interconnect, chips: int) -> Hardware:
     """Cores as chips: any may send to any, and nothing but the order of stages is asked of a placement."""
     return Hardware(name, (kind,), (0,) * chips, link, Rules(triangle=False, relays=False))
@@ -271,20 +282,25 @@ def from_toml(text: str) -> Hardware:
     return _from_tables(parse_toml(text.encode()), "hardware")
 
 
-def _read_toml(path: Path) -> Hardware:
+def _toml_of(path: Path) -> Mapping[str, Any]:
     try:
-        data = read_toml(path)
+        return read_toml(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidHardware(f"cannot read hardware file {str(path)!r}: {reason}") from error
+
+
+def _read_toml(path: Path) -> Hardware:
     try:
-        return _from_tables(data, path.stem)
+        return _from_tables(_toml_of(path), path.stem)
     except InvalidHardware as error:
         raise InvalidHardware(f"hardware file {str(path)!r}: {error}") from error
 
 
 def _from_tables(data: Mapping[str, Any], default_name: str) -> Hardware:
-    _only(data, "", {"name", "time_unit", "kind_order", "positions", "chips", "chip_kinds", "interconnect", "rules"})
+    known = {"name", "time_unit", "kind_order", "positions", "chips", "chip_kinds", "interconnect", "rules", "run"}
+    _only(data, "", known)
+    _record(RunFigures, data.get("run", {}), "run")
     described = _table(data, "chip_kinds")
     kinds = tuple(_record(ChipKind, table, f"chip_kinds.{name}", name=name) for name, table in described.items())
     for key in ("name", "time_unit"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 pytest.importorskip("onnxruntime")
 import onnx
 
-from partition import ChipKind, Graph, GraphBuilder, InvalidInput, load_hardware
+from partition import ChipKind, Graph, GraphBuilder, InvalidHardware, InvalidInput, load_hardware
 from partition.pipeline import Calibration, calibrate, fit_kind, fit_link
 from partition.pipeline.calibration import read_transfers
 from partition.pipeline.reference import suite
 from partition.problem.hardware import Hardware, Interconnect
+from partition.problem.hardware_files import stage_overhead
 
 
 def random_graph(rng: np.random.Generator, n: int = 200) -> Graph:
@@ -44,6 +46,10 @@ def test_a_line_is_found_again_in_transfers() -> None:
     sizes = [0, 1e3, 1e5, 1e6, 1e7]
     found = fit_link(sizes, [2e-5 + s / 5e9 for s in sizes])
     assert (found.bandwidth, found.latency) == pytest.approx((5e9, 2e-5)) and found.error < 1e-3
+    assert found.stage is None
+    counts = [1, 8, 1, 8, 2]
+    found = fit_link(sizes, [4e-5 + n * (1e-5 + s / 5e9) for n, s in zip(counts, sizes, strict=True)], counts)
+    assert (found.bandwidth, found.latency, found.stage) == pytest.approx((5e9, 1e-5, 4e-5)) and found.error < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,13 @@ def test_what_was_found_becomes_a_hardware_file_that_cpu_presets_use(
     assert three.kinds == (found.kind.kind,) and three.chips == 3 and not three.serial
     assert load_hardware(str(tmp_path / "cpu.toml")).interconnect.link_bandwidth == found.link.bandwidth
     assert isinstance(found, Calibration) and "median error" in (tmp_path / "cpu.toml").read_text()
+    assert stage_overhead() == 0.0, "these transfers tell nothing of stages"
+    (tmp_path / "cpu.toml").write_text(replace(found, link=replace(found.link, stage=5e-5)).to_toml(2, "mine"))
+    assert stage_overhead() == 5e-5 and load_hardware("cpu3").kinds == three.kinds
+    (tmp_path / "cpu.toml").write_text(found.to_toml(2, "mine") + "[run]\nstage_s = -1.0\n")
+    for read in (stage_overhead, lambda: load_hardware("cpu3")):
+        with pytest.raises(InvalidHardware, match=r"run\.stage_s is -1"):
+            read()
 
 
 def test_times_measured_elsewhere_calibrate_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline_models import saved, value
 
 from partition import Graph, InvalidInput
 from partition.pipeline import profile
+from partition.pipeline.profile import ProfileSamples, kernel_times
 from partition.readers.measured import times_for, with_times
 
 
@@ -53,6 +55,15 @@ def test_views_have_times_of_their_own(tmp_path: Path) -> None:
     assert np.isfinite(found.seconds).all() and found.seconds.sum() == pytest.approx(found.run, rel=1e-6)
     (tmp_path / "times.csv").write_text(found.to_csv())
     assert times_for(Graph.from_onnx(str(path)), tmp_path / "times.csv")[0]
+
+
+def test_what_noting_takes_is_no_time_of_the_kernels() -> None:
+    """Runs of 8 s, in which three kernels of 3, 3 and 2 s are told as 4, 5 (one node within it) and 3."""
+    told, plain = np.array([[4.0], [5.0], [3.0]]) + np.zeros((3, 5)), np.full(5, 8.0)
+    samples = ProfileSamples(told, np.array([0, 1, 0]), np.full(5, 12.0), np.ones(5), plain)
+    assert kernel_times(samples, 8.0)[0].tolist() == [3.0, 3.0, 2.0]
+    cheap = replace(samples, watched=np.full(5, 9.0))  # noting took 1 s in all, so the rest is no noting
+    assert kernel_times(cheap, 8.0)[0].tolist() == [3.75, 4.5, 2.75]
 
 
 def test_an_overhead_found_elsewhere_takes_the_place_of_the_models_own(small: Path) -> None:

@@ -111,6 +111,8 @@ def test_figures_stand_beside_the_prediction(line: Path, tmp_path: Path) -> None
     found = run(tmp_path / "solved", inputs=30, record=2, on_progress=lambda done, total: seen.append([*done, total]))
     assert found.predicted == result.period and found.bound == result.bound
     assert [s.predicted for s in found.stages] == pytest.approx(result.cost.load[0].tolist())  # type: ignore[union-attr]
+    assert found.expected == found.predicted and found.overhead == 0.0
+    assert replace(found, overhead=1.0).expected == 1.0 + max(s.predicted or 0.0 for s in found.stages)
     assert seen[-1] == [found.inputs, found.inputs, found.inputs]
     assert found.period > 0 and found.period_spread[0] <= found.period_spread[1] <= found.period_spread[2]
     assert (found.latencies > 0).all() and (np.diff(found.leave) > 0).all()
