@@ -56,6 +56,9 @@ TWELVE = (
 SIMPLE = ("operations", "weights", "FLOPs", "blocks")
 """Cuts by one measure."""
 
+PRIORITY = 30
+"""Of the real-time class, from 1 to 99."""
+
 BURST, PAUSE = 100.0, 15.0
 """Seconds that real-time priority is held at most, and seconds that all other work then has."""
 
@@ -134,7 +137,7 @@ class Turns:
             time.sleep(PAUSE)
             self.held = 0.0
         begun = time.monotonic()
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
         try:
             yield
         finally:
