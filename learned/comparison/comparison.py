@@ -59,7 +59,9 @@ class MethodComparison:
 
     Attributes
     ----------
-    name : of model and package. samples : of every run. unit : the trivial bound, s.
+    name : of model and package.
+    samples : of every run.
+    unit : the trivial bound, s.
     curves : method -> one curve per seed.
     reference : the solver's answer, or None.
     raw_valid : method -> share of raw samples that keep all rules without repair.

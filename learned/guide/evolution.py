@@ -23,8 +23,10 @@ class EvolutionSettings:
 
     Attributes
     ----------
-    pairs : changes tried each way in one step. courses : instances each is tried on.
-    spread : standard deviation of a change. rate : of Adam on all parameters.
+    pairs : changes tried each way in one step.
+    courses : instances each is tried on.
+    spread : standard deviation of a change.
+    rate : of Adam on all parameters.
     expansions, width : of a trial: blocks expanded, and the first width of the beams.
     """
 

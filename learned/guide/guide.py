@@ -45,7 +45,8 @@ class GuideNetwork:
 
     Attributes
     ----------
-    parameters : see :mod:`learned.policy.network`. mean, scale : (I,) of the inputs.
+    parameters : see :mod:`learned.policy.network`.
+    mean, scale : (I,) of the inputs.
     """
 
     parameters: Parameters

@@ -41,10 +41,12 @@ class Lesson:
 
     Attributes
     ----------
-    tensors : (M, T) features of the tensors. tau : (M,) their transfer times, in periods.
+    tensors : (M, T) features of the tensors.
+    tau : (M,) their transfer times, in periods.
     crosses : (P, M) 1 where a tensor crosses at the better state alone, -1 where at the worse alone.
     lost : (P,) what the better loses more, tolls and opinion aside, in periods.
-    better, worse : (P, F) features. behind : (P,) bool, whether they are boundaries.
+    better, worse : (P, F) features.
+    behind : (P,) bool, whether they are boundaries.
     """
 
     tensors: Array32

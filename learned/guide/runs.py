@@ -45,8 +45,11 @@ class TeachingPlan:
 
     Attributes
     ----------
-    models : of the corpus' training part, one of so many; 0 for none. draws : random graphs.
-    validation : random graphs that decide which guide is kept. steps : of the evolution. every : steps between
+    models : of the corpus' training part, one of so many; 0 for none.
+    draws : random graphs.
+    validation : random graphs that decide which guide is kept.
+    steps : of the evolution.
+    every : steps between
         validations.
     """
 
@@ -85,7 +88,8 @@ class TeachingRun:
 
     Attributes
     ----------
-    heard : courses that lessons were taken from, or that had none. useful : numbers of those that had some.
+    heard : courses that lessons were taken from, or that had none.
+    useful : numbers of those that had some.
     guides : by name: "untrained", "ranked", "now", and "best", that of the best validation.
     scores : (step, validation) of each guide that was validated, in turn.
     """

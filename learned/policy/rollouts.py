@@ -74,7 +74,8 @@ class State:
 
     Attributes
     ----------
-    chips : (B, N). reward : (B,) from 0 to 1.
+    chips : (B, N).
+    reward : (B,) from 0 to 1.
     pressure : (B, C) load of every chip and the links beside it, in units of the trivial bound, to a high power.
     """
 
@@ -123,7 +124,9 @@ class Rollout:
     Attributes
     ----------
     before : what the policy saw, or None in the first round; seen : (B, N, S) its features.
-    proposed : (B, N) what it said. after : what the repair made of it. valid : (B,) whether it needed no repair.
+    proposed : (B, N) what it said.
+    after : what the repair made of it.
+    valid : (B,) whether it needed no repair.
     """
 
     before: State | None

@@ -66,7 +66,8 @@ def with_calibration(policy: Policy, said: FloatArray, right: FloatArray) -> Pol
 
     Parameters
     ----------
-    said : (k,) probabilities that the policy gave. right : (k,) 1 where the chip was that of a proven optimum, else 0.
+    said : (k,) probabilities that the policy gave.
+    right : (k,) 1 where the chip was that of a proven optimum, else 0.
     """
     model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(said, right)
     points = np.unique(np.quantile(said, np.linspace(0.0, 1.0, POINTS)))

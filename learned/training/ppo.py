@@ -30,11 +30,17 @@ class Settings:
 
     Attributes
     ----------
-    rollouts : rows per graph and round. rounds : proposals per rollout, each scored.
-    graphs : per iteration. epochs : passes over an iteration's rollouts; minibatches : steps per pass.
-    rate : of Adam. clip : of the ratio. entropy : weight of the entropy bonus, falling to 0 over the run.
+    rollouts : rows per graph and round.
+    rounds : proposals per rollout, each scored.
+    graphs : per iteration.
+    epochs : passes over an iteration's rollouts.
+    minibatches : steps per pass.
+    rate : of Adam.
+    clip : of the ratio.
+    entropy : weight of the entropy bonus, falling to 0 over the run.
     credit : ``"repaired"`` (SAMPLE) or ``"proposed"`` (FIX).
-    local : share of the local part of the advantage. negative : weight of negative advantages; a repaired row lies far
+    local : share of the local part of the advantage.
+    negative : weight of negative advantages; a repaired row lies far
         from the distribution, and pushing away from it at full weight is what makes training collapse.
     """
 

@@ -91,8 +91,10 @@ class Plan:
     Attributes
     ----------
     tasks, validation : the second decides which checkpoint is kept.
-    iterations, seed, settings : as named. every : iterations between validations (and checkpoints).
-    validation_samples : per validation task. jobs : processes, and threads of the update.
+    iterations, seed, settings : as named.
+    every : iterations between validations (and checkpoints).
+    validation_samples : per validation task.
+    jobs : processes, and threads of the update.
     """
 
     tasks: tuple[Task, ...]

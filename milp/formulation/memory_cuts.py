@@ -51,7 +51,8 @@ class MemoryCut:
 
     Attributes
     ----------
-    on, off : operations of the graph. relays : tensors of the graph that the chip relays.
+    on, off : operations of the graph.
+    relays : tensors of the graph that the chip relays.
     """
 
     on: IntArray

@@ -200,7 +200,8 @@ class ChipTimes:
     ----------
     chips : int
         How many there are.
-    computing : what they compute. receiving, sending : what they receive, and what they send or relay.
+    computing : what they compute.
+    receiving, sending : what they receive, and what they send or relay.
     """
 
     chips: int

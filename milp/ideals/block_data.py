@@ -88,7 +88,8 @@ class BlockData:
 
         Parameters
         ----------
-        words : (I, words) the ideals as bits, fastest where similar ones are neighbours. time : (N,) least times.
+        words : (I, words) the ideals as bits, fastest where similar ones are neighbours.
+        time : (N,) least times.
 
         Returns
         -------

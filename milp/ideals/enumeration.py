@@ -40,7 +40,9 @@ class Kept:
 
     Attributes
     ----------
-    node : (N,) bool. nodes : the kept ones; ideals are sets of positions in it, as bits. place : (N,) these, or -1.
+    node : (N,) bool.
+    nodes : the kept ones; ideals are sets of positions in it, as bits.
+    place : (N,) these, or -1.
     loose : (N,) bool, nodes left out that blocks are charged for all the same.
     producers, consumers : per node, its nearest kept ancestors and descendants, as bits.
     """

@@ -68,7 +68,8 @@ class ForcedRelays:
 
         Parameters
         ----------
-        blocks : (J, words) their kept nodes, as bits. rows : tensors.
+        blocks : (J, words) their kept nodes, as bits.
+        rows : tensors.
         """
         around = self.around[:, rows]
         some = around.any(axis=1)

@@ -28,7 +28,9 @@ class KeptTransfers:
 
     Attributes
     ----------
-    tau : (R,) transfer times. source : (R,) kept nodes. both_ways : (R,) whether a reader may be on an earlier chip.
+    tau : (R,) transfer times.
+    source : (R,) kept nodes.
+    both_ways : (R,) whether a reader may be on an earlier chip.
     direct : (R,) whether all readers read the tensor itself, not what becomes of it.
     row, reader : (P,) pairs of a row and a kept node that reads it, by row.
     """

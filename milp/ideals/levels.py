@@ -36,7 +36,9 @@ class Level:
 
     Attributes
     ----------
-    words : (I, words). work : (I,) of the nodes of the level. trifle : what each of them weighs besides.
+    words : (I, words).
+    work : (I,) of the nodes of the level.
+    trifle : what each of them weighs besides.
     before, behind, cut : (I,) see :meth:`BlockData.sums`.
     """
 

@@ -25,7 +25,9 @@ class Reach:
 
     Parameters
     ----------
-    kept : the nodes of the level. words : (I, words) its ideals as bits. before, behind : (I,); many: not at all.
+    kept : the nodes of the level.
+    words : (I, words) its ideals as bits.
+    before, behind : (I,); many: not at all.
     starts, ends : ideals at which blocks begin, and for each of them those at which such blocks end.
     """
 
@@ -68,7 +70,8 @@ class Candidates:
 
     Parameters
     ----------
-    words : (I, words) the ideals as bits, subsets first. before, behind : (I,) chips that each needs at least.
+    words : (I, words) the ideals as bits, subsets first.
+    before, behind : (I,) chips that each needs at least.
     coarser : a level solved before; image : (I,) the ideals' images on it.
     """
 

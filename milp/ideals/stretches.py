@@ -63,8 +63,10 @@ class Stretch:
 
     Attributes
     ----------
-    nodes : (N,) bool. first, last : the waists beside it, -1 where there is none.
-    work : time of its nodes. before, behind : of all nodes up to the first waist, and from the last one on.
+    nodes : (N,) bool.
+    first, last : the waists beside it, -1 where there is none.
+    work : time of its nodes.
+    before, behind : of all nodes up to the first waist, and from the last one on.
     """
 
     nodes: BoolArray

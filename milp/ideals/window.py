@@ -82,7 +82,8 @@ class Patterns:
 
     Attributes
     ----------
-    pairs : (P,) and (P,) set and node. size, amount : of each set, its nodes and an amount.
+    pairs : (P,) and (P,) set and node.
+    size, amount : of each set, its nodes and an amount.
     """
 
     pairs: tuple[IntArray, IntArray]

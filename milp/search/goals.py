@@ -63,7 +63,8 @@ class GoalSearch:
 
     Parameters
     ----------
-    limits : goal -> largest value allowed; ``period`` among them. used : only the chips before this one may be used.
+    limits : goal -> largest value allowed; ``period`` among them.
+    used : only the chips before this one may be used.
     """
 
     def __init__(
@@ -224,7 +225,8 @@ def pursue(
     Parameters
     ----------
     placement : valid, with a period within ``period_limit`` (the hardware's time unit).
-    goals : all of them in their order. reached : those of the first goals for which the placement is best already.
+    goals : all of them in their order.
+    reached : those of the first goals for which the placement is best already.
     """
     model = Problem.of(graph, hardware).kept(CostModel)
     bounds = {each.goal: each.bound for each in reached}

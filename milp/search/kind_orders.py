@@ -64,11 +64,13 @@ class OrdersProgress:
 
     Attributes
     ----------
-    incumbents : one for each order. impossible : those proved to have no valid placement.
+    incumbents : one for each order.
+    impossible : those proved to have no valid placement.
     floor : a bound for all orders at once, in the hardware's time unit; infinite if no order has a valid placement.
     listed : whether every order that matters is among them; otherwise those that a placement was found for, and the
         given one.
-    claim : behind the floor, where claims are kept. given : a bound that was proved elsewhere, or None.
+    claim : behind the floor, where claims are kept.
+    given : a bound that was proved elsewhere, or None.
     """
 
     incumbents: list[Incumbent]

@@ -40,7 +40,8 @@ class Carried:
     Attributes
     ----------
     chips : (n,) int, chip of the match of each operation; -1 where there is none, or no such chip any more.
-    by_name, by_structure : operations that were matched so. new : those without a match.
+    by_name, by_structure : operations that were matched so.
+    new : those without a match.
     gone : operations of the earlier graph that no operation was matched with.
     """
 

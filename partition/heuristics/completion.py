@@ -47,7 +47,8 @@ def relays_for_triangle(
 
     Parameters
     ----------
-    assignments : (B, n). replicas, relays : (k, 3) rows (batch row, item, chip).
+    assignments : (B, n).
+    replicas, relays : (k, 3) rows (batch row, item, chip).
 
     Returns
     -------

@@ -62,7 +62,8 @@ class Adjacency:
 
     Parameters
     ----------
-    n : number of nodes. edges : (E, 2) pairs (producer, reader), each once.
+    n : number of nodes.
+    edges : (E, 2) pairs (producer, reader), each once.
     """
 
     def __init__(self, n: int, edges: IntArray) -> None:

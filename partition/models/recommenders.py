@@ -21,7 +21,9 @@ class Recommender:
     batch : samples per input.
     tables, rows, width : embedding tables, rows of each, and width of an embedding.
     hidden, depth : width and number of the layers of every tower.
-    towers : experts, or towers side by side. tasks : outputs. itemsize : bytes of an element.
+    towers : experts, or towers side by side.
+    tasks : outputs.
+    itemsize : bytes of an element.
     """
 
     batch: int

@@ -22,8 +22,10 @@ class Rnn:
     Attributes
     ----------
     batch, seq : sequences per input and steps per sequence, all unrolled.
-    layers, hidden, vocab : of the language model. cell : a key of ``GATES``.
-    both : every layer runs in both directions. itemsize : bytes of an element.
+    layers, hidden, vocab : of the language model.
+    cell : a key of ``GATES``.
+    both : every layer runs in both directions.
+    itemsize : bytes of an element.
     """
 
     batch: int

@@ -45,7 +45,8 @@ class _TrainingStep:
 
     Attributes
     ----------
-    graph : the inference graph. state : resident bytes per byte of a weight.
+    graph : the inference graph.
+    state : resident bytes per byte of a weight.
     wants : (n,) whether a gradient flows through an operation.
     reads, made : per operation the tensors that it reads and produces.
     shared : per operation the shared weights that it uses.

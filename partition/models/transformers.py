@@ -22,7 +22,8 @@ class Transformer:
     ----------
     batch, seq : sequences per input and tokens per sequence.
     layers, hidden, heads, kv_heads, intermediate : of each stack; ``kv_heads`` share their keys among ``heads``.
-    vocab : words. itemsize : bytes of an element.
+    vocab : words.
+    itemsize : bytes of an element.
     """
 
     batch: int

@@ -42,8 +42,10 @@ class KindFit:
     Attributes
     ----------
     kind : with peak, bandwidth and overhead per operation.
-    operations : fitted to. error : median of |fitted - measured| / measured over them.
-    error90 : its 90th percentile. total : (sum of fitted - sum of measured) / sum of measured.
+    operations : fitted to.
+    error : median of |fitted - measured| / measured over them.
+    error90 : its 90th percentile.
+    total : (sum of fitted - sum of measured) / sum of measured.
     """
 
     kind: ChipKind
@@ -69,9 +71,11 @@ class LinkFit:
 
     Attributes
     ----------
-    bandwidth : bytes/s at either end. latency : seconds that a transfer takes at either end whatever its size.
+    bandwidth : bytes/s at either end.
+    latency : seconds that a transfer takes at either end whatever its size.
     stage : seconds that a stage takes for every input whatever it transfers; None if not measured.
-    transfers : fitted to. error : largest of |fitted - measured| / measured.
+    transfers : fitted to.
+    error : largest of |fitted - measured| / measured.
     """
 
     bandwidth: float
@@ -117,7 +121,8 @@ def fit_kind(graphs: Sequence[Graph], seconds: Sequence[FloatArray], *, name: st
 
     Parameters
     ----------
-    graphs : models. seconds : for each (n,) measured times; NaN where there is none.
+    graphs : models.
+    seconds : for each (n,) measured times; NaN where there is none.
 
     Raises
     ------
@@ -163,7 +168,8 @@ def fit_link(sizes: Sequence[float], seconds: Sequence[float], counts: Sequence[
 
     Parameters
     ----------
-    sizes : bytes. seconds : that a transfer keeps one end of it busy.
+    sizes : bytes.
+    seconds : that a transfer keeps one end of it busy.
     counts : transfers of that size in the same seconds, which then hold the fixed cost of a stage, too; by default one
         each, and nothing but the transfer.
 
@@ -226,7 +232,8 @@ def calibrate(
     dims : values of their symbolic dimensions.
     times : (n,) seconds of the operations of the one model, measured elsewhere; NaN where there are none.
     transfers : bytes and seconds of transfers, measured elsewhere.
-    optimised : profile what onnxruntime makes of the models. seconds : for each model.
+    optimised : profile what onnxruntime makes of the models.
+    seconds : for each model.
     name : of the kind of chip.
 
     Raises

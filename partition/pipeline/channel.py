@@ -72,7 +72,8 @@ class Ring:
     Attributes
     ----------
     tensor : its name in the part that has this end.
-    memory : descriptor of the shared memory. slots, slot_bytes : its extent.
+    memory : descriptor of the shared memory.
+    slots, slot_bytes : its extent.
     """
 
     tensor: str

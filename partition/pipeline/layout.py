@@ -22,8 +22,10 @@ class Stream:
 
     Attributes
     ----------
-    source : number of the sending stage. readers : of the receiving ones.
-    sent : its name among the outputs of the source. tensor : among the inputs of the readers, and in the whole model.
+    source : number of the sending stage.
+    readers : of the receiving ones.
+    sent : its name among the outputs of the source.
+    tensor : among the inputs of the readers, and in the whole model.
     slots, slot_bytes : of the ring between them.
     """
 
@@ -41,10 +43,13 @@ class Layout:
 
     Attributes
     ----------
-    parts : the part of each stage. cores : its core, None where the system chooses.
+    parts : the part of each stage.
+    cores : its core, None where the system chooses.
     depth : transfers on the longest way from a source to the stage.
-    streams : all tensors that move. host : for each stage the inputs that the host delivers.
-    delivers : for each stage names of the outputs that the host wants. outputs : (name, tensor) of those.
+    streams : all tensors that move.
+    host : for each stage the inputs that the host delivers.
+    delivers : for each stage names of the outputs that the host wants.
+    outputs : (name, tensor) of those.
     """
 
     parts: tuple[Part, ...]

@@ -23,9 +23,12 @@ class StageFigures:
     Attributes
     ----------
     chip, file, core : of the part, and the core it was pinned to.
-    run : of onnxruntime on the part. cpu_run : CPU time of that.
-    send : copying what it sends into shared memory. waiting : for tensors from other stages.
-    blocked : for a free buffer of the stages behind. cpu : CPU time of everything.
+    run : of onnxruntime on the part.
+    cpu_run : CPU time of that.
+    send : copying what it sends into shared memory.
+    waiting : for tensors from other stages.
+    blocked : for a free buffer of the stages behind.
+    cpu : CPU time of everything.
     peak_bytes : largest memory of the process.
     predicted : the load that the cost model gives the chip, None if the parts do not say.
     """
@@ -54,17 +57,20 @@ class PipelineRun:
 
     Attributes
     ----------
-    inputs : of the stream. first, last : inputs between which the period is measured: the pipeline was full when
+    inputs : of the stream.
+    first, last : inputs between which the period is measured: the pipeline was full when
         ``first`` left, and still fed when ``last`` did.
     leave : (inputs,) seconds when each input left the last stage, from the start of the first.
     latencies : (inputs,) seconds from a source beginning an input to the last stage being done with it.
     alone : seconds of single inputs that had the pipeline to themselves, one after the other.
     stages : in the order in which they run.
     predicted, bound, predicted_latency : the cost model's, in seconds; None if the parts do not say.
-    predicted_for : name of the hardware that these are for. calibrated : whether a calibration of these cores is kept.
+    predicted_for : name of the hardware that these are for.
+    calibrated : whether a calibration of these cores is kept.
     overhead : seconds that a stage takes for every input besides operations and transfers, as calibrated.
     cores : that the stages ran on.
-    buffers : slots of the deepest channel. optimised : whether onnxruntime fused operators.
+    buffers : slots of the deepest channel.
+    optimised : whether onnxruntime fused operators.
     outputs : for the first inputs kept, tensor -> value.
     events : for a trace: (stage, what, input, begin, end) in seconds.
     """

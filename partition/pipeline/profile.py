@@ -125,8 +125,10 @@ def profile(
 
     Parameters
     ----------
-    dims : values of symbolic dimensions. optimised : let onnxruntime fuse operators first.
-    runs : measured runs of either kind. seconds : stop earlier after this long, but not before five runs.
+    dims : values of symbolic dimensions.
+    optimised : let onnxruntime fuse operators first.
+    runs : measured runs of either kind.
+    seconds : stop earlier after this long, but not before five runs.
     seed : of the inputs.
     overhead : seconds of a node besides its kernel, as found on other models, instead of this model's own.
 

@@ -42,7 +42,8 @@ class HostInput:
 
     Attributes
     ----------
-    name : in the part. tensor : in the whole model.
+    name : in the part.
+    tensor : in the whole model.
     """
 
     name: str
@@ -55,14 +56,21 @@ class StageSpec:
 
     Attributes
     ----------
-    file : its ONNX model. core : to which it is pinned, None for any.
-    optimised : let onnxruntime fuse operators. dims : values of symbolic dimensions.
-    host : inputs that it makes up itself. values : those of them that are given, one array for each distinct input.
+    file : its ONNX model.
+    core : to which it is pinned, None for any.
+    optimised : let onnxruntime fuse operators.
+    dims : values of symbolic dimensions.
+    host : inputs that it makes up itself.
+    values : those of them that are given, one array for each distinct input.
     seed, distinct : of the inputs made up, and how many different ones take turns.
-    inlets : (ring, notices, freed slots). outlets : (ring, for each reader notices and freed slots).
-    delivers : names of outputs that the host wants. keep : of how many inputs, from the first, to return them.
-    inputs : length of the whole stream. record : first and last input of which operations are traced, last excluded.
-    progress : descriptor of the table of progress. row, rows : the stage's, and how many there are.
+    inlets : (ring, notices, freed slots).
+    outlets : (ring, for each reader notices and freed slots).
+    delivers : names of outputs that the host wants.
+    keep : of how many inputs, from the first, to return them.
+    inputs : length of the whole stream.
+    record : first and last input of which operations are traced, last excluded.
+    progress : descriptor of the table of progress.
+    row, rows : the stage's, and how many there are.
     scratch : folder for onnxruntime's profile.
     """
 

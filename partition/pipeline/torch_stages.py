@@ -254,7 +254,8 @@ class _Building:
 
     Attributes
     ----------
-    here : operations that run on the chip. received : name of each tensor that comes from elsewhere -> placeholder.
+    here : operations that run on the chip.
+    received : name of each tensor that comes from elsewhere -> placeholder.
     weights : attribute of the module -> name in the module that was exported.
     """
 

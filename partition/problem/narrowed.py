@@ -155,7 +155,8 @@ def _told_apart(
 
     Parameters
     ----------
-    fixed, allowed : (R,) operations and (R, C) the chips they can use. open_ : (C,) the chips that may be used at all.
+    fixed, allowed : (R,) operations and (R, C) the chips they can use.
+    open_ : (C,) the chips that may be used at all.
     """
     if _may_end_early(graph, hardware):
         package = replace(hardware, kind_of_chip=hardware.kind_of_chip[: int(open_.sum())], kind_order="fixed")

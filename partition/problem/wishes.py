@@ -50,9 +50,12 @@ class Wishes:
 
     Attributes
     ----------
-    pins : (pattern, chip) pairs. forbid : (pattern, chips) pairs.
-    together : sets of patterns. cuts : (before, behind) pairs of patterns.
-    granularity : ``"layer"``, ``"module:2"`` or None. max_stages : or None.
+    pins : (pattern, chip) pairs.
+    forbid : (pattern, chips) pairs.
+    together : sets of patterns.
+    cuts : (before, behind) pairs of patterns.
+    granularity : ``"layer"``, ``"module:2"`` or None.
+    max_stages : or None.
     """
 
     pins: tuple[tuple[str, int], ...] = ()

@@ -126,7 +126,8 @@ def with_times(graph: Graph, times: Times, kinds: Sequence[str]) -> tuple[Graph,
 
     Parameters
     ----------
-    times : operation -> seconds, or -> kind of chip -> seconds. kinds : names of the package's kinds of chips.
+    times : operation -> seconds, or -> kind of chip -> seconds.
+    kinds : names of the package's kinds of chips.
 
     Raises
     ------

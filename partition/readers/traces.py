@@ -25,7 +25,8 @@ class TraceEvent:
 
     Attributes
     ----------
-    name : of the operation, as the trace has it; empty where it has none. kind : of operator, if the trace says.
+    name : of the operation, as the trace has it; empty where it has none.
+    kind : of operator, if the trace says.
     seconds : it took.
     inner : events of the same thread within it, in order: of a body, or of a composite operator.
     """

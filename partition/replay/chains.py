@@ -52,10 +52,15 @@ class Sets:
 
     Attributes
     ----------
-    words : (I, W) uint64 bits of the kept units. work : (K, I) ticks on each kind, with what is left out but surely
-        there. done : (K, I) the same with all that is left out and might be there.
-    cut : (I,) ticks of the tensors that leave. alive : (I, T) bool, those tensors. read : (I, T) how many readers of
-        each tensor are inside. weights : (I,) bytes.
+    words : (I, W) uint64 bits of the kept units.
+    work : (K, I) ticks on each kind, with what is left out but surely
+        there.
+    done : (K, I) the same with all that is left out and might be there.
+    cut : (I,) ticks of the tensors that leave.
+    alive : (I, T) bool, those tensors.
+    read : (I, T) how many readers of
+        each tensor are inside.
+    weights : (I,) bytes.
     passed, ready : (I, L) bool, of what is left out, whether any unit behind it is inside; if none is, whether all
         units before it are.
     free_made, free_read : (I, F) of tensors that may go back, whether each is made inside, and how many readers are.
@@ -82,7 +87,10 @@ class _Moved:
 
     Attributes
     ----------
-    tau : (T,) ticks. source : (T,) the kept unit that makes each. degree : (T,) how many read it. reader : (kept, T)
+    tau : (T,) ticks.
+    source : (T,) the kept unit that makes each.
+    degree : (T,) how many read it.
+    reader : (kept, T)
         which those are.
     """
 
@@ -186,7 +194,8 @@ class ChainQuestion:
 
         Parameters
         ----------
-        most : sets of one chip that are listed at most. deadline : seconds of ``time.monotonic``.
+        most : sets of one chip that are listed at most.
+        deadline : seconds of ``time.monotonic``.
 
         Raises
         ------

@@ -46,7 +46,8 @@ class Goals:
     Parameters
     ----------
     placed : the placement of the answer, which keeps all rules.
-    answer : as the proof has it. proved : least period by the steps of the proof.
+    answer : as the proof has it.
+    proved : least period by the steps of the proof.
     deadline : seconds of ``time.monotonic``.
     """
 

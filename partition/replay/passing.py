@@ -36,7 +36,8 @@ class Passing:
 
     Parameters
     ----------
-    units : with their order, of a question that :func:`applies`. kept : those that blocks are made of, as columns.
+    units : with their order, of a question that :func:`applies`.
+    kept : those that blocks are made of, as columns.
     tensors : of each tensor, the unit that makes it and the units that read it.
 
     Attributes

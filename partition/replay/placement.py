@@ -20,7 +20,8 @@ class Placed:
 
     Attributes
     ----------
-    kind : of each chip, in the order of the answer. where : physical chip of each stage.
+    kind : of each chip, in the order of the answer.
+    where : physical chip of each stage.
     """
 
     question: ReplayQuestion

@@ -29,7 +29,8 @@ class Claim:
     number, engine : place in the file, and who says so.
     below : None if there is no valid placement at all.
     kinds : kind of each chip in the order it is about; empty for every order.
-    rests_on : numbers of steps before it. evidence : see docs/replay.md.
+    rests_on : numbers of steps before it.
+    evidence : see docs/replay.md.
     """
 
     number: int

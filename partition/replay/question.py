@@ -51,12 +51,17 @@ class ReplayQuestion:
     times : per kind, the time of each operation; None where the kind cannot run it.
     weights, least : bytes of private weights, and the least that can stand for them.
     shared, least_shared : (bytes, users) of each weight that several operations may use.
-    group : of each operation, None where it has none. backward : whether it is of the backward pass.
-    kinds : names. of_chip : kind of each chip. free_order : whether the kinds may stand in any order.
-    sram : bytes of each kind, None for no limit. pays : whether a kind pays for transfers.
+    group : of each operation, None where it has none.
+    backward : whether it is of the backward pass.
+    kinds : names.
+    of_chip : kind of each chip.
+    free_order : whether the kinds may stand in any order.
+    sram : bytes of each kind, None for no limit.
+    pays : whether a kind pays for transfers.
     dram : bytes per second at which each kind streams weights that do not fit; None where it does not.
     joules : per kind, the energy of each operation.
-    topology, serial, rules, positions : as in the file. in_turn : whether streaming takes turns with compute.
+    topology, serial, rules, positions : as in the file.
+    in_turn : whether streaming takes turns with compute.
     """
 
     names: tuple[str, ...]

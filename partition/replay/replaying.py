@@ -28,10 +28,12 @@ class Replayed:
     ----------
     verdict : ``"accepted"``, ``"accepted on trust"`` or ``"rejected"``.
     reasons : why it is rejected, a sentence each.
-    judgements : of the steps, in their order. goals : of the bounds of goals other than a period that comes first.
+    judgements : of the steps, in their order.
+    goals : of the bounds of goals other than a period that comes first.
     trusted : what is taken on trust, a sentence each.
     below, period : what is proved, None if that nothing is valid; and the period of the placement, None without one.
-    seconds : of the replay. solve_seconds : of the solve.
+    seconds : of the replay.
+    solve_seconds : of the solve.
     """
 
     verdict: Literal["accepted", "accepted on trust", "rejected"]

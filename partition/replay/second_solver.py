@@ -50,7 +50,9 @@ def ask_whole(units: Units, kinds: tuple[int, ...], times: IntArray, below: Frac
 
     Parameters
     ----------
-    kinds : of each chip. times : (K, U) in ticks of ``below``. seconds : for the solver.
+    kinds : of each chip.
+    times : (K, U) in ticks of ``below``.
+    seconds : for the solver.
     """
     if not installed() or seconds <= 0 or WholeModel.size(units, len(kinds)) > MOST_ROWS:
         return SolverOpinion("unknown")
@@ -83,7 +85,9 @@ def ask(
 
     Parameters
     ----------
-    reach : chips that each unit can be on. kinds : of each chip. times, moved : (K, U) and (T,) in ticks.
+    reach : chips that each unit can be on.
+    kinds : of each chip.
+    times, moved : (K, U) and (T,) in ticks.
     seconds : for the solver.
     """
     columns = int((reach.last - reach.first + 1).sum()) + 3 * len(units.tensors) * len(kinds)

@@ -26,8 +26,10 @@ class WholeModel:
 
     Parameters
     ----------
-    model : of CP-SAT, empty. kinds : of each chip.
-    times : per kind, of each unit, and ``pace`` units per unit of time; rounded down. room : units of the period.
+    model : of CP-SAT, empty.
+    kinds : of each chip.
+    times : per kind, of each unit, and ``pace`` units per unit of time; rounded down.
+    room : units of the period.
     """
 
     def __init__(

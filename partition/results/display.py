@@ -47,7 +47,8 @@ class Display:
 
     Parameters
     ----------
-    unit : of periods. limit : of the search, beside the clock: seconds, or another text.
+    unit : of periods.
+    limit : of the search, beside the clock: seconds, or another text.
     quiet : show nothing.
     """
 

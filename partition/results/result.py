@@ -48,7 +48,8 @@ class ChipSchedule:
 
     Attributes
     ----------
-    order : names of the operations. peak : bytes of weights, transfer buffers and live tensors at the worst moment.
+    order : names of the operations.
+    peak : bytes of weights, transfer buffers and live tensors at the worst moment.
     """
 
     chip: int
@@ -66,7 +67,8 @@ class Result:
     placement : the best placement found; None if infeasible.
     status : ``optimal`` (gap reached), ``feasible`` (time was up first) or ``infeasible`` (proved).
     period, bound : in the hardware's time unit, whatever the goals; infinite if infeasible.
-    seconds : of the call. seed : of every random choice.
+    seconds : of the call.
+    seed : of every random choice.
     history : each better period or bound, in order.
     cost : cost of the placement, a batch of one.
     reason : why it is infeasible: the rule and the operations; otherwise empty.
@@ -81,7 +83,8 @@ class Result:
     period_limit : the largest period that was allowed.
     start : where operations were in the placement that the search started from, or None.
     inputs : of a batch that the answer shall tell the time of, or None.
-    wishes : what was wished of the placement, or None. contradiction : where no placement keeps all of that, why not.
+    wishes : what was wished of the placement, or None.
+    contradiction : where no placement keeps all of that, why not.
     """
 
     graph: Graph

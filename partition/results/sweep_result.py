@@ -89,7 +89,9 @@ class SweepResult:
     Attributes
     ----------
     rows : one for every design.
-    seconds : of the whole on the wall. searches : of designs. gap : at which a design counts as settled.
+    seconds : of the whole on the wall.
+    searches : of designs.
+    gap : at which a design counts as settled.
     interrupted : the caller ended it; the rows have what was known by then.
     """
 

@@ -38,7 +38,8 @@ class ChipWork:
     before : for each operation the set (as bits) of operations here that it reads from.
     touches : for each operation the tensors it reads or writes.
     touched_by : for each tensor the set (as bits) of operations that touch it.
-    size : bytes of each tensor. at_start, at_end : held from the start, to the end of the period.
+    size : bytes of each tensor.
+    at_start, at_end : held from the start, to the end of the period.
     """
 
     operations: tuple[int, ...]
@@ -93,7 +94,8 @@ class Schedule:
 
     Attributes
     ----------
-    order : local numbers of the operations. peak : bytes held at once at most.
+    order : local numbers of the operations.
+    peak : bytes held at once at most.
     fits : whether the capacity asked about is enough; None where the search gave up.
     """
 

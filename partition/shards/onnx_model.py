@@ -28,7 +28,8 @@ class _OperatorCut:
 
     Attributes
     ----------
-    axis : of the output. extent : of that axis.
+    axis : of the output.
+    extent : of that axis.
     slices : position among the inputs -> axis of that weight which is cut with the output.
     """
 

@@ -146,7 +146,8 @@ def variations(plans: Plans, sharded: Sharded, load: FloatArray, assignment: Int
 
     Parameters
     ----------
-    load : (C,) of the chips of the placement. assignment : (n',) chips of the operations of the plan's graph.
+    load : (C,) of the chips of the placement.
+    assignment : (n',) chips of the operations of the plan's graph.
     """
     graph, plan = sharded.graph, dict(sharded.parts)
     times = Problem.of(graph, plans.hardware).fastest

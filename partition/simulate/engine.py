@@ -39,7 +39,8 @@ def simulate(
 
     Parameters
     ----------
-    inputs : length of the stream. buffers : for how many inputs a chip can hold a tensor that it receives, and one
+    inputs : length of the stream.
+    buffers : for how many inputs a chip can hold a tensor that it receives, and one
         that it sends, at the same time; a sender waits while a receiver is full.
     record : inputs, from the first, of which all spans are kept.
 

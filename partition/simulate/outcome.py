@@ -17,7 +17,8 @@ class Span:
     ----------
     where : ``("chip", 3)``, ``("receive", 3)``, ``("send", 3)`` or ``("link", 5)``.
     what : ``compute`` or a tensor's name.
-    input : which input of the stream. begin, end : in the hardware's time unit.
+    input : which input of the stream.
+    begin, end : in the hardware's time unit.
     """
 
     where: tuple[str, int]

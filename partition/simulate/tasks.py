@@ -20,7 +20,9 @@ class ChipTask:
 
     Attributes
     ----------
-    needs : tensors received. after : earlier tasks of the chip whose results they read. makes : tensors they send.
+    needs : tensors received.
+    after : earlier tasks of the chip whose results they read.
+    makes : tensors they send.
     """
 
     chip: int
@@ -36,7 +38,8 @@ class Hop:
 
     Attributes
     ----------
-    source : chip that sends it. relayed : the source received it itself.
+    source : chip that sends it.
+    relayed : the source received it itself.
     legs : for every branch of the way the links it crosses, each with the receiver at its end: (link, chip or -1).
     """
 

@@ -27,7 +27,8 @@ class BenchRow:
     ----------
     status : ``optimal``, ``feasible``, ``infeasible``, or ``none`` where time ran out before any valid placement.
     period, bound : in the hardware's time unit; None where there is no placement.
-    seconds : of the solve alone. loading_seconds : of reading the model.
+    seconds : of the solve alone.
+    loading_seconds : of reading the model.
     interrupted : Ctrl-C ended the solve; no further row follows.
     """
 

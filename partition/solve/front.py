@@ -98,8 +98,10 @@ def partition(
     shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: operations computed in
         parts on several chips (docs/shards.md). ``Result.graph`` is then the graph with parts; ``Result.shards``
         says what was cut and what holds without. Automatic: as long as it makes the period shorter.
-    pins : operation (or pattern) -> the one chip that runs it. forbid : -> chips that do not run it.
-    together : sets of operations that share a chip. cuts : pairs (before, behind) on earlier and later chips.
+    pins : operation (or pattern) -> the one chip that runs it.
+    forbid : -> chips that do not run it.
+    together : sets of operations that share a chip.
+    cuts : pairs (before, behind) on earlier and later chips.
     granularity : keep modules whole: ``"layer"``, or ``"module:2"`` for modules two levels deep.
     max_stages : use no more than the first so many chips. All six are wishes (docs/problem.md): where no placement
         keeps them, the result says which of them contradict each other (``Result.contradiction``).

@@ -58,7 +58,8 @@ class Started:
 
     Attributes
     ----------
-    placement : a valid one, or None. carried : where operations were, or None.
+    placement : a valid one, or None.
+    carried : where operations were, or None.
     before : where they shall stay, or None.
     """
 
@@ -96,7 +97,8 @@ def start_from(
 
     Parameters
     ----------
-    model : what was asked about. searched, hw : the graph and the package of the search, narrowed by wishes.
+    model : what was asked about.
+    searched, hw : the graph and the package of the search, narrowed by wishes.
     seed : of the repair.
 
     Returns

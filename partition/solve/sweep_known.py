@@ -34,12 +34,14 @@ class Found:
 
     Attributes
     ----------
-    hardware : as asked. placed : the same with kinds and stages where the placement has them.
+    hardware : as asked.
+    placed : the same with kinds and stages where the placement has them.
     status : as of a result; ``none`` where the limit came before any valid placement.
     placement, period : the best; None and infinity if there is none.
     bound : proved; infinite if infeasible.
     seconds, work : of the search; work where that was limited.
-    reason : why it is infeasible. faults : what went wrong without harm.
+    reason : why it is infeasible.
+    faults : what went wrong without harm.
     interrupted : the caller ended the search.
     given_by : the package whose answer the search was given a bound of; its own bound may rest on that one.
     """

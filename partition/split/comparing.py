@@ -30,9 +30,11 @@ class Comparison:
 
     Attributes
     ----------
-    identical : bit for bit. difference : largest one over the largest element; infinite where shapes, types or what is
+    identical : bit for bit.
+    difference : largest one over the largest element; infinite where shapes, types or what is
         no float differ.
-    tolerance : largest difference that counts as equal. rounding : the type whose rounding explains that much.
+    tolerance : largest difference that counts as equal.
+    rounding : the type whose rounding explains that much.
     constant : in words, where the output held one value alone; its equality proves little.
     """
 

@@ -26,7 +26,8 @@ class Port:
 
     Attributes
     ----------
-    tensor : name in the whole model. name : of the part's own input or output, another one where a chip hands on a
+    tensor : name in the whole model.
+    name : of the part's own input or output, another one where a chip hands on a
         tensor it did not make.
     bytes : per input of the pipeline.
     chips : where it comes from or goes to; empty for the host.
@@ -60,7 +61,8 @@ class Prediction:
 
     Attributes
     ----------
-    hardware : its name. period, bound, latency : of the answer; None for what it does not say.
+    hardware : its name.
+    period, bound, latency : of the answer; None for what it does not say.
     loads : chip -> seconds that one input keeps it busy.
     """
 
@@ -90,7 +92,8 @@ class Manifest:
 
     Attributes
     ----------
-    fingerprint : of the graph that was partitioned. dims : values of the symbolic dimensions.
+    fingerprint : of the graph that was partitioned.
+    dims : values of the symbolic dimensions.
     inputs, outputs : of the whole model.
     prediction : what the answer said of the pipeline, if it said anything.
     """

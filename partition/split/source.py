@@ -41,7 +41,8 @@ class OnnxSource:
     graph : the same model as the partitioner sees it.
     operation : per node its operation, None for nodes that state constants.
     reads : per node the tensors it reads, those of its bodies included.
-    maker : tensor -> the node that makes it. weights : name -> initializer, dense or sparse.
+    maker : tensor -> the node that makes it.
+    weights : name -> initializer, dense or sparse.
     folded : tensors computed from constants, as far as they could be computed and were asked for.
     types : of tensors, as far as inferred.
     """

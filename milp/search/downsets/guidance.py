@@ -279,9 +279,12 @@ class Watched:
 
     Attributes
     ----------
-    chip : that is filled. behind : whether these are boundaries behind blocks.
-    root : (K,) boundary rows where the blocks begin. done : (K, W) nodes done with them.
-    lost : (K,) what they are judged by, apart from tolls and opinion, in periods. table : (K, F) features.
+    chip : that is filled.
+    behind : whether these are boundaries behind blocks.
+    root : (K,) boundary rows where the blocks begin.
+    done : (K, W) nodes done with them.
+    lost : (K,) what they are judged by, apart from tolls and opinion, in periods.
+    table : (K, F) features.
     """
 
     chip: int

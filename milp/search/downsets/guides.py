@@ -46,8 +46,10 @@ class Guide(Enum):
 
         Parameters
         ----------
-        lost : (S,) of the room that there is to lose. slack : all of that.
-        progress : (S,) room of the stations filled so far. whole : that of all stations.
+        lost : (S,) of the room that there is to lose.
+        slack : all of that.
+        progress : (S,) room of the stations filled so far.
+        whole : that of all stations.
         urgency : (S,) sum of the worth of the undone tasks.
         """
         if self is Guide.LEAST:

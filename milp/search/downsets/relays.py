@@ -29,7 +29,8 @@ class Ends:
     ----------
     root : (R,) row of the boundary where each begins.
     done, below : (R, W) nodes done with it, and descendants of its nodes.
-    unread : (R, M) readers of each tensor that are not done. got : (R, M) bool, tensors that it receives.
+    unread : (R, M) readers of each tensor that are not done.
+    got : (R, M) bool, tensors that it receives.
     inputs, above : (R,) chips that it receives from, and chips that lead to those, as bits.
     """
 

@@ -55,7 +55,9 @@ class Flow:
     tau, producer, degree : (M,) transfer time, producer and number of readers of each tensor.
     relayable : (M,) bool, whether it may be relayed.
     reads : tensors that each node reads.
-    weights : (N,) bytes of private weights. shared : shared weights that each node uses. shared_bytes : (Q,).
+    weights : (N,) bytes of private weights.
+    shared : shared weights that each node uses.
+    shared_bytes : (Q,).
     """
 
     node: IntArray

@@ -18,10 +18,14 @@ class Network:
 
     Attributes
     ----------
-    time : (C, N) of each node on each chip, in units of ``limit``. limit : most time of a chip.
-    weights : (N,) bytes. room : (C,) most bytes of a chip.
+    time : (C, N) of each node on each chip, in units of ``limit``.
+    limit : most time of a chip.
+    weights : (N,) bytes.
+    room : (C,) most bytes of a chip.
     lo, hi : (N,) first and last chip of each node.
-    source : (M,) producer of each tensor. size : (M,) its bytes. ptr, readers : CSR of its readers.
+    source : (M,) producer of each tensor.
+    size : (M,) its bytes.
+    ptr, readers : CSR of its readers.
     linked : whether bytes count once for each link on the way to the farthest reader, else once for each chip that
         receives them.
     """

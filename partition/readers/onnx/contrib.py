@@ -33,7 +33,8 @@ def runtime_types(
 
     Parameters
     ----------
-    types : of its inputs, possibly with open dimensions. values : of those inputs that are small constants.
+    types : of its inputs, possibly with open dimensions.
+    values : of those inputs that are small constants.
 
     Returns
     -------

@@ -44,7 +44,8 @@ class Passage:
     Attributes
     ----------
     reader : knows what the body yields.
-    cost : of its nodes together. guessed : whether that is guessed.
+    cost : of its nodes together.
+    guessed : whether that is guessed.
     doubts : tensors of it whose declared shapes are not believed.
     """
 

@@ -117,7 +117,8 @@ class NodeReader:
 
         Parameters
         ----------
-        inputs : what the body's inputs take from outside. prefix : put before the names of its weights.
+        inputs : what the body's inputs take from outside.
+        prefix : put before the names of its weights.
         """
         constants = Constants(self.constants, prefix)
         reader = NodeReader(self.scope.body(body, inputs), body, constants=constants, inside=True)

@@ -43,7 +43,8 @@ def is_small(node: NodeProto, feeds: Mapping[str, NDArray[Any]], sizes: Sequence
 
     Parameters
     ----------
-    feeds : values of its inputs. sizes : elements of its outputs as inferred; None where inference does not tell.
+    feeds : values of its inputs.
+    sizes : elements of its outputs as inferred; None where inference does not tell.
     """
     if node.op_type in _LEFT_OUT or any(attribute.name in _WINDOWS for attribute in node.attribute):
         return False
