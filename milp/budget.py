@@ -3,10 +3,10 @@
 The clock is that of the search (partition/stopping.py): seconds, or units of work. Modules read the table when they
 spend (``budget.STRETCHES``), so that a change here is a change everywhere.
 
-Where nobody limits the work, the clock counts the seconds that processors worked for the process, and what is left is
-told at the pace so far. A share then is of the work that will be done, and a slice is as much work on a busy machine as
-on an idle one. Shares that must leave something to those who come after are of the wall too (``Stop.part``): those at
-the front door, of each goal, of each order of the kinds, and of what comes before any valid placement is known.
+Where nobody limits the work, the clock counts the seconds that processors worked for the process. What is left is told
+at the pace so far. So a share is of the work that will be done. A slice is as much work on a busy machine as on an idle
+one. Shares that must leave something to those who come after are of the wall too (``Stop.part``): those at the front
+door, of each goal, of each order of the kinds, and of what comes before any valid placement is known.
 """
 
 from __future__ import annotations

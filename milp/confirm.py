@@ -1,11 +1,11 @@
 """A second solver's opinion of a bound: OR-Tools CP-SAT, on whole numbers, is asked for any placement below it.
 
-The rows are those of the one formulation; HiGHS, its presolve and its floating point are what is put to the test, and
-with them every bound that led to the threshold (windows, ideals, separations, blocks), for none of them is used
-where the model over all placements is small enough. CP-SAT computes in whole numbers. Each row ``a x <= b``
-over ``x >= 0`` is multiplied by a power of two and its coefficients and right side are rounded such that the row only
-gets looser, so that "infeasible" holds for the row as it was. Variables that come out integral on their own (each only
-bounded by sums of others that do) are declared so.
+The rows are those of the one formulation. HiGHS, its presolve and its floating point are put to the test. So is every
+bound that led to the threshold (windows, ideals, separations, blocks), where the model over all placements is small
+enough to be asked. CP-SAT computes in whole numbers. Each row ``a x <= b`` over ``x >= 0`` is multiplied by a power of
+two. Its coefficients and right side are then rounded such that the row only gets looser. So "infeasible" holds for the
+row as it was. Variables that come out integral on their own (each only bounded by sums of others that do) are declared
+so.
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ def _satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray
 def loosened_rows(model: MatrixModel) -> list[tuple[list[int], list[int], int]]:
     """Every row as (columns, whole coefficients, most): each 0/1 point that keeps the row keeps this one.
 
-    Rows of whole numbers stay as they are. In all others a coefficient is rounded down and the right side up, by one
-    more unit for the rounding of the floating point numbers themselves. Rows beyond 64 bits are left out. The period is
-    as long as it may be; where it has no limit, its rows say nothing.
+    Rows of whole numbers stay as they are. In all others a coefficient is rounded down and the right side up. Both go
+    one unit further, for the rounding of the floating point numbers themselves. Rows beyond 64 bits are left out. The
+    period is as long as it may be; where it has no limit, its rows say nothing.
     """
     rows = []
     period = model.family == "T"

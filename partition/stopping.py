@@ -43,8 +43,8 @@ class Stop:
     The search's clock counts the seconds that processors worked for this process; on an idle machine it goes like the
     clock on the wall. With a work limit it is a meter that every phase advances by what it does (:meth:`charge`). All
     shares and slices are of that clock. So a minute on a machine that gives this process a third of its time is the
-    same search as 20 s on an idle one. A search by work is the same search, repeatable to the last digit: nothing in
-    it depends on how fast the machine is.
+    search of 20 s on an idle one. A search by work is the same search, repeatable to the last digit: nothing in it
+    depends on how fast the machine is.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Ways to search for a good placement sample by sample, all with the same repair, so that they can be compared.
 
-A method is called with an environment, a number of samples and a generator of random numbers, and yields the periods
-of its samples (in the hardware's unit of time) batch by batch, in the order in which it drew them.
+A method is called with an environment, a number of samples and a generator of random numbers. Batch by batch it yields
+the periods of its samples, in the hardware's unit of time and in the order in which it drew them.
 """
 
 from __future__ import annotations

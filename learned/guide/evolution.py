@@ -1,7 +1,7 @@
 """Evolution of a guide: its parameters move along what helped beams to a shorter period (Salimans et al., 2017).
 
-Gradients of the search itself do not exist. Parameters are changed at random and the other way round, both are tried on
-the same instances with the same number of blocks expanded, and the difference of what they reached weighs the change.
+Gradients of the search itself do not exist. Parameters are changed at random and the other way round. Both are tried on
+the same instances with the same number of blocks expanded. The difference of what they reached weighs the change.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Lessons: of two states that a wide beam kept side by side, the one that led to a placement should be judged better.
 
-A beam runs within a short period. The boundaries behind each chip from which it came to an end are known afterwards,
-and with them every block that could still grow into one of these. Those are pairs: a state that led there, and one of
-the same chip and size that did not.
+A beam runs within a short period. Afterwards the boundaries behind each chip are known from which it came to an end. So
+is every block that could still grow into one of these. Those are pairs: a state that led there, and one of the same
+chip and size that did not.
 """
 
 from __future__ import annotations

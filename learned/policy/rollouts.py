@@ -123,7 +123,8 @@ class Rollout:
 
     Attributes
     ----------
-    before : what the policy saw, or None in the first round; seen : (B, N, S) its features.
+    before : what the policy saw, or None in the first round.
+    seen : (B, N, S) its features.
     proposed : (B, N) what it said.
     after : what the repair made of it.
     valid : (B,) whether it needed no repair.

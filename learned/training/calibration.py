@@ -39,8 +39,8 @@ def calibrated(
 def said_and_right(
     policy: Policy, task: Task, settings: Settings, *, solve: Solve, seconds: float, seed: int
 ) -> tuple[FloatArray, FloatArray] | None:
-    """(N,) probability with which the policy leaves each node of its best placement where it is, and whether that is
-    its chip in a proven optimum; None where nothing was proved.
+    """How sure the policy is of each node of its best placement, (N,), and whether that is its chip in a proven
+    optimum, (N,). None where nothing was proved.
     """
     environment = environment_of(task)
     try:

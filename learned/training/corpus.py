@@ -1,7 +1,7 @@
 """The corpus: built-in models of many architectures and sizes, to train, validate and test the policy on.
 
 Xie et al. (MLSys 2022) have 66 models to train on, 5 to choose a checkpoint by and 16 to test, as here; families of
-architectures do not cross from one part to another, so that a test model is of a kind that the policy has never seen.
+architectures do not cross from one part to another. So a test model is of a kind that the policy has never seen.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Policy-gradient training (PPO: Schulman et al., 2017, arXiv 1707.06347), from scratch, over many graphs, or on one.
 
-One iteration: play a batch of rollouts on each of a few graphs, compare rewards within graph and round, and follow the
-clipped gradient for a few epochs. As in Xie et al. (MLSys 2022) the reward is that of the repaired placement, and it is
-credited to the repaired placement's chips (mode SAMPLE) or to the proposed ones (mode FIX), every node a decision.
+One iteration plays a batch of rollouts on each of a few graphs and compares rewards within graph and round. Then it
+follows the clipped gradient for a few epochs. As in Xie et al. (MLSys 2022) the reward is that of the repaired
+placement, and every node is a decision. The repaired placement's chips get the credit (mode SAMPLE), or the proposed
+ones (mode FIX).
 """
 
 from __future__ import annotations
@@ -116,8 +117,9 @@ def advantages(environment: Environment, rollout: Rollout, settings: Settings) -
     """(B, N) how much better than expected each decision was.
 
     A global part, alike for all nodes of a row: the reward, or in later rounds what it gained, against the rest of the
-    batch. And a local part, because few chips decide the period: how the load on the chips that the node left and came
-    to has changed, or in the first round how loaded its chip is compared with its chips in the other rows.
+    batch. And a local part, because few chips decide the period. It says how the load on the chips that the node left
+    and came to has changed. In the first round it says how loaded its chip is, compared with its chips in the other
+    rows.
     """
     gain = rollout.reward if rollout.before is None else rollout.reward - rollout.before.reward
     shared = (gain - gain.mean()) / (gain.std() + LEAST_SPREAD)

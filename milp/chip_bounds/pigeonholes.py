@@ -68,10 +68,10 @@ def heaviest_crowd(instance: Instance) -> Crowd | None:
 class Shares:
     """Pigeonholes in fractions: every node of a crowd takes a share of its chip, and there are only so many chips.
 
-    Fix a period ``T``. A node is *dear* if no valid block within ``T`` holds it and ``count`` or more of the crowd.
-    It takes ``1 / (count - 1)`` of its chip, any other node ``1 / most``, where ``most`` of the crowd at most fit into
-    ``T`` by their work alone. No chip of a placement within ``T`` gives away more than itself, so where
-    the shares add up to more than the chips, there is no such placement.
+    Fix a period ``T``. A node is *dear* if no valid block within ``T`` holds it and ``count`` or more of the crowd. It
+    takes ``1 / (count - 1)`` of its chip. Any other node takes ``1 / most``, where ``most`` of the crowd at most fit
+    into ``T`` by their work. No chip of a placement within ``T`` gives away more than itself. So where the shares add
+    up to more than the chips, there is no such placement.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ def nonzeros(instance: Instance, windows: Windows, *, triangle: bool) -> float:
     """About as many nonzeros as the model has, within a factor of two where it is large.
 
     Every ``y`` stands in rows of its own and in a load. Where producer and reader of a tensor can be apart, there are
-    rows of edges and of ends, and where receives matter, a row for every chip of either.
+    rows of edges and of ends. Where receives matter, there is a row for every chip of either.
     """
     if not instance.tensors:
         return 4.0 * windows.free

@@ -1,9 +1,9 @@
 """Memory by combinatorial cuts: what no schedule of a chip can hold is kept off every chip from then on.
 
-A placement found without regard to schedules may not fit. For a chip that it overfills, a set ``on`` of nodes and a
-set ``off`` are sought such that no schedule fits with all of ``on`` on the chip and none of ``off``, whatever else is
-there: then ``sum of X over on - sum of X over off <= |on| - 1`` holds on every chip no larger. Both sets are made small
-by trial, each trial a proof by search over the schedules (partition/scoring/schedules.py).
+A placement found without regard to schedules may not fit. For a chip that it overfills, two sets of nodes are sought,
+``on`` and ``off``. With all of ``on`` on the chip and none of ``off``, no schedule fits, whatever else is there. Then
+``sum of X over on - sum of X over off <= |on| - 1`` holds on every chip no larger. Both sets are made small by trial,
+each trial a proof by search over the schedules (partition/scoring/schedules.py).
 
 Weights alone have rows of their own, but HiGHS lets them exceed a chip by its tolerance, a relative 1e-6. A set of
 operations whose weights do not fit is then ``on``, and ``off`` is empty.

@@ -1,11 +1,11 @@
 """An exact dynamic program over frontiers, for the triangle rule as it is written.
 
-Nodes are placed one after another along a topological order. What the rest of the order can still be influenced by is
-the *frontier*: on which chips the nodes lie that still have readers to come, how much those chips hold, and how
-they are joined in the chip graph. Chips carry no numbers: an acyclic chip graph can be numbered afterwards. Two partial
-placements with the same frontier differ only in the number of chips used and in loads, and dominated ones
-are dropped. Where the order has narrow frontiers (residual and dense networks) this decides "is there a placement with
-period <= T?" exactly, where a MILP with big implications for the triangle rule is hopeless. In form it is dynamic
+Nodes are placed one after another along a topological order. The *frontier* is all that can still influence the rest of
+the order. It says on which chips the nodes lie that still have readers to come. It also says how much those chips hold,
+and how the chip graph joins them. Chips carry no numbers: an acyclic chip graph can be numbered afterwards. Two partial
+placements with the same frontier differ only in the number of chips used and in loads, and dominated ones are dropped.
+Where the order has narrow frontiers (residual and dense networks), this decides exactly whether there is a placement
+with period <= T. A MILP with big implications for the triangle rule is hopeless there. In form it is dynamic
 programming over a path decomposition (Bodlaender, "A partial k-arboretum of graphs with bounded treewidth", 1998).
 """
 

@@ -48,9 +48,9 @@ class Path:
 def best_path(hw: Hardware, pairs: Pairs, ideals: int, threshold: float) -> Path | None:
     """The chain from the first ideal to the last of least period, None if none is below ``threshold``.
 
-    On a ring every tensor that goes back to an earlier chip crosses the link behind the last chip, so the sum of all of
-    them is a load too. Whether it and all blocks are within a period is a shortest path; the least period is found by
-    bisection.
+    On a ring every tensor that goes back to an earlier chip crosses the link behind the last chip. So the sum of all of
+    them is a load too. A shortest path tells whether it and all blocks are within a period. Bisection finds the least
+    period.
     """
     fastest = _Layers(hw, pairs, pairs.loads, np.maximum, ideals)
     if not fastest.value < threshold:

@@ -102,8 +102,8 @@ class Blocks:
 
         Returns
         -------
-        The blocks that may have a load below ``threshold`` on some kind of chip (K,), per kind their loads (K,), and
-        what they send back round the ring (K,).
+        Three things, (K,) each: the blocks that may have a load below ``threshold`` on some kind of chip; per kind,
+        their loads; what they send back round the ring.
         """
         worth = np.flatnonzero(self._least_load(begin, end) < threshold)
         begin, end = begin[worth], end[worth]

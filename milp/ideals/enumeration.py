@@ -2,8 +2,8 @@
 
 The nodes of an ideal in topological order are a chain of ideals, so each ideal is made once: of the one without its
 last node (no duplicates to look for). Taken node by node, what has been left out stays out. So a tensor with its
-producer inside and a reader left out is known to cross the ideal's end, and an ideal that more crosses than a link
-carries is dropped with all that would have been made of it.
+producer inside and a reader left out is known to cross the ideal's end. Where more crosses than a link carries, the
+ideal is dropped, with all that would have been made of it.
 """
 
 from __future__ import annotations

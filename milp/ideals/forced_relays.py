@@ -1,11 +1,11 @@
 """Tensors that a block must relay: those that pass over it and cannot get around it without breaking the triangle rule.
 
-A tensor goes from chip to chip, from its producer's home over relays to its reader. Where some of these chips come
-before block ``B`` in the order and later ones behind it, one step goes from a chip ``p`` before to a chip ``q`` behind.
-The triangle rule excludes it if ``p`` leads to ``B`` and ``B`` to ``q``. A chip leads to ``B``, or ``B`` to it, as soon
-as one of its nodes is an ancestor or a descendant of a node of ``B``. So the tensor gets around ``B`` only by chips
-all of whose nodes are incomparable with all of ``B``. No such chip, no way around: ``B`` receives and sends the tensor.
-In networks that are a line of layers with skips beside it, that holds for every block.
+A tensor goes from chip to chip, from its producer's home over relays to its reader. Let some of these chips come before
+block ``B`` in the order, and later ones behind it. One step then goes from a chip ``p`` before to a chip ``q`` behind.
+The triangle rule excludes it if ``p`` leads to ``B`` and ``B`` to ``q``. ``p`` leads to ``B`` as soon as one of its
+nodes is an ancestor of a node of ``B``; likewise ``B`` to ``q``. So the tensor gets around ``B`` only by chips all of
+whose nodes are incomparable with all of ``B``. No such chip, no way around: ``B`` receives and sends the tensor. In
+networks that are a line of layers with skips beside it, that holds for every block.
 
 Nodes before the tensor's producer, or behind all its readers, are on no chip between them. Replicable nodes are
 comparable with nothing, as a reader may have its replica.

@@ -1,9 +1,9 @@
 """Which nodes a program over ideals or frontiers keeps, and what the tensors of the others cost all the same.
 
-A node that takes next to no time can be left out of a relaxation. The tensors it passes on need not be lost with it:
-where kept node ``x`` sends tensor ``t`` to nodes left out that feed kept node ``y``, and ``x`` and ``y`` are on
-different chips, then some tensor on every path from ``x`` to ``y`` leaves the chip of ``x``, some tensor reaches the
-chip of ``y``, and between nested ideals one crosses; each is at least as large as the narrowest of the path. So ``y``
+A node that takes next to no time can be left out of a relaxation. The tensors it passes on need not be lost with it.
+Let kept node ``x`` send tensor ``t`` to nodes left out that feed kept node ``y``, and let ``x`` and ``y`` be on
+different chips. On every path from ``x`` to ``y`` some tensor then leaves the chip of ``x``, and some tensor reaches
+the chip of ``y``. Between nested ideals one crosses. Each is at least as large as the narrowest of the path. So ``y``
 reads from ``x`` a tensor as wide as the widest path. No tensor is counted for two origins: a node left out passes on
 only what stems from one tensor of a kept node.
 """

@@ -46,8 +46,8 @@ class Level:
         self.kept = kept
         fastest = np.where(np.isinf(instance.fastest), 0.0, instance.fastest)
         work = kept.sums(words, fastest[kept.nodes])
-        # Subsets must come first. Sums of equal work differ in their last digits from row to row (BLAS adds them up in
-        # different orders), so every node weighs a little more than any rounding.
+        # Subsets must come first. Sums of equal work differ in their last digits from row to row, as BLAS adds them up
+        # in different orders. So every node weighs a little more than any rounding.
         self.trifle = TRIFLE * float(work.max())
         size = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
         work = work + self.trifle * size

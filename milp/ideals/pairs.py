@@ -72,7 +72,8 @@ class Candidates:
     ----------
     words : (I, words) the ideals as bits, subsets first.
     before, behind : (I,) chips that each needs at least.
-    coarser : a level solved before; image : (I,) the ideals' images on it.
+    coarser : a level solved before.
+    image : (I,) the ideals' images on it.
     """
 
     def __init__(

@@ -1,19 +1,19 @@
 """Exact dynamic program over ideals (down-sets), for graphs that have few of them.
 
-Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs
-of them (Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once
-(milp/ideals/blocks.py), on tables of the ideals within reach alone, so that long graphs cost little more than short
-ones. Replicable nodes are left out; of the triangle rule only the relays that it forces are kept
-(milp/ideals/forced_relays.py). Of the links of a ring on which tensors also go back, the one that all of those cross is
-kept. So the result is a bound, and its blocks a placement to complete.
+Chips in order cut the nodes into a chain of nested ideals, so the best placement is a shortest path over pairs of them
+(Tarnawski et al., NeurIPS 2020). Here all blocks that begin at one ideal are scored at once (milp/ideals/blocks.py).
+The tables have the ideals within reach alone, so that long graphs cost little more than short ones. Replicable nodes
+are left out; of the triangle rule only the relays that it forces are kept (milp/ideals/forced_relays.py). Of the links
+of a ring on which tensors also go back, the one that all of those cross is kept. So the result is a bound, and its
+blocks a placement to complete.
 
 Tiny nodes (the shape computations of an exporter, say) multiply the ideals without weighing anything. Where there
 are too many ideals, tiny nodes are left out as well; a block is then charged for those that lie between two of its
 own nodes and so cannot be elsewhere, which keeps the bound close.
 
-Where there are still many, levels with fewer nodes come first. The chain of a placement has an image on every level, so
-what the image of an ideal needs in chips before and behind it, the ideal needs too, and a chip lies between two ideals
-only if it can lie between their images: a finer level looks at no others.
+Where there are still many, levels with fewer nodes come first. The chain of a placement has an image on every level. So
+an ideal needs as many chips before and behind it as its image. A chip lies between two ideals only if it can lie
+between their images. A finer level looks at no others.
 """
 
 from __future__ import annotations

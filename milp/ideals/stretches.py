@@ -1,16 +1,16 @@
 """Stretches of the graph between waists: what each takes of the chips at least, and whether all fit together.
 
-A waist is a node that is comparable with all others, so nothing passes it by. A chip whose block holds a waist does
-what is left of the stretch before it, receives what crosses into that, begins with the stretch behind it, and sends
-what crosses out of that: its load is a sum with a part for each stretch. All other chips that have nodes of a stretch
-have none of another. So a placement below a threshold ``T`` takes of each stretch ``usage``: ``T`` for every chip of
-its own, and the parts of the chips it shares; the sum over all stretches stays below what the chips have to give. The
-least usage is a shortest path over the ideals of one stretch alone, with all others left out. Each is told what the
-others take at least, which leaves it fewer chips.
+A waist is a node that is comparable with all others, so nothing passes it by. A chip whose block holds a waist ends the
+stretch before it and receives what crosses into that. It also begins the stretch behind it and sends what crosses out
+of that. Its load is a sum with a part for each stretch. All other chips that have nodes of a stretch have none of
+another. So a placement below a threshold ``T`` takes of each stretch ``usage``: ``T`` for every chip of its own, and
+the parts of the chips it shares; the sum over all stretches stays below what the chips have to give. The least usage is
+a shortest path over the ideals of one stretch alone, with all others left out. Each is told what the others take at
+least, which leaves it fewer chips.
 
 Wide stretches have too many ideals. The narrow ones among them will do: ``usage`` is the time of all nodes and twice
-what crosses an ideal at least (sent and received), so chains through wide ideals take more than can be had, or at
-least so much.
+what crosses an ideal at least (sent and received). So chains through wide ideals take more than can be had, or at least
+so much.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Tabu search over single nodes and what must move with them, scored in batches by the cost model.
 
 Neighbourhoods of adjacent chips (milp/improve/adjacent_chips.py) lower the heaviest chips one after the other. Where
-transfers dominate, whole branches have to change chips and every load is near the top; there a norm of all loads
-guides better than their maximum. Every step takes a heavy chip, tries to move each of its nodes to every other chip,
-together with the ancestors or descendants that the order of the chips would forbid to stay, and takes the best move
-that does not undo a recent one (Glover, "Tabu Search, Part I", 1989).
+transfers dominate, whole branches have to change chips and every load is near the top. There a norm of all loads guides
+better than their maximum. Every step takes a heavy chip and tries to move each of its nodes to every other chip.
+Ancestors or descendants that the order of the chips would forbid to stay go with it. The step takes the best move that
+does not undo a recent one (Glover, "Tabu Search, Part I", 1989).
 """
 
 from __future__ import annotations

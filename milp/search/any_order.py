@@ -22,7 +22,7 @@ def any_order(
 ) -> LineSearch | None:
     """The search over down-sets and the kinds opened so far; None where it does not apply.
 
-    What it finds is offered to the order of kinds that it has. Transfers and the rules about chips are left out, so its
+    What it finds is offered to the order of kinds that it has. Transfers and the rules about chips are left out. So its
     bound holds for every order, and its placements are offered for what they are worth.
 
     Parameters

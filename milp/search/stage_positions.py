@@ -34,7 +34,9 @@ class _Demand:
 
     Attributes
     ----------
-    home : (K,) stage; ptr, receiver : CSR of the stages that receive it; tau : (K,) time.
+    home : (K,) stage.
+    ptr, receiver : CSR of the stages that receive it.
+    tau : (K,) time.
     crosses : (C, C, L) bool, whether the route between two physical chips takes a link.
     """
 

@@ -45,8 +45,8 @@ class Outcome:
     status : ``"optimal"`` and ``"infeasible"`` are proofs; ``"limit"`` is not, and ``"error"`` (HiGHS failed, or ended
         in a status that says nothing) is as little: the question stays open.
     x : best solution found, over the columns of the model solved, or None.
-    objective : its objective; bound : HiGHS's proved lower bound (-inf if none); both in the units of the model
-        compiled, not of its scale.
+    objective : its objective, in the units of the model compiled, not of its scale.
+    bound : HiGHS's proved lower bound in the same units, -inf if none.
     """
 
     status: Literal["optimal", "infeasible", "limit", "error"]

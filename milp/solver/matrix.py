@@ -26,7 +26,8 @@ class MatrixModel:
     Attributes
     ----------
     A : (rows, columns) CSR.
-    cost, lower, upper : (columns,); integral : (columns,) bool.
+    cost, lower, upper : (columns,).
+    integral : (columns,) bool.
     family, node, chip : per column, the variable's name (``"y"``, ``"p"``, ``"R"``, ...) and its two indices (-1 where
         it has none).
     kept : positions of these columns in the model first compiled.

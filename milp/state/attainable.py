@@ -46,8 +46,8 @@ SCOPE = Scope(
         **dict.fromkeys((Feature.STREAMING, Feature.STREAMING_IN_TURN), "what is streamed is no sum of times"),
     },
 )
-"""Every load is a sum of times of operations, each once, and of transfer times, each once (twice where a chip's
-transfers add to its compute: received, and sent on)."""
+"""Every load is a sum of times of operations, each once, and of transfer times, each once. Where a chip's transfers add
+to its compute, they count twice: received, and sent on."""
 
 
 @dataclass(frozen=True, eq=False)

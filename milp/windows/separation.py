@@ -1,10 +1,9 @@
 """Which neighbours must share a chip if the period is to stay within a threshold.
 
-On a chain or ring the nodes on chips ``0..c`` form an ideal (a down-set), and every tensor that leaves it crosses the
-link behind chip ``c``. If even the cheapest ideal that holds ``u`` and not its reader ``v`` has more crossing tensors
-than a link carries within ``T``, then ``u`` and ``v`` share a chip in every placement of period ``<= T``. The cheapest
-ideal is a minimum cut (a closure problem: Picard, "Maximal closure of a graph", 1976); a tensor with several readers
-counts once.
+On a chain or ring the nodes on chips ``0..c`` form an ideal (a down-set). Every tensor that leaves it crosses the link
+behind chip ``c``. Take the cheapest ideal that holds ``u`` and not its reader ``v``. If even there more crosses than a
+link carries within ``T``, ``u`` and ``v`` share a chip in every placement of period ``<= T``. The cheapest ideal is a
+minimum cut (a closure problem: Picard, "Maximal closure of a graph", 1976); a tensor with several readers counts once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Decision plans: an order in which nodes are placed, and for each node the earlier decisions that bound it.
 
-In a given order, the chip of a node is bounded from below by its *maximal* ancestors decided before it and from above
-by its *minimal* descendants decided before it. Nodes whose bounds do not depend on one another are decided at
-once: a random order of a chain of ``N`` nodes has about ``4 ln N`` such levels, the depth of a random search tree.
-Deciding level by level is exactly deciding one by one with propagation after each decision.
+In a given order, earlier decisions bound the chip of a node: its *maximal* ancestors from below, its *minimal*
+descendants from above. Nodes whose bounds do not depend on one another are decided at once: a random order of a chain
+of ``N`` nodes has about ``4 ln N`` such levels, the depth of a random search tree. Deciding level by level is exactly
+deciding one by one with propagation after each decision.
 """
 
 from __future__ import annotations

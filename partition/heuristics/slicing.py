@@ -1,9 +1,9 @@
 """Slicing: the best cut of a topological order into contiguous blocks, one per chip, by dynamic programming.
 
-Every quantity of a block ``[i, j)`` of an order is a sum over *rectangles* of pairs ``(i, j)``: a tensor is received
-by the blocks that begin after its producer and after its previous reader and end behind this reader, and so
-on. All blocks of interest are filled at once from differences along the two axes, in a band of width ``L``
-(the longest block worth looking at). The idea of slicing an order optimally is SliceGraph's (Archer et al., ICML 2024).
+Every quantity of a block ``[i, j)`` of an order is a sum over *rectangles* of pairs ``(i, j)``. A tensor, say, is
+received by the blocks that begin after its producer and after its previous reader, and end behind this reader.
+Differences along the two axes fill all blocks of interest at once, in a band of width ``L``, the longest block worth
+looking at. The idea of slicing an order optimally is SliceGraph's (Archer et al., ICML 2024).
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ ABSORBED = frozenset(
         Feature.THROUGHPUT,
     }
 )  # fmt: skip
-"""What the contraction turns into nodes, times and rows like any others, before an engine sees it; a required
-throughput is one more threshold, bounds over routes are over all positions, and where chips could hold what weights are
+"""What the contraction turns into nodes, times and rows like any others, before an engine sees it. A required
+throughput is one more threshold, and bounds over routes are over all positions. Where chips could hold what weights are
 computed from, "nothing fits" is claimed of the least weights alone."""
 
 PERIOD_ALONE: Mapping[Feature, str] = dict.fromkeys(GOALS, "it speaks of the period alone")

@@ -195,9 +195,9 @@ class Instance:
     def triangle_by_relays(self) -> bool:
         """Whether relays satisfy the triangle rule at no cost to the period, so that the MILP may leave it out.
 
-        With overlapped transfers on a forward-only chain or ring, a relay adds to a chip's receive and send only
-        what the links beside the chip carry anyway. So where every tensor may be relayed, relaying each
-        chip by chip joins neighbours only, and the period stays as it is.
+        Let transfers overlap, on a forward-only chain or ring. A relay then adds to a chip's receive and send only what
+        the links beside the chip carry anyway. So where every tensor may be relayed, relaying each chip by chip joins
+        neighbours only, and the period stays as it is.
         """
         hw = self.hardware
         free = not (hw.serial or hw.rules.dynamic_memory)  # buffers of a relay take room

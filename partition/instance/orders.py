@@ -15,9 +15,9 @@ from partition.order import components, topological_order
 def diverse_orders(instance: Instance, rng: np.random.Generator) -> Iterator[IntArray]:
     """Yield (N,) permutations, each a topological order of ``instance.edges``; the first ones tend to be the best.
 
-    Where weights are shared, one that keeps their users together; then file order, depth first from the inputs
-    and from the outputs, depth first with light nodes ahead (a branch is joined to the others as soon as it is done),
-    least live bytes, by depth, then random depth-first orders without end.
+    Where weights are shared, the first one keeps their users together. Then come the order of the file, and depth first
+    from the inputs and from the outputs. Depth first with light nodes ahead joins a branch to the others as soon as it
+    is done. After least live bytes and by depth come random depth-first orders without end.
     """
     graph = Adjacency(instance.nodes, instance.edges)
     first_operation = np.full(instance.nodes, instance.graph.n)

@@ -1,10 +1,10 @@
 """GNMT (Wu et al., 2016), unrolled over time, in the attention variant of TensorFlow's NMT (``gnmt_v2``).
 
-The encoder's first layer runs in both directions; residual connections start at the third layer of encoder and
-decoder; decoder layers start from the final states of the encoder layers. At every step the output of the decoder's
-first layer asks for a context (additive attention over the encoder's output), which the layers above read at that
-step and the first layer at the next. The whole target sentence is given (training, scoring), so that the vocabulary
-is projected to once, for all steps.
+The encoder's first layer runs in both directions; residual connections start at the third layer of encoder and decoder;
+decoder layers start from the final states of the encoder layers. At every step the output of the decoder's first layer
+asks for a context, by additive attention over the encoder's output. The layers above read it at that step, the first
+layer at the next. The whole target sentence is given (training, scoring), so that the vocabulary is projected to once,
+for all steps.
 
 Every step of a layer is an operation of its own and uses the layer's one set of weights, which a chip holds once:
 memory asks for the steps of a layer to stay together, the pipeline asks for the work to be spread. With

@@ -20,8 +20,8 @@ def training_graph(graph: Graph, optimizer: str = "adam", *, name: str | None = 
 
     Every operation through which a gradient flows gets a backward operation in the same colocation group. It reads the
     gradients of its operation's outputs and the tensors its operation read, and produces a gradient for each of them
-    that wants one. It costs one forward pass for the gradient of what the operation reads and one for that of its
-    weights (or of its second operand), so that training costs about three times inference. Memory: weights grow by
+    that wants one. It costs one forward pass for the gradient of what the operation reads, and one for that of its
+    weights or its second operand. So training costs about three times inference. Memory: weights grow by
     ``OPTIMIZERS``; each tensor that a backward operation reads again is stashed, once per chip.
 
     Parameters

@@ -50,8 +50,8 @@ class Interconnect:
         ``"serial"`` (a chip's load is compute + receive + send).
     link_energy_j_per_byte : joules per byte and hop.
     rows, columns : of a mesh, 0 otherwise.
-    streaming : ``"overlapped"`` where a chip streams weights from DRAM while it computes (it works for the longer of
-        the two), ``"serial"`` where it does one after the other (for the sum).
+    streaming : how weights come from DRAM. ``"overlapped"``: while a chip computes, so it works for the longer of the
+        two. ``"serial"``: one after the other, so it works for the sum.
     """
 
     topology: str

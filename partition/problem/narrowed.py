@@ -43,7 +43,7 @@ def narrow(graph: Graph, hardware: Hardware, wishes: Sequence[Wish]) -> Narrowed
 
     Raises
     ------
-    InvalidInput : a wish names chips of a package on which kinds may stand in any order, or wishes tell apart more
+    InvalidInput : a wish names chips of a package on which kinds may stand in any order. Or wishes tell apart more
         kinds of chips, or more pairs of operations, than there is room for.
     """
     if not wishes:

@@ -29,9 +29,9 @@ def least_alone(
 def least_spread(work: float, weights: float, sram: FloatArray, rate: FloatArray, *, in_turn: bool) -> float:
     """Least period of all work and all weights, spread evenly.
 
-    In a period ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes of weights, or what the rule *memory* lets
-    it hold where it does not stream. In turn with compute, all chips together work for ``work``, and stream what all
-    SRAM cannot hold.
+    In a period ``T`` chip ``c`` has at most ``sram[c] + rate[c] * T`` bytes of weights. Where it does not stream, it
+    has what the rule *memory* lets it hold. In turn with compute, all chips together work for ``work``, and stream what
+    all SRAM cannot hold.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Acyclic graphs in the Graphviz files of dagP (Herrmann et al., SISC 2019).
 
-``weight`` of a node is its time and ``weight`` of an edge the bytes of a tensor of its own, 1 where they are not given.
+``weight`` of a node is its time. ``weight`` of an edge is the bytes of a tensor of its own. Both are 1 where they are
+not given.
 """
 
 from __future__ import annotations

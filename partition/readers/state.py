@@ -1,7 +1,7 @@
 """Programs that keep something between two inputs: caches that they overwrite, parameters that they train.
 
-A reader fills a builder as if nothing were kept, says which operation makes the new value (or the gradient) of which
-weight, and which operations belong to a backward pass; the rest follows here.
+A reader fills a builder as if nothing were kept. It says which operation makes the new value (or the gradient) of which
+weight, and which operations belong to a backward pass. The rest follows here.
 """
 
 from __future__ import annotations

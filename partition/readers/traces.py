@@ -83,9 +83,9 @@ def spans_of(data: Any) -> list[TraceEvent] | None:
 def match(graph: Graph, spans: Sequence[TraceEvent]) -> Match:
     """Match spans with operations: by name, by the last part of the name, then by order among those of their kind.
 
-    Names count where exactly one operation has them. What is left of a kind is matched in order if the trace has it as
-    often as the graph, or a whole number of times (as many runs); the order of a trace is that of execution. What lies
-    within a matched span is part of it; a span that belongs to no operation is looked into.
+    Names count where exactly one operation has them. What is left of a kind is matched in order. The trace must have it
+    as often as the graph, or in a whole number of runs. The order of a trace is that of execution. What lies within a
+    matched span is part of it; a span that belongs to no operation is looked into.
     """
     samples: dict[int, list[float]] = defaultdict(list)
     by_name = _match_names(graph, spans, samples)

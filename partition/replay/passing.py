@@ -1,9 +1,9 @@
 """What a chip must pass on under the triangle rule: tensors made before it and read behind it, with no way around.
 
 On its way from its producer's chip to a reader's such a tensor goes, in one step, from a chip before to a chip behind.
-If both have a unit that lies on a path of edges with one of the chip's own, there is a path beside that step, which the
-rule forbids. So unless some unit of the graph lies on no path with any of the chip's, the chip receives the tensor and
-sends it on; where nothing may be relayed, it cannot be there.
+Let both have a unit that lies on a path of edges with one of the chip's own. Then there is a path beside that step,
+which the rule forbids. So the chip receives the tensor and sends it on, unless some unit of the graph lies on no path
+with any of the chip's. Where nothing may be relayed, it cannot be there.
 
 A unit that may be replicated counts as one on no path. Units before the tensor's producer, or behind all its readers,
 are on none of the chips in between.

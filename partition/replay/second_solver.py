@@ -1,7 +1,7 @@
 """Thresholds put to OR-Tools CP-SAT on a model of its own: is there any placement below a period?
 
-The model has the homes of units, their order, what chips compute, hold, receive and send, and what links carry, all in
-whole numbers rounded down. It leaves out replicas, relays, the triangle rule, schedules, and tensors that may go back.
+The model has the homes of units, their order, what chips compute, hold, receive and send, and what links carry. All are
+whole numbers, rounded down. It leaves out replicas, relays, the triangle rule, schedules, and tensors that may go back.
 So "infeasible" holds for the question as it is; a placement that it finds is only one of the question if it passes the
 rules.
 """

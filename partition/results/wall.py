@@ -79,8 +79,9 @@ class Wall:
 
     Attributes
     ----------
-    kind : ``operation``, ``work`` (of all operations together), ``streaming`` (of one operation's weights, or of all
-        that the SRAM cannot hold), ``link``, ``chip``, or ``nothing`` for a period of 0.
+    kind : ``operation``, ``work``, ``streaming``, ``link``, ``chip``, or ``nothing`` for a period of 0. ``work`` is
+        that of all operations together. ``streaming`` is of one operation's weights, or of all that the SRAM cannot
+        hold.
     what : the operation (of several that must share a chip, the heaviest), or the chip or link in words.
     value : what it takes by itself, in the hardware's time unit: a bound on every period for ``operation``,
         ``work`` and ``streaming``, a load of this placement for ``link`` and ``chip``.

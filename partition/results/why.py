@@ -32,10 +32,10 @@ class Why:
 
     Attributes
     ----------
-    kind : what accounts for most of the period in every placement that is as good: one ``operation``, several
-        ``operations`` that share a chip, a ``crowd`` of which some chip must hold several, all ``work``, the
-        ``streaming`` of weights, what one ``chip`` or ``link`` is bound to do; ``search`` where only the search tells;
-        ``nothing`` without a bound.
+    kind : what accounts for most of the period in every placement that is as good. It is one ``operation``, several
+        ``operations`` that share a chip, or a ``crowd`` of which some chip must hold several. It is all ``work``, the
+        ``streaming`` of weights, or what one ``chip`` or ``link`` is bound to do. It is ``search`` where only the
+        search tells, and ``nothing`` without a bound.
     share : of the period, that this alone takes.
     chip, link : by number, or None.
     operations, tensors : what it is about; empty for ``work`` and ``search``.

@@ -73,10 +73,10 @@ COMPARED = {
 def factors(graph: Graph, generous: Sequence[Hardware], stingy: Sequence[Hardware]) -> FloatArray:
     """(G, S) by how much placements slow down at most that are moved from a stingy package to a generous one.
 
-    Every valid placement on ``stingy[s]`` is valid on ``generous[g]`` too, its chips those of the same numbers, and has
-    there at most ``factors[g, s]`` times its period; infinity where that is not shown. So a bound of ``generous[g]``,
-    divided by the factor, is a bound of ``stingy[s]``. And where nothing fits on ``generous[g]``, nothing fits on
-    ``stingy[s]``.
+    Every valid placement on ``stingy[s]`` is valid on ``generous[g]`` too, its chips those of the same numbers. It has
+    there at most ``factors[g, s]`` times its period. The factor is infinity where that is not shown. So a bound of
+    ``generous[g]``, divided by the factor, is a bound of ``stingy[s]``. And where nothing fits on ``generous[g]``,
+    nothing fits on ``stingy[s]``.
     """
     rows = _TimeRows()
     left, right = ([_Facets.of(graph, hw, rows) for hw in side] for side in (generous, stingy))

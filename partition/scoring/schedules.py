@@ -194,8 +194,8 @@ class _DownSetSearch:
     ) -> tuple[int, float, tuple[int, ...], tuple[int, ...]]:
         """Run at once whatever fits and leaves no more behind: any order within the limit may begin with it.
 
-        Moved to the front of such an order it acquires no more than it would later on and frees no less, as tensors are
-        freed by their last user; so everything after it finds at most as much held as before.
+        Moved to the front of such an order, it acquires no more than it would later on. It frees no less, as tensors
+        are freed by their last user. So everything after it finds at most as much held as before.
         """
         moved = True
         while moved:

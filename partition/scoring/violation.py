@@ -15,7 +15,8 @@ class Violation:
         ``replication``, ``relays`` or ``support``; of wishes ``pin``, ``forbid``, ``together``, ``cut``,
         ``granularity`` or ``max_stages``.
     message : one sentence.
-    operations, tensors : names involved; chips : chip numbers involved.
+    operations, tensors : names involved.
+    chips : chip numbers involved.
     """
 
     rule: str

@@ -247,8 +247,8 @@ def _part_name(tensor: str, part: int) -> str:
 def _broadcast_axis(shape: tuple[int, ...], cut: _OperatorCut) -> int | str | None:
     """Axis along which an operand of an elementwise operator is cut; None if it is the same for all, or 'unknown'.
 
-    By columns, the last axes of both meet. By channel the operand has the axes behind the channel as well, which are
-    known only as an operand of at least two axes whose all others are 1.
+    By columns, the last axes of both meet. By channel the operand has the axes behind the channel as well. They are
+    known only of an operand of at least two axes whose others are all 1.
     """
     if int(np.prod(shape)) == 1:
         return None

@@ -1,8 +1,8 @@
 """How many parts of which operations may pay: plans to try, what a plan cannot beat, and what no plan can.
 
 A *plan* is the number of parts of every operation; its parts take time that follows from the roofline, so what a plan
-is worth at most is known before it is solved. Plans come from targets (every operation that takes longer than the
-target is cut until its parts do not), then from the wall of the best answer so far.
+is worth at most is known before it is solved. Plans come from targets first: every operation that takes longer than the
+target is cut until its parts do not. Then they come from the wall of the best answer so far.
 """
 
 from __future__ import annotations

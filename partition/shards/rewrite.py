@@ -1,7 +1,7 @@
 """A graph with some operations in parts, each with its share of weights, FLOPs and output, and a join behind them.
 
-The parts of an operation cut its output channels (of a convolution), columns (of a matrix product, of an embedding):
-each reads the whole input, holds its part of the weights and computes its part of the output, so nothing is computed
+The parts of an operation cut its output channels (of a convolution) or columns (of a matrix product, of an embedding).
+Each reads the whole input, holds its part of the weights and computes its part of the output. So nothing is computed
 twice and no sum changes its order. Operations that work channel by channel and read nothing else (activations,
 normalisations, pooling) stay in parts behind it. A concatenation then joins the parts, and is charged like any other.
 """
@@ -64,8 +64,8 @@ class Sharded:
 def shardable(graph: Graph) -> BoolArray:
     """(n,) whether an operation can be computed in parts.
 
-    It is an operator of ``BY_CHANNEL`` or ``BY_COLUMN`` with weights of its own and one result, is not of the backward
-    pass and shares its chip with no other. What it gathers from is a table among its weights.
+    It is an operator of ``BY_CHANNEL`` or ``BY_COLUMN`` with weights of its own and one result. It is not of the
+    backward pass, and shares its chip with no other. What it gathers from is a table among its weights.
     """
     results = np.bincount(graph.producer, minlength=graph.n)
     kind = np.array([op in BY_CHANNEL or op in BY_COLUMN for op in graph.op_types])
@@ -130,8 +130,8 @@ def cut_positions(graph: Graph, parts: Mapping[str, int]) -> dict[int, int]:
 def followers(graph: Graph, wanted: Collection[int]) -> dict[int, int]:
     """Operation that can stay in parts -> the operation whose parts it follows.
 
-    One follows where it works channel by channel, reads nothing but the result of an operation in parts, and is the
-    only one to read it.
+    One follows where it works channel by channel and reads nothing but the result of an operation in parts. It must be
+    the only one to read it.
     """
     result = {int(v): t for t, v in enumerate(graph.producer.tolist())}
     single = np.bincount(graph.producer, minlength=graph.n) == 1

@@ -34,7 +34,7 @@ def simulate(
     """Play out a stream of inputs that are all there from the start.
 
     A chip runs a task once the tensors it needs have arrived, for the earliest input first. A tensor leaves through the
-    sender's port, crosses one link after the other and enters through the receiver's port, and occupies each for its
+    sender's port, crosses one link after the other and enters through the receiver's port. It occupies each for its
     transfer time. With serial transfers, ports and compute of a chip are one resource.
 
     Parameters

@@ -66,8 +66,8 @@ class InputTasks:
 def plan(graph: Graph, hardware: Hardware, placement: Placement) -> InputTasks:
     """Split the work of every chip where it has to wait for tensors, and route what moves.
 
-    The depth of an operation is the number of transfers on the way to it; the operations of one chip and depth are a
-    task, so that a chip that is visited twice (forward and backward) does not wait for itself.
+    The depth of an operation is the number of transfers on the way to it. The operations of one chip and depth are a
+    task. So a chip that is visited twice, forward and backward, does not wait for itself.
 
     Raises
     ------

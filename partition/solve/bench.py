@@ -57,8 +57,8 @@ def bench(
 ) -> Iterator[BenchRow]:
     """Solve every model on every package, ``jobs`` at a time; rows come in the order of models, then packages.
 
-    Each solve is a task of joblib, in a process of its own where ``jobs`` is not 1, so that a Dask cluster serves as
-    well (``with joblib.parallel_config(backend="dask")``).
+    Each solve is a task of joblib, in a process of its own where ``jobs`` is not 1. So a Dask cluster serves as well:
+    ``with joblib.parallel_config(backend="dask")``.
 
     Raises
     ------

@@ -65,8 +65,8 @@ def partition(
 ) -> Result:
     """Decide the chip of every operation so that the period is least, and prove how good the answer is.
 
-    Whatever happens on the way (Ctrl-C, memory that runs out, a failure of HiGHS, a killed worker), the best answer so
-    far comes back with its bound; ``Result.faults`` says what happened. An error of the library itself also gives a
+    Ctrl-C, memory that runs out, a failure of HiGHS or a killed worker may end the search. The best answer so far then
+    comes back with its bound, and ``Result.faults`` says what happened. An error of the library itself also gives a
     :class:`SearchFault` warning. Without an answer so far, it is raised.
 
     Parameters

@@ -78,9 +78,9 @@ def solve_side_by_side(
 ) -> Result:
     """Run ``workers`` members and join their answers; member ``i`` has seed ``seed + i``, every other one a policy.
 
-    Ends with the first member whose answer is optimal or infeasible: in time, or by number where work is limited, so
-    that the answer does not depend on how many of them run at the same time. If members are lost, or after a second
-    Ctrl-C, what they knew is the answer; so it is at the time limit, for which nobody is waited.
+    Ends with the first member whose answer is optimal or infeasible. First is meant in time, or by number where work is
+    limited: the answer then does not depend on how many run at once. If members are lost, or after a second Ctrl-C,
+    what they knew is the answer; so it is at the time limit, for which nobody is waited.
 
     Raises
     ------

@@ -6,9 +6,9 @@ equal blocks one is kept. Every block within the period ends in a boundary of th
 kept, as all that follows depends on the boundary alone, but for the triangle rule. Boundaries are equal, too, where one
 becomes the other when nodes that look alike change places (:attr:`Flow.likeness`).
 
-Of too many blocks those stay that have lost least of the chips' time (to transfers and idling) so far, and whose
-boundary costs least later: each tensor that crosses has a *toll*, a guess at the time of chips that it will take. So a
-beam finds placements and proves nothing. A guide may foresee losses beyond the tolls.
+Of too many blocks the most promising stay. They have lost least of the chips' time so far, to transfers and idling, and
+their boundary costs least later. Each tensor that crosses has a *toll*, a guess at the time of chips that it will take.
+So a beam finds placements and proves nothing. A guide may foresee losses beyond the tolls.
 """
 
 from __future__ import annotations

@@ -231,10 +231,11 @@ class Pass:
     def _exchanged(self, states: States, stop: Stop) -> BoolArray:
         """Whether a task of a state had better be another (Jackson's dominance, over all histories).
 
-        Let a set have task ``j``, which nothing done follows, where ``i`` is eligible, takes as long on every kind,
-        and all that follows ``j`` follows ``i``. Let another set have ``i`` in place of ``j`` and leave as much room.
-        In any solution from the first set on, ``j`` can be where ``i`` is. So the other set is as good. It has the
-        greater sum of times (or of followers, or comes first in number), so no circle of sets drops all of them.
+        Let a set have task ``j``, which nothing done follows, and let ``i`` be eligible. Let ``i`` take as long on
+        every kind, and let all that follows ``j`` follow ``i``. Let another set have ``i`` in place of ``j`` and leave
+        as much room. In any solution from the first set on, ``j`` can be where ``i`` is. So the other set is as good.
+        It has the greater sum of times (or of followers, or comes first in number), so no circle of sets drops all of
+        them.
         """
         threshold, tasks, count = self.threshold, self.threshold.tasks, self.threshold.tasks.count
         dropped = np.zeros(len(states), dtype=bool)

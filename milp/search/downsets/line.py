@@ -16,7 +16,7 @@ class Line:
     """Which kinds may be opened next, given those that were opened before.
 
     A *mode* says how many stations of each kind are still closed, and which kind is open now. On a line whose order is
-    fixed (or whose stations are all alike) the modes are the positions ``0..m-1``, and a later one is never better.
+    fixed, or whose stations are all alike, the modes are the positions ``0..m-1``. A later one is never better there.
     Where the order is free, the digits of a mode are the open kind and the closed stations of each kind.
 
     Parameters

@@ -90,8 +90,8 @@ def _functions(time: IntArray, stations: int, period: int) -> IntArray | None:
 class Weighted:
     """Measures of a line of different stations: times, weighted by a price for each kind.
 
-    With prices ``w``, the undone tasks need at least ``sum_j min_k w_k t_kj`` over the kinds that are open or
-    still closed, and the stations give ``w_k`` times their room.
+    With prices ``w``, the undone tasks need at least ``sum_j min_k w_k t_kj``, over the kinds that are open or still
+    closed. The stations give ``w_k`` times their room.
 
     Parameters
     ----------

@@ -38,9 +38,9 @@ SCOPE = Scope(
     ),
     refuses={**PERIOD_ALONE},
 )
-"""The line keeps the order of the chips along ``Instance.edges``, the time of every node on the kind of its chip, and
-the kinds that cannot run it. It ignores transfers, links, memory, replicas, relays and the rules about the chip graph:
-all of these only add to loads, or exclude placements."""
+"""The line keeps the order of the chips along ``Instance.edges``. It keeps the time of every node on the kind of its
+chip, and the kinds that cannot run it. It ignores transfers, links, memory, replicas, relays and the rules about the
+chip graph: all of these only add to loads, or exclude placements."""
 
 
 def applies(instance: Instance) -> bool:

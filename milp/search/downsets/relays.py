@@ -1,8 +1,8 @@
 """The triangle rule while chips are filled one after the other: which chips lead to which, and who relays what.
 
 A chip that receives from chips ``p`` and ``q`` breaks the rule where ``p`` leads to ``q``: nothing that comes later
-mends that. A tensor passes by a chip ``c`` without harm unless its sender leads to ``c`` and ``c`` leads to a reader,
-as it does where a node of ``c`` is an ancestor of the reader. Then ``c`` relays it.
+mends that. A tensor passes by a chip ``c`` without harm unless its sender leads to ``c`` and ``c`` leads to a reader.
+It leads to one where a node of ``c`` is an ancestor of the reader. Then ``c`` relays the tensor.
 """
 
 from __future__ import annotations

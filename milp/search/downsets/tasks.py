@@ -101,9 +101,10 @@ class Tasks:
     def without_symmetry(self) -> Tasks:
         """The same tasks, of which equal ones are put in order.
 
-        If ``i`` takes as long as ``j`` on every kind, everything that must precede ``i`` must precede ``j``, and
-        everything that must follow ``j`` must follow ``i``, the two can change places in any solution that has ``j``
-        first. So an order of the two is without loss; added one by one, each to the order that the last one left.
+        Let ``i`` take as long as ``j`` on every kind. Let everything that must precede ``i`` also have to precede
+        ``j``, and what must follow ``j`` have to follow ``i``. Then the two can change places in any solution that has
+        ``j`` first. So an order of the two loses nothing. Such orders are added one by one, each to the order that the
+        last one left.
         """
         before = self.before.copy()
         order = np.lexsort((np.arange(self.count), *self.ticks))

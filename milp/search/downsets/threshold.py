@@ -54,8 +54,8 @@ class Threshold:
     def stuck(self, modes: IntArray, loads: IntArray, eligible: Words, allowed: IntArray) -> BoolArray:
         """Whether an open station takes one more task at most, and keeps more room than is ``allowed`` with any.
 
-        Of two tasks that both fit, either one that is eligible takes up to half of the room, or the second one directly
-        follows the first.
+        Of two tasks that both fit, there are two cases. One that is eligible takes up to half of the room, or the
+        second one directly follows the first.
         """
         kind, room = self.line.kind(modes), self.period - loads
         found = room > allowed
@@ -95,7 +95,7 @@ def tails(tasks: Tasks, period: int) -> IntArray:
 
     One machine does all work that follows, the tasks with the longest tails first. Let a task end no later than its
     tail before the end of the line. If it does not fit between there and the beginning of that station, it must end on
-    an earlier station, so the tail is rounded up to whole stations.
+    an earlier station. The tail is then rounded up to whole stations.
     """
     least, found = tasks.least, np.zeros(tasks.count, np.int64)
     for i in np.argsort(-tasks.before.sum(axis=0), kind="stable").tolist():  # what follows a task comes first

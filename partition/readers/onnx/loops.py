@@ -1,8 +1,8 @@
 """Bodies that run several times: Loop, Scan and SequenceMap.
 
-A body that is the same in every iteration is read once. Where its shapes depend on the number of the iteration or on
-what earlier ones made (slices at offsets, tensors that grow, a counter against an extent), iterations are read one by
-one, each with the values that the one before it left.
+A body that is the same in every iteration is read once. Its shapes may depend on the number of the iteration, or on
+what earlier ones made: slices at offsets, tensors that grow, a counter against an extent. Iterations are then read one
+by one, each with the values that the one before it left.
 """
 
 from __future__ import annotations

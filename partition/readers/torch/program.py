@@ -19,10 +19,11 @@ REFUSED = {"cond": "torch.cond", "while_loop": "torch.while_loop", "while_loop_s
 def functional(program: Any) -> ExportedProgram:
     """The same program without writes in place, without regions and without loops.
 
-    ``run_decompositions({})`` keeps every operator, but turns a write, also one through a chain of views or one by an
-    operator whose schema says that it writes, into a new tensor that later readers read. It inlines ``no_grad``,
-    ``autocast`` and checkpointed regions, and writes ``associative_scan`` out. What it leaves of loops whose number of
-    steps is known is written out here. A joint program of forward and backward pass is functional already.
+    ``run_decompositions({})`` keeps every operator, but turns a write into a new tensor that later readers read. So it
+    does with writes through a chain of views, and by operators whose schema says that they write. It inlines
+    ``no_grad``, ``autocast`` and checkpointed regions, and writes ``associative_scan`` out. What it leaves of loops
+    whose number of steps is known is written out here. A joint program of forward and backward pass is functional
+    already.
 
     Raises
     ------
