@@ -18,8 +18,9 @@ class Choices:
 
     Attributes
     ----------
-    no_skipping : bool Write the rows. On identical chips, closing the gaps of a placement never makes it worse, as long
-        as no empty chip relays. A row of its own then forbids that.
+    no_skipping : bool
+        Write the rows. On identical chips, closing the gaps of a placement never makes it worse, as long as no empty
+        chip relays. A row of its own then forbids that.
     triangle : bool
         Write the rows; see :attr:`Instance.triangle_by_relays`.
     """

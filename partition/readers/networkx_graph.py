@@ -17,11 +17,14 @@ from partition.problem.graph import Graph
 def from_networkx(digraph: Any, *, name: str | None = None) -> Graph:
     """Convert a ``networkx.DiGraph`` (or anything with its ``nodes(data=True)`` and ``edges(data=True)``).
 
-    Node attributes, all optional: ``op_type`` ("Op"), ``flops`` (0), ``bytes_accessed`` (inputs, outputs and
-    weights once each), ``weights`` (resident bytes, 0; or weight name -> bytes, where a name used by several nodes is
-    one shared weight), ``bytes`` (of its output, 0), ``group`` (int or str), ``backward`` (False), ``times`` (chip
-    kind -> seconds). Edge attributes: ``tensor`` (name; edges of one node with the same name, or with none, carry
-    one tensor) and ``bytes`` (of that tensor; by default the node's ``bytes``). Other attributes are ignored.
+    Attributes of nodes, all optional, with what holds where they are missing:
+
+    - ``op_type`` ("Op"), ``flops`` (0), ``bytes_accessed`` (inputs, outputs and weights once each)
+    - ``weights`` (0): resident bytes; or weight name -> bytes, where a name used by several nodes is one shared weight
+    - ``bytes`` (0) of its output, ``group`` (int or str), ``backward`` (False), ``times`` (chip kind -> seconds)
+
+    Attributes of edges: ``tensor`` (a name) and ``bytes`` of that tensor, by default the node's ``bytes``. Edges of one
+    node with the same name, or with none, carry one tensor. Other attributes are ignored.
     Operations are named ``str(node)``, tensors after their producer: ``u``, or ``u:name``.
 
     Parameters

@@ -79,7 +79,8 @@ class BeamStates:
     Attributes
     ----------
     longest : time on the longest path through what is not done.
-    node : the node that came last, or None at boundaries; more_cut, more_received : what came with it.
+    node : the node that came last, or None at boundaries.
+    more_cut, more_received : what came with it.
     """
 
     work: FloatArray
