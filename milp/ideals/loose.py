@@ -41,9 +41,12 @@ class LooseTensors:
 
     Attributes
     ----------
-    nodes : (V,) the loose nodes. owner : (L,) which of them reads or makes each tensor.
-    tau : (L,) transfer times. source : (L,) the kept node that makes it, or ``NODE_ITSELF``.
-    readers : (P,) and (P,) row and kept node that reads it as well. degree : (L,) how many do.
+    nodes : (V,) the loose nodes.
+    owner : (L,) which of them reads or makes each tensor.
+    tau : (L,) transfer times.
+    source : (L,) the kept node that makes it, or ``NODE_ITSELF``.
+    readers : (P,) and (P,) row and kept node that reads it as well.
+    degree : (L,) how many do.
     """
 
     nodes: IntArray

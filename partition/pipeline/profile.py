@@ -149,15 +149,13 @@ def profile(
         samples = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
         nodes = _nodes(executed)
     kernel, spread, disturbed = kernel_times(samples, run := float(np.median(samples.plain)))
-    told = float(kernel.sum())
-    scale = run / max(run, told) if overhead is None else 1.0  # elapsed time of kernels: something else ran meanwhile
-    beside = (run - scale * told if told < run else 0.0) / len(nodes) if overhead is None else overhead
+    scale, beside = _scale(kernel, run, len(nodes), overhead)
     shares = _shares(opened, nodes)
     return Profile(
         graph=opened.graph,
         seconds=shares @ (scale * kernel + beside),
         spread=shares @ (scale * spread),
-        kernels=told,
+        kernels=float(kernel.sum()),
         run=run,
         overhead=beside,
         disturbed=disturbed,
@@ -167,13 +165,22 @@ def profile(
     )
 
 
+def _scale(kernel: FloatArray, run: float, nodes: int, overhead: float | None) -> tuple[float, float]:
+    """Factor of the times of all kernels, and seconds that each node takes besides its kernel."""
+    if overhead is not None:
+        return 1.0, overhead
+    told = float(kernel.sum())
+    scale = run / max(run, told)  # elapsed time of kernels: something else ran meanwhile
+    return scale, (run - scale * told if told < run else 0.0) / nodes
+
+
 def kernel_times(samples: ProfileSamples, run: float) -> tuple[FloatArray, FloatArray, bool]:
     """(nodes,) time of each kernel, and its interquartile range; whether the core was shared all the time.
 
     The median of the runs in which nothing else ran. On a shared core it is the least of all runs: long kernels are
-    hardly ever left alone. What the profiler takes to note a node is partly within the time that it tells, and that of
-    a body's nodes within the node that has it. So where kernels sum to more than a run, each event gives up an equal
-    part, at most what noting it took.
+    hardly ever left alone. What the profiler takes to note a node is partly within the time that it tells. For the
+    nodes of a body it is within the node that has it. So where kernels sum to more than a run, each event gives up an
+    equal part, at most what noting it took.
 
     Parameters
     ----------
@@ -251,8 +258,10 @@ class ProfileSamples:
 
     Attributes
     ----------
-    kernels : (nodes, runs) elapsed seconds of the nodes in runs with the profiler. inner : (nodes,) nodes within each.
-    watched : (runs,) CPU seconds of these runs. disturbed : (runs,) elapsed over CPU time of them.
+    kernels : (nodes, runs) elapsed seconds of the nodes in runs with the profiler.
+    inner : (nodes,) nodes within each.
+    watched : (runs,) CPU seconds of these runs.
+    disturbed : (runs,) elapsed over CPU time of them.
     plain : (runs,) CPU seconds of the runs without the profiler.
     """
 
