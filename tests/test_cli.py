@@ -103,6 +103,25 @@ def test_check_accepts_a_solve_and_names_what_is_broken(small: str, tmp_path: Pa
     assert "acyclic" in {violation["rule"] for violation in json.loads(result.stdout)["violations"]}
 
 
+def test_check_reads_the_order_of_the_kinds_and_the_places_of_the_stages(tmp_path: Path) -> None:
+    package, model, path = tmp_path / "free.toml", tmp_path / "two.json", tmp_path / "answer.json"
+    operations = [{"name": "a", "op_type": "Mul", "flops": 1}, {"name": "b", "op_type": "Add", "flops": 1}]
+    tensors = [{"producer": "a", "bytes": 0.5, "consumers": ["b"]}]
+    model.write_text(json.dumps({"operations": operations, "tensors": tensors}))
+    kinds = "".join(
+        f'[[chips]]\nkind = "{kind}"\n[chip_kinds.{kind}]\npeak_flops = 1\nunsupported = ["{other}"]\n'
+        for kind, other in (("adds", "Mul"), ("multiplies", "Add"))
+    )
+    links = '[interconnect]\ntopology = "ring"\nlink_bandwidth = 1.0\n'
+    for order, code in (("free", 0), ("fixed", 2)):
+        package.write_text(f'kind_order = "free"\n{kinds}{links}')
+        run("solve", str(model), "--hw", str(package), "-o", str(path))
+        assert json.loads(path.read_text())["kinds"] == ["multiplies", "adds"]
+        package.write_text(f'kind_order = "{order}"\n{kinds}{links}')
+        assert run("check", str(model), str(path), "--hw", str(package)).exit_code == min(code, 1)
+        assert run("simulate", str(model), str(path), "--hw", str(package)).exit_code == code
+
+
 @pytest.mark.parametrize("ending", ["lp", "mps"])
 def test_export_writes_a_model(small: str, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"model.{ending}"

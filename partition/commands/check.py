@@ -47,7 +47,7 @@ def check(model: str, assignment: str, as_json: bool, wishes: Wishes, origin: In
     from partition.scoring.cost import evaluate_placement
 
     graph, hardware = load(model, origin)
-    graph, placement = read_placement(assignment, graph, hardware)
+    graph, placement, hardware = read_placement(assignment, graph, hardware)
     violations = rules.check(graph, hardware, placement, read_wishes(assignment).joined(wishes))
     period = float(evaluate_placement(graph, hardware, placement).period[0])
     if as_json:

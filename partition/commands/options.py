@@ -239,14 +239,20 @@ def with_parts(graph: Graph, answer: Mapping[str, Any]) -> Graph:
     return shard(graph, parts).graph
 
 
-def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement]:
-    """A placement from the JSON of a solve, or from a bare map of names to chips, and the graph that it is of."""
+def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement, Hardware]:
+    """A placement from the JSON of a solve, or from a bare map of names to chips, with its graph and package.
+
+    An answer for this package has its kinds and stages where the search put them. One for another package is taken
+    for this one as it is.
+    """
     from partition.problem.placement import Placement
     from partition.readers.json_fields import parse_file
+    from partition.results.saved import package_of
 
     data = parse_file(Path(path))
     graph = with_parts(graph, data)
-    return graph, Placement.from_answer(graph, data, chips=hardware.chips)
+    placement = Placement.from_answer(graph, data, chips=hardware.chips)
+    return graph, placement, package_of(data, hardware) or hardware
 
 
 def read_start(path: str, graph: Graph, hardware: Hardware) -> Placement | Mapping[str, int]:

@@ -34,18 +34,26 @@ def placement_of(data: Mapping[str, Any], graph: Graph, hardware: Hardware) -> t
     InvalidAssignment : the answer is for another model or package.
     """
     placement = Placement.from_answer(graph, data, chips=hardware.chips)
+    package = package_of(data, hardware)
+    if package is None:
+        raise InvalidAssignment(f"the answer is for another package than {hardware.name!r}")
+    return placement, package
+
+
+def package_of(data: Mapping[str, Any], hardware: Hardware) -> Hardware | None:
+    """The package as an answer has it: order of the kinds, places of the stages; None if it is of another package."""
     names = [kind.name for kind in hardware.kinds]
-    kinds, positions = data.get("kinds"), data.get("positions")
+    kinds, positions = data.get("kinds") or [], data.get("positions") or []
     try:
-        if kinds:
-            if len(kinds) != hardware.chips:
-                raise ValueError("another number of chips")
-            hardware = replace(hardware, kind_of_chip=tuple(names.index(kind) for kind in kinds))
-        if positions:
-            hardware = replace(hardware, positions=tuple(positions))
-    except (TypeError, ValueError) as error:
-        raise InvalidAssignment(f"the answer is for another package than {hardware.name!r}") from error
-    return placement, hardware
+        order = tuple(names.index(kind) for kind in kinds) or hardware.kind_of_chip
+        free = hardware.kind_order == "free"
+        if (sorted(order) != sorted(hardware.kind_of_chip)) if free else (order != hardware.kind_of_chip):
+            return None
+        if positions and not hardware.identical_chips and tuple(positions) != hardware.stage_positions:
+            return None
+        return replace(hardware, kind_of_chip=order, positions=tuple(positions) or hardware.positions)
+    except (TypeError, ValueError):
+        return None
 
 
 def result_of(answer: str | PathLike[str] | Mapping[str, Any], graph: Graph, hardware: Hardware) -> Result:
