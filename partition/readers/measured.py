@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,8 @@ from partition.errors import InvalidInput
 from partition.files import LARGEST_JSON, read_bounded
 from partition.problem.graph import Graph
 from partition.readers.json_fields import parse_file
-from partition.readers.traces import Match, TraceEvent, match, spans_of
+from partition.readers.trace_files import parsed_trace
+from partition.readers.traces import Match, match, spans_of
 from partition.text import shown
 
 Times = Mapping[str, Mapping[str, float] | float]
@@ -59,7 +59,7 @@ def times_for(graph: Graph, path: str | PathLike[str]) -> tuple[Times, Match | N
     ------
     InvalidInput : as :func:`read_times`; or a trace that names none of the graph's operations.
     """
-    spans = _spans(Path(path))
+    spans = spans_of(parsed_trace(Path(path)))
     if spans is None:
         return dict(read_times(path)), None
     found = match(graph, spans)
@@ -70,16 +70,6 @@ def times_for(graph: Graph, path: str | PathLike[str]) -> tuple[Times, Match | N
             "trace this model, or let profile measure it"
         )
     return found.times, found
-
-
-def _spans(path: Path) -> list[TraceEvent] | None:
-    """Those of a trace; None if the file is none, or cannot be read, which :func:`read_times` then tells."""
-    if path.suffix.lower() != ".json":
-        return None
-    try:
-        return spans_of(json.loads(read_bounded(path, LARGEST_JSON)))
-    except (OSError, ValueError, RecursionError):
-        return None
 
 
 def _from_csv(text: str, path: Path) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from partition.problem.graph import Graph
+from partition.readers.trace_files import whole_events
 from partition.text import shown
 
 KERNEL = "_kernel_time"
@@ -73,9 +74,7 @@ def spans_of(data: Any) -> list[TraceEvent] | None:
     events = data.get("traceEvents") if isinstance(data, Mapping) else data
     if not isinstance(events, list):
         return None
-    complete = [
-        e for e in events if isinstance(e, Mapping) and e.get("ph") == "X" and e.get("cat") != RECORDER and _timed(e)
-    ]
+    complete = [e for e in whole_events(events) if e.get("cat") != RECORDER]
     kernels = [e for e in complete if e.get("cat") == "Node" and str(e.get("name", "")).endswith(KERNEL)]
     return _nested([(e, _onnxruntime(e)) for e in kernels] or [(e, _plain(e)) for e in complete])
 
@@ -177,13 +176,6 @@ def _aliases(graph: Graph) -> dict[str, int]:
 def _folded(kind: str) -> str:
     """``linear`` of ``aten::linear``; letter case and a trailing underscore of in-place operators do not count."""
     return kind.rsplit(":", 1)[-1].rstrip("_").lower()
-
-
-def _timed(event: Mapping[str, Any]) -> bool:
-    return all(
-        isinstance(event.get(key), int | float) and not isinstance(event[key], bool) and 0 <= event[key] < 1e18
-        for key in ("ts", "dur")
-    )
 
 
 def _nested(events: list[tuple[Mapping[str, Any], TraceEvent]]) -> list[TraceEvent]:
