@@ -176,8 +176,12 @@ FLOW_ARC = 1e-6
 CLOSURE = 1e-9
 """The tables of order of the down-sets: for each triple of nodes."""
 
-LAYER, DOWN_SET, EXCHANGE = 5e-4, 7e-7, 2e-7
-"""A layer of down-sets, however small; besides for each child of a state, and for two tasks that may change places."""
+LAYER, DOWN_SET, EXCHANGE, OPENED = 5e-4, 7e-7, 2e-7, 7e-7
+"""A layer of down-sets, however small; besides for each child of a state, for two tasks that may change places, and for
+each station that is opened behind a full one."""
+
+ANNEALING_STEP, ANNEALED = 5e-5, 2e-7
+"""A step of an annealed population, and besides for each solution."""
 
 IDEAL, LOOK_AT_IDEAL = 3e-6, 1e-9
 """An ideal that is found, and one that is looked at once more."""

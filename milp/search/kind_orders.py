@@ -13,7 +13,7 @@ from milp import budget
 from milp.ideals.program import best_chain
 from milp.search.any_order import any_order
 from milp.search.downsets.engine import LineSearch
-from milp.search.downsets.phase import free_transfers
+from milp.search.downsets.phase import free_transfers, share_of_time
 from milp.search.dynamic_programs import complete_chain
 from milp.search.first_placements import slice_orders
 from milp.search.period import PHASES, search
@@ -296,7 +296,9 @@ def _by_downsets(outcome: OrdersProgress, start: Callable[[Hardware], Incumbent]
 
     search = any_order(first, of_kinds, outcome.raise_floor, stop)
     if search is not None:
-        search.run(stop.part(budget.ANY_ORDER), lambda: outcome.settled)
+        whole = free_transfers(first.instance) and not outcome.listed
+        share = max(budget.ANY_ORDER, share_of_time(first.instance)) if whole else budget.ANY_ORDER
+        search.run(stop.part(share), lambda: outcome.settled)
     return search
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from milp.search.downsets.annealing import Population, anneal, solutions
 from milp.search.downsets.both_ends import BothEnds, End
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import PassOutcome
@@ -33,8 +34,11 @@ MENDED_AT_ONCE = 1.0
 WALK = 3
 """Steps of a random walk where no neighbouring stations of the solution at hand can be filled better."""
 
-MENDING_SEED = 21
-"""Of the choice of neighbouring stations."""
+STEPS_SEED = 21
+"""Of the choice of neighbouring stations, and of the steps of annealing."""
+
+ANNEALED_AT_FIRST = 1_000
+"""Steps of the first annealing; the next has twice as many, if that one found nothing better."""
 
 FEW_WAYS = 2
 """Ends and guides that try a load, unless it is the next one to the least known."""
@@ -71,6 +75,7 @@ class LineSearch:
     _failed: dict[tuple[int, Guide], int] = field(default_factory=dict)
     _asked: dict[int, BothEnds] = field(default_factory=dict)
     _known: Filled | None = None
+    _annealed: int = ANNEALED_AT_FIRST
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
@@ -80,18 +85,20 @@ class LineSearch:
             End(forwards, self.line, chosen, backwards=False),
             End(forwards.reversed(), self.line.reversed(), chosen, backwards=True),
         )
-        self._mending = Mending(self.tasks, self.line, np.random.default_rng(MENDING_SEED))
+        self._rng = np.random.default_rng(STEPS_SEED)
+        self._mending = Mending(self.tasks, self.line, self._rng)
         self._ways = [(end, guide) for guide in Guide for end in (0, 1)]
 
     def run(self, stop: Stop, closed: Callable[[], bool] = lambda: False) -> None:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
         most = max(FIRST_WIDTH, MOST_CELLS // (self.tasks.words * len(self.line.first)))
-        spent = dict.fromkeys((self._prove, self._find, self._mend), 0.0)
+        spent = dict.fromkeys((self._prove, self._find, self._mend, self._anneal), 0.0)
         while not self._over(stop, closed):
             ways = [self._prove] * (self.proof_width <= most) + [self._find] * (self.width <= most)
             if not ways:
                 return
-            ways += [self._mend] * (self._known is not None and not self.line.alike)
+            if not self.line.alike:
+                ways = [self._anneal, *ways] + [self._mend] * (self._known is not None)
             way, begun = min(ways, key=lambda each: spent[each]), stop.seconds
             way(stop, closed)
             hope = self._question(self.low).progress if way == self._prove and self.low < self.high else 1.0
@@ -117,6 +124,21 @@ class LineSearch:
                 continue
             for _ in range(WALK):
                 self._known = mending.other(self._known, part)
+
+    def _anneal(self, stop: Stop, closed: Callable[[], bool]) -> None:
+        """Cool many solutions down together, until they hold less than the best one."""
+        before = self.high
+
+        def better(solution: Filled) -> int:
+            self._take(solution)
+            return self.high - 1
+
+        station = max(int(self.tasks.least.sum()) // self.line.stations, 1)
+        most = min(self.high - 1, 2 * (station + int(self.tasks.least.max())))
+        population = Population(self.tasks, self.line, most, solutions(self.line), self._rng)
+        anneal(population, self._annealed, station, better, lambda: self._over(stop, closed), stop)
+        if self.high == before:
+            self._annealed *= 2
 
     def cap(self, period: float) -> None:
         """A period, in the unit of those who ask, has been reached elsewhere."""

@@ -106,7 +106,7 @@ class Pass:
         chosen = self._grown(children.take(best), states)
         if layer + 1 < count:
             chosen = chosen.take(self._in_time(chosen) & ~self._stuck(chosen))
-            chosen = self._closed_where_full(chosen.take(~self._exchanged(chosen, stop)))
+            chosen = self._closed_where_full(chosen.take(~self._exchanged(chosen, stop)), stop)
         if len(chosen) > width:
             if proof:
                 return PassOutcome(None)
@@ -165,7 +165,7 @@ class Pass:
             placed=first,
         )
         states = states.take(self._in_time(states) & self._within_room(states))
-        return self._closed_where_full(states)
+        return self._closed_where_full(states, Stop())
 
     def _children(self, states: States, stop: Stop) -> States:
         """Each state with each task added that fits; the sets are still those of the parents."""
@@ -175,8 +175,9 @@ class Pass:
         stop.charge(budget.LAYER + budget.DOWN_SET * len(parent))
         mode = states.mode[parent]
         load = states.load[parent] + tasks.ticks[threshold.line.kind(mode), task]
-        need = states.need[parent] - threshold.measures.need(mode, task)
-        kept = np.flatnonzero((need <= self._room(mode, load)).all(axis=1))
+        need = states.need[parent] - threshold.measures.need(states.mode, parent, task)
+        room = self._behind(states.mode)[parent] + threshold.measures.open(mode, threshold.period - load)
+        kept = np.flatnonzero((need <= room).all(axis=1))
         parent, task, mode = parent[kept], task[kept], mode[kept]
         none = np.zeros((len(kept), 0), np.uint64)
         return States(
@@ -272,15 +273,16 @@ class Pass:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
         return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
 
-    def _room(self, mode: IntArray, load: IntArray) -> IntArray:
-        """(S, P) what the stations can give, less what those behind the open one lose for certain."""
+    def _behind(self, mode: IntArray) -> IntArray:
+        """(S, P) what the stations behind the open one can give, less what they lose for certain."""
         line, measures = self.threshold.line, self.threshold.measures
-        room = measures.room(mode, self.threshold.period - load)
-        return room if measures.changes else room - self.forced[line.stations - 1 - line.position(mode)]
+        behind = measures.behind(mode)
+        return behind if measures.changes else behind - self.forced[line.stations - 1 - line.position(mode)]
 
     def _spare(self, states: States) -> IntArray:
         """(S, P) what the stations can give beyond what is left to do."""
-        return self._room(states.mode, states.load) - states.need
+        open_room = self.threshold.measures.open(states.mode, self.threshold.period - states.load)
+        return self._behind(states.mode) + open_room - states.need
 
     def _within_room(self, states: States) -> BoolArray:
         """Whether what is left to do does not need more than the stations can give."""
@@ -293,41 +295,47 @@ class Pass:
 
     def _in_time(self, states: States) -> BoolArray:
         """Whether every undone task can still begin."""
-        late = self.threshold.late(states.mode, states.load)
-        return np.asarray(((late & ~states.done) == 0).all(axis=1))
+        return self._begin(states, self.threshold.line.position(states.mode), states.load)
 
-    def _closed_where_full(self, states: States) -> States:
+    def _begin(self, states: States, position: IntArray, load: IntArray) -> BoolArray:
+        """Whether every undone task can begin from stations so full on."""
+        return np.asarray(((self.threshold.late(position, load) & ~states.done) == 0).all(axis=1))
+
+    def _closed_where_full(self, states: States, stop: Stop) -> States:
         """Where no eligible task fits, the next station is open instead, or each one that may be the next."""
         threshold, finished = self.threshold, []
         while len(states):
             fits = ((states.eligible & threshold.fitting(states.mode, states.load)) != 0).any(axis=1)
             finished.append(states.take(fits))
-            full = states.take(~fits)
-            rows, modes = threshold.line.following(full.mode)
-            opened = full.take(rows)
-            opened = replace(opened, mode=modes, load=np.zeros_like(modes))
-            states = self._able_to_open(opened)
+            closed = self._closed(states.take(~fits))
+            rows, modes = threshold.line.following(closed.mode)
+            stop.charge(budget.OPENED * len(rows))
+            states = replace(closed.take(rows), mode=modes, load=np.zeros_like(modes))
         if not finished:
             return states
         return States.joined(finished)
 
-    def _able_to_open(self, opened: States) -> States:
-        """States whose next station is open and empty, as far as they leave room for the rest; what they have lost."""
-        threshold, measures = self.threshold, self.threshold.measures
-        least = opened.need
+    def _closed(self, states: States) -> States:
+        """States whose open station takes no more, as far as those behind it have room for the rest; what they lost.
+
+        Which station is opened next makes no difference to that.
+        """
+        threshold, measures, line = self.threshold, self.threshold.measures, self.threshold.line
+        position = line.position(states.mode) + 1
+        states = states.take((position < line.stations) & self._begin(states, position, np.zeros_like(position)))
+        least = states.need
         if isinstance(measures, Weighted):
-            undone = ~unpacked(opened.done)[:, : threshold.tasks.count]
-            opened = replace(opened, need=measures.total(opened.mode, undone))
+            undone = ~unpacked(states.done)[:, : threshold.tasks.count]
+            states = replace(states, need=measures.total(states.mode, undone, closed=True))
             least = measures.least(undone)
-        position = threshold.line.position(opened.mode)
-        left = measures.room(opened.mode, np.full(len(position), threshold.period)) - least
-        able = (left >= self.forced[threshold.line.stations - position]).all(axis=1)
-        able &= self._in_time(opened) & self._within_room(opened)
+        position, behind = line.position(states.mode) + 1, measures.behind(states.mode)
+        left = behind - least
+        able = np.asarray(((left >= self.forced[line.stations - position]) & (behind >= states.need)).all(axis=1))
         lost, position = (measures.slack - left)[able], position[able]
-        for closed in np.unique(position).tolist():
-            here = lost[position == closed].min(axis=0)
-            self._lost[closed] = np.minimum(self._lost[closed], here)
-        return opened.take(able)
+        for count in np.unique(position).tolist():
+            here = lost[position == count].min(axis=0)
+            self._lost[count] = np.minimum(self._lost[count], here)
+        return states.take(able)
 
     def _most_promising(self, states: States, width: int) -> IntArray:
         """Rows of the states that the guide likes best."""

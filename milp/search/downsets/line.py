@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from partition.arrays import IntArray
 
-MOST_MODES = 1 << 60
-"""Modes are whole numbers below this."""
+MODE_BITS = 60
+"""Most bits of a mode."""
 
 
 class Line:
@@ -17,7 +15,7 @@ class Line:
 
     A *mode* says how many stations of each kind are still closed, and which kind is open now. On a line whose order is
     fixed, or whose stations are all alike, the modes are the positions ``0..m-1``. A later one is never better there.
-    Where the order is free, the digits of a mode are the open kind and the closed stations of each kind.
+    Where the order is free, a mode is the open kind and the closed stations of each kind, in some bits for each.
 
     Parameters
     ----------
@@ -50,17 +48,17 @@ class Line:
             return
         if not self.countable(kinds):
             raise OverflowError("too many modes of the line")
-        base = np.concatenate([[count], self.total[:-1] + 1])
-        self._radix = np.cumprod(base)  # of the closed stations of each kind, above the digit of the open kind
-        everything = int(self.total @ self._radix)
+        bits = _bits(self.total)
+        self._shift = np.cumsum(bits)[:-1]  # of the closed stations of each kind, above those of the open kind
+        self._one, self._mask = 1 << self._shift, (1 << bits[1:]) - 1
+        everything = int(self.total @ self._one)
         present = np.flatnonzero(self.total)
-        self.first = everything - self._radix[present] + present
+        self.first = everything - self._one[present] + present
 
     @staticmethod
     def countable(kinds: IntArray) -> bool:
         """Whether the modes of such a line in free order are few enough to be numbered."""
-        total = np.bincount(kinds)
-        return bool(len(total) * math.prod((total + 1).tolist()) < MOST_MODES)
+        return bool(_bits(np.bincount(kinds)).sum() <= MODE_BITS)
 
     def reversed(self) -> Line:
         """The same stations from the other end."""
@@ -68,13 +66,13 @@ class Line:
 
     def kind(self, modes: IntArray) -> IntArray:
         """(S,) the open kind of each mode."""
-        return np.asarray(self.kinds[modes] if self.ordered else modes % len(self.total))
+        return np.asarray(self.kinds[modes] if self.ordered else modes & ((1 << int(self._shift[0])) - 1))
 
     def left(self, modes: IntArray) -> IntArray:
         """(S, K) stations of each kind that are still closed."""
         if self.ordered:
             return np.asarray(self._left[modes])
-        return np.asarray(modes[:, None] // self._radix % (self.total + 1))
+        return np.asarray((modes >> self._shift[:, None] & self._mask[:, None]).T)
 
     def position(self, modes: IntArray) -> IntArray:
         """(S,) stations opened before the open one."""
@@ -88,5 +86,10 @@ class Line:
             rows = np.flatnonzero(modes + 1 < self.stations)
             return rows, modes[rows] + 1
         rows, kinds = np.nonzero(self.left(modes))
-        closed = modes[rows] - modes[rows] % len(self.total)
-        return rows, closed - self._radix[kinds] + kinds
+        closed = modes[rows] - self.kind(modes)[rows]
+        return rows, closed - self._one[kinds] + kinds
+
+
+def _bits(total: IntArray) -> IntArray:
+    """(K + 1,) bits for the number of a kind, then for the closed stations of each kind."""
+    return np.array([int(most).bit_length() for most in (len(total) - 1, *total.tolist())])

@@ -46,20 +46,22 @@ class DualFeasible:
         whole = np.array([period]) if self.table is None else self.table[:, period]
         self.slack = line.stations * whole - self._need.sum(axis=1)
 
-    def need(self, modes: IntArray, tasks: IntArray) -> IntArray:
-        """(S, P) what one task needs in each state."""
+    def need(self, modes: IntArray, rows: IntArray, tasks: IntArray) -> IntArray:
+        """(C, P) what a task (C,) needs in the state of each of the ``rows`` (C,)."""
         return np.asarray(self._need.T[tasks])
 
     def total(self, modes: IntArray, undone: BoolArray) -> IntArray:
         """(S, P) what the undone tasks, (S, N) bool, need."""
         return np.asarray(undone.astype(np.float64) @ self._need.T.astype(np.float64)).astype(np.int64)
 
-    def room(self, modes: IntArray, room: IntArray) -> IntArray:
-        """(S, P) what the open stations, with so much room, and those behind them can give."""
-        behind = (self.line.stations - 1 - self.line.position(modes))[:, None]
-        if self.table is None:
-            return np.asarray(behind * self.period + room[:, None])
-        return np.asarray(behind * self.table[:, self.period] + self.table[:, room].T)
+    def behind(self, modes: IntArray) -> IntArray:
+        """(S, P) what the stations behind the open ones can give."""
+        count = (self.line.stations - 1 - self.line.position(modes))[:, None]
+        return np.asarray(count * (self.period if self.table is None else self.table[:, self.period]))
+
+    def open(self, modes: IntArray, room: IntArray) -> IntArray:
+        """(S, P) what the open stations, with so much room, can give."""
+        return np.asarray(room[:, None] if self.table is None else self.table[:, room].T)
 
     def allowed(self, modes: IntArray, spare: IntArray) -> IntArray:
         """(S,) ticks that the open stations may lose, where so much can be spared in each measure."""
@@ -112,35 +114,50 @@ class Weighted:
         self._least = self._priced[:, present].min(axis=1)
         self.slack = prices @ line.total * period - self._least.sum(axis=1)
 
-    def _table(self, modes: IntArray) -> IntArray:
-        """(Q, P, N) what each task needs in each mode: the least price among the kinds open or still closed."""
+    def _table(self, modes: IntArray, closed: bool) -> IntArray:
+        """(Q, P, N) what each task needs in each mode: the least price among the kinds open or still closed.
+
+        Parameters
+        ----------
+        closed : the open station takes no more.
+        """
         usable = self.line.left(modes) > 0
-        usable[np.arange(len(modes)), self.line.kind(modes)] = True
+        if not closed:
+            usable[np.arange(len(modes)), self.line.kind(modes)] = True
         found = np.full((len(modes), len(self.prices), self._priced.shape[2]), CANNOT)
         for kind in range(usable.shape[1]):
             rows = usable[:, kind]
             found[rows] = np.minimum(found[rows], self._priced[:, kind])
         return found
 
-    def need(self, modes: IntArray, tasks: IntArray) -> IntArray:
-        """(S, P) what one task needs in each state."""
+    def need(self, modes: IntArray, rows: IntArray, tasks: IntArray) -> IntArray:
+        """(C, P) what a task (C,) needs in the state of each of the ``rows`` (C,)."""
         distinct, row = np.unique(modes, return_inverse=True)
-        return np.asarray(self._table(distinct)[row, :, tasks])
+        return np.asarray(self._table(distinct, False)[row[rows], :, tasks])
 
-    def total(self, modes: IntArray, undone: BoolArray) -> IntArray:
-        """(S, P) what the undone tasks, (S, N) bool, need; more than there can be where no kind can run one."""
+    def total(self, modes: IntArray, undone: BoolArray, closed: bool = False) -> IntArray:
+        """(S, P) what the undone tasks, (S, N) bool, need; more than there can be where no kind can run one.
+
+        Parameters
+        ----------
+        closed : the open stations take no more.
+        """
         distinct, row = np.unique(modes, return_inverse=True)
-        table = self._table(distinct)
+        table = self._table(distinct, closed)
         found = np.zeros((len(modes), len(self.prices)), np.int64)
         for begin in range(0, len(modes), PORTION):
             part = slice(begin, begin + PORTION)
             found[part] = np.einsum("spn,sn->sp", table[row[part]], undone[part])
         return found
 
-    def room(self, modes: IntArray, room: IntArray) -> IntArray:
-        """(S, P) what the open stations, with so much room, and those behind them can give."""
-        behind = self.line.left(modes) @ self.prices.T * self.period
-        return np.asarray(behind + self.prices[:, self.line.kind(modes)].T * room[:, None])
+    def behind(self, modes: IntArray) -> IntArray:
+        """(S, P) what the stations behind the open ones can give."""
+        priced = self.prices.astype(np.float64) @ self.line.left(modes).T.astype(np.float64)  # of small whole numbers
+        return np.asarray(priced.T.astype(np.int64) * self.period)
+
+    def open(self, modes: IntArray, room: IntArray) -> IntArray:
+        """(S, P) what the open stations, with so much room, can give."""
+        return np.asarray(self.prices[:, self.line.kind(modes)].T * room[:, None])
 
     def least(self, undone: BoolArray) -> IntArray:
         """(S, P) what the undone tasks, (S, N) bool, need at least, whichever kinds are left."""

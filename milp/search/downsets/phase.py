@@ -60,6 +60,11 @@ RULES = named(
 """What the line has not, and a placement may need heed of where transfers are free."""
 
 
+def share_of_time(instance: Instance) -> float:
+    """What the search for a line gets of the time, where transfers are free."""
+    return budget.DOWN_SETS if RULES & instance.features else budget.WHOLE_LINE
+
+
 def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
     """Look for the least period among down-sets, where transfers are free; prove what is impossible."""
 
@@ -71,8 +76,7 @@ def fill_stations(instance: Instance, incumbent: Incumbent, stop: Stop) -> None:
 
     line = Line(instance.hardware.kind_array(), free=False)
     search = line_search(instance, line, incumbent.grid, incumbent.best, found, proved, stop)
-    share = budget.DOWN_SETS if RULES & instance.features else budget.WHOLE_LINE
-    search.run(stop.limited(share * stop.remaining), lambda: incumbent.closed)
+    search.run(stop.limited(share_of_time(instance) * stop.remaining), lambda: incumbent.closed)
 
 
 def line_search(

@@ -68,9 +68,9 @@ class Threshold:
             found[rows] = ((sets & (fits & ~small | half | pairs)) == 0).all(axis=1)
         return np.asarray(found)
 
-    def late(self, modes: IntArray, loads: IntArray) -> Words:
-        """(S, W) tasks that can no longer begin, since too much must come after them."""
-        clock = self.line.position(modes) * self.period + loads
+    def late(self, position: IntArray, loads: IntArray) -> Words:
+        """(S, W) tasks that can no longer begin in stations so full, since too much must come after them."""
+        clock = position * self.period + loads
         return np.asarray(self._late[np.searchsorted(self._latest, clock, side="left")])
 
 

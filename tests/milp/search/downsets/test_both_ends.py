@@ -44,7 +44,7 @@ def test_every_solution_loses_what_either_end_says_that_the_first_stations_lose(
                         room = measures.prices[:, kind[:first]].sum(axis=1) * load
                         lost = room - measures._least[:, done].sum(axis=1)
                     else:
-                        lost = first * measures.room(np.array([len(kinds) - 1]), np.array([load]))[0]
+                        lost = first * measures.open(np.array([len(kinds) - 1]), np.array([load]))[0]
                         lost = lost - measures._need[:, done].sum(axis=1)
                     assert (told[first] <= lost).all()
 
