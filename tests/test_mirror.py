@@ -53,6 +53,8 @@ TRIED_THROUGH = {
     # what comes back, read from whole answers
     "partition/results/test_result.py": "partition/results partition/solve/front",
     "milp/test_confirm.py": "partition/results/confirmation",
+    "partition/shards/test_onnx_model.py": "partition/problem/cut_axis partition/readers/cut_axes"
+    " partition/shards/by_kind partition/shards/regions",
     "partition/commands/test_shard.py": "partition/shards/onnx_files",
     "partition/solve/test_portfolio.py": "partition/solve",
     # one question to the solver, and the formulation in it: against brute force

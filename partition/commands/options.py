@@ -208,35 +208,43 @@ def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
     return graph, hardware
 
 
-def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    """``NAME=K`` options as a map."""
+def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int | str]:
+    """``NAME=K`` and ``NAME=K:AXIS`` options as a map."""
     return _parts(values)
 
 
-def _parts(values: tuple[str, ...]) -> dict[str, int]:
-    return _numbers(values, "NAME=PARTS, such as conv1=4", least=1)
+def _parts(values: tuple[str, ...]) -> dict[str, int | str]:
+    found: dict[str, int | str] = {}
+    for value in values:
+        name, equals, asked = value.rpartition("=")
+        count, colon, axis = asked.partition(":")
+        if not equals or not name or not count.isdecimal() or int(count) < 1:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4 or conv1=4:rows")
+        found[name] = f"{int(count)}:{axis}" if colon else int(count)
+    return found
 
 
-def parse_shards(values: tuple[str, ...]) -> str | dict[str, int]:
+def parse_shards(values: tuple[str, ...]) -> str | dict[str, int | str]:
     """What ``--shard`` asks for: nothing, automatic parts, or operations and their parts."""
     if values in ((), ("none",)):
         return "none"
-    if values == ("auto",):
-        return "auto"
-    if any(value in ("auto", "none") for value in values):
-        raise InvalidInput("--shard is auto, none, or NAME=K for each operation; these do not go together")
+    if values in (("auto",), ("apart",)):
+        return values[0]
+    if any(value in ("auto", "apart", "none") for value in values):
+        raise InvalidInput("--shard is auto, apart, none, or NAME=K for each operation; these do not go together")
     return _parts(values)
 
 
 def with_parts(graph: Graph, answer: Mapping[str, Any]) -> Graph:
     """The graph that an answer is about: with operations in parts, where the answer has some."""
     shards = answer.get("shards")
-    parts = shards.get("parts") if isinstance(shards, Mapping) else None
+    shards = shards if isinstance(shards, Mapping) else {}
+    parts = shards.get("parts")
     if not isinstance(parts, Mapping) or not parts:
         return graph
     from partition.shards import shard
 
-    return shard(graph, parts).graph
+    return shard(graph, parts, apart=bool(shards.get("apart"))).graph
 
 
 def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement, Hardware]:

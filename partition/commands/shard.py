@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from partition.commands.options import (
 from partition.errors import InvalidInput
 from partition.files import check_writable
 
+if TYPE_CHECKING:
+    from partition.shards.rewrite import PartCount
+
 
 @click.command()
 @model_argument
@@ -29,17 +33,18 @@ from partition.files import check_writable
     "parts",
     multiple=True,
     callback=parse_parts,
-    metavar="NAME=K",
-    help="Cut this operation in K parts; repeatable. By default as many of as many as pay on --hw.",
+    metavar="NAME=K[:AXIS]",
+    help="Cut this operation in K parts, along an axis if you name it; repeatable. By default what pays on --hw.",
 )
+@click.option("--apart", is_flag=True, help="Results that end in parts leave in parts, as result#0, result#1, ...")
 @click.option("--verify", is_flag=True, help="Run both models with onnxruntime and compare all outputs.")
 @quiet_option
 @time_limit_option
 @source_options
 @one_sentence_errors
 def shard(
-    model: str, output: str, parts: dict[str, int], verify: bool, quiet: bool, time_limit: float | None,
-    origin: InputOptions,
+    model: str, output: str, parts: dict[str, PartCount], apart: bool, verify: bool, quiet: bool,
+    time_limit: float | None, origin: InputOptions,
 ) -> None:  # fmt: skip
     """Write the ONNX file MODEL with operations in parts: an ordinary ONNX model that computes the same.
 
@@ -51,16 +56,19 @@ def shard(
       mcm-partition solve parts.onnx --hw ring8 -o result.json
     """
     from partition.shards.onnx_files import save, verify_same
-    from partition.shards.onnx_model import can_cut, shard_onnx
+    from partition.shards.onnx_model import shard_onnx
 
     check_writable(output)
     if Path(output).resolve() == Path(model).resolve():
         raise InvalidInput(f"{output!r} is the model itself; write the model with parts to another file")
-    chosen = parts or _that_pay(model, list(can_cut(model, dims=origin.dims)), time_limit, origin, quiet)
-    save(shard_onnx(model, chosen, dims=origin.dims), output)
+    chosen = parts or _that_pay(model, apart, time_limit, origin, quiet)
+    save(shard_onnx(model, chosen, dims=origin.dims, apart=apart), output)
     say(
         f"{output}: "
-        + (", ".join(f"{name} in {k}" for name, k in chosen.items()) or "no parts pay; the model as it is")
+        + (
+            ", ".join(f"{name} in {k}".replace(":", " by ") for name, k in chosen.items())
+            or "no parts pay; the model as it is"
+        )
     )
     compared = verify_same(model, output, dims=origin.dims) if verify else []
     for row in compared:
@@ -70,19 +78,18 @@ def shard(
 
 
 def _that_pay(
-    model: str, among: list[str], time_limit: float | None, origin: InputOptions, quiet: bool
-) -> dict[str, int]:
+    model: str, apart: bool, time_limit: float | None, origin: InputOptions, quiet: bool
+) -> dict[str, PartCount]:
     """The parts that make the period of the model on the package shorter."""
     from partition.results.display import Display
-    from partition.shards import shardable
     from partition.solve.front import partition
 
     if origin.hw is None:
         raise InvalidInput("name the package that the parts are for (--hw ring8), or the parts (--part conv1=4)")
     graph, hardware = load(model, origin)
-    able = shardable(graph)
-    among = [name for name in among if able[graph.index[name]]]
     with Display(unit=hardware.time_unit, quiet=quiet) as display:
-        result = partition(graph, hardware, time_limit=time_limit, shard=among, on_progress=display)
+        result = partition(
+            graph, hardware, time_limit=time_limit, shard="apart" if apart else "auto", on_progress=display
+        )
     say(str(result), err=True)
     return dict(result.shards.parts) if result.shards is not None else {}

@@ -63,8 +63,9 @@ if TYPE_CHECKING:
 )
 @click.option("--workers", default=1, show_default=True, help="Searches side by side, a process each.")
 @click.option(
-    "--shard", "shards", multiple=True, metavar="auto|NAME=K",
-    help="Operations in parts on several chips: auto for as many as pay, or NAME=K, repeatable (docs/shards.md).",
+    "--shard", "shards", multiple=True, metavar="auto|apart|NAME=K[:AXIS]",
+    help="Operations in parts on several chips: auto for as many as pay, apart if results may leave in parts too, or "
+    "NAME=K, repeatable (docs/shards.md).",
 )  # fmt: skip
 @click.option("--confirm", is_flag=True, help="Ask a second solver, OR-Tools CP-SAT, to refute the bound.")
 @click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")

@@ -10,6 +10,7 @@ import numpy as np
 from partition.arrays import csr
 from partition.errors import InvalidGraph
 from partition.problem.constants import Constant, stated
+from partition.problem.cut_axis import CutAxis
 from partition.problem.graph import SOURCE_KINDS, Graph, HeldWeights
 
 
@@ -30,6 +31,8 @@ class GraphBuilder:
         """Weight -> how it is computed from others, of those that are (:mod:`partition.problem.constants`)."""
         self.shapes: dict[str, tuple[int, ...]] = {}
         """Tensor -> extents of its dimensions, of those that are known."""
+        self.cut_axes: dict[str, tuple[CutAxis, ...]] = {}
+        """Operation -> the axes along which it can be computed in parts, of those that have any."""
         self._unknown: set[str] = set()
         self._guessed: set[str] = set()
 
@@ -116,6 +119,7 @@ class GraphBuilder:
             modules=tuple(row.module for row in rows) if any(row.module for row in rows) else (),
             views=np.array([row.view for row in rows], dtype=bool),
             shapes=tuple(self.shapes.get(tensor) for tensor in producer_of) if self.shapes else (),
+            cut_axes=self.cut_axes,
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:

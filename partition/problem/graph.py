@@ -14,6 +14,7 @@ import numpy as np
 from partition.arrays import BoolArray, FloatArray, IntArray, frozen
 from partition.errors import InvalidGraph
 from partition.order import components, topological_order
+from partition.problem.cut_axis import CutAxis
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,7 @@ class Graph:
     limits : what wishes ask of the search, set by :func:`partition.problem.narrowed.narrow`; otherwise None.
     views : (n,) bool, operations whose result is their operand's own memory under another shape, or a part of it. They
         compute and move nothing, so a chip issues nothing for them: they take no time. All False if left empty.
+    cut_axes : operation -> the axes along which it can be computed in parts, where the reader knows them; or empty.
 
     Raises
     ------
@@ -121,6 +123,7 @@ class Graph:
     limits: Limits | None = None
     views: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     shapes: tuple[tuple[int, ...] | None, ...] = ()
+    cut_axes: Mapping[str, tuple[CutAxis, ...]] = field(default_factory=dict)
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -215,7 +218,7 @@ class Graph:
         """A hash of all but the name and measured times: whether an answer belongs to this version of the model."""
         digest = hashlib.sha256()
         for f in fields(self):
-            if f.name in ("name", "profiled_times", "least", "guessed", "modules", "limits", "shapes"):
+            if f.name in _NO_MATTER:
                 continue
             if f.name == "views" and not self.views.any():
                 continue  # as in versions that knew none
@@ -238,6 +241,9 @@ LARGEST = 1e30
 """Largest FLOPs, bytes or seconds of anything: sums over a whole model and products with rates stay within a float."""
 
 SOURCE_KINDS = frozenset({"Input", "Constant"})
+
+_NO_MATTER = frozenset({"name", "profiled_times", "least", "guessed", "modules", "limits", "shapes", "cut_axes"})
+"""Fields that do not tell one version of a model from another."""
 
 _ARRAYS: dict[str, type] = {
     "flops": np.float64, "bytes_accessed": np.float64, "weights": np.float64, "tensor_bytes": np.float64,

@@ -16,26 +16,36 @@ class Shards:
 
     Attributes
     ----------
-    parts : operation -> number of parts; empty if none pays.
+    parts : operation -> number of parts, perhaps with their axis (``"4:rows"``); empty if none pays.
     floor : no number of parts of the operations that can be cut has a period below this, in the hardware's time unit.
+    apart : whether results of the model may leave in parts.
     period, bound : of the answer without parts; infinite where there is none, None where it was not asked for.
     """
 
-    parts: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int | str] = field(default_factory=dict)
     floor: float = 0.0
     period: float | None = None
     bound: float | None = None
+    apart: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what does not exist is None."""
         figures = {"floor": self.floor, "period_without": self.period, "bound_without": self.bound}
-        return {"parts": dict(self.parts), **{k: v if v != float("inf") else None for k, v in figures.items()}}
+        return {
+            "parts": dict(self.parts),
+            "apart": self.apart,
+            **{k: v if v != float("inf") else None for k, v in figures.items()},
+        }
 
     def sentence(self, shown: Callable[[float], str]) -> str:
         """In words; ``shown`` words a time."""
         if not self.parts:
             return "no number of parts of any operation was found that makes it shorter"
-        names = [f"{name} in {k}" for name, k in sorted(self.parts.items(), key=lambda item: (-item[1], item[0]))]
+        counted = {name: str(k).partition(":") for name, k in self.parts.items()}
+        order = sorted(counted, key=lambda name: (-int(counted[name][0]), name))
+        names = [
+            f"{name} in {counted[name][0]}" + (f" by {counted[name][2]}" if counted[name][2] else "") for name in order
+        ]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         said = f"proved for this graph, with {', '.join(names[:SHOWN])}{more} in parts"
         if self.bound is not None:

@@ -1,232 +1,278 @@
 """An ONNX model with operations in parts: an ordinary ONNX model again, which computes the same.
 
-A part is the same operator with its slice of the weights, so every element of its output is the same sum as before.
-What stays in parts behind it gets its slice of its own weights (a bias, a normalisation). A ``Concat`` joins the parts.
+A part is the same operator with its slice of the weights, and of what it reads in parts, so that every element of its
+output is the same sum as before. Where an inner axis is cut, the parts make summands, and their sum rounds otherwise.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TypeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from partition.errors import InvalidInput
-from partition.shards.rewrite import BY_CHANNEL, BY_COLUMN, ELEMENTWISE, PER_CHANNEL
-from partition.split.source import open_whole
+from partition.problem.cut_axis import CutAxis, ReadWindow
+from partition.shards.regions import CutGraph, Region
+from partition.shards.rewrite import PartCount, regions_of
+from partition.split.source import OnnxSource, open_whole
 
-CHANNEL, COLUMN = 1, -1
-"""The axis of the output that parts cut."""
-
-
-@dataclass(frozen=True, eq=False)
-class _OperatorCut:
-    """How one operator is cut.
-
-    Attributes
-    ----------
-    axis : of the output.
-    extent : of that axis.
-    slices : position among the inputs -> axis of that weight which is cut with the output.
-    """
-
-    axis: int
-    extent: int
-    slices: Mapping[int, int]
+SHAPED = {"Reshape": 1, "Expand": 1, "Resize": 3}
+"""Operator -> the input that states the shape of its result."""
 
 
 def shard_onnx(
-    model: str | os.PathLike[str], parts: Mapping[str, int], *, dims: Mapping[str, int] | None = None
+    model: str | os.PathLike[str],
+    parts: Mapping[str, PartCount],
+    *,
+    dims: Mapping[str, int] | None = None,
+    apart: bool = False,
 ) -> ModelProto:
     """The model with the named operations in parts.
 
     Parameters
     ----------
-    parts : operation, by its name in the graph, -> number of parts; more than it has channels or columns count as many.
+    parts : operation, by its name in the graph, -> number of parts, perhaps with the axis (``"4:rows"``); more than it
+        has units count as many.
     dims : values of symbolic dimensions.
+    apart : a result that ends in parts leaves as ``result#0``, ``result#1``, ...; :func:`parts_of_results` says along
+        which axis they stand side by side.
 
     Raises
     ------
-    InvalidInput : no such operation, or one that cannot be cut: another operator, weights that are computed or shared,
-        a convolution in groups.
+    InvalidInput : no such operation, or one that cannot be cut.
     InvalidModelFile : as :func:`partition.readers.onnx.model.read_onnx`.
     """
     whole = open_whole(model, dims)
-    names = {whole.graph.names[v]: i for i, v in enumerate(whole.operation) if v is not None}
-    rewriter = _Rewriter(whole.proto, whole.types)
-    wanted = {}
-    for name, count in parts.items():
-        if name not in names:
-            raise InvalidInput(f"shard: the model has no operation {name!r}")
-        node = whole.proto.graph.node[names[name]]
-        cut = rewriter.cut(node)
-        if isinstance(cut, str):
-            raise InvalidInput(f"shard: {name!r} ({node.op_type}) cannot be cut: {cut}")
-        wanted[names[name]] = (cut, min(int(count), cut.extent))
-    label = {i: name for name, i in names.items()}
-    return rewriter.rewritten({i: w for i, w in wanted.items() if w[1] > 1}, label)
+    cut = CutGraph(whole.graph, apart, frozenset(value.name for value in whole.proto.graph.output))
+    for name in parts:
+        if name in whole.graph.index and not whole.graph.cut_axes.get(name):
+            raise InvalidInput(
+                f"shard: {name!r} ({whole.graph.op_types[whole.graph.index[name]]}) cannot be cut: its operator has no "
+                "rule, or the shapes or axes of what it reads are not known"
+            )
+    return _Rewriter(whole, cut, regions_of(cut, parts)).rewritten()
 
 
 def can_cut(model: str | os.PathLike[str], *, dims: Mapping[str, int] | None = None) -> dict[str, int]:
     """Operation that can be cut -> parts it can have at most."""
-    whole = open_whole(model, dims)
-    rewriter = _Rewriter(whole.proto, whole.types)
-    found = {}
-    for node, v in zip(whole.proto.graph.node, whole.operation, strict=True):
-        cut = rewriter.cut(node)
-        if v is not None and not isinstance(cut, str) and cut.extent > 1:
-            found[whole.graph.names[v]] = cut.extent
-    return found
+    cut = CutGraph(open_whole(model, dims).graph)
+    able = np.flatnonzero(cut.able).tolist()
+    return {cut.graph.names[v]: max(axis.extent for axis in cut.axes(v)) for v in able}
 
 
 class _Rewriter:
-    """Cuts nodes of one model, and what follows them."""
+    """Writes the nodes of regions in parts."""
 
-    def __init__(self, proto: ModelProto, types: Mapping[str, TypeProto]) -> None:
-        self.proto, self.types = proto, types
-        self.weights = {tensor.name: tensor for tensor in proto.graph.initializer}
+    def __init__(self, whole: OnnxSource, cut: CutGraph, regions: Sequence[Region]) -> None:
+        self.whole, self.cut = whole, cut
+        self.graph = whole.graph
+        self.region = {v: region for region in regions for v in region.members}
+        self.leaving = {t: region for region in regions for t in cut.leaving(region)}
+        self.opset = max((o.version for o in whole.proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
+        self.nodes: list[NodeProto] = []
         self.arrays: dict[str, NDArray[np.generic]] = {}
-        self.readers: dict[str, list[int]] = {}
-        for i, node in enumerate(proto.graph.node):
-            for tensor in dict.fromkeys(_read_by(node)):
-                self.readers.setdefault(tensor, []).append(i)
-        self.outputs = {value.name for value in proto.graph.output}
-        self.made: set[str] = set()  # names of slices already among the initializers
+        self.made: set[str] = set()  # slices that are there already
+        self.fresh: list[tuple[str, NDArray[np.generic]]] = []
 
-    def array(self, name: str) -> NDArray[np.generic]:
-        """An initializer as an array."""
-        if name not in self.arrays:
-            self.arrays[name] = numpy_helper.to_array(self.weights[name])
-        return self.arrays[name]
-
-    def cut(self, node: NodeProto) -> _OperatorCut | str:
-        """How a node can be cut, or why it cannot."""
-        rule = _RULES.get(node.op_type)
-        if rule is None or node.domain not in ("", "ai.onnx"):
-            return "it is neither a convolution nor a matrix product or lookup with weights"
-        return rule(self, node)
-
-    def weight(self, node: NodeProto, position: int) -> NDArray[np.generic] | None:
-        """An input that is an initializer, or None."""
-        if position >= len(node.input) or node.input[position] not in self.weights:
-            return None
-        return self.array(node.input[position])
-
-    # --- rewriting -------------------------------------------------------------------------------------------------
-
-    def rewritten(self, wanted: Mapping[int, tuple[_OperatorCut, int]], label: Mapping[int, str]) -> ModelProto:
-        """The model with nodes in parts: position -> how and in how many."""
-        replaced: dict[int, list[NodeProto]] = {}
-        for i, (cut, count) in wanted.items():
-            bounds = np.linspace(0, cut.extent, count + 1).round().astype(int).tolist()
-            chain = [(i, cut), *self._followers(i, cut, wanted)]
-            for j, how in chain:
-                node = self.proto.graph.node[j]
-                name = label.get(j, node.name)
-                replaced[j] = [self._part(node, how, part, bounds, name, follows=j != i) for part in range(count)]
-            last = chain[-1][0]
-            tensor = self.proto.graph.node[last].output[0]
-            join = helper.make_node(
-                "Concat", [_part_name(tensor, part) for part in range(count)], [tensor], axis=self._axis(tensor, cut),
-                name=f"{label.get(last, self.proto.graph.node[last].name)}#join",
-            )  # fmt: skip
-            replaced[last].append(join)
-        nodes = [new for i, node in enumerate(self.proto.graph.node) for new in replaced.get(i, [node])]
+    def rewritten(self) -> ModelProto:
+        """The model with its nodes in parts."""
+        for node, v in zip(self.whole.proto.graph.node, self.whole.operation, strict=True):
+            region = None if v is None else self.region.get(v)
+            if v is None or region is None:
+                self.nodes.append(node)
+                continue
+            for part in range(region.parts):
+                self.nodes.append(self._part(node, v, region, part))
+            for t in self.cut.makes[v].tolist():
+                if t in self.leaving:
+                    self._join(v, t, region)
         result = ModelProto()
-        result.CopyFrom(self.proto)
+        result.CopyFrom(self.whole.proto)
         del result.graph.node[:]
-        result.graph.node.extend(nodes)
-        self._drop_unread(result)
+        result.graph.node.extend(self.nodes)
+        result.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in self.fresh)
+        self._results(result)
+        _drop_unread(result)
         return result
 
-    def _axis(self, tensor: str, cut: _OperatorCut) -> int:
-        """The axis that parts cut, counted from the front where that is known: older opsets ask for it."""
-        found = self.types.get(tensor)
-        if cut.axis >= 0 or found is None or not found.tensor_type.HasField("shape"):
-            return cut.axis
-        return len(found.tensor_type.shape.dim) + cut.axis
+    # --- one node
 
-    def _followers(self, leader: int, cut: _OperatorCut, wanted: Collection[int]) -> list[tuple[int, _OperatorCut]]:
-        """The nodes that stay in parts behind one, in order."""
-        found: list[tuple[int, _OperatorCut]] = []
-        i = leader
-        while True:
-            outputs = [tensor for tensor in self.proto.graph.node[i].output if tensor]
-            if len(outputs) != 1 or outputs[0] in self.outputs or len(self.readers.get(outputs[0], [])) != 1:
-                break
-            i = self.readers[outputs[0]][0]
-            node = self.proto.graph.node[i]
-            how = self._following(node, outputs[0], cut) if i not in wanted else None
-            if how is None:
-                break
-            found.append((i, how))
-        return found if all(len([t for t in self.proto.graph.node[j].output if t]) == 1 for j, _ in found) else []
-
-    def _following(self, node: NodeProto, tensor: str, cut: _OperatorCut) -> _OperatorCut | None:
-        """How a node stays in parts behind a cut, or None if it cannot."""
-        elementwise = node.op_type in ELEMENTWISE
-        if node.domain not in ("", "ai.onnx") or not (
-            elementwise or (node.op_type in PER_CHANNEL and cut.axis == CHANNEL)
-        ):
-            return None
-        if len([name for name in node.output if name]) != 1 or any(a.type == a.GRAPH for a in node.attribute):
-            return None
-        slices: dict[int, int] = {}
-        for position, name in enumerate(node.input):
-            if not name or name == tensor:
-                continue
-            array = self.weight(node, position)
-            if array is None:
-                return None
-            if node.op_type in ("BatchNormalization", "InstanceNormalization"):
-                slices[position] = 0
-                continue
-            axis = _broadcast_axis(array.shape, cut)
-            if axis == "unknown":
-                return None
-            if isinstance(axis, int):
-                slices[position] = axis
-        return _OperatorCut(cut.axis, cut.extent, slices)
-
-    def _part(
-        self, node: NodeProto, cut: _OperatorCut, part: int, bounds: list[int], name: str, *, follows: bool
-    ) -> NodeProto:
-        """One part of a node, with its slices among the initializers."""
+    def _part(self, node: NodeProto, v: int, region: Region, part: int) -> NodeProto:
+        """One part of a node; what it needs in slices is added before."""
+        axis, name = region.members[v], self.graph.names[v]
         new = NodeProto()
         new.CopyFrom(node)
         new.name = f"{name}#{part}"
         for position, tensor in enumerate(node.input):
-            if position in cut.slices:
-                new.input[position] = self._slice(tensor, cut.slices[position], part, bounds)
-            elif follows and tensor and tensor not in self.weights:
-                new.input[position] = _part_name(tensor, part)
+            new.input[position] = self._operand(tensor, axis, region, part)
+        while new.input and not new.input[-1]:
+            del new.input[-1]
         for position, tensor in enumerate(node.output):
             if tensor:
-                new.output[position] = _part_name(tensor, part)
+                new.output[position] = f"{tensor}#{part}"
+        low, high = region.range(part, axis.extent)
+        for attribute in new.attribute:
+            if attribute.name in axis.counts:
+                attribute.i = attribute.i * (high - low) // axis.extent
+        if axis.window is not None:
+            _set_pads(new, axis.window[1] - 2, axis.window[2], low, high)
+        self._state_shape(new, node, axis, region, part)
         return new
 
-    def _slice(self, tensor: str, axis: int, part: int, bounds: list[int]) -> str:
-        """The name of a part of an initializer; one name for the same cut, so that a shared one is stored once."""
-        name = f"{tensor}#{part}of{len(bounds) - 1}.{axis}"
+    def _operand(self, tensor: str, axis: CutAxis, region: Region, part: int) -> str:
+        """What a part reads in the place of a tensor or weight."""
+        if part and tensor in axis.once:
+            return ""
+        t = self.cut.number.get(tensor)
+        if tensor in axis.weights:
+            place, unit = axis.weights[tensor]
+            return self._weight(tensor, place, *region.range(part, axis.extent * unit), axis.blocks)
+        if tensor in axis.reads:
+            place, unit = axis.reads[tensor]
+            if t is not None and region.cut.get(t) == place:
+                return f"{tensor}#{part}"
+            return self._slice(tensor, place, *region.range(part, axis.extent * unit))
+        if axis.window is not None and axis.window[0] == tensor:
+            return self._slice(tensor, axis.window[1], *axis.window[2].reads(*region.range(part, axis.extent)))
+        return tensor
+
+    def _state_shape(self, new: NodeProto, node: NodeProto, axis: CutAxis, region: Region, part: int) -> None:
+        """Replace the constant that states the shape of the whole result by that of the part."""
+        position = SHAPED.get(node.op_type)
+        if position is None or position >= len(node.input) or not node.input[position]:
+            return
+        made = node.output[0]
+        shape = list(self.graph.shapes[self.cut.number[made]] or ())
+        place, unit = axis.makes[made]
+        low, high = region.range(part, axis.extent * unit)
+        shape[place] = high - low
+        new.input[position] = self._constant(f"{made}#{part}.shape", np.array(shape, dtype=np.int64))
+
+    # --- pieces
+
+    def _constant(self, name: str, array: NDArray[np.generic]) -> str:
+        """A new initializer, stored once."""
         if name not in self.made:
             self.made.add(name)
-            array = self.array(tensor)
-            index = [slice(None)] * array.ndim
-            index[axis] = slice(bounds[part], bounds[part + 1])
-            self.proto.graph.initializer.append(
-                numpy_helper.from_array(np.ascontiguousarray(array[tuple(index)]), name)
-            )
+            self.fresh.append((name, array))
         return name
 
-    def _drop_unread(self, model: ModelProto) -> None:
-        """Remove the initializers of which only parts are left, and what was inferred about tensors."""
-        read = {tensor for node in model.graph.node for tensor in _read_by(node)} | self.outputs
-        kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-        del model.graph.initializer[:]
-        model.graph.initializer.extend(kept)
+    def _array(self, name: str) -> NDArray[np.generic] | None:
+        """A constant that the file states, as an array; None for one that is computed."""
+        if name not in self.arrays:
+            stated = self.whole.weights.get(name)
+            if stated is None and name in self.whole.maker:
+                node = self.whole.proto.graph.node[self.whole.maker[name]]
+                stated = next((a.t for a in node.attribute if a.name == "value"), None)
+                stated = stated if node.op_type == "Constant" else None
+            if stated is None or not hasattr(stated, "data_type"):
+                return None
+            self.arrays[name] = numpy_helper.to_array(stated)
+        return self.arrays[name]
+
+    def _weight(self, name: str, place: int, low: int, high: int, blocks: int) -> str:
+        """The name of a piece of a weight; one name for the same piece, so that a shared one is stored once."""
+        array = self._array(name)
+        if array is None:
+            return self._slice(name, place, low, high)
+        own = f"{name}#{low}to{high}.{place}"
+        if own not in self.made:
+            pieces = [np.take(block, range(low, high), place) for block in np.split(array, blocks, place)]
+            self._constant(own, np.ascontiguousarray(np.concatenate(pieces, place)))
+        return own
+
+    def _slice(self, tensor: str, place: int, low: int, high: int) -> str:
+        """The name of a slice of a tensor; the node that takes it is added once."""
+        name = f"{tensor}#{low}to{high}.{place}"
+        if name in self.made:
+            return name
+        self.made.add(name)
+        own = f"{name}#slice"
+        if self.opset < 10:
+            node = helper.make_node("Slice", [tensor], [name], own, starts=[low], ends=[high], axes=[place])
+        else:
+            numbers = [self._constant(f"#number {x}", np.array([x], dtype=np.int64)) for x in (low, high, place)]
+            node = helper.make_node("Slice", [tensor, *numbers], [name], own)
+        self.nodes.append(node)
+        return name
+
+    def _join(self, v: int, t: int, region: Region) -> None:
+        """What joins the parts of a tensor, or adds its summands."""
+        name = self.graph.tensor_names[t]
+        several = len(self.cut.makes[v]) > 1
+        own = f"{self.graph.names[v]}#join" + (f" {name}" if several else "")
+        pieces = [f"{name}#{part}" for part in range(region.parts)]
+        if region.members[v].sums:
+            self.nodes.append(helper.make_node("Sum", pieces, [name], own))
+        else:
+            self.nodes.append(helper.make_node("Concat", pieces, [name], own, axis=region.cut[t]))
+
+    def _results(self, model: ModelProto) -> None:
+        """Results that end in parts, declared part by part."""
+        declared = []
+        for value in model.graph.output:
+            t = self.cut.number.get(value.name)
+            region = None if t is None else self.region.get(int(self.graph.producer[t]))
+            if t is None or region is None or t in self.leaving:
+                declared.append(value)
+                continue
+            place = region.cut[t]
+            for part in range(region.parts):
+                declared.append(self._declared(value, f"{value.name}#{part}", place, region, part))
+        del model.graph.output[:]
+        model.graph.output.extend(declared)
+
+    def _declared(self, value: ValueInfoProto, name: str, place: int, region: Region, part: int) -> ValueInfoProto:
+        found = ValueInfoProto()
+        found.CopyFrom(value)
+        found.name = name
+        shape = self.graph.shapes[self.cut.number[value.name]]
+        if found.type.tensor_type.HasField("shape") and shape is not None:
+            low, high = region.range(part, shape[place])
+            found.type.tensor_type.shape.dim[place].dim_value = high - low
+        entry = found.metadata_props.add()
+        entry.key, entry.value = PART_OF, f"{value.name}:{place}"
+        return found
+
+
+PART_OF = "part of"
+"""Metadata of a result that is a part of another: its name and the axis."""
+
+
+def parts_of_results(model: ModelProto) -> dict[str, tuple[list[str], int]]:
+    """Result of the whole model -> its parts in order and the axis along which they stand side by side."""
+    found: dict[str, tuple[list[str], int]] = {}
+    for value in model.graph.output:
+        for entry in value.metadata_props:
+            if entry.key == PART_OF:
+                name, _, place = entry.value.rpartition(":")
+                found.setdefault(name, ([], int(place)))[0].append(value.name)
+    return found
+
+
+def _set_pads(node: NodeProto, d: int, window: ReadWindow, low: int, high: int) -> None:
+    """The pads of a part that reads its window alone: of the whole, where the window reaches over its edges."""
+    pads = next((a for a in node.attribute if a.name == "pads"), None)
+    before = max(0, window.before - low * window.stride)
+    behind = max(0, (high - 1) * window.stride - window.before + window.span - window.extent)
+    if pads is None:
+        if not before and not behind:
+            return
+        raise AssertionError("a window over the edge of an operator without pads")
+    pads.ints[d] = before
+    pads.ints[len(pads.ints) // 2 + d] = behind
+
+
+def _drop_unread(model: ModelProto) -> None:
+    """Remove the initializers of which only parts are left, and what was inferred about tensors."""
+    read = {tensor for node in model.graph.node for tensor in _read_by(node)}
+    read |= {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
 
 
 def _read_by(node: NodeProto) -> list[str]:
@@ -238,120 +284,3 @@ def _read_by(node: NodeProto) -> list[str]:
                 found += _read_by(inner)
             found += [value.name for value in body.output]
     return found
-
-
-def _part_name(tensor: str, part: int) -> str:
-    return f"{tensor}#{part}"
-
-
-def _broadcast_axis(shape: tuple[int, ...], cut: _OperatorCut) -> int | str | None:
-    """Axis along which an operand of an elementwise operator is cut; None if it is the same for all, or 'unknown'.
-
-    By columns, the last axes of both meet. By channel the operand has the axes behind the channel as well. They are
-    known only of an operand of at least two axes whose others are all 1.
-    """
-    if int(np.prod(shape)) == 1:
-        return None
-    if cut.axis == COLUMN:
-        if shape[-1] == cut.extent:
-            return len(shape) - 1
-        return None if shape[-1] == 1 else "unknown"
-    wide = [axis for axis, extent in enumerate(shape) if extent != 1]
-    behind = len(wide) == 1 and shape[wide[0]] == cut.extent and len(shape) >= 3 and wide[0] == len(shape) - 3
-    return wide[0] if behind else "unknown"
-
-
-# --- one rule an operator ------------------------------------------------------------------------------------------
-
-
-def _groups(node: NodeProto) -> int:
-    return next((a.i for a in node.attribute if a.name == "group"), 1)
-
-
-def _flag(node: NodeProto, name: str) -> int:
-    return next((a.i for a in node.attribute if a.name == name), 0)
-
-
-def _convolution(
-    weight: int, axis: int, along: tuple[int, ...]
-) -> Callable[[_Rewriter, NodeProto], _OperatorCut | str]:
-    """``weight`` : position of the weights, ``axis`` of their channels; ``along`` : inputs of one per channel."""
-
-    def rule(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
-        array = rewriter.weight(node, weight)
-        if array is None:
-            return "its weights are computed, not stored"
-        if _groups(node) != 1:
-            return "its channels are in groups, which read different inputs"
-        extent = int(array.shape[axis])
-        slices = {weight: axis}
-        for position in along:
-            if position >= len(node.input) or not node.input[position]:
-                continue
-            more = rewriter.weight(node, position)
-            if more is None:
-                return "its bias or scales are computed, not stored"
-            if more.ndim == 1 and more.shape[0] == extent and extent > 1:
-                slices[position] = 0
-        return _OperatorCut(CHANNEL, extent, slices)
-
-    return rule
-
-
-def _gemm(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
-    array = rewriter.weight(node, 1)
-    if array is None:
-        return "its weights are computed, not stored"
-    axis = 0 if _flag(node, "transB") else 1
-    extent = int(array.shape[axis])
-    slices = {1: axis}
-    if len(node.input) > 2 and node.input[2]:
-        bias = rewriter.weight(node, 2)
-        if bias is None:
-            return "its bias is computed, not stored"
-        if bias.ndim and bias.shape[-1] == extent and extent > 1:
-            slices[2] = bias.ndim - 1
-    return _OperatorCut(COLUMN, extent, slices)
-
-
-def _product(weight: int, along: tuple[int, ...]) -> Callable[[_Rewriter, NodeProto], _OperatorCut | str]:
-    """A matrix product by stored columns; ``along`` : inputs that may have one figure a column."""
-
-    def rule(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
-        array = rewriter.weight(node, weight)
-        if array is None:
-            return "its weights are computed, not stored"
-        if array.ndim < 2:
-            return "its weights are a vector"
-        extent = int(array.shape[-1])
-        slices = {weight: array.ndim - 1}
-        for position in along:
-            more = rewriter.weight(node, position)
-            if more is not None and more.ndim == 1 and more.shape[0] == extent and extent > 1:
-                slices[position] = 0
-        return _OperatorCut(COLUMN, extent, slices)
-
-    return rule
-
-
-def _gather(rewriter: _Rewriter, node: NodeProto) -> _OperatorCut | str:
-    array = rewriter.weight(node, 0)
-    if array is None:
-        return "its table is computed, not stored"
-    if array.ndim < 2 or _flag(node, "axis") not in (0, -array.ndim):
-        return "it does not look up rows of a table"
-    return _OperatorCut(COLUMN, int(array.shape[-1]), {0: array.ndim - 1})
-
-
-_RULES: Mapping[str, Callable[[_Rewriter, NodeProto], _OperatorCut | str]] = {
-    "Conv": _convolution(1, 0, (2,)),
-    "ConvTranspose": _convolution(1, 1, (2,)),
-    "ConvInteger": _convolution(1, 0, (3,)),
-    "QLinearConv": _convolution(3, 0, (4, 5, 8)),
-    "Gemm": _gemm,
-    "MatMul": _product(1, ()),
-    "MatMulInteger": _product(1, (3,)),
-    "QLinearMatMul": _product(3, (4, 5)),
-    "Gather": _gather,
-}
-assert set(_RULES) <= BY_CHANNEL | BY_COLUMN

@@ -16,7 +16,16 @@ from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
-from partition.shards.rewrite import MOST_PARTS, Sharded, cut_positions, entering_bytes, followers, shard, shardable
+from partition.shards.regions import CutGraph
+from partition.shards.rewrite import (
+    MOST_PARTS,
+    PartCount,
+    Sharded,
+    cut_positions,
+    entering_bytes,
+    shard,
+    split_parts,
+)
 
 TARGETS = 20
 """Targets between the period without parts and the finest."""
@@ -38,34 +47,40 @@ class Plans:
     Attributes
     ----------
     able : (n,) whether an operation can be in parts.
-    rigid : (n,) whether it is whole in every plan: it can neither be cut nor follow one that is.
+    rigid : (n,) whether it is whole in every plan: it can neither be cut nor stay in parts beside one that is.
+    words : (n,) units of the axes of each operation.
     whole : (n,) seconds (or the file's unit) of each operation on its fastest kind.
-    input_bytes : (n,) bytes that every part reads again.
+    input_bytes : (n,) bytes that every part reads again, where it cannot read a slice.
     least : (n,) parts that an operation must have for its weights to fit a chip.
+    apart : whether results of the model may leave in parts.
     """
 
     graph: Graph
     hardware: Hardware
     able: BoolArray
     rigid: BoolArray
+    words: tuple[tuple[str, ...], ...]
     whole: FloatArray
     input_bytes: FloatArray
     least: IntArray
+    apart: bool
     _parts: dict[int, FloatArray] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def of(graph: Graph, hardware: Hardware, among: Collection[str] | None = None) -> Plans:
+    def of(graph: Graph, hardware: Hardware, among: Collection[str] | None = None, *, apart: bool = False) -> Plans:
         """Look at every operation of a graph on a package.
 
         Parameters
         ----------
         among : operations that may be cut; all that can be, if None.
+        apart : whether results of the model may leave in parts.
 
         Raises
         ------
         InvalidInput : one of them does not exist or cannot be cut.
         """
-        able = shardable(graph)
+        cut = CutGraph(graph)
+        able = cut.able
         if among is not None:
             chosen = np.zeros(graph.n, dtype=bool)
             chosen[list(cut_positions(graph, dict.fromkeys(among, 2)))] = True
@@ -75,23 +90,25 @@ class Plans:
         if 0 < smallest < np.inf:
             large = able & (graph.weights > smallest)
             least[large] = np.ceil(graph.weights[large] / (FIT * smallest)).astype(np.int64)
-        rigid = ~able
-        rigid[list(followers(graph, np.flatnonzero(able).tolist()))] = False
+        axes = [cut.axes(v) for v in range(graph.n)]
+        whole_input = np.array([not any(axis.reads or axis.window for axis in each) for each in axes], dtype=bool)
         return Plans(
             graph,
             hardware,
             able,
-            rigid,
+            np.array([not each for each in axes], dtype=bool),
+            tuple(tuple(dict.fromkeys(axis.word for axis in each)) for each in axes),
             Problem.of(graph, hardware).fastest,
-            entering_bytes(graph),
+            np.where(whole_input, entering_bytes(graph), 0.0),
             np.minimum(least, MOST_PARTS),
+            apart,
         )
 
-    def whole_plan(self) -> dict[str, int]:
+    def whole_plan(self) -> dict[str, PartCount]:
         """The plan with no more parts than the memory of the chips asks for."""
         return self._named(self.least)
 
-    def for_target(self, target: float) -> dict[str, int]:
+    def for_target(self, target: float) -> dict[str, PartCount]:
         """The plan in which no operation that can be cut takes longer than ``target``, as far as the chips suffice."""
         count = self.least.copy()
         for v in np.flatnonzero(self.able & (self.whole > target * BELOW)).tolist():
@@ -110,14 +127,14 @@ class Plans:
     def floor(self) -> float:
         """What the period of no plan is below: the longest operation that stays whole in all of them, or all work.
 
-        Parts never take less together than the whole: each reads all that enters and pays the overhead again.
+        PartCount never take less together than the whole: each reads all that enters and pays the overhead again.
         """
         rigid = float(self.whole[self.rigid].max(initial=0.0))
         return max(rigid, float(self.whole.sum()) / self.hardware.chips)
 
-    def sharded(self, plan: Mapping[str, int]) -> Sharded:
+    def sharded(self, plan: Mapping[str, PartCount]) -> Sharded:
         """The graph of a plan."""
-        return shard(self.graph, plan)
+        return shard(self.graph, plan, apart=self.apart)
 
     def least_period(self, sharded: Sharded) -> float:
         """What no placement of a plan's graph is below: its heaviest operation, and its work in all."""
@@ -137,32 +154,55 @@ class Plans:
             self._parts[k] = times[Problem.of(self.graph, self.hardware).present].min(axis=0)
         return self._parts[k]
 
-    def _named(self, count: IntArray) -> dict[str, int]:
+    def _named(self, count: IntArray) -> dict[str, PartCount]:
         return {self.graph.names[v]: int(count[v]) for v in np.flatnonzero(count > 1).tolist()}
 
 
-def variations(plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntArray) -> Iterator[dict[str, int]]:
-    """Plans near one whose placement is known: what fills its heaviest chip in more parts, what is cut in fewer.
+def variations(
+    plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntArray
+) -> Iterator[dict[str, PartCount]]:
+    """Plans near one whose placement is known.
+
+    What fills its heaviest chips in more parts, or along another axis; what is cut in fewer.
 
     Parameters
     ----------
     load : (C,) of the chips of the placement.
     assignment : (n',) chips of the operations of the plan's graph.
     """
-    graph, plan = sharded.graph, dict(sharded.parts)
+    plan = dict(sharded.parts)
+    seen = _heaviest(plans, sharded, load, assignment)
+    for name in seen:
+        k, word = split_parts(plan.get(name, 1))
+        for more in (1, 2):
+            yield {**plan, name: _asked(k + more, word)}
+    for name in seen:
+        k, word = split_parts(plan.get(name, 1))
+        for other in plans.words[plans.graph.index[name]]:
+            if other != word:
+                yield {**plan, name: _asked(max(k, 2), other)}
+    for name, asked in sorted(plan.items(), key=lambda item: -split_parts(item[1])[0]):
+        k, word = split_parts(asked)
+        if k - 1 >= int(plans.least[plans.graph.index[name]]):
+            fewer = {**plan, name: _asked(k - 1, word)}
+            yield {other: parts for other, parts in fewer.items() if split_parts(parts)[0] > 1}
+
+
+def _heaviest(plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntArray) -> list[str]:
+    """Operations of the original graph that fill the two heaviest chips and can be cut, longest parts first."""
+    graph = sharded.graph
     times = Problem.of(graph, plans.hardware).fastest
-    seen = []
+    seen: list[str] = []
     for chip in np.argsort(-load, kind="stable")[:2].tolist():
         inside = np.flatnonzero(assignment == chip)
         for v in inside[np.argsort(-times[inside], kind="stable")][:4].tolist():
-            name = graph.names[v].rpartition("#")[0] if graph.names[v].rpartition("#")[0] in plan else graph.names[v]
+            name = graph.names[v].rpartition("#")[0] if graph.names[v] not in plans.graph.index else graph.names[v]
+            name = sharded.follows.get(name, name)
             origin = plans.graph.index.get(name)
             if origin is not None and plans.able[origin] and name not in seen:
                 seen.append(name)
-    for name in seen:
-        for more in (1, 2):
-            yield {**plan, name: plan.get(name, 1) + more}
-    for name, k in sorted(plan.items(), key=lambda item: -item[1]):
-        least = int(plans.least[plans.graph.index[name]])
-        if k - 1 >= least:
-            yield {other: parts for other, parts in {**plan, name: k - 1}.items() if parts > 1}
+    return seen
+
+
+def _asked(k: int, word: str) -> PartCount:
+    return f"{k}:{word}" if word else k

@@ -1,47 +1,32 @@
-"""A graph with some operations in parts, each with its share of weights, FLOPs and output, and a join behind them.
+"""A graph with some operations in parts, each with its share of weights, FLOPs and output, and joins behind them.
 
-The parts of an operation cut its output channels (of a convolution) or columns (of a matrix product, of an embedding).
-Each reads the whole input, holds its part of the weights and computes its part of the output. So nothing is computed
-twice and no sum changes its order. Operations that work channel by channel and read nothing else (activations,
-normalisations, pooling) stay in parts behind it. A concatenation then joins the parts, and is charged like any other.
+Along which axis an operation is cut, and what stays in parts beside it, is decided by :mod:`partition.shards.regions`.
+What is read in parts from outside is sliced. What somebody reads whole is joined by a concatenation, or by a sum where
+an inner axis is cut, and so are results of the model, unless they may leave in parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from partition.arrays import BoolArray, FloatArray, IntArray, sums
+from partition.arrays import BoolArray, FloatArray, sums
 from partition.errors import InvalidInput
 from partition.problem.builder import GraphBuilder
+from partition.problem.cut_axis import CutAxis
 from partition.problem.graph import Graph
+from partition.shards.regions import CutGraph, Region
 
-BY_CHANNEL = frozenset({"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv"})
-"""Operators whose output channels can be computed apart, each from its own part of the weights."""
-
-BY_COLUMN = frozenset({"Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul", "Gather"})
-"""Operators whose last axis can be computed apart, each part from its own columns of the weights."""
-
-ELEMENTWISE = frozenset({
-    "Add", "Mul", "Sub", "Div", "Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu",
-    "Selu", "Gelu", "FastGelu", "QuickGelu", "Softplus", "Softsign", "Mish", "Erf", "Exp", "Sqrt", "Abs", "Neg",
-    "Identity", "Cast",
-})  # fmt: skip
-"""Operators that treat every element apart, so that they may stay in parts behind any part."""
-
-PER_CHANNEL = frozenset({
-    "BatchNormalization", "InstanceNormalization", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
-    "GlobalMaxPool", "PRelu",
-})  # fmt: skip
-"""Operators that treat every channel apart, so that they may stay in parts behind parts by channel."""
-
-JOIN = "Concat"
-"""Operator that joins parts."""
+JOIN, TOTAL, SLICE = "Concat", "Sum", "Slice"
+"""Operators that join parts, that add summands, and that take a part of a tensor."""
 
 MOST_PARTS = 1024
-"""Parts of one operation at most."""
+"""PartCount of one operation at most."""
+
+PartCount = int | str
+"""How many parts, or that with the axis: ``4``, ``"4:rows"``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +38,22 @@ class Sharded:
     graph : the graph with parts and joins; parts are named ``operation#0``, ``operation#1``, ..., joins
         ``operation#join``.
     parts : operation of the original graph -> number of parts, for what was asked for.
-    follows : operation that stays in parts behind another -> the operation whose parts it follows.
+    follows : operation that stays in parts beside another -> that one.
+    regions : what is in parts together.
     """
 
     graph: Graph
-    parts: Mapping[str, int]
+    parts: Mapping[str, PartCount]
     follows: Mapping[str, str]
+    regions: tuple[Region, ...] = ()
 
 
 def shardable(graph: Graph) -> BoolArray:
     """(n,) whether an operation can be computed in parts.
 
-    It is an operator of ``BY_CHANNEL`` or ``BY_COLUMN`` with weights of its own and one result. It is not of the
-    backward pass, and shares its chip with no other. What it gathers from is a table among its weights.
+    It takes time, has an axis that can be cut, is not of the backward pass and shares its chip with no other.
     """
-    results = np.bincount(graph.producer, minlength=graph.n)
-    kind = np.array([op in BY_CHANNEL or op in BY_COLUMN for op in graph.op_types])
-    table = (np.array([op != "Gather" for op in graph.op_types])) | (graph.weights > entering_bytes(graph))
-    own = (graph.weights > 0) & table & (graph.group < 0) & ~graph.backward
-    return np.asarray(kind & own & (results == 1), dtype=np.bool_)
+    return CutGraph(graph).able
 
 
 def entering_bytes(graph: Graph) -> FloatArray:
@@ -79,156 +61,239 @@ def entering_bytes(graph: Graph) -> FloatArray:
     return sums(graph.consumers, graph.tensor_bytes[graph.edge_tensor], graph.n)
 
 
-def shard(graph: Graph, parts: Mapping[str, int]) -> Sharded:
+def shard(graph: Graph, parts: Mapping[str, PartCount], *, apart: bool = False) -> Sharded:
     """The graph with the named operations in parts.
 
     Parameters
     ----------
-    parts : operation -> number of parts; 1 leaves it whole.
+    parts : operation -> number of parts, 1 leaves it whole; or with the axis, as ``"4:rows"``.
+    apart : results of the model may leave in parts, which the host puts side by side.
 
     Raises
     ------
     InvalidInput : no such operation, one that cannot be computed in parts, or a number of parts that makes no sense.
     """
-    wanted = cut_positions(graph, parts)
-    if not wanted:
+    cut = CutGraph(graph, apart)
+    found = regions_of(cut, parts)
+    if not found:
         return Sharded(graph, {}, {})
-    follows = followers(graph, wanted)
-    count = np.ones(graph.n, dtype=np.int64)
-    for v, k in wanted.items():
-        count[v] = k
-    for v, leader in follows.items():
-        count[v] = wanted[leader]
     names = graph.names
-    return Sharded(
-        _rewritten(graph, count, follows),
-        {names[v]: k for v, k in wanted.items()},
-        {names[v]: names[leader] for v, leader in follows.items()},
-    )
+    asked = {name: k for name, k in parts.items() if split_parts(k)[0] > 1}
+    follows = {names[v]: names[region.leader] for region in found for v in region.members if names[v] not in asked}
+    return Sharded(_Rewriting(cut, found).graph(), asked, follows, tuple(found))
 
 
-def cut_positions(graph: Graph, parts: Mapping[str, int]) -> dict[int, int]:
+def split_parts(parts: PartCount) -> tuple[int, str]:
+    """Number of parts, and the axis or ``""``."""
+    if isinstance(parts, str):
+        count, _, word = parts.partition(":")
+        return int(count), word
+    return int(parts), ""
+
+
+def regions_of(cut: CutGraph, parts: Mapping[str, PartCount]) -> list[Region]:
+    """The regions of what is wanted, in order of their leaders; raises InvalidInput as :func:`shard`."""
+    wanted = cut_positions(cut.graph, parts, able=cut.able)
+    words = {cut.graph.index[name]: split_parts(k)[1] for name, k in parts.items()}
+    found: list[Region] = []
+    taken: set[int] = set()
+    rank = {v: i for i, v in enumerate(cut.graph.topological_order.tolist())}
+    for v in sorted(wanted, key=rank.__getitem__):
+        if v not in taken:
+            region = cut.region(v, wanted[v], wanted, taken, words.get(v, ""))
+            if region.parts > 1:
+                taken.update(region.members)
+                found.append(region)
+    return found
+
+
+def cut_positions(graph: Graph, parts: Mapping[str, PartCount], able: BoolArray | None = None) -> dict[int, int]:
     """Position of an operation -> parts, for those of two or more; raises InvalidInput as :func:`shard`."""
-    able = shardable(graph)
+    able = shardable(graph) if able is None else able
     wanted = {}
-    for name, k in parts.items():
+    for name, asked in parts.items():
         v = graph.index.get(name)
         if v is None:
             raise InvalidInput(f"shard: graph {graph.name!r} has no operation {name!r}")
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_PARTS:
-            raise InvalidInput(f"shard: {name!r} in {k!r} parts; give a whole number from 1 to {MOST_PARTS}")
+        k = _counted(name, asked)
         if k > 1 and not able[v]:
             raise InvalidInput(
-                f"shard: {name!r} ({graph.op_types[v]}) cannot be computed in parts; convolutions and matrix products "
-                "with weights of their own can"
+                f"shard: {name!r} ({graph.op_types[v]}) cannot be computed in parts; convolutions, matrix products, "
+                "lookups, attention and recurrent layers can, where their shapes are known"
             )
         if k > 1:
-            wanted[v] = int(k)
+            wanted[v] = k
     return wanted
 
 
-def followers(graph: Graph, wanted: Collection[int]) -> dict[int, int]:
-    """Operation that can stay in parts -> the operation whose parts it follows.
-
-    One follows where it works channel by channel and reads nothing but the result of an operation in parts. It must be
-    the only one to read it.
-    """
-    result = {int(v): t for t, v in enumerate(graph.producer.tolist())}
-    single = np.bincount(graph.producer, minlength=graph.n) == 1
-    reads = np.bincount(graph.consumers, minlength=graph.n)
-    follows: dict[int, int] = {}
-    for leader in wanted:
-        v = leader
-        while single[v]:
-            begin, end = graph.consumer_ptr[result[v]], graph.consumer_ptr[result[v] + 1]
-            if end - begin != 1:
-                break
-            w = int(graph.consumers[begin])
-            free = graph.group[w] < 0 and not graph.backward[w] and w not in wanted and single[w]
-            alike = graph.op_types[w] in ELEMENTWISE
-            alike |= graph.op_types[w] in PER_CHANNEL and graph.op_types[leader] in BY_CHANNEL
-            if not (free and alike and reads[w] == 1):
-                break
-            follows[w] = leader
-            v = w
-    return follows
+def _counted(name: str, asked: object) -> int:
+    """The number of parts; InvalidInput if it makes no sense."""
+    text = asked.partition(":")[0] if isinstance(asked, str) else asked
+    k = int(text) if isinstance(text, str) and text.isdecimal() else text
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_PARTS:
+        raise InvalidInput(
+            f"shard: {name!r} in {asked!r} parts; give a whole number from 1 to {MOST_PARTS}, or one with an axis "
+            "(4:rows)"
+        )
+    return int(k)
 
 
-def _rewritten(graph: Graph, count: IntArray, follows: Mapping[int, int]) -> Graph:
-    """The graph with ``count`` (n,) parts of each operation; followers read the parts of what they follow."""
-    builder = GraphBuilder(graph.name)
-    inputs: list[list[int]] = [[] for _ in range(graph.n)]
-    for t, v in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
-        inputs[v].append(t)
-    outputs: list[list[int]] = [[] for _ in range(graph.n)]
-    for t, v in enumerate(graph.producer.tolist()):
-        outputs[v].append(t)
-    shared: list[list[int]] = [[] for _ in range(graph.n)]
-    for s in range(len(graph.shared_names)):
-        for v in graph.shared_users[graph.shared_ptr[s] : graph.shared_ptr[s + 1]].tolist():
-            shared[v].append(s)
-    unknown, guessed = set(graph.unknown_operators), set(graph.guessed)
-    last = _last_in_parts(graph, count, follows, outputs)
-    for v in range(graph.n):
-        k = int(count[v])
-        weights = {graph.shared_names[s]: float(graph.shared_bytes[s]) for s in shared[v]}
-        for part in range(k):
-            own = f"{graph.names[v]}#{part}" if k > 1 else graph.names[v]
-            read = [_part(graph.tensor_names[t], part) if v in follows else graph.tensor_names[t] for t in inputs[v]]
-            made = {
-                (_part(graph.tensor_names[t], part) if k > 1 else graph.tensor_names[t]): graph.tensor_bytes[t] / k
-                for t in outputs[v]
-            }
-            builder.operation(
-                own,
-                graph.op_types[v],
-                inputs=read,
-                outputs=made,
-                flops=graph.flops[v] / k,
-                bytes_accessed=_traffic(graph, v, k, inputs[v], follows),
-                weights={**weights, f"{own}::weights": graph.weights[v] / k} if graph.weights[v] else weights,
-                group=f"group {graph.group[v]}" if graph.group[v] >= 0 else None,
-                backward=bool(graph.backward[v]),
-                times=_times(graph.profiled_times, v, k),
-                unknown=graph.op_types[v] in unknown and graph.names[v] in guessed,
-                guessed=graph.names[v] in guessed,
-                view=bool(graph.views[v]),
-            )
-        if last[v]:
-            t = outputs[v][0]
-            name, size = graph.tensor_names[t], float(graph.tensor_bytes[t])
-            builder.operation(
-                f"{graph.names[v]}#join",
-                JOIN,
-                inputs=[_part(name, part) for part in range(k)],
-                outputs={name: size},
-                bytes_accessed=2 * size,
-            )
-    return builder.build()
+class _Rewriting:
+    """Builds the graph with regions in parts."""
+
+    def __init__(self, cut: CutGraph, regions: list[Region]) -> None:
+        self.cut, self.whole = cut, cut.graph
+        self.builder = GraphBuilder(self.whole.name)
+        self.region = {v: region for region in regions for v in region.members}
+        self.leaving = {t: region for region in regions for t in cut.leaving(region)}
+        self.sliced: set[str] = set()
+        self.shared: list[list[int]] = [[] for _ in range(self.whole.n)]
+        for s in range(len(self.whole.shared_names)):
+            for v in self.whole.shared_users[self.whole.shared_ptr[s] : self.whole.shared_ptr[s + 1]].tolist():
+                self.shared[v].append(s)
+
+    def graph(self) -> Graph:
+        """All operations in order."""
+        for v in range(self.whole.n):
+            region = self.region.get(v)
+            if region is None:
+                self._operation(v)
+                continue
+            for part in range(region.parts):
+                self._part(v, region, part)
+            for t in self.cut.makes[v].tolist():
+                if t in self.leaving:
+                    self._join(v, t, region)
+        return self.builder.build()
+
+    def _operation(self, v: int) -> None:
+        """One that stays whole."""
+        g = self.whole
+        held = {g.shared_names[s]: float(g.shared_bytes[s]) for s in self.shared[v]}
+        if g.weights[v]:
+            held[f"{g.names[v]}::weights"] = float(g.weights[v])
+        self._add(
+            v, g.names[v], 1.0, [g.tensor_names[t] for t in self.cut.reads[v].tolist()],
+            {g.tensor_names[t]: float(g.tensor_bytes[t]) for t in self.cut.makes[v].tolist()},
+            float(g.bytes_accessed[v]), held,
+        )  # fmt: skip
+
+    def _part(self, v: int, region: Region, part: int) -> None:
+        """One part of an operation."""
+        g, axis, share = self.whole, region.members[v], region.share(part)
+        read: dict[str, float] = {}
+        for t in self.cut.reads[v].tolist():
+            if part == 0 or g.tensor_names[t] not in axis.once:
+                read.update(self._read(t, axis, region, part))
+        names = [g.tensor_names[t] for t in self.cut.makes[v].tolist()]
+        sizes = g.tensor_bytes[self.cut.makes[v]].tolist()
+        made = {
+            f"{name}#{part}": size * (share if name in axis.makes else 1.0)
+            for name, size in zip(names, sizes, strict=True)
+        }
+        entering = min(float(g.bytes_accessed[v]), float(g.tensor_bytes[self.cut.reads[v]].sum()))
+        rest = float(g.bytes_accessed[v]) - entering - min(float(g.bytes_accessed[v]) - entering, float(sum(sizes)))
+        own, held = self._weights(v, axis, region, part)
+        weighs = float(g.weights[v]) + sum(float(g.shared_bytes[s]) for s in self.shared[v])
+        ratio = min(sum(held.values()) / weighs, 1.0) if weighs else share
+        written = min(float(g.bytes_accessed[v]) - entering - rest, sum(made.values()))
+        if axis.window is not None:  # a window may skip elements that the whole is charged for
+            read[""] = max(0.0, entering * share - sum(read.values()))
+        moved = 0.0 if g.views[v] else min(entering, sum(read.values())) + rest * ratio + max(written, 0.0)
+        self._add(v, own, share, [name for name in read if name], made, moved, held)
+
+    def _weights(self, v: int, axis: CutAxis, region: Region, part: int) -> tuple[str, dict[str, float]]:
+        """The name of a part, and what it holds: its share of what is cut, all of the rest."""
+        g, share = self.whole, region.share(part)
+        name = f"{g.names[v]}#{part}"
+        held: dict[str, float] = {}
+        left = axis.held
+        for s in self.shared[v]:
+            weight, size = g.shared_names[s], float(g.shared_bytes[s])
+            if weight in axis.weights:
+                place, unit = axis.weights[weight]
+                held[_piece(weight, place, region, part, axis.extent * unit)] = size * share
+                left -= size
+            else:
+                held[weight] = size
+        private = min(max(left, 0.0), float(g.weights[v]))
+        if private:
+            held[f"{name}::weights"] = private * share
+        if g.weights[v] > private:
+            held[f"{g.names[v]}::weights"] = float(g.weights[v]) - private
+        return name, held
+
+    def _read(self, t: int, axis: CutAxis, region: Region, part: int) -> dict[str, float]:
+        """What a part reads of a tensor, and its bytes: a part made beside it, a slice, or all of it."""
+        name, size = self.whole.tensor_names[t], float(self.whole.tensor_bytes[t])
+        place = axis.reads.get(name)
+        if place is not None and region.cut.get(t) == place[0]:
+            return {f"{name}#{part}": size * region.share(part)}
+        if place is not None:
+            share = region.share(part)
+            made = _piece(name, place[0], region, part, axis.extent * place[1])
+            return {self._slice(t, made, share): size * share}
+        if axis.window is not None and axis.window[0] == name:
+            _, place_, window = axis.window
+            low, high = window.reads(*region.range(part, axis.extent * window.scale))
+            share = (high - low) / window.extent
+            return {self._slice(t, f"{name}#{low}to{high}.{place_}", share): size * share}
+        return {name: size}
+
+    def _slice(self, t: int, made: str, share: float) -> str:
+        """The operation that takes a part of a tensor: a view, and the same one for all who read it."""
+        if made not in self.sliced:
+            self.sliced.add(made)
+            g = self.whole
+            size = float(g.tensor_bytes[t]) * share
+            self.builder.operation(
+                f"{made}#slice", SLICE,
+                inputs=[g.tensor_names[t]], outputs={made: size}, view=True,
+            )  # fmt: skip
+        return made
+
+    def _join(self, v: int, t: int, region: Region) -> None:
+        """The operation that joins the parts of a tensor, or adds its summands."""
+        g, name = self.whole, self.whole.tensor_names[t]
+        size, summed = float(g.tensor_bytes[t]), region.members[v].sums
+        several = len(self.cut.makes[v]) > 1
+        self.builder.operation(
+            f"{g.names[v]}#join" + (f" {name}" if several else ""),
+            TOTAL if summed else JOIN,
+            inputs=[f"{name}#{part}" for part in range(region.parts)],
+            outputs={name: size},
+            flops=(region.parts - 1) * size / _ELEMENT if summed else 0.0,
+            bytes_accessed=(region.parts + 1 if summed else 2) * size,
+        )
+
+    def _add(
+        self, v: int, name: str, share: float, read: list[str], made: dict[str, float], moved: float,
+        held: dict[str, float],
+    ) -> None:  # fmt: skip
+        g = self.whole
+        self.builder.operation(
+            name,
+            g.op_types[v],
+            inputs=read,
+            outputs=made,
+            flops=float(g.flops[v]) * share,
+            bytes_accessed=moved,
+            weights=held,
+            group=f"group {g.group[v]}" if g.group[v] >= 0 else None,
+            backward=bool(g.backward[v]),
+            times={k: float(times[v]) * share for k, times in g.profiled_times.items() if not np.isnan(times[v])},
+            unknown=g.op_types[v] in g.unknown_operators and g.names[v] in g.guessed,
+            guessed=g.names[v] in g.guessed,
+            module=g.modules[v] if g.modules else "",
+            view=bool(g.views[v]),
+        )
 
 
-def _last_in_parts(graph: Graph, count: IntArray, follows: Mapping[int, int], outputs: list[list[int]]) -> BoolArray:
-    """(n,) whether an operation in parts is the last before they join."""
-    last = count > 1
-    for t, v in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
-        if v in follows:
-            last[graph.producer[t]] = False
-    return last
+def _piece(name: str, place: int, region: Region, part: int, extent: int) -> str:
+    """The name of a slice of a tensor or weight along one of its axes."""
+    low, high = region.range(part, extent)
+    return f"{name}#{low}to{high}.{place}"
 
 
-def _traffic(graph: Graph, v: int, k: int, read: list[int], follows: Mapping[int, int]) -> float:
-    """Bytes that a part reads and writes: all of the input, where it is no follower, and its share of the rest."""
-    whole = float(graph.bytes_accessed[v])
-    if k == 1 or v in follows:
-        return whole / k
-    entering = min(whole, float(graph.tensor_bytes[read].sum()))
-    return entering + (whole - entering) / k
-
-
-def _times(profiled: Mapping[str, FloatArray], v: int, k: int) -> dict[str, float]:
-    """Measured times, shared out evenly."""
-    return {kind: float(times[v]) / k for kind, times in profiled.items() if not np.isnan(times[v])}
-
-
-def _part(tensor: str, part: int) -> str:
-    return f"{tensor}#{part}"
+_ELEMENT = 4.0
+"""Bytes of an element of a sum: graphs do not know, so that of float32."""

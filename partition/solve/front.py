@@ -95,8 +95,9 @@ def partition(
         and the best bound win.
     confirm : ask a second solver, OR-Tools CP-SAT on whole numbers, to refute the bound of the period, or that there is
         no valid placement; it gets what is left of the time limit, a quarter at least (``Result.confirmation``).
-    shard : ``"none"``, ``"auto"``, operations to choose among, or operation -> number of parts: operations computed in
-        parts on several chips (docs/shards.md). ``Result.graph`` is then the graph with parts; ``Result.shards``
+    shard : ``"none"``, ``"auto"``, ``"apart"`` (results may leave in parts too), operations to choose among, or
+        operation -> number of parts, perhaps with an axis (``"4:rows"``): operations computed in parts on several
+        chips (docs/shards.md). ``Result.graph`` is then the graph with parts; ``Result.shards``
         says what was cut and what holds without. Automatic: as long as it makes the period shorter.
     pins : operation (or pattern) -> the one chip that runs it.
     forbid : -> chips that do not run it.

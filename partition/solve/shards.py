@@ -16,14 +16,14 @@ from partition.errors import InvalidInput, NoSolutionInTime
 from partition.results.result import Result
 from partition.results.shards import Shards
 from partition.shards.plans import Plans, variations
-from partition.shards.rewrite import Sharded
+from partition.shards.rewrite import PartCount, Sharded
 from partition.solve.question import Question
 from partition.stopping import Stop
 
 PATIENCE = 6
 """Plans solved in a row that are no better, after which no more are tried."""
 
-Wanted = str | Collection[str] | Mapping[str, int]
+Wanted = str | Collection[str] | Mapping[str, PartCount]
 """What the caller wants in parts."""
 
 Search = Callable[[Question, Stop], Result]
@@ -43,7 +43,8 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
 
     Parameters
     ----------
-    wanted : ``"auto"``; the operations among which to choose; or operation -> number of parts.
+    wanted : ``"auto"``, or ``"apart"`` where results may leave in parts; the operations among which to choose; or
+        operation -> number of parts.
 
     Raises
     ------
@@ -52,10 +53,10 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
     """
     if not question.on_period:
         raise InvalidInput("shard: parts are chosen for the period; make it the first goal, or leave shard out")
-    if isinstance(wanted, str) and wanted != "auto":
-        raise InvalidInput(f"shard is {wanted!r}; give 'auto', 'none', names, or operation -> number of parts")
+    if isinstance(wanted, str) and wanted not in ("auto", "apart"):
+        raise InvalidInput(f"shard is {wanted!r}; give 'auto', 'apart', 'none', names, or operation -> number of parts")
     among = None if isinstance(wanted, str | Mapping) else list(wanted)
-    plans = Plans.of(question.graph, question.hardware, among)
+    plans = Plans.of(question.graph, question.hardware, among, apart=wanted == "apart")
     if isinstance(wanted, Mapping):
         sharded = plans.sharded(wanted)
         return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
@@ -123,7 +124,7 @@ class _TriedPlans:
                 return True
         return False
 
-    def consider(self, plan: dict[str, int]) -> None:
+    def consider(self, plan: dict[str, PartCount]) -> None:
         """Solve a plan for a short while, if it is new and may be better than the best."""
         if _key(plan) in self.known or self.stop():
             return
@@ -137,7 +138,12 @@ class _TriedPlans:
 
 
 def _tried(
-    question: Question, plans: Plans, plan: Mapping[str, int], stop: Stop, search: Search, start: Result | None = None
+    question: Question,
+    plans: Plans,
+    plan: Mapping[str, PartCount],
+    stop: Stop,
+    search: Search,
+    start: Result | None = None,
 ) -> _Tried | None:
     """A plan with its answer; None where there is none."""
     sharded = plans.sharded(plan)
@@ -173,12 +179,12 @@ def _better(best: _Tried | None, other: _Tried | None) -> _Tried | None:
     return other if same and other.result.period <= best.result.period else best
 
 
-def _key(plan: Mapping[str, int]) -> object:
+def _key(plan: Mapping[str, PartCount]) -> object:
     return tuple(sorted(plan.items()))
 
 
 def _told(result: Result, sharded: Sharded, whole: Result | None, plans: Plans, stop: Stop) -> Result:
     """The answer with what was cut, and what is known without."""
     period, bound = (None, None) if whole is None else (whole.period, whole.bound)
-    shards = Shards(dict(sharded.parts), plans.floor, period, bound)
+    shards = Shards(dict(sharded.parts), plans.floor, period, bound, plans.apart)
     return replace(result, shards=shards, seconds=stop.elapsed, interrupted=result.interrupted or stop.interrupted)

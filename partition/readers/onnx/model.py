@@ -123,6 +123,8 @@ def _add(builder: GraphBuilder, operation: Operation) -> None:
         module=operation.module,
         view=operation.view,
     )
+    if operation.cut_axes:
+        builder.cut_axes[operation.name] = operation.cut_axes
 
 
 def _warn_of(scope: GraphScope, where: str) -> None:

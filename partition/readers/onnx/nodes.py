@@ -14,9 +14,11 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, num
 
 from partition.errors import InvalidModelFile
 from partition.problem.constants import Constants
+from partition.problem.cut_axis import CutAxis
 from partition.problem.extension_operators import is_tree_ensemble, tree_bytes
 from partition.problem.operators import OperatorCost, operator_cost
 from partition.readers.onnx import loops
+from partition.readers.onnx.cut_axes import cut_axes_of
 from partition.readers.onnx.file import stored_bytes
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 from partition.readers.onnx.types import ITEMSIZE, Shaped
@@ -37,7 +39,7 @@ class Operation:
     """One node, ready for the builder: tensor names, bytes per output, bytes per weight.
 
     ``cost.known`` is False where the guess was made, ``guessed`` also where its cost follows from one. A ``view`` moves
-    nothing and takes no time.
+    nothing and takes no time. ``cut_axes`` are those along which it can be computed in parts.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Operation:
     guessed: bool
     module: str
     view: bool = False
+    cut_axes: tuple[CutAxis, ...] = ()
 
     def as_view(self) -> Operation:
         """The same, moving nothing."""
@@ -161,8 +164,14 @@ class NodeReader:
             cost=replace(cost, known=cost.known and known),
             guessed=not (cost.known and known) or guessed,
             module=module_of(node),
+            cut_axes=self._cut_axes(node, guessed or bool(captured)),
         )
         return operation.as_view() if is_view(node, self.scope) else operation
+
+    def _cut_axes(self, node: NodeProto, doubtful: bool) -> tuple[CutAxis, ...]:
+        if doubtful or self.inside:
+            return ()
+        return cut_axes_of(node, self.scope, self.constants, attributes_of(node))
 
     def _node_cost(self, node: NodeProto) -> OperatorCost:
         inputs = [self.scope.spec(tensor) if tensor else None for tensor in node.input]

@@ -1,0 +1,81 @@
+"""The axes along which an operation can be computed in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import gcd
+
+
+@dataclass(frozen=True)
+class ReadWindow:
+    """What a part of the output reads along an axis of the input, as for a convolution.
+
+    Output element ``o`` reads input elements ``o * stride - before`` up to that plus ``span``, those outside left out.
+
+    Attributes
+    ----------
+    stride, span, before : in elements of the input.
+    scale : output elements that one step of ``stride`` makes; above 1 for an operator that enlarges.
+    extent : elements of the input.
+    """
+
+    stride: int
+    span: int
+    before: int
+    extent: int
+    scale: int = 1
+
+    def reads(self, low: int, high: int) -> tuple[int, int]:
+        """The elements of the input that output elements ``low`` up to ``high`` read."""
+        first = low // self.scale * self.stride - self.before
+        last = (high - 1) // self.scale * self.stride - self.before + self.span
+        return max(first, 0), min(last, self.extent)
+
+
+@dataclass(frozen=True)
+class CutAxis:
+    """One axis along which an operation can be computed in parts.
+
+    The axis has ``extent`` units; part ``i`` computes some of them. A tensor or weight that is not named is read whole
+    by every part.
+
+    Attributes
+    ----------
+    extent : units; 0 where nobody knows how many.
+    reads : tensor that is cut with the axis -> (its axis, elements of a unit).
+    makes : result -> (its axis, elements of a unit). If empty, every part makes a summand of each result.
+    weights : weight that is cut -> (its axis, elements of a unit).
+    held : bytes of those weights.
+    blocks : equal blocks, one after the other, in each weight's axis: a unit is one piece of every block.
+    once : operands that only the first part reads: what is added to a sum.
+    counts : attributes that count units, such as the groups of a convolution.
+    window : what a part reads of the first tensor, where parts overlap there; (tensor, its axis, window).
+    word : what a unit is, for a sentence.
+    """
+
+    extent: int
+    reads: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    makes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    weights: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    held: float = 0.0
+    blocks: int = 1
+    once: frozenset[str] = frozenset()
+    counts: tuple[str, ...] = ()
+    window: tuple[str, int, ReadWindow] | None = None
+    word: str = "elements"
+
+    @property
+    def sums(self) -> bool:
+        """Whether parts make summands of the results."""
+        return not self.makes
+
+
+def common_units(*extents: int) -> int:
+    """The most units that all axes can be cut in together; 0 where nobody knows."""
+    return gcd(*extents)
+
+
+def bounds(units: int, parts: int) -> list[int]:
+    """Where parts begin and end, as even as whole units allow; ``parts + 1`` numbers."""
+    return [round(units * i / parts) for i in range(parts + 1)]
