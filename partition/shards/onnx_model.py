@@ -1,6 +1,6 @@
 """An ONNX model with operations in parts: an ordinary ONNX model again, which computes the same.
 
-A part is the same operator with its slice of the weights, and of what it reads in parts, so that every element of its
+A part is the same operator with its slice of the weights, and of what it reads in parts. So every element of its
 output is the same sum as before. Where an inner axis is cut, the parts make summands, and their sum rounds otherwise.
 """
 

@@ -36,9 +36,11 @@ class Region:
 
     Attributes
     ----------
-    leader : the operation that it grew from. parts : of each operation. units : that every axis can be cut in; 0 where
-        nobody knows.
-    members : operation -> the axis along which it is cut. cut : tensor made in parts inside -> its axis.
+    leader : the operation that it grew from.
+    parts : of each operation.
+    units : that every axis can be cut in; 0 where nobody knows.
+    members : operation -> the axis along which it is cut.
+    cut : tensor made in parts inside -> its axis.
     """
 
     leader: int
@@ -136,7 +138,8 @@ class CutGraph:
 
         Parameters
         ----------
-        wanted : operations to cut -> parts. taken : operations of other regions.
+        wanted : operations to cut -> parts.
+        taken : operations of other regions.
         word : of the axis, or empty.
         """
         axes = [axis for axis in self.axes(leader) if axis.word.startswith(word)] or list(self.axes(leader))
@@ -166,14 +169,12 @@ class CutGraph:
 
     def leaving(self, region: Region) -> list[int]:
         """Tensors made in parts that somebody reads whole, summands included; in order."""
-        made = [t for v in region.members for t in self.makes[v].tolist()]
         found = []
-        for t in made:
-            readers = self.readers(t)
-            summed = t not in region.cut
-            outside = t in self.whole or any(not self._in_parts(region, v, t) for v in readers)
-            if summed or outside:
-                found.append(t)
+        for v, axis in region.members.items():
+            for t in self.makes[v].tolist():
+                outside = t in self.whole or any(not self._in_parts(region, w, t) for w in self.readers(t))
+                if axis.sums or (outside and t in region.cut):
+                    found.append(t)
         return sorted(found)
 
     def _in_parts(self, region: Region, v: int, t: int) -> bool:

@@ -2,7 +2,7 @@
 
 Along which axis an operation is cut, and what stays in parts beside it, is decided by :mod:`partition.shards.regions`.
 What is read in parts from outside is sliced. What somebody reads whole is joined by a concatenation, or by a sum where
-an inner axis is cut, and so are results of the model, unless they may leave in parts.
+an inner axis is cut. So are results of the model, unless they may leave in parts.
 """
 
 from __future__ import annotations

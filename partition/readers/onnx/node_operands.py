@@ -18,7 +18,8 @@ class NodeOperands:
 
     Attributes
     ----------
-    inputs, outputs : by position, None where absent. attributes : by name.
+    inputs, outputs : by position, None where absent.
+    attributes : by name.
     """
 
     node: NodeProto
