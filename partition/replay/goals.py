@@ -18,6 +18,7 @@ from partition.replay.goal_values import energy_of_a_byte, hop_times, value_of
 from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.question import NEAR
+from partition.replay.routes import places
 from partition.replay.second_solver import COARSE, MOST_ROWS, installed, solved
 from partition.replay.steps import StepVerdict
 from partition.replay.units import TICKS, Units, units_of
@@ -148,7 +149,7 @@ class Goals:
         if status != "feasible":
             return status, None
         home, replicas, relays = told(self.units, model, solver.value)
-        where = self.question.positions or tuple(range(self.question.chips))
+        where = places(self.question)
         return status, Placed(self.question, home, replicas, relays, kinds, where, {})
 
     def _limit(self, model: WholeModel, goal: str, most: Fraction, *, strictly: bool) -> None:

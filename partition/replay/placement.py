@@ -10,8 +10,7 @@ from typing import Any
 
 from partition.errors import InvalidInput
 from partition.replay.question import FITS, ReplayQuestion
-
-Links = tuple[int, int]
+from partition.replay.routes import Link, crossed, places, stages_may_move
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,7 @@ class Placed:
         """The largest load; None where a tensor would have to go back on a chain."""
         q = self.question
         loads = [c + r + s if q.serial else max(c, r, s) for c, r, s in self.spent]
-        links: dict[Links, Fraction] = {}
+        links: dict[Link, Fraction] = {}
         for t, chips in self.receivers.items():
             home = self.home[q.tensors[t].producer]
             if q.topology == "chain" and q.chips > 1 and min(chips) < home:
@@ -114,33 +113,9 @@ class Placed:
                 links[link] = links.get(link, Fraction(0)) + q.tensors[t].time
         return max([*loads, *links.values()])
 
-    def crossed(self, home: int, chips: set[int]) -> set[Links]:
+    def crossed(self, home: int, chips: set[int]) -> set[Link]:
         """The links that a tensor crosses on its way to these chips."""
-        q = self.question
-        if q.routed:
-            return {link for chip in chips for link in self._route(home, chip)}
-        if not q.in_line:
-            return set()
-        farthest = max((chip - home) % q.chips for chip in chips)
-        return {((home + i) % q.chips, (home + i + 1) % q.chips) for i in range(farthest)}
-
-    def _route(self, a: int, b: int) -> list[Links]:
-        here, goal, found = self.where[a], self.where[b], []
-        while here != goal:
-            if self.question.topology == "mesh":
-                width = int(self.question.link["columns"])
-                if here % width != goal % width:
-                    there = here + (1 if goal % width > here % width else -1)
-                else:
-                    there = here + (width if goal > here else -width)
-            elif self.question.topology == "biring":
-                up = (goal - here) % self.question.chips
-                there = (here + (1 if 2 * up <= self.question.chips else -1)) % self.question.chips
-            else:
-                there = here + (1 if goal > here else -1)
-            found.append((here, there))
-            here = there
-        return found
+        return crossed(self.question, self.where, home, chips)
 
     def broken(self) -> list[str]:
         """Every rule that does not hold, in words."""
@@ -253,7 +228,7 @@ def read_placement(question: ReplayQuestion, answer: Mapping[str, Any]) -> Place
     tensor = {each.name: t for t, each in enumerate(question.tensors)}
     try:
         kind = tuple(question.kinds.index(name) for name in answer["kinds"])
-        where = tuple(answer["positions"]) or tuple(range(question.chips))
+        where = tuple(answer["positions"]) or places(question)
         placed = Placed(
             question=question,
             home=tuple(int(answer["assignment"][name]) for name in question.names),
@@ -267,6 +242,7 @@ def read_placement(question: ReplayQuestion, answer: Mapping[str, Any]) -> Place
         raise InvalidInput(f"the placement in the proof cannot be read ({error!r}); write the proof again") from error
     used = {*placed.home, *(c for _, c in placed.replicas), *(c for _, c in placed.relays)}
     orders = sorted(kind) == sorted(question.of_chip) if question.free_order else kind == question.of_chip
-    if not (used <= set(range(question.chips)) and orders and sorted(where) == list(range(question.chips))):
-        raise InvalidInput("the placement in the proof names chips that the package does not have; the file is damaged")
+    stands = sorted(where) == list(range(question.chips)) and (stages_may_move(question) or where == places(question))
+    if not (used <= set(range(question.chips)) and orders and stands):
+        raise InvalidInput("the placement in the proof names chips or places that the package does not have; the file is damaged")
     return placed

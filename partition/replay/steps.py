@@ -19,6 +19,7 @@ from partition.replay.occurring import rounded_up
 from partition.replay.placement import Placed
 from partition.replay.proof_file import Claim
 from partition.replay.question import NEAR, ReplayQuestion
+from partition.replay.routes import places
 from partition.replay.second_solver import SolverOpinion, ask, ask_whole
 from partition.replay.streaming import alone
 from partition.replay.units import TICKS, Units, units_of
@@ -248,7 +249,7 @@ class Judge:
         """Whether a placement that the second solver found keeps all rules, below the period of the claim."""
         if found.status != "feasible":
             return False
-        where = self.question.positions or tuple(range(self.question.chips))
+        where = places(self.question)
         schedules: Mapping[int, tuple[int, ...]] = {}
         placed = Placed(self.question, found.home, found.replicas, found.relays, asked.kinds, where, schedules)
         period = placed.period()

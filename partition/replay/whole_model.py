@@ -1,7 +1,7 @@
 """The whole question for OR-Tools CP-SAT, where it is small: with replicas, relays, the triangle rule and no skipping.
 
-What :mod:`partition.replay.second_solver` leaves out is here as well, but for schedules, and links that tensors go back
-over. Every valid placement of a period below the one asked about is a solution.
+What :mod:`partition.replay.second_solver` leaves out is here as well, but for schedules, and links where the stages may
+stand anywhere. Every valid placement of a period below the one asked about is a solution.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from partition.replay.cuts import carried_by_links
 from partition.replay.question import FITS
+from partition.replay.routes import Link, crossed, places, stages_may_move
 from partition.replay.units import Units
 
 WEIGHT_UNITS = 2**30
@@ -45,7 +46,7 @@ class WholeModel:
         self.tensors = [each for each in self.tensors if each[2]]
         moved = {t: self.question.tensors[t].time * pace for t, _, _ in self.tensors}
         self.moved = {t: min(time.numerator // time.denominator, 2 * room + 2) for t, time in moved.items()}
-        self.crossing: dict[tuple[int, int], Any] = {}  # whether a tensor crosses the link behind a chip
+        self.crossing: dict[tuple[int, int], Any] = {}  # whether a tensor crosses a link, by its number
         self._homes()
         self._transfers()
         for c in self.chips:
@@ -54,6 +55,8 @@ class WholeModel:
         if carried_by_links(self.question):
             for c in list(self.chips)[:-1]:
                 self._link(c)
+        elif self.question.in_line or (self.question.routed and not stages_may_move(self.question)):
+            self._routes()
         if self.question.rules["no_skipping"]:
             self._no_skipping()
         if self.question.rules["triangle"] and len(self.kinds) > 2:
@@ -175,6 +178,22 @@ class WholeModel:
                     self.model.add(crosses >= self.up(u, c) + self.r[t, b] - 1)
             load += self.moved[t] * crosses
         self._at_most(load, self.room)
+
+    def _routes(self) -> None:
+        """What goes back, or takes a route: a tensor crosses all links from its home to each chip that receives it."""
+        question, where = self.question, places(self.question)
+        carried: dict[Link, list[tuple[int, int]]] = {}
+        for a, b in itertools.permutations(self.chips, 2):
+            for link in crossed(question, where, a, {b}):
+                carried.setdefault(link, []).append((a, b))
+        for number, pairs in enumerate(carried.values()):
+            load: Any = 0
+            for t, u, _ in self.tensors:
+                crosses = self.crossing[t, number] = self._new()
+                for a, b in pairs:
+                    self.model.add(crosses >= self.x[u, a] + self.r[t, b] - 1)
+                load += self.moved[t] * crosses
+            self._at_most(load, self.room)
 
     def _no_skipping(self) -> None:
         used = [self._new() for _ in self.chips]

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from instances import long_skip, package
+from instances import chain_of, long_skip, package
 from proof_mutations import MUTATIONS, made_false
 from questions import draw
 
-from partition import GraphBuilder, InvalidInput, NoSolutionInTime, partition
+from partition import GraphBuilder, Hardware, InvalidInput, NoSolutionInTime, partition
 from partition.commands.main import main
 from partition.replay.proof_file import Claim, proof_from
 from partition.replay.replaying import Replayed, replay_file
@@ -152,6 +152,29 @@ def test_what_the_triangle_rule_alone_excludes_is_decided_by_the_second_solver()
     claim = Claim(0, "model", period * (1 - Fraction(1, 10**6)), (), (), {})
     assert judge.step(claim, []).verdict in ("proved", "second solver")
     assert judge.step(replace(claim, below=period * (1 + Fraction(1, 10**6))), []).verdict == "refuted"
+
+
+def two_kinds(topology: str, bandwidth: float) -> Hardware:
+    """Two chips alike and one of another kind, where transfers take no time of the chips."""
+    hw = package(3, topology=topology, bandwidth=bandwidth, acyclic=topology != "ring")
+    kinds = [replace(hw.kinds[0], name=name, free_transfers=True) for name in ("one", "two")]
+    return replace(hw, kinds=tuple(kinds), kind_of_chip=(0, 0, 1))
+
+
+def test_links_that_tensors_go_back_over_are_known_to_the_second_solver() -> None:
+    pytest.importorskip("ortools")
+    proof = proof_for(chain_of([1, 1]), two_kinds("ring", 0.1), time_limit=10)
+    judge = Judge(proof_from(proof).question, None, time.monotonic() + 20)
+    claim = Claim(0, "model", Fraction(2), (), (), {})
+    assert judge.step(claim, []).verdict == "second solver"
+    assert judge.step(replace(claim, below=Fraction(21, 10)), []).verdict == "refuted"
+
+
+def test_stages_of_several_kinds_stand_where_the_package_says() -> None:
+    proof = proof_for(chain_of([2, 2, 2]), two_kinds("biring", 1.0), time_limit=1)
+    assert replayed(proof).verdict != "rejected"
+    with pytest.raises(InvalidInput, match="names chips"):
+        replayed(proof, answer=proof["answer"] | {"positions": [1, 0, 2]})
 
 
 def test_tensors_that_go_back_round_a_ring_count_at_ports() -> None:
