@@ -244,5 +244,7 @@ def read_placement(question: ReplayQuestion, answer: Mapping[str, Any]) -> Place
     orders = sorted(kind) == sorted(question.of_chip) if question.free_order else kind == question.of_chip
     stands = sorted(where) == list(range(question.chips)) and (stages_may_move(question) or where == places(question))
     if not (used <= set(range(question.chips)) and orders and stands):
-        raise InvalidInput("the placement in the proof names chips or places that the package does not have; the file is damaged")
+        raise InvalidInput(
+            "the placement in the proof names chips or places that the package does not have; the file is damaged"
+        )
     return placed
