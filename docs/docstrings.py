@@ -10,6 +10,8 @@ from griffe import Extension
 _ROLE = re.compile(r":\w+:`~?([\w.]+)`")
 _SECTION = re.compile(r"^(Parameters|Attributes|Returns|Raises)\n-+\n((?:.+\n?)*)", re.M)
 _ENTRY = re.compile(r"^(\S.*?) : (.*(?:\n    .*)*)", re.M)
+_BESIDE = re.compile(r"(?<=\.)\s+(?=[a-z_]+(?:, [a-z_]+)* : )")
+"""Between two entries of one line."""
 
 
 def _laid_out(section: re.Match[str]) -> str:
@@ -17,7 +19,7 @@ def _laid_out(section: re.Match[str]) -> str:
     title, body = section[1], section[2]
     if title == "Returns":
         return section[0] if re.search(r"^    ", body, re.M) else f"Returns\n-------\n:\n    {' '.join(body.split())}\n"
-    entries = _ENTRY.sub(lambda e: f"{e[1]}\n    " + " ".join(e[2].split()), body)
+    entries = _ENTRY.sub(lambda e: f"{e[1]}\n    " + " ".join(e[2].split()), _BESIDE.sub("\n", body))
     return f"{title}\n{'-' * len(title)}\n{entries}"
 
 

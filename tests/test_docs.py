@@ -63,8 +63,8 @@ def command_lines() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in blocks(page, "sh"):
-            for line in block.splitlines():
-                for match in re.finditer(r"(?:cli\.py|mcm-partition) (.*?)(?=$|&&|\s#|>| \|)", line):
+            for line in block.replace("\\\n", " ").splitlines():
+                for match in re.finditer(r"mcm-partition (.*?)(?=$|&&|\s#|>| \|)", line):
                     if "COMPLETE" not in line:
                         found.append((page.name, match.group(1)))
     return found

@@ -28,12 +28,12 @@ LIMITS = {"MCM_PARTITION_SOLVE_WORK_LIMIT": "1", "MCM_PARTITION_BENCH_TIME_LIMIT
 REDUCED = {
     r"--inputs 200": "--inputs 20",
     r"--work-limit \d+": "--work-limit 1",
-    r"cli.py profile (.*)": r"cli.py profile \1 --seconds 0.2",
-    r"cli.py shard (.*)": r"cli.py shard \1 --time-limit 2",
+    r"mcm-partition profile (.*)": r"mcm-partition profile \1 --seconds 0.2",
+    r"mcm-partition shard (.*)": r"mcm-partition shard \1 --time-limit 2",
 }
 """What a command of a page becomes here, so that it takes seconds."""
 
-SLOW = ("python benchmarks/", "python cli.py calibrate\n")
+SLOW = ("python benchmarks/", "mcm-partition calibrate\n")
 """Campaigns, and the measurement of this machine. Their options are parsed instead.
 
 The measurement is tried by tests/partition/pipeline/test_profile.py and tests/partition/commands/test_run.py."""
@@ -126,8 +126,7 @@ def run(line: str, page: str) -> None:
     for slow, quick in REDUCED.items():
         line = re.sub(slow, quick, line)
     words = shlex.split(line)
-    words = words[1:] if words[:2] == ["python", "cli.py"] else words
-    if words[0] in ("cli.py", "mcm-partition"):
+    if words[0] == "mcm-partition":
         words, target = (words[: words.index(">")], words[-1]) if ">" in words else (words, None)
         done = CliRunner(env=LIMITS).invoke(main, words[1:])
         assert done.exit_code == 0, f"{page}: {line}\n{done.output}"

@@ -61,6 +61,13 @@ def test_pages_have_no_spelling_mistakes() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_program_has_one_name_in_commands(page: Path) -> None:
+    """The reference says once that a checkout starts it in two other ways."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert not [block for block in blocks if re.search(r"cli\.py|python -m partition\b", block)]
+
+
 def anchors(page: Path) -> set[str]:
     """What a page can be linked at, as the site and GitHub write it."""
     titles = re.findall(
