@@ -69,9 +69,12 @@ def split(
     else:
         for part in manifest.parts:
             moved = sum(port.bytes for port in part.outputs if port.chips)
+            counts = [(part.operations, "operation"), (len(part.inputs), "input"), (len(part.outputs), "output")]
+            operations, reads, makes = (f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+            copies = f" ({len(part.replicas)} of them copies)" if part.replicas else ""
             click.echo(
-                f"{part.file}: {part.operations} operations, {bytes_text(part.weight_bytes)} of weights, "
-                f"{len(part.inputs)} inputs, {len(part.outputs)} outputs, sends {bytes_text(moved)}"
+                f"{part.file}: {operations}{copies}, {bytes_text(part.weight_bytes)} of weights, "
+                f"{reads}, {makes}, sends {bytes_text(moved)}"
             )
         for row in compared:
             say(row.sentence())

@@ -43,12 +43,19 @@ class Port:
 
 @dataclass(frozen=True)
 class Part:
-    """The model of one chip. ``replicas`` are operations that also run elsewhere, ``relays`` tensors handed on."""
+    """The model of one chip.
+
+    Attributes
+    ----------
+    operations : that run there, as the answer counts them: inputs of the model and replicas among them.
+    weight_bytes : of the weights that these use, as the answer counts them.
+    replicas : operations that also run elsewhere. relays : tensors handed on.
+    """
 
     chip: int
     file: str
     operations: int
-    weight_bytes: int
+    weight_bytes: float
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     replicas: tuple[str, ...]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
 from partition.extras import require
 from partition.problem.graph import Graph
@@ -175,19 +177,25 @@ class _PartBoundaries:
             outputs.append(self._output(tensor, made, tuple(sorted(self.sent[t, chip])), host=host))
         done = {port.tensor for port in outputs}
         outputs += [self._output(tensor, made, (), host=True) for tensor in self.wanted[chip] if tensor not in done]
-        weights = [held[t] for t in dict.fromkeys(read) if t in held]
         copies = self.placement.replicas[self.placement.replicas[:, 1] == chip, 0]
         relays = self.placement.relays[self.placement.relays[:, 1] == chip, 0]
         return Part(
             chip=chip,
             file=f"chip_{chip:0{len(str(self.chips - 1))}d}.onnx",
-            operations=sum(self.whole.operation[i] is not None for i in nodes),
-            weight_bytes=sum(weight.ByteSize() for weight in weights),
+            operations=len(self.here[chip]),
+            weight_bytes=self._weight_bytes(chip),
             inputs=inputs,
             outputs=tuple(outputs),
             replicas=tuple(self.graph.names[v] for v in copies.tolist()),
             relays=tuple(self.graph.tensor_names[t] for t in relays.tolist()),
         )
+
+    def _weight_bytes(self, chip: int) -> float:
+        """Bytes of the weights that the chip's operations use, a shared one once, as the memory rule counts them."""
+        g, here = self.graph, np.array(sorted(self.here[chip]), dtype=np.int64)
+        shared = np.repeat(np.arange(len(g.shared_bytes)), np.diff(g.shared_ptr))
+        used = np.unique(shared[np.isin(g.shared_users, here)])
+        return float(g.weights[here].sum() + g.shared_bytes[used].sum())
 
     def _bytes(self, tensor: str) -> float:
         t = self.tensor.get(tensor)
@@ -254,8 +262,8 @@ def _write(target: Path, manifest: Manifest, cut: _PartBoundaries) -> None:
     try:
         for part in manifest.parts:
             model, path = cut.model(part), work / part.file
-            beside = f"{part.file}.data" if part.weight_bytes >= LARGE else None
-            apart = beside is not None
+            apart = sum(weight.ByteSize() for weight in model.graph.initializer) >= LARGE
+            beside = f"{part.file}.data" if apart else None
             onnx.save_model(model, str(path), save_as_external_data=apart, location=beside, size_threshold=SMALL)
             _check_part(str(path))
         (work / FILE).write_text(manifest.to_json() + "\n", encoding="utf-8")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from onnx import GraphProto, TensorShapeProto, ValueInfoProto
@@ -14,6 +16,7 @@ from partition.readers.onnx.walk import subgraphs
 _LARGEST = 2**31 - 1
 _LONGEST = 200  # characters of arithmetic over dimensions
 _LISTED = 8  # dimensions in a message
+_NAME = re.compile(r"[^\W\d]")  # without a letter, as in "?" or "-1", nothing is named, and two need not be equal
 
 _ARITHMETIC = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
@@ -24,7 +27,7 @@ _ARITHMETIC = {
 def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
     """Write the values of ``dims`` into every shape of ``graph``, in place.
 
-    A dimension is called by its name in the model, one without a name ``<input>.<axis>``. A dimension that is
+    A dimension is called by its name in the model, one without a name (or with one like ``?``) ``<input>.<axis>``. One that is
     arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set itself.
 
     Raises
@@ -72,7 +75,7 @@ def _symbols(value: ValueInfoProto) -> Iterator[tuple[str, TensorShapeProto.Dime
         )
     for axis, dim in enumerate(tensor.shape.dim):
         if not dim.HasField("dim_value") or dim.dim_value < 0:
-            yield dim.dim_param or f"{value.name}.{axis}", dim
+            yield dim.dim_param if _NAME.search(dim.dim_param) else f"{value.name}.{axis}", dim
 
 
 def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: Iterable[str]) -> None:
@@ -88,7 +91,8 @@ def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: It
 def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:
     named = ", ".join(f"{label!r} of input {inputs[label]!r}" for label in missing[:_LISTED])
     how = " ".join(
-        f"--dim {label}={1 if i == 0 and len(missing) > 1 else 128}" for i, label in enumerate(missing[:_LISTED])
+        f"--dim {shlex.quote(f'{label}={1 if i == 0 and len(missing) > 1 else 128}')}"
+        for i, label in enumerate(missing[:_LISTED])
     )
     if len(missing) == 1:
         return f"dimension {named} has no value; set it, for instance with {how}"
@@ -128,7 +132,7 @@ def _derived_value(label: str, owner: str, values: Mapping[str, int]) -> int:
     except (ZeroDivisionError, KeyError, TypeError, ValueError):
         value = -1
     if not 0 <= value <= _LARGEST:
-        raise InvalidInput(f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim '{label}=128'")
+        raise InvalidInput(f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim {shlex.quote(label + '=128')}")
     return value
 
 
