@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.amounts import bytes_text, time_text
 from partition.arrays import FloatArray, IntArray
 from partition.problem.hardware_files import preset_of
 
@@ -134,6 +135,11 @@ class PipelineRun:
             return None
         return max([self.predicted, *(s.predicted + self.overhead for s in self.stages if s.predicted is not None)])
 
+    @property
+    def undisturbed_error(self) -> float | None:
+        """(expected - measured) / measured, where what is measured is the CPU time of the busiest core."""
+        return None if self.expected is None else (self.expected - self.undisturbed_period) / self.undisturbed_period
+
     def to_dict(self) -> dict[str, Any]:
         """The command line's JSON object, in seconds."""
         low, middle, high = self.period_spread
@@ -155,6 +161,7 @@ class PipelineRun:
             "predicted_for": self.predicted_for or None,
             "cores": self.cores,
             "error": self.error,
+            "undisturbed_error": self.undisturbed_error,
             "buffers": self.buffers,
             "optimised": self.optimised,
             "stages": [
@@ -173,55 +180,58 @@ class PipelineRun:
             ],
         }
 
+    @property
+    def _of_other_chips(self) -> bool:
+        """Whether the prediction is for a package that is known not to be these cores."""
+        return preset_of(self.predicted_for) is not None and not of_cores(self.predicted_for)
+
     def notes(self) -> list[str]:
         """What keeps the prediction from being one of this run, a sentence each."""
-        found, preset = [], preset_of(self.predicted_for)
-        these = f"mcm-partition calibrate, then solve --hw cpu{len(self.stages)}"
-        if self.predicted is not None and preset is not None and not of_cores(self.predicted_for):
-            found.append(
-                f"the prediction is for the package {self.predicted_for!r}, not for these cores; "
-                f"one that compares: {these}"
-            )
-        elif self.predicted is not None and not (of_cores(self.predicted_for) and self.calibrated):
-            found.append(
-                f"the prediction is for {self.predicted_for!r}; it compares if that was calibrated on these cores: "
-                f"{these}"
-            )
+        found = []
+        if self.predicted is not None and not (of_cores(self.predicted_for) and self.calibrated):
+            why = f"the prediction is for {self.predicted_for!r}; it compares if that was calibrated on these cores"
+            if self._of_other_chips:
+                why = f"the prediction is for the package {self.predicted_for!r}, not for these cores"
+            found.append(f"{why}; to compare, run mcm-partition calibrate and solve with --hw cpu{len(self.stages)}")
         if len(self.stages) > self.cores:
             cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
             found.append(f"{len(self.stages)} stages share {cores}; the prediction has a core for each stage")
         return found
 
+    def _predicted_line(self) -> str:
+        """The prediction, and how far off it was where it may be one of these cores."""
+        if self.predicted is None or self.expected is None or self.error is None or self.undisturbed_error is None:
+            return "predicted: not known to the parts"
+        told = f"predicted {time_text(self.predicted)}"
+        if self.overhead:
+            told += f", {time_text(self.expected)} with what a stage takes besides"
+        if not self._of_other_chips:
+            cpu, elapsed = (f"{100 * error:+.1f}%" for error in (self.undisturbed_error, self.error))
+            told += f", {cpu} from the CPU time and {elapsed} from the elapsed time"
+        return told if self.bound is None else f"{told}; bound {time_text(self.bound)}"
+
     def to_table(self) -> str:
         """Figures in plain text: the period first, then a row per stage."""
-        low, _, high = self.period_spread
-        told = "not known to the parts"
-        if self.predicted is not None and self.expected is not None and self.error is not None:
-            besides = f", {_time(self.expected)} with what a stage takes besides" if self.overhead else ""
-            told = f"{_time(self.predicted)}{besides} ({100 * self.error:+.1f}%)"
-        bound = "" if self.bound is None else f", bound {_time(self.bound)}"
-        alone = f", {_time(float(np.median(self.alone)))} of one input alone" if len(self.alone) else ""
-        in_stream = _time(float(np.median(self.latencies[self.first : self.last + 1])))
+        low, _, high = map(time_text, self.period_spread)
+        alone = f", {time_text(float(np.median(self.alone)))} of one input alone" if len(self.alone) else ""
+        in_stream = time_text(float(np.median(self.latencies[self.first : self.last + 1])))
         lines = [
-            f"{self.model}: period {_time(self.period)} measured (quartiles of ten blocks {_time(low)} to "
-            f"{_time(high)}), predicted {told}{bound}",
-            f"by CPU time alone, as if nothing else ran on the cores: {_time(self.undisturbed_period)}",
-            f"throughput {self.throughput:.6g} inputs per s over {self.last - self.first} of {self.inputs} inputs; "
+            f"{self.model}: period {time_text(self.period)} elapsed (quartiles of ten blocks {low} to {high}), "
+            f"{time_text(self.undisturbed_period)} by CPU time",
+            self._predicted_line(),
+            f"throughput {self.throughput:.5g} inputs per s over {self.last - self.first} of {self.inputs} inputs; "
             f"latency {in_stream} in the stream{alone}",
             *self.notes(),
             "",
-            f"{'chip':>4} {'core':>4} {'predicted':>11} {'CPU time':>11} {'run':>11} {'send':>11} {'waiting':>11} "
-            f"{'blocked':>11} {'memory':>9}",
+            f"{'chip':>4} {'core':>4} {'predicted':>10} {'CPU time':>10} {'run':>10} {'send':>10} {'waiting':>10} "
+            f"{'blocked':>10} {'memory':>9}",
         ]
         for s in self.stages:
-            times = [_time(float(np.median(x))) for x in (s.cpu, s.run, s.send, s.waiting, s.blocked)]
-            predicted = "-" if s.predicted is None else _time(s.predicted)
+            times = [time_text(float(np.median(x))) for x in (s.cpu, s.run, s.send, s.waiting, s.blocked)]
+            predicted = "-" if s.predicted is None else time_text(s.predicted)
             core = "any" if s.core is None else s.core
-            lines.append(
-                f"{s.chip:>4} {core:>4} {predicted:>11} "
-                + " ".join(f"{t:>11}" for t in times)
-                + f" {s.peak_bytes / 2**20:>6.0f} MB"
-            )
+            row = " ".join(f"{t:>10}" for t in (predicted, *times))
+            lines.append(f"{s.chip:>4} {core:>4} {row} {bytes_text(s.peak_bytes):>9}")
         return "\n".join(lines)
 
 
@@ -247,9 +257,3 @@ def measured_stretch(
     last = int(np.searchsorted(leave, fed_until, side="right")) - 1
     return skipped, max(last, skipped + 1)
 
-
-def _time(value: float) -> str:
-    for scale, unit in ((1.0, "s"), (1e-3, "ms")):
-        if value >= scale:
-            return f"{value / scale:.3f} {unit}"
-    return f"{value * 1e6:.1f} us"

@@ -137,7 +137,7 @@ def test_figures_stand_beside_the_prediction(line: Path, tmp_path: Path) -> None
     ("hardware", "calibrated", "note"),
     [
         ("ring36:transfers=serial", True, "is for the package 'ring36:transfers=serial', not for these cores"),
-        ("board", True, "is for 'board'; it compares if that was calibrated on these cores"),
+        ("board", True, "is for 'board'; it compares if that was calibrated on these cores; to compare, run"),
         ("cpu2", False, "is for 'cpu2'; it compares if"),
         ("cpu2:transfers=serial", True, ""),
     ],
@@ -148,6 +148,7 @@ def test_a_prediction_for_another_package_is_called_one(line: Path, hardware: st
     told = replace(found, predicted=1.0, predicted_for=hardware, calibrated=calibrated, cores=3)
     assert len(told.notes()) == bool(note) and note in "".join(told.notes())
     assert note in told.to_table()
+    assert ("from the CPU time" in told.to_table()) == ("not for these cores" not in note)
 
 
 def test_warm_up_and_drain_are_not_measured() -> None:
