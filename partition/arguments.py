@@ -8,6 +8,12 @@ from numbers import Integral, Real
 from partition.errors import InvalidInput
 from partition.text import shown
 
+MOST_PROCESSES = 1024
+"""That may work side by side."""
+
+MOST_INPUTS = 10_000_000
+"""Of a stream, a draw or a run of training: what is kept of each must fit in memory."""
+
 
 def whole(name: str, value: object, *, least: int = 0, most: int | None = None) -> int:
     """The value as a whole number from ``least`` up (to ``most``).

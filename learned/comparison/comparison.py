@@ -22,7 +22,7 @@ from learned.policy.rollouts import Environment, draw
 from learned.training.explore import Method, policy_search
 from learned.training.ppo import Settings
 from partition.amounts import time_text
-from partition.arguments import whole
+from partition.arguments import MOST_INPUTS, MOST_PROCESSES, whole
 from partition.arrays import FloatArray
 from partition.errors import InvalidInput
 from partition.instance.contract import contract
@@ -191,9 +191,9 @@ class Trial:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        whole("samples", self.samples, least=1)
+        whole("samples", self.samples, least=1, most=MOST_INPUTS)
         whole("the number of seeds", len(self.seeds), least=1)
-        whole("jobs", self.jobs, least=1)
+        whole("jobs", self.jobs, least=1, most=MOST_PROCESSES)
         for seed in self.seeds:
             whole("a seed", seed)
         for method in self.methods:

@@ -18,7 +18,7 @@ from learned.policy.distribution import log_probability, log_probability_gradien
 from learned.policy.network import Adam, Array, Parameters, clipped
 from learned.policy.policy import Policy, Proposal
 from learned.policy.rollouts import Environment, Rollout
-from partition.arguments import number, whole
+from partition.arguments import MOST_INPUTS, number, whole
 from partition.arrays import FloatArray
 
 LEAST_SPREAD = 1e-3
@@ -59,7 +59,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("rollouts", "rounds", "graphs", "epochs", "minibatches"):
-            whole(name, getattr(self, name), least=1)
+            whole(name, getattr(self, name), least=1, most=MOST_INPUTS)
         number("rate", self.rate, above=0.0)
         number("clip", self.clip, above=0.0)
 

@@ -20,7 +20,7 @@ from learned.policy.policy import Policy, arrays_below, load_arrays, save_arrays
 from learned.policy.rollouts import Environment, Rollout, State, elite_of, play
 from learned.training.explore import explore
 from learned.training.ppo import Settings, update
-from partition.arguments import whole
+from partition.arguments import MOST_INPUTS, MOST_PROCESSES, whole
 from partition.errors import InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -107,8 +107,9 @@ class Plan:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "every", "validation_samples", "jobs"):
-            whole(name, getattr(self, name), least=1)
+        for name in ("iterations", "every", "validation_samples"):
+            whole(name, getattr(self, name), least=1, most=MOST_INPUTS)
+        whole("jobs", self.jobs, least=1, most=MOST_PROCESSES)
         whole("seed", self.seed)
         if not self.tasks:
             raise InvalidInput("there is no model left to train on")

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from partition.arguments import number, whole
+from partition.arguments import MOST_INPUTS, number, whole
 from partition.commands.exits import one_sentence_errors, say
 from partition.commands.options import json_option, quiet_option
 from partition.commands.outputs import OutputFile
@@ -64,7 +64,7 @@ def compare(
 
     graph, hardware = load_model(model).graph, load_hardware(hw)
     given = load_policy(policy)
-    whole("the number of seeds", seeds, least=1)
+    whole("the number of seeds", seeds, least=1, most=MOST_INPUTS)
     trial = Trial(samples, range(seeds), tuple(methods.split(",")) if methods else METHODS, jobs)
     number("the time limit", time_limit, "seconds")
     require("drawing pictures", *["plot"] * (plot is not None))

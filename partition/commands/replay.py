@@ -22,7 +22,7 @@ EXIT_REJECTED, EXIT_TRUST = 1, 6
 @json_option
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=float,
     help="Seconds; five times the solve's by default, and 20 at least.",
 )
 @one_sentence_errors
@@ -38,8 +38,11 @@ def replay(proof: str, as_json: bool, time_limit: float | None) -> None:
       mcm-partition solve resnet50 --hw ring16 --proof proof.json
       mcm-partition replay proof.json
     """
+    from partition.arguments import number
     from partition.replay.replaying import replay as replayed
 
+    if time_limit is not None:
+        number("the time limit", time_limit, "seconds", above=0.0)
     found = replayed(proof, seconds=time_limit)
     if as_json:
         click.echo(json.dumps(found.to_dict()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +17,8 @@ from partition.commands.options import (
     source_options,
     time_limit_option,
 )
+from partition.commands.outputs import OutputFile
 from partition.errors import InvalidInput
-from partition.files import check_writable
 
 if TYPE_CHECKING:
     from partition.shards.rewrite import PartCount
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.option("--output", "-o", required=True, type=click.Path(), help="The ONNX file to write.")
+@click.option("--output", "-o", required=True, type=OutputFile(), help="The ONNX file to write.")
 @click.option(
     "--part",
     "parts",
@@ -58,9 +57,8 @@ def shard(
     from partition.shards.onnx_files import save, verify_same
     from partition.shards.onnx_model import shard_onnx
 
-    check_writable(output)
-    if Path(output).resolve() == Path(model).resolve():
-        raise InvalidInput(f"{output!r} is the model itself; write the model with parts to another file")
+    if origin.beside or origin.rate is not None:
+        raise InvalidInput("several models cannot be cut into parts at once; leave out --beside and --rate")
     chosen = parts or _that_pay(model, apart, time_limit, origin, quiet)
     save(shard_onnx(model, chosen, dims=origin.dims, apart=apart), output)
     say(

@@ -117,7 +117,7 @@ def solve(
 
     validate_limits(time_limit, gap, work_limit)
     graph, hardware = load(model, origin)
-    start = read_start(warm_start, graph, hardware) if warm_start else None
+    start = read_start(warm_start, graph, hardware) if warm_start is not None else None
     limit = seconds_allowed(time_limit, work_limit)
     with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
         result = partition(
@@ -128,7 +128,7 @@ def solve(
             gap=gap,
             seed=seed,
             warm_start=start,
-            stability=read_start(stability, graph, hardware) if stability else None,
+            stability=read_start(stability, graph, hardware) if stability is not None else None,
             policy=policy,
             objective=objective,
             throughput=throughput,

@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     from partition.problem.wishes import Wishes
 
+MOST_DIGITS = 6
+"""Of the number of a chip, so that no range fills the memory."""
+
 
 def _parse_pins(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, int]]:
     pairs = _parse_chips(_, __, values)
@@ -27,6 +30,8 @@ def _parse_chips(_: click.Context, __: click.Parameter, values: tuple[str, ...])
         ends = [part.split("-") for part in chips.split(",")]
         if not equals or not name or not all(len(e) <= 2 and all(end.isdecimal() for end in e) for e in ends):
             raise click.BadParameter(f"{value!r} is not of the form NAME=CHIPS, such as encoder/*=0,2-4")
+        if any(len(end) > MOST_DIGITS for e in ends for end in e):
+            raise click.BadParameter(f"{value!r} names a chip that no package has")
         pairs.append((name, [chip for e in ends for chip in range(int(e[0]), int(e[-1]) + 1)]))
         if not pairs[-1][1]:
             raise click.BadParameter(f"{value!r} names no chip; the first of a range is its smallest")

@@ -256,4 +256,3 @@ def measured_stretch(
     fed_until = notes[list(sources), -1, 1].min()
     last = int(np.searchsorted(leave, fed_until, side="right")) - 1
     return skipped, max(last, skipped + 1)
-

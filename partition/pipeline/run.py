@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.arguments import number, whole
+from partition.arguments import MOST_INPUTS, number, whole
 from partition.errors import InvalidInput
 from partition.extras import require
 from partition.pipeline.layout import Layout, lay_out, usable_cores
@@ -67,7 +67,7 @@ def run(
     StageFailed : a stage could not load or run its part, was killed, ran out of memory or hangs; it is named.
     KeyboardInterrupt : as usual; all processes are gone by then.
     """
-    whole("inputs", inputs, least=4)
+    whole("inputs", inputs, least=4, most=MOST_INPUTS)
     whole("record", record)
     whole("seed", seed)
     number("the patience", patience, "seconds", above=0.0)

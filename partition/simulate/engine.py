@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from partition.arguments import whole
+from partition.arguments import MOST_INPUTS, whole
 from partition.errors import InvalidInput
 from partition.extras import require
 from partition.problem.graph import Graph
@@ -52,7 +52,7 @@ def simulate(
     require("simulating", "simulate")
     import simpy
 
-    whole("inputs", inputs, least=4)
+    whole("inputs", inputs, least=4, most=MOST_INPUTS)
     whole("record", record)
     if buffers != math.inf:
         whole("buffers", int(buffers) if isinstance(buffers, float) and buffers.is_integer() else buffers, least=1)

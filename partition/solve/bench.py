@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from partition.arguments import whole
+from partition.arguments import MOST_PROCESSES, whole
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.problem.hardware_files import load_hardware
 from partition.readers.load import load_model
@@ -65,7 +65,7 @@ def bench(
     InvalidInput : a model or package cannot be read, or a limit makes no sense; before anything is solved.
     """
     validate_limits(time_limit, 0.0)
-    whole("jobs", jobs, least=1)
+    whole("jobs", jobs, least=1, most=MOST_PROCESSES)
     whole("seed", seed)
     if not models or not packages:
         raise InvalidInput("there is nothing to run: name at least one model and one package")
@@ -74,6 +74,7 @@ def bench(
     for name in packages:
         load_hardware(name)
     asked = [(model, package, time_limit, seed) for model in models for package in packages]
+    jobs = min(jobs, len(asked))
     rows = itertools.starmap(_solve, asked) if jobs == 1 else _side_by_side(asked, jobs)
     for row in rows:
         yield row

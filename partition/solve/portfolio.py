@@ -27,7 +27,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from milp import budget
 from milp.tolerances import ROUNDING
-from partition.arguments import whole
+from partition.arguments import MOST_PROCESSES, whole
 from partition.errors import NoSolutionInTime, RefutedBound
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -37,8 +37,6 @@ from partition.solve.processes import end_local_workers
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible
-
-MOST_WORKERS = 1024
 
 EXPECTED = (NoSolutionInTime, MemoryError, KeyboardInterrupt)
 """Why a member may have no answer without any defect of the library."""
@@ -87,7 +85,7 @@ def solve_side_by_side(
     InvalidInput : ``workers`` is no whole number from 1 up.
     NoSolutionInTime, KeyboardInterrupt, MemoryError : no member found an answer.
     """
-    whole("workers", workers, least=1, most=MOST_WORKERS)
+    whole("workers", workers, least=1, most=MOST_PROCESSES)
     other = "pretrained" if question.policy == "none" else question.policy
     policies = itertools.cycle([question.policy, other])
     questions = [

@@ -13,7 +13,7 @@ from typing import Any
 from joblib import Parallel, delayed
 
 from milp.tolerances import GAP
-from partition.arguments import whole
+from partition.arguments import MOST_PROCESSES, whole
 from partition.errors import InvalidHardware, InvalidInput, NoSolutionInTime
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
@@ -148,7 +148,7 @@ class Sweep:
         ------
         InvalidInput : a package cannot be read, or an argument cannot be used; before anything is searched.
         """
-        whole("workers", workers, least=1)
+        whole("workers", workers, least=1, most=MOST_PROCESSES)
         size = whole("wave", workers if wave is None else wave, least=1)
         asked = [opened(self.graph, package)[1] for package in packages]
         if not asked:

@@ -27,8 +27,8 @@ _ARITHMETIC = {
 def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
     """Write the values of ``dims`` into every shape of ``graph``, in place.
 
-    A dimension is called by its name in the model, one without a name (or with one like ``?``) ``<input>.<axis>``. One that is
-    arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set itself.
+    A dimension is called by its name in the model; one without a name, or with one like ``?``, ``<input>.<axis>``.
+    A dimension that is arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set itself.
 
     Raises
     ------
@@ -132,7 +132,9 @@ def _derived_value(label: str, owner: str, values: Mapping[str, int]) -> int:
     except (ZeroDivisionError, KeyError, TypeError, ValueError):
         value = -1
     if not 0 <= value <= _LARGEST:
-        raise InvalidInput(f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim {shlex.quote(label + '=128')}")
+        raise InvalidInput(
+            f"dimension {label!r} of input {owner!r} comes to no size; set it with --dim {shlex.quote(label + '=128')}"
+        )
     return value
 
 
