@@ -80,6 +80,13 @@ COMPARE = ("compare", "{model}", "--hw", "ring3", "--time-limit", "0")
         ((*COMPARE, "--seeds", "0"), "the number of seeds is 0"),
         ((*COMPARE, "--samples", "-3"), "samples is -3"),
         (("compare", "{model}", "--hw", "ring3", "--time-limit", "-1"), "the time limit is -1.0"),
+        (("bench", "{model}", "--hw", "ring3", "--jobs", "9" * 20), "give a whole number from 1 to 1024"),
+        ((*COMPARE, "--seeds", "9" * 20), "give a whole number from 1 to"),
+        ((*TRAIN, "--rollouts", "9" * 20), "give a whole number from 1 to"),
+        ((*SOLVE, "--forbid", "n*=0-999999999999"), "names a chip that no package has"),
+        ((*SOLVE, "--warm-start", ""), "cannot read"),
+        (("replay", "{model}", "--time-limit", "nan"), "the time limit is nan"),
+        (("shard", "{model}", "--hw", "ring3", "--beside", "unet", "-o", "{folder}/p.onnx"), "several models"),
     ],
 )
 def test_a_number_that_makes_no_sense_is_refused(words: tuple[str, ...], told: str, model: str, tmp_path: Path) -> None:
@@ -167,6 +174,7 @@ def test_other_commands_keep_their_inputs_too(model: str, tmp_path: Path) -> Non
         ("train", model, "--hw", "ring3", "-o", model),
         ("train", model, "--hw", "ring3", "-o", tmp_path / "p.npz", "--checkpoint", tmp_path / "p.npz"),
         ("compare", model, "--hw", "ring3", "-o", model),
+        ("shard", lp, "--hw", "ring3", "-o", lp),
         ("split", inside, answer, "-o", parts, "--force"),
     ):
         assert "would be lost" in refused(*words)
@@ -341,22 +349,26 @@ def test_ctrl_c_ends_a_bench_and_keeps_its_rows(monkeypatch: pytest.MonkeyPatch)
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
 
 
-def test_ctrl_c_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [0, 2])
+def test_ctrl_c_keeps_what_was_learned(whole: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from learned.training import runs
 
     step = runs._iterate
 
-    def two_steps(plan: Any, run: Any, on_retry: Any) -> None:
-        if run.iteration == 2:
+    def some_steps(plan: Any, run: Any, on_retry: Any) -> None:
+        if run.iteration == whole:
+            run.policy.parameters.clear()  # half an iteration counts for nothing
             raise KeyboardInterrupt
         step(plan, run, on_retry)
 
-    monkeypatch.setattr(runs, "_iterate", two_steps)
-    policy = tmp_path / "p.npz"
+    monkeypatch.setattr(runs, "_iterate", some_steps)
+    policy, checkpoint = tmp_path / "p.npz", tmp_path / "c.npz"
     words = ["train", "resnet50", "--hw", "ring4", "--iterations", "50", "--rollouts", "4", "--rounds", "1"]
-    done = CliRunner().invoke(main, [*words, "-o", str(policy)])
-    assert done.exit_code == 130 and "interrupted after 2 of 50 iterations" in done.stderr
-    assert load_policy(str(policy)) is not None
+    done = CliRunner().invoke(main, [*words, "--checkpoint", str(checkpoint), "-o", str(policy)])
+    told = "interrupted after 2 of 50 iterations" if whole else "interrupted before the first of 50 iterations"
+    assert done.exit_code == 130 and told in done.stderr
+    assert policy.exists() == checkpoint.exists() == (whole > 0)
+    assert not whole or load_policy(str(policy)) is not None
 
 
 def test_a_comparison_says_how_far_it_is() -> None:

@@ -134,6 +134,11 @@ class TrainingRun:
     curve: list[TrainingProgress] = field(default_factory=list)
     interrupted: bool = False
 
+    def kept(self) -> TrainingRun:
+        """The run as it stands now, which further training leaves alone."""
+        adam = replace(self.adam, first=dict(self.adam.first), second=dict(self.adam.second))
+        return replace(self, policy=self.policy.copy(), adam=adam, elites=dict(self.elites), curve=list(self.curve))
+
 
 def train(
     plan: Plan,
@@ -145,30 +150,31 @@ def train(
 ) -> TrainingRun:
     """Train over the tasks of a plan, from ``start`` or from scratch; goes on from ``checkpoint`` where that exists.
 
-    Ctrl-C ends it with what was learned up to then, and sets ``interrupted``. The checkpoint stays as last written.
+    Ctrl-C ends it as it was after the last whole iteration, and sets ``interrupted``. The checkpoint is written then,
+    so that the run can go on.
 
     Raises
     ------
     InvalidInput : the checkpoint is of another plan, or cannot be read.
     """
     run = _begin(plan, start, checkpoint)
-    while run.iteration < plan.iterations:
-        try:
+    done = run.kept()
+    try:
+        while run.iteration < plan.iterations:
             _iterate(plan, run, on_retry)
-        except KeyboardInterrupt:
-            if not run.curve:
-                raise
-            run.interrupted = True
-            return run
-        due = run.iteration % plan.every == 0 or run.iteration == plan.iterations
-        if due:
-            _validate(plan, run)
-        last = run.curve[-1]
-        if checkpoint is not None and due:
-            save_arrays(checkpoint, _checkpoint(plan, run))
-        if on_progress is not None:
-            on_progress(last)
-    return run
+            due = run.iteration % plan.every == 0 or run.iteration == plan.iterations
+            if due:
+                _validate(plan, run)
+            done = run.kept()
+            if checkpoint is not None and due:
+                save_arrays(checkpoint, _checkpoint(plan, done))
+            if on_progress is not None:
+                on_progress(done.curve[-1])
+    except KeyboardInterrupt:
+        done.interrupted = True
+        if checkpoint is not None and done.iteration:
+            save_arrays(checkpoint, _checkpoint(plan, done))
+    return done
 
 
 def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | None) -> TrainingRun:

@@ -89,6 +89,12 @@ def train(
         on_progress=log.iteration,
         on_retry=lambda error: log(f"a worker died, its rollouts are played again ({error})"),
     )
+    if not run.iteration:
+        fail(
+            f"interrupted before the first of {iterations} iterations was done: nothing was learned, and {output} was "
+            "not written",
+            EXIT_INTERRUPTED,
+        )
     note = _note(run, seed, time.perf_counter() - begun)
     replace(_finished(run, plan, log), note=note).save(output)
     if curve is not None:
@@ -97,7 +103,8 @@ def train(
     log(f"wrote {output}: {note}")
     if run.interrupted:
         fail(
-            f"interrupted after {run.iteration} of {iterations} iterations; {output} holds what was learned",
+            f"interrupted after {run.iteration} of {iterations} iterations; {output} holds what was learned"
+            + ("" if checkpoint is None else f", and {checkpoint} goes on from there"),
             EXIT_INTERRUPTED,
         )
 

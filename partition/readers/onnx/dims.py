@@ -28,7 +28,8 @@ def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
     """Write the values of ``dims`` into every shape of ``graph``, in place.
 
     A dimension is called by its name in the model; one without a name, or with one like ``?``, ``<input>.<axis>``.
-    A dimension that is arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set itself.
+    A dimension that is arithmetic over other ones (``"past + seq"``) takes its value from them, unless it is set
+    itself.
 
     Raises
     ------

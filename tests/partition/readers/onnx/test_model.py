@@ -466,6 +466,18 @@ def test_an_unset_dimension_is_named_with_its_input_and_how_to_set_it() -> None:
         read_onnx(parsed(ENCODER_LAYER, opset=20), dims={"batch": 1})
 
 
+def test_a_dimension_that_a_shell_would_expand_is_quoted() -> None:
+    with pytest.raises(InvalidInput, match=r"--dim 'b\*c \$d=\d+'$"):
+        read_onnx(linear(("b*c $d", 8)))
+
+
+@pytest.mark.parametrize("name", ["?", "-1", "*"])
+def test_marks_name_no_dimension(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"dimension 'x\.0' of input 'x'"):
+        read_onnx(linear((name, 8)))
+    assert read_onnx(linear((name, 8)), dims={"x.0": 3}).fingerprint == read_onnx(linear((3, 8))).fingerprint
+
+
 def test_a_dimension_without_a_name_is_called_by_its_input_and_axis() -> None:
     model = linear(("batch", 8))
     model.graph.input[0].type.tensor_type.shape.dim[0].Clear()
