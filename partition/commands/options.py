@@ -91,6 +91,9 @@ dim_option = click.option(
     help="Value of a symbolic dimension of an ONNX model; repeatable.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+chip_option = click.option(
+    "--chip", "chips", type=int, multiple=True, help="Say what this chip does, and how long; repeatable."
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
 time_limit_option = click.option(

@@ -15,6 +15,7 @@ import click
 from partition.commands.exits import EXIT_INFEASIBLE, EXIT_TROUBLE, fail, one_sentence_errors, say
 from partition.commands.options import (
     InputOptions,
+    chip_option,
     json_option,
     load,
     model_argument,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Refuse a model of which costs or shapes are guessed.")
 @click.option("--batch", type=int, help="Also tell the time of a batch of so many inputs, with fill and drain.")
 @click.option("--throughput", type=float, help="Required inputs per time unit, e.g. with --objective chips.")
+@chip_option
 @click.option("--output", "-o", type=OutputFile(), help="Also write the JSON to this file.")
 @click.option("--proof", type=OutputFile(), help="Also write what proves the bound, for the command replay.")
 @click.option("--report", type=OutputFile(), help="Also write a self-contained HTML page about the result.")
@@ -92,6 +94,7 @@ def solve(
     workers: int,
     shards: tuple[str, ...],
     wishes: Wishes,
+    chips: tuple[int, ...],
     confirm: bool,
     strict: bool,
     batch: int | None,
@@ -111,12 +114,18 @@ def solve(
     Examples:
       mcm-partition solve model.onnx --hw ring8 --dim batch=1 -o result.json --report report.html
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
+      mcm-partition solve resnet50 --hw ring8 --chip 3
     """
+    from partition.arguments import whole
     from partition.results.display import Display
     from partition.solve.front import partition, seconds_allowed, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
+    if chips and as_json:
+        raise InvalidInput("--chip is for the table; with --json give it to check")
     graph, hardware = load(model, origin)
+    for chip in chips:
+        whole("the chip", chip, most=hardware.chips - 1)
     start = read_start(warm_start, graph, hardware) if warm_start is not None else None
     limit = seconds_allowed(time_limit, work_limit)
     with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
@@ -141,7 +150,7 @@ def solve(
             proof=proof is not None,
             on_progress=display,
         )
-    troubles = _deliver(_deliveries(result, output, proof, report, as_json))
+    troubles = _deliver(_deliveries(result, output, proof, report, as_json, chips))
     _end(result, [*faults, *troubles], as_json)
 
 
@@ -168,7 +177,7 @@ def _end(result: Result, troubles: list[str], as_json: bool) -> None:
 
 
 def _deliveries(
-    result: Result, output: str | None, proof: str | None, report: str | None, as_json: bool
+    result: Result, output: str | None, proof: str | None, report: str | None, as_json: bool, chips: tuple[int, ...]
 ) -> Iterator[Callable[[], object]]:
     """The ways out of an answer that were asked for: files first, then stdout."""
     if output:
@@ -180,7 +189,7 @@ def _deliveries(
     if report:
         told = _command_line(click.get_current_context())
         yield lambda: result.to_html(report, command=told)
-    yield lambda: click.echo(result.to_json() if as_json else result.to_table())
+    yield lambda: click.echo(result.to_json() if as_json else result.to_table(chips=chips))
 
 
 def _deliver(deliveries: Iterable[Callable[[], object]]) -> list[str]:
@@ -216,9 +225,26 @@ def _command_line(context: click.Context) -> str:
         if isinstance(parameter, click.Argument):
             words.append(str(value))
         elif context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            option = max(parameter.opts, key=len)
-            if isinstance(value, dict):
-                words += [word for key, size in value.items() for word in (option, f"{key}={size}")]
-            else:
-                words += [option] if value is True else [option, str(value)]
+            words += _spelled(max(parameter.opts, key=len), value)
     return shlex.join(words)
+
+
+def _spelled(option: str, value: object) -> list[str]:
+    """An option as it is written, repeated where it was."""
+    if value is True:
+        return [option]
+    if isinstance(value, dict):
+        return [word for key, size in value.items() for word in (option, f"{key}={size}")]
+    if not isinstance(value, list | tuple):
+        return [option, str(value)]
+    words = []
+    for each in value:
+        if isinstance(each, tuple) and option == "--cut":
+            words += [option, *each]
+        elif isinstance(each, tuple):  # a name, and a rate or chips
+            name, told = each
+            numbers = ",".join(map(str, told)) if isinstance(told, list) else str(told)
+            words += [option, f"{name}{'@' if option == '--beside' else '='}{numbers}"]
+        else:
+            words += [option, str(each)]
+    return words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -25,6 +25,7 @@ from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
 from partition.results.advice import advice
 from partition.results.batch import Batch, batch_of, steady_bubbles
+from partition.results.chip_load import ChipLoad
 from partition.results.confirmation import Confirmation
 from partition.results.contradiction import Contradiction
 from partition.results.guesses import Guesses, find_guesses
@@ -365,9 +366,20 @@ class Result:
             words.append(f"{r.goal} {shown} " + ("(least)" if r.gap <= 1e-4 else f"(gap {gap_text(r.gap)})"))
         return f"minimised {', then '.join(words)}"
 
-    def to_table(self) -> str:
-        """A row per chip, what was replicated or relayed, and the verdict, as plain text for 80 columns."""
-        return table_of(self)
+    def chip(self, chip: int) -> ChipLoad:
+        """What one chip does: its operations and tensors, and how long each takes.
+
+        Raises
+        ------
+        InvalidInput : the package has no such chip, or there is no placement.
+        """
+        if self.placement is None or self.cost is None:
+            raise InvalidInput("this answer is infeasible: there is no placement in it")
+        return ChipLoad.of(self.problem, self.placement, self.cost, chip)
+
+    def to_table(self, *, chips: Iterable[int] = ()) -> str:
+        """A row per chip, what ``chips`` do, what was replicated or relayed, and the verdict, in 80 columns."""
+        return table_of(self, chips)
 
     def _time(self, value: float) -> str:
         return time_text(value, self.hardware.time_unit, least=1e-9 * self.period if self.placement else 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -25,14 +25,16 @@ WIDTH = 80
 HEAD = f"{'chip':>7} {'ops':>6} {'compute':>10} {'receive':>10} {'send':>10} {'link':>10} {'load':>6} {'SRAM':>10}"
 
 
-def table_of(result: Result) -> str:
-    """Rows, what was replicated or relayed, throughput and wall; then the verdict."""
+def table_of(result: Result, chips: Iterable[int] = ()) -> str:
+    """Rows, what some chips do, what was replicated or relayed, throughput and wall; then the verdict."""
     if result.placement is None or result.cost is None:
         return "\n".join(map(printable, [*filter(None, [result.advice]), result.verdict()]))
     rows = list(_rows(result))
     lines = [HEAD, *_folded(rows)]
     if any("<-" in row for row in rows):
         lines.append("<- the busiest: its load is the period")
+    for chip in chips:
+        lines += ["", *result.chip(chip).to_table().splitlines()]
     lines += [""]
     for note in _notes(result):
         lines += wrap(printable(note), WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
