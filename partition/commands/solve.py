@@ -116,16 +116,12 @@ def solve(
       mcm-partition solve resnet50 --hw ring16 --objective chips,energy --throughput 2000
       mcm-partition solve resnet50 --hw ring8 --chip 3
     """
-    from partition.arguments import whole
     from partition.results.display import Display
     from partition.solve.front import partition, seconds_allowed, validate_limits
 
     validate_limits(time_limit, gap, work_limit)
-    if chips and as_json:
-        raise InvalidInput("--chip is for the table; with --json give it to check")
     graph, hardware = load(model, origin)
-    for chip in chips:
-        whole("the chip", chip, most=hardware.chips - 1)
+    _check_chips(chips, hardware.chips, as_json)
     start = read_start(warm_start, graph, hardware) if warm_start is not None else None
     limit = seconds_allowed(time_limit, work_limit)
     with _faults() as faults, Display(unit=hardware.time_unit, limit=limit, quiet=quiet) as display:
@@ -152,6 +148,16 @@ def solve(
         )
     troubles = _deliver(_deliveries(result, output, proof, report, as_json, chips))
     _end(result, [*faults, *troubles], as_json)
+
+
+def _check_chips(chips: tuple[int, ...], count: int, as_json: bool) -> None:
+    """InvalidInput unless the package has the chips that ``--chip`` names, and there is a table to show them in."""
+    from partition.arguments import whole
+
+    if chips and as_json:
+        raise InvalidInput("--chip is for the table; with --json give it to check")
+    for chip in chips:
+        whole("the chip", chip, most=count - 1)
 
 
 @contextlib.contextmanager
