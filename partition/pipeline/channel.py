@@ -7,8 +7,10 @@ its own pipe, so that a sender waits while the slowest reader has no slot free.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import os
+import pickle
 import struct
 import tempfile
 import time
@@ -29,6 +31,54 @@ MOST_AXES = 16
 
 _NOTICE = struct.Struct(f"<qqqq16sq{MOST_AXES}q")
 """Input, bytes of the whole tensor, where this piece begins, bytes of this piece, dtype, axes, extents."""
+
+BITS, PICKLED = "bits", "pickled"
+"""How a notice begins, in place of a dtype, of a tensor whose type numpy lacks, and of what is no tensor of numbers."""
+
+
+def packed(value: Any, tensor: str) -> tuple[NDArray[np.uint8], str, tuple[int, ...]]:
+    """Bytes of a value as they travel, what they are, and the extents of a tensor.
+
+    Parameters
+    ----------
+    value : what onnxruntime yields: an array, a value of its own where numpy lacks the type, texts, a list, a
+        dictionary, None. tensor : its name.
+
+    Raises
+    ------
+    InvalidInput : it is none of these, or has too many axes.
+    """
+    if hasattr(value, "data_ptr"):
+        size, shape = value.tensor_size_in_bytes(), tuple(value.shape())
+        memory = (ctypes.c_uint8 * size).from_address(value.data_ptr()) if size else b""
+        raw, kind = np.frombuffer(memory, np.uint8), f"{BITS} {value.element_type()}"
+    elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        array = np.asarray(value, order="C")
+        raw, kind, shape = array.reshape(-1).view(np.uint8), array.dtype.str, array.shape
+    else:
+        try:
+            raw, kind, shape = np.frombuffer(pickle.dumps(value), np.uint8), PICKLED, ()
+        except Exception as error:  # a value of onnxruntime's own within
+            raise InvalidInput(
+                f"tensor {tensor!r} holds values that parts cannot exchange as processes ({error})"
+            ) from error
+    if len(shape) > MOST_AXES:
+        raise InvalidInput(f"tensor {tensor!r} has {len(shape)} axes; parts exchange tensors of at most {MOST_AXES}")
+    return raw, kind, shape
+
+
+def unpacked(raw: NDArray[np.uint8], kind: str, shape: tuple[int, ...]) -> Any:
+    """The value that was packed; an array is a view of the bytes."""
+    if kind == PICKLED:
+        return pickle.loads(raw.tobytes())  # of a process that this program started
+    if not kind.startswith(BITS):
+        return raw.view(np.dtype(kind)).reshape(shape)
+    import onnxruntime as ort
+
+    value = ort.OrtValue.ortvalue_from_shape_and_type(list(shape), int(kind.removeprefix(BITS)))
+    if len(raw):
+        ctypes.memmove(value.data_ptr(), raw.ctypes.data, len(raw))
+    return value
 
 
 class PeerGone(Exception):
@@ -111,15 +161,10 @@ class Outlet:
         Raises
         ------
         PeerGone : a reader has ended.
-        InvalidInput : the value is no array of numbers.
+        InvalidInput : the value cannot be sent.
         """
-        array = np.asarray(value, order="C")
-        if array.dtype.hasobject or array.ndim > MOST_AXES:
-            raise InvalidInput(
-                f"tensor {self.ring.tensor!r} is no array of numbers; parts that exchange it cannot run as processes"
-            )
-        raw = array.reshape(-1).view(np.uint8)
-        extents = (*array.shape, *([0] * (MOST_AXES - array.ndim)))
+        raw, told, shape = packed(value, self.ring.tensor)
+        kind, extents = told.encode(), (*shape, *([0] * (MOST_AXES - len(shape))))
         size = self.ring.slot_bytes
         for begin in range(0, max(len(raw), 1), size):
             piece = raw[begin : begin + size]
@@ -127,8 +172,7 @@ class Outlet:
             offset = self._next % self.ring.slots * size
             self._memory[offset : offset + len(piece)] = piece.data
             self._next += 1
-            kind = array.dtype.str.encode()
-            notice = _NOTICE.pack(index, len(raw), begin, len(piece), kind, array.ndim, *extents)
+            notice = _NOTICE.pack(index, len(raw), begin, len(piece), kind, len(shape), *extents)
             for filled, _ in self.readers:
                 try:
                     os.write(filled, notice)
@@ -152,14 +196,14 @@ class Inlet:
     Attributes
     ----------
     filled, freed : pipes for notices and for freed slots.
-    value : the tensor of the input last received, a view of the shared memory until :meth:`release`.
+    value : what was last received; an array is a view of the shared memory until :meth:`release`.
     index : of that input.
     """
 
     ring: Ring
     filled: int
     freed: int
-    value: NDArray[Any] | None = None
+    value: Any = None
     index: int = -1
     _memory: mmap.mmap = field(init=False)
     _next: int = 0
@@ -179,13 +223,13 @@ class Inlet:
         notice = os.read(self.filled, _NOTICE.size)
         if len(notice) < _NOTICE.size:
             raise PeerGone
-        self.index, total, begin, size, kind, axes, *extents = _NOTICE.unpack(notice)
+        self.index, total, begin, size, told, axes, *extents = _NOTICE.unpack(notice)
         offset = self._next % self.ring.slots * self.ring.slot_bytes
         self._next += 1
-        dtype, shape = np.dtype(kind.rstrip(b"\0").decode()), tuple(extents[:axes])
+        kind, shape = told.rstrip(b"\0").decode(), tuple(extents[:axes])
         piece = np.frombuffer(self._memory, np.uint8, size, offset)
         if size == total:
-            self.value, self._holds = piece.view(dtype).reshape(shape), True
+            self.value, self._holds = unpacked(piece, kind, shape), True
             return True
         if begin == 0:
             self._pieces = np.empty(total, np.uint8)
@@ -194,7 +238,7 @@ class Inlet:
         self._free()
         if begin + size < total:
             return False
-        self.value, self._pieces = self._pieces.view(dtype).reshape(shape), None
+        self.value, self._pieces = unpacked(self._pieces, kind, shape), None
         return True
 
     def release(self) -> None:

@@ -56,7 +56,8 @@ def run(
         :func:`~partition.split.verify_parts` draws them.
     seed : of the values drawn.
     record : inputs at the head of the stream that are traced, operations included; they are not measured.
-    keep : inputs, from the first, of which the outputs of the model are returned. The inputs that go alone count.
+    keep : inputs, from the first, of which the outputs of the model are returned, of types that numpy lacks their
+        bytes. The inputs that go alone count.
     patience : seconds without any progress after which a stage counts as hanging.
     on_progress : is told how far the stages are, about five times a second.
 

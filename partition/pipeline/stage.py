@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.pipeline.channel import Inlet, Outlet, PeerGone, Ring
+from partition.pipeline.channel import Inlet, Outlet, PeerGone, Ring, packed
 
 GONE = 75
 """Exit code of a stage that ended because another one did."""
@@ -137,7 +137,7 @@ class Stage:
         self.pool = drawn_inputs(self.session, spec.host, spec)
         self.notes = np.zeros((spec.inputs, len(COLUMNS)), np.int64)
         self.outputs = list(dict.fromkeys([o.ring.tensor for o in self.outlets] + list(spec.delivers)))
-        self.kept: list[dict[str, NDArray[Any]]] = []
+        self.kept: list[dict[str, Any]] = []
         self.operations: bytes = b""
         self.allowed = 0 if not spec.inlets else spec.inputs
 
@@ -159,7 +159,7 @@ class Stage:
             self.allowed += self.commands.get()
         before = cpu()
         notes[0] = clock()
-        feeds = dict(self.pool[i % len(self.pool)])
+        feeds: dict[str, Any] = dict(self.pool[i % len(self.pool)])
         self._receive(feeds, i)
         notes[1], started = clock(), cpu()
         self._set(i, RUNNING)
@@ -173,11 +173,11 @@ class Stage:
             outlet.blocked_ns = 0
             outlet.send(i, results[outlet.ring.tensor])
         if i < self.spec.keep:
-            self.kept.append({name: np.array(results[name]) for name in self.spec.delivers})
+            self.kept.append({name: _kept(results[name], name) for name in self.spec.delivers})
         notes[3], notes[4] = clock(), sum(outlet.blocked_ns for outlet in self.outlets)
         notes[5], notes[6] = ran - started, cpu() - before
 
-    def _receive(self, feeds: dict[str, NDArray[Any]], i: int) -> None:
+    def _receive(self, feeds: dict[str, Any], i: int) -> None:
         waiting = {inlet.filled: inlet for inlet in self.inlets}
         poll = select.poll()
         for filled in waiting:
@@ -186,12 +186,12 @@ class Stage:
             for filled, _ in poll.poll():
                 inlet = waiting[filled]
                 if inlet.take():
-                    assert inlet.index == i and inlet.value is not None, (inlet.ring.tensor, inlet.index, i)
+                    assert inlet.index == i, (inlet.ring.tensor, inlet.index, i)
                     feeds[inlet.ring.tensor] = inlet.value
                     poll.unregister(filled)
                     del waiting[filled]
 
-    def _run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         from partition.split.running import run_session
 
         return dict(
@@ -216,6 +216,13 @@ class Stage:
             "profile_begin": self.profile_begin,
             "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
+
+
+def _kept(value: Any, name: str) -> Any:
+    """A value of its own to return; of a type that numpy lacks, its bytes."""
+    if isinstance(value, np.ndarray | np.generic):
+        return np.array(value)
+    return packed(value, name)[0].copy() if hasattr(value, "data_ptr") else value
 
 
 def main(descriptor: int) -> int:

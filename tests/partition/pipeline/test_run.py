@@ -98,6 +98,39 @@ def test_shapes_that_depend_on_data_and_other_types_pass(tmp_path: Path) -> None
     assert found.outputs[0]["count"].dtype == np.float16 and found.outputs[0]["count"].shape == ()
 
 
+def test_what_numpy_has_no_array_for_crosses_too(tmp_path: Path) -> None:
+    """Types that numpy lacks as their bits, one of no elements; texts and a sequence of different lengths."""
+    held = {"one": np.float32(1), "none": np.array([0]), "lengths": np.array([1, 2])}
+    weights = [numpy_helper.from_array(array, name) for name, array in held.items()]
+    x, s = np.array([[1.0, -2.0, 3.0]] * 3, np.float32), np.array(["a", "bc"])
+
+    def outputs_of(nodes: list[Any], given: dict[str, Any], outputs: list[Any]) -> dict[str, Any]:
+        kinds = {"x": value("x", [3, 3]), "s": value("s", [2], TensorProto.STRING)}
+        path = saved(tmp_path / "odd.onnx", nodes, [kinds[name] for name in given], outputs, weights, 21)
+        chips = [int(name.startswith("read")) for name in Graph.from_onnx(str(path)).names]
+        split_model(path, Placement(np.array(chips)), tmp_path / nodes[0].name)
+        return run(tmp_path / nodes[0].name, inputs=4, values=[given], keep=1).outputs[0]
+
+    bits = [
+        helper.make_node("Cast", ["x"], ["b"], name="to bits", to=TensorProto.BFLOAT16),
+        helper.make_node("QuantizeLinear", ["x", "one"], ["q"], name="to four", output_dtype=TensorProto.INT4),
+        helper.make_node("Slice", ["b", "none", "none"], ["empty"], name="empty"),
+        helper.make_node("Cast", ["b"], ["y0"], name="read bits", to=TensorProto.FLOAT),
+        helper.make_node("DequantizeLinear", ["q", "one"], ["y1"], name="read four"),
+        helper.make_node("Cast", ["empty"], ["y2"], name="read none", to=TensorProto.FLOAT),
+    ]
+    out = outputs_of(bits, {"x": x}, [value("y0", [3, 3]), value("y1", [3, 3]), value("y2", [0, 3])])
+    assert np.array_equal(out["y0"], x) and np.array_equal(out["y1"], x) and out["y2"].shape == (0, 3)
+    others = [
+        helper.make_node("Identity", ["s"], ["texts"], name="texts"),
+        helper.make_node("SplitToSequence", ["x", "lengths"], ["parts"], name="parts", axis=0),
+        helper.make_node("StringConcat", ["texts", "texts"], ["y3"], name="read texts"),
+        helper.make_node("ConcatFromSequence", ["parts"], ["y4"], name="read parts", axis=0),
+    ]
+    out = outputs_of(others, {"x": x, "s": s}, [value("y3", [2], TensorProto.STRING), value("y4", [3, 3])])
+    assert out["y3"].tolist() == ["aa", "bcbc"] and np.array_equal(out["y4"], x)
+
+
 # --- what they tell -----------------------------------------------------------------------------------------------
 
 
