@@ -55,6 +55,7 @@ TRIED_THROUGH = {
     "milp/test_confirm.py": "partition/results/confirmation",
     "partition/shards/test_onnx_model.py": "partition/problem/cut_axis partition/readers/cut_axes"
     " partition/shards/by_kind partition/shards/regions",
+    "partition/shards/test_torch_program.py": "partition/readers/torch/cut_axes partition/readers/torch/layers",
     "partition/commands/test_shard.py": "partition/shards/onnx_files",
     "partition/solve/test_portfolio.py": "partition/solve",
     # one question to the solver, and the formulation in it: against brute force

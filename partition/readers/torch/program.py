@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from partition.errors import InvalidModelFile
+from partition.readers.torch.layers import write_layers
 from partition.readers.torch.signature import is_joint
 from partition.readers.torch.unroll import unroll
 
@@ -22,8 +23,8 @@ def functional(program: Any) -> ExportedProgram:
     ``run_decompositions({})`` keeps every operator, but turns a write into a new tensor that later readers read. So it
     does with writes through a chain of views, and by operators whose schema says that they write. It inlines
     ``no_grad``, ``autocast`` and checkpointed regions, and writes ``associative_scan`` out. What it leaves of loops
-    whose number of steps is known is written out here. A joint program of forward and backward pass is functional
-    already.
+    whose number of steps is known is written out here. So are the layers and directions of recurrent operators. A
+    joint program of forward and backward pass is functional already.
 
     Raises
     ------
@@ -45,6 +46,7 @@ def functional(program: Any) -> ExportedProgram:
             "the order of its writes in place is not known without that"
         ) from error
     unroll(plain)
+    write_layers(plain)
     return plain  # type: ignore[no-any-return]
 
 

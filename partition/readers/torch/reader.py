@@ -11,9 +11,11 @@ from partition.errors import InvalidModelFile
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.problem.operators import OperatorCost
+from partition.readers.cut_axes import CutOperand
 from partition.readers.state import KeptState
 from partition.readers.torch.calls import VIEW_WRITES, TorchCall, is_view, kind_of, size_in_bytes, without_data
 from partition.readers.torch.costs import CallCosts
+from partition.readers.torch.cut_axes import cut_axes_of
 from partition.readers.torch.program import functional
 from partition.readers.torch.signature import backward_calls, held, is_joint, new_values
 
@@ -122,6 +124,28 @@ class ProgramReader:
             unknown=not cost.known,
             view=is_view(call),
         )
+        self._cut_axes(node, call, name)
+
+    def _cut_axes(self, node: Any, call: TorchCall, name: str) -> None:
+        """Note the axes along which a call can be computed in parts."""
+        if any(not isinstance(u.meta.get("val"), torch.Tensor) for u in node.all_input_nodes):
+            return
+        tensors = iter(call.reads)
+
+        def operand(u: Any) -> CutOperand:
+            shape = tuple(next(tensors).shape)
+            if u.name in self.weight:
+                weight, size = self.weight[u.name]
+                return CutOperand(weight, shape, size)
+            return CutOperand((self.tensor.get(u.name) or [u.name])[0] or u.name, shape)
+
+        results = [
+            CutOperand(t, tuple(value.shape)) if t is not None and value.numel() else None
+            for t, value in zip(self.tensor[node.name], call.results, strict=True)
+        ]
+        axes = cut_axes_of(call, tuple(map_arg(node.args, operand)), tuple(results))
+        if axes:
+            self.builder.cut_axes[name] = axes
 
     def _name(self, node: Any, read: list[Any]) -> str:
         """The path of the innermost module, inside a region of the module whose weight is read; the node's name."""
