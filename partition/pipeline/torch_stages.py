@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ TOLERANCE = 1e-5
 """Largest difference over the largest element that counts as equal; kernels are the same, so it is 0 as a rule."""
 
 
-def largest_difference(program: ExportedProgram, stages: TorchStages) -> float:
+def largest_difference(program: ExportedProgram, stages: Callable[..., Any]) -> float:
     """Of all results of the whole and of the stages on the example inputs, over the largest element of each.
 
     Raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -103,8 +104,9 @@ class _PartWriter:
         names = self.reader.tensor[node.name]
         several = node.name in self.reader.several
         for part in range(region.parts):
-            args, kwargs = map_arg((node.args, node.kwargs), lambda u, i=part: self._operand(u, axis, region, i, write))
-            args = _adjusted(node, list(args), axis, region, part, names[0])
+            operand = partial(self._operand, axis=axis, region=region, part=part, write=write)
+            given, kwargs = map_arg((node.args, node.kwargs), operand)
+            args = _adjusted(node, list(given), axis, region, part, names[0])
             again = kind_of(node.target) in ("view", "_unsafe_view")  # a slice may not be contiguous
             call = write(aten.reshape.default if again else node.target, *args, **kwargs)
             call = self._cropped(call, axis, region, part, names[0], write)
@@ -127,7 +129,7 @@ class _PartWriter:
             total = write(aten.add.Tensor, total, piece)
         return total
 
-    def _operand(self, node: Any, axis: CutAxis, region: Region, part: int, write: CallWriter) -> Any:
+    def _operand(self, node: Any, *, axis: CutAxis, region: Region, part: int, write: CallWriter) -> Any:
         """What a part reads in the place of a node."""
         held = self.reader.weight.get(node.name)
         name = held[0] if held is not None else (self.reader.tensor.get(node.name) or [None])[0]

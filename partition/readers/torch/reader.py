@@ -132,7 +132,7 @@ class ProgramReader:
             return
         tensors = iter(call.reads)
 
-        def operand(u: Any) -> CutOperand:
+        def operand(u: Any) -> Any:
             shape = tuple(next(tensors).shape)
             if u.name in self.weight:
                 weight, size = self.weight[u.name]
