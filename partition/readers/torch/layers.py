@@ -26,7 +26,7 @@ def write_layers(program: ExportedProgram) -> None:
     found = [node for node in program.graph.nodes if _has_several(node)]
     for node in found:
         with program.graph.inserting_before(node):
-            results = _Layers(CallWriter(program.graph, node), node).results()
+            results = _LayerWriter(CallWriter(program.graph, node), node).results()
         for part in list(node.users):
             value = results[part.args[1]]
             part.replace_all_uses_with(value)
@@ -46,7 +46,7 @@ def _has_several(node: Any) -> bool:
     return (layers > 1 or both) and not (train and dropout) and takes_parts and "val" in node.meta
 
 
-class _Layers:
+class _LayerWriter:
     """The calls of one recurrent operator."""
 
     def __init__(self, write: CallWriter, node: Any) -> None:
