@@ -162,7 +162,7 @@ class Stop:
             self.faults.append(fault)
 
     @contextlib.contextmanager
-    def surviving(self, what: Callable[[], str]) -> Iterator[None]:
+    def surviving(self, what: str | Callable[[], str]) -> Iterator[None]:
         """Within, no fault loses the answer so far.
 
         Out of memory or an error of the library itself ends what is done here, and the search goes on with the next
@@ -170,7 +170,7 @@ class Stop:
 
         Parameters
         ----------
-        what : says, afterwards, what was done.
+        what : is done here; or what tells it afterwards.
         """
         try:
             yield
@@ -178,10 +178,12 @@ class Stop:
             self.flag.set()
         except InvalidInput:
             raise
-        except MemoryError:
-            self.note(f"out of memory in {what()}")
         except Exception as error:
-            self.note(f"{type(error).__name__} in {what()}: {' '.join(str(error).split())}")
+            here = what if isinstance(what, str) else what()
+            if isinstance(error, MemoryError):
+                self.note(f"out of memory in {here}")
+                return
+            self.note(f"{type(error).__name__} in {here}: {' '.join(str(error).split())}")
             self._shared.failure = self._shared.failure or error
 
 

@@ -111,8 +111,11 @@ class Bisection:
     def _disprove_by_windows(self, threshold: float) -> None:
         """Windows that leave a node no chip; they rest on HiGHS where block capacities do."""
         tight = self.run.tightening.at(threshold).instance
-        because = lambda: self._under(by_joining("windows", self.instance, tight))  # noqa: E731
-        self.incumbent.prove(threshold, exact=self.capacity is None, because=because)
+        self.incumbent.prove(
+            threshold,
+            exact=self.capacity is None,
+            because=lambda: self._under(by_joining("windows", self.instance, tight)),
+        )
 
     def _under(self, step: ProofStep) -> ProofStep:
         """The step with what block capacities said of the threshold, if they were asked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from milp import budget
@@ -46,7 +48,7 @@ def _over_ideals(run: Run, limit: int) -> None:
     chain = best_chain(instance, threshold, stop=run.stop, ideal_limit=limit)
     if chain is None:
         return
-    because = lambda: by_ideals(run.instance, instance, chain.kept, chain.chip)  # noqa: E731
+    because = partial(by_ideals, run.instance, instance, chain.kept, chain.chip)
     run.incumbent.prove(min(chain.period, threshold), exact=True, because=because)
     if chain.chip is not None:
         complete_chain(run, chain.chip, instance, seconds=run.share(budget.COMPLETION))
@@ -62,6 +64,7 @@ def over_stretches(run: Run) -> None:
     stretches = Stretches(instance, high, incumbent.lower)
     if not stretches.found:
         return
+    because = partial(by_joining, "stretches", run.instance, instance)
     best: Chain | None = None
     limit = 0.0  # of the next question
 
@@ -73,7 +76,7 @@ def over_stretches(run: Run) -> None:
     def ask(threshold: float, low: float, high: float) -> tuple[float, float] | None:
         nonlocal best
         verdict = stretches.ask(threshold, part.limited(limit))
-        incumbent.prove(verdict.bound, exact=True, because=lambda: by_joining("stretches", run.instance, instance))
+        incumbent.prove(verdict.bound, exact=True, because=because)
         if verdict.bound >= threshold:
             return incumbent.lower, high
         best = verdict.chain or best
@@ -115,7 +118,7 @@ def _bisect_frontiers(run: Run, program: Frontiers, instance: Instance, stop: St
         if verdict.possible is None:
             return None
         if not verdict.possible:
-            because = lambda: by_joining("frontiers", run.instance, instance)  # noqa: E731
+            because = partial(by_joining, "frontiers", run.instance, instance)
             incumbent.prove(threshold, exact=True, because=because)
             return (high, high) if threshold == high else (incumbent.lower, high)
         assert verdict.chip is not None

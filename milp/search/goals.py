@@ -241,7 +241,7 @@ def pursue(
         else:
             alone = contract(graph, hardware, apart=timed)
             search = GoalSearch(alone, placement, cast(Goal, goal), limits, used, part, seed, gap)
-            with stop.surviving(lambda goal=goal: f"the search for least {goal}"):  # type: ignore[misc]
+            with stop.surviving(f"the search for least {goal}"):
                 search.work()
             placement, found = search.incumbent.placement or placement, search.reached
         bounds[goal] = found.bound
@@ -306,7 +306,7 @@ def _within_chips(
     incumbent.limit, incumbent.enough = period_limit * (1 + ROUNDING), True
     part = stop.part(budget.FEWER_CHIPS)
     feasible = True
-    with stop.surviving(lambda: "the search for fewest chips"):
+    with stop.surviving("the search for fewest chips"):
         feasible = search(Run.begin(few, incumbent, part, seed=seed))
     if incumbent.placement is not None and incumbent.period <= incumbent.limit:
         return incumbent.placement, False

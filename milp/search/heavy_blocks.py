@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from milp import budget
@@ -45,7 +47,7 @@ def _blocks(run: Run) -> None:
         upper = incumbent.upper * (1 - MARGIN)
         limit = min(budget.FIRST_SLICE, until - run.stop.seconds)
         found = capacity.cheapest(node, upper=upper, time_limit=limit, stop=run.stop, seed=run.seed)
-        because = lambda node=node: by_blocks("blocks", run.instance, [node])  # noqa: E731
+        because = partial(by_blocks, "blocks", run.instance, [node])
         incumbent.prove(min(found.bound, upper), within=upper, because=because)
         fruitless = 0 if incumbent.lower > before * (1 + REPEATED_GAIN) else fruitless + 1
     run.kept(CrowdQuestions).ask(run.share(budget.CROWDS), together=False)
@@ -114,7 +116,7 @@ class CrowdQuestions:
 
     def _prove(self, shares: Shares, upper: float) -> None:
         crowd = np.flatnonzero(shares.crowd.nodes).tolist()
-        because = lambda: by_blocks("crowds", self.run.instance, crowd)  # noqa: E731
+        because = partial(by_blocks, "crowds", self.run.instance, crowd)
         self.run.incumbent.prove(min(shares.bound(), upper), within=shares.within, because=because)
 
 

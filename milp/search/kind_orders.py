@@ -263,7 +263,7 @@ def search_orders(
         outcome.believe(target.given)
     together = None
     if len(packages) != 1:
-        with stop.surviving(lambda: "the search of all orders at once"):
+        with stop.surviving("the search of all orders at once"):
             together = _by_downsets(outcome, start, stop)
             if listed and not (outcome.settled or stop()):
                 period, because = _all_orders_at_once(outcome.incumbents, stop, means.seed)
@@ -272,7 +272,7 @@ def search_orders(
         part = stop if listed else stop.part(budget.ONE_BY_ONE)
         _one_by_one(outcome, means, part)
     if together is not None and not (listed or outcome.settled):
-        with stop.surviving(lambda: "the search of all orders at once"):
+        with stop.surviving("the search of all orders at once"):
             together.cap(outcome.incumbent.period)
             together.run(stop, lambda: outcome.settled)
     _share(outcome.incumbents)
@@ -313,22 +313,28 @@ def _one_by_one(outcome: OrdersProgress, means: Means, stop: Stop) -> None:
         if not outcome.listed:
             waiting = waiting[:BEST_ORDERS]
         for place, i in enumerate(waiting):
-            incumbent = incumbents[i]
-            with stop.surviving(lambda incumbent=incumbent: incumbent.phase):  # type: ignore[misc]
-                _share(incumbents)
-                outcome.heed()
-                incumbent.phase = "all orders"  # the step that proved it
-                incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True, because=outcome.for_all_orders)
-                if incumbent.closed or stop():
-                    continue
-                share = 1.0 if final or len(waiting) == 1 else budget.FIRST_PASS
-                part = stop.part(share / (len(waiting) - place))
-                guide = None if means.advice is None else means.advice(incumbent.instance)
-                run = Run.begin(incumbent.instance, incumbent, part, seed=means.seed, advice=guide)
-                if not search(run, starts=means.starts, phases=means.phases):
-                    outcome.impossible.add(i)
-                elif incumbent.limit_open and not part():
-                    ended.add(i)
+            share = 1.0 if final or len(waiting) == 1 else budget.FIRST_PASS
+            if _search_order(outcome, i, means, stop, share / (len(waiting) - place)):
+                ended.add(i)
+
+
+def _search_order(outcome: OrdersProgress, number: int, means: Means, stop: Stop, share: float) -> bool:
+    """Search one order within a share of what is left; whether its limit lies too near to its best to tell more."""
+    incumbent = outcome.incumbents[number]
+    with stop.surviving(lambda: incumbent.phase):
+        _share(outcome.incumbents)
+        outcome.heed()
+        incumbent.phase = "all orders"  # the step that proved it
+        incumbent.prove(outcome.floor / incumbent.instance.unit, exact=True, because=outcome.for_all_orders)
+        if incumbent.closed or stop():
+            return False
+        part = stop.part(share)
+        guide = None if means.advice is None else means.advice(incumbent.instance)
+        run = Run.begin(incumbent.instance, incumbent, part, seed=means.seed, advice=guide)
+        if search(run, starts=means.starts, phases=means.phases):
+            return incumbent.limit_open and not part()
+        outcome.impossible.add(number)
+    return False
 
 
 def _share(incumbents: list[Incumbent]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from milp.search.first_placements import slice_orders
 from milp.state.bisect import bisect, off_the_middle
 from milp.state.grounds import by_joining
@@ -25,7 +27,7 @@ def _separations(run: Run) -> None:
         tight = tightening.at(threshold)
         if not tight.rules.windows(threshold).empty:
             return low, threshold  # which may be possible, or not
-        because = lambda: by_joining("windows", tightening.original, tight.instance)  # noqa: E731
+        because = partial(by_joining, "windows", tightening.original, tight.instance)
         incumbent.prove(threshold, exact=True, because=because)
         return threshold, high
 

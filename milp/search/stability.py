@@ -58,7 +58,7 @@ def fewest_moves(
         near = _within(graph, hardware, before.placement, limits, used, stop.part(budget.APPROACH), seed)
         if near is not None:
             search.incumbent.offer(near)
-    with stop.surviving(lambda: "the search for the fewest moves"):
+    with stop.surviving("the search for the fewest moves"):
         search.work()
     return search.incumbent.placement or placement, search.reached
 
@@ -83,7 +83,7 @@ def _within(
         return incumbent.closed
 
     incumbent.limit, incumbent.enough = limits["period"], True
-    with stop.surviving(lambda: "the way back within the period"):
+    with stop.surviving("the way back within the period"):
         if incumbent.placement is not None and not incumbent.closed and Tabu.applies(instance):
             tabu = Tabu(instance, search.run.tightening.known[0].rules, search.run.rng)
             tabu.run(instance.chip_of_nodes(placement), better, stop.part(budget.SINGLE_NODES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from milp import budget
 from milp.solver.ask import affordable, ask, rounds
@@ -34,10 +35,10 @@ def _minimise_once(run: Run) -> None:
         run, windows, instance=tight.instance, upper=upper, lossless=True, eager=True, seconds=budget.FIRST_SLICE
     )
     if answer.status == "windows":
-        incumbent.prove(upper, exact=True, because=lambda: by_joining("windows", run.instance, tight.instance))
+        incumbent.prove(upper, exact=True, because=partial(by_joining, "windows", run.instance, tight.instance))
     elif answer.excluded or math.isfinite(answer.bound):
         bound = upper if answer.excluded else min(answer.bound, upper)
-        because = lambda: by_model(run.instance, tight.instance, windows)  # noqa: E731
+        because = partial(by_model, run.instance, tight.instance, windows)
         incumbent.prove(bound, within=upper, because=because)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -234,7 +235,7 @@ def ask(
 
     def prove(bound: float) -> None:
         if np.isfinite(bound) and upper is not None:
-            because = lambda: by_model(run.instance, instance, windows)  # noqa: E731
+            because = partial(by_model, run.instance, instance, windows)
             incumbent.prove(min(bound, upper), within=upper, because=because)
 
     before, known = incumbent.value, len(incumbent.cuts)

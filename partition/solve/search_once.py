@@ -144,7 +144,7 @@ def _arrange_stages(question: Question, incumbent: Incumbent, stop: Stop) -> Non
     """Choose where the stages stand, on a package where that matters."""
     chosen, placement = incumbent.hardware, incumbent.placement
     if placement is not None and chosen.routed and (question.alike or chosen.identical_chips):
-        with stop.surviving(lambda: "the choice of where stages stand"):
+        with stop.surviving("the choice of where stages stand"):
             incumbent.move_stages(arrange(question.graph, chosen, placement, stop=stop))
 
 
@@ -155,7 +155,7 @@ def _later_goals(question: Question, outcome: OrdersProgress, stop: Stop) -> _An
     assert placement is not None and cost is not None
     reached = [reached_by(placement, cost, "period", outcome.bound)] if first else []
     if len(goals) > first and not stop.flag.is_set():
-        with stop.surviving(lambda: "the search for further goals"):
+        with stop.surviving("the search for further goals"):
             placement, reached = pursue(
                 question.graph,
                 incumbent.hardware,
