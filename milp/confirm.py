@@ -130,7 +130,7 @@ def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -
         written = write(instance, windows, upper=threshold, cuts=incumbent.cuts.known)
         if written is None:
             return _OrderAnswer(True, whole=whole)
-        status, x = _satisfy(written.model, stop, seed)
+        status, x = satisfy(written.model, stop, seed)
         if status == "infeasible":
             return _OrderAnswer(True, whole=whole)
         if x is None:
@@ -145,7 +145,7 @@ def _ask(graph: Graph, package: Hardware, bound: float, stop: Stop, seed: int) -
     )
 
 
-def _satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray | None]:
+def satisfy(model: MatrixModel, stop: Stop, seed: int) -> tuple[str, FloatArray | None]:
     """``infeasible``, ``feasible`` with the columns, or ``unknown``."""
     from ortools.sat.python import cp_model
 

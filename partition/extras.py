@@ -33,7 +33,7 @@ def require(purpose: str, *extras: str) -> None:
     InvalidInput : a library is not installed or cannot be imported.
     """
     wanted = dict.fromkeys(requirement for extra in extras for requirement in EXTRAS[extra])
-    missing = [requirement for requirement in wanted if not _importable(_library(requirement))]
+    missing = [requirement for requirement in wanted if not importable(_library(requirement))]
     if missing:
         names = " and ".join(map(_library, missing))
         raise InvalidInput(f"{purpose} needs {names}; run: pip install {shlex.join(missing)}")
@@ -43,7 +43,7 @@ def _library(requirement: str) -> str:
     return re.split(r"[^\w-]", requirement, maxsplit=1)[0]
 
 
-def _importable(library: str) -> bool:
+def importable(library: str) -> bool:
     try:
         import_module(library)
     except ImportError:

@@ -112,14 +112,14 @@ def at_every_report(strike: Strike, phase: str | None = None) -> Iterator[None]:
 
     What a callback raises is the caller's own.
     """
-    record = Incumbent._record
+    record = Incumbent.record
 
     def recorded(incumbent: Incumbent, **more: Any) -> None:
         record(incumbent, **more)
-        if incumbent._report is not None and phase in (None, incumbent.phase):
+        if incumbent.report is not None and phase in (None, incumbent.phase):
             strike()
 
-    with mock.patch.object(Incumbent, "_record", recorded):
+    with mock.patch.object(Incumbent, "record", recorded):
         yield
 
 
@@ -138,7 +138,7 @@ def _garbage(rng: np.random.Generator) -> Callable[..., Any]:
 
 def highs_fault(kind: str, at: int, rng: np.random.Generator) -> Any:
     """HiGHS does something else than its work at one run."""
-    highs = milp.solver.highs._SilentHighs
+    highs = milp.solver.highs.SilentHighs
     if kind == "HiGHS returns an error":
         return _patched(highs, "run", Countdown(at, _nothing), lambda *_: highspy.HighsStatus.kError)
     if kind == "HiGHS raises":

@@ -202,7 +202,7 @@ def _features() -> NodeFeatures:
 _Change = Callable[[bytes, Rng, Sequence[bytes]], bytes]
 
 
-def _text(change: Callable[[str, Rng], str]) -> _Change:
+def as_text(change: Callable[[str, Rng], str]) -> _Change:
     """Mostly the structure, sometimes the bytes."""
 
     def damaged(content: bytes, rng: Rng, others: Sequence[bytes]) -> bytes:
@@ -251,14 +251,14 @@ def _arrays(content: bytes, rng: Rng, others: Sequence[bytes]) -> bytes:
 
 
 _FORMATS: dict[str, tuple[Callable[[], list[bytes]], _Change, Callable[[Path, Rng], None]]] = {
-    "json": (native_texts, _text(mutate.in_json), _read_model),
-    "device placement": (placement_texts, _text(mutate.in_json), _read_model),
-    "toml": (hardware_texts, _text(mutate.in_toml), _read_hardware),
+    "json": (native_texts, as_text(mutate.in_json), _read_model),
+    "device placement": (placement_texts, as_text(mutate.in_json), _read_model),
+    "toml": (hardware_texts, as_text(mutate.in_toml), _read_hardware),
     "onnx": (models, _message, _read_onnx),
     "onnx nodes": (lambda: [b""], lambda content, rng, others: odd_node(rng), _read_node),
     "npz": (policies, _arrays, _read_policy),
-    "times csv": (csv_times, _text(mutate.in_csv), _read_times),
-    "times json": (json_times, _text(mutate.in_json), _read_times),
-    "result": (answers, _text(mutate.in_json), _read_result),
-    "manifest": (manifests, _text(mutate.in_json), _read_manifest),
+    "times csv": (csv_times, as_text(mutate.in_csv), _read_times),
+    "times json": (json_times, as_text(mutate.in_json), _read_times),
+    "result": (answers, as_text(mutate.in_json), _read_result),
+    "manifest": (manifests, as_text(mutate.in_json), _read_manifest),
 }

@@ -182,7 +182,7 @@ def test_without_an_answer_an_error_of_the_library_is_raised(monkeypatch: pytest
     def fail(*_: object) -> None:
         raise InjectedError("mine")
 
-    monkeypatch.setattr(milp.search.period, "_trivial_bound", fail)
+    monkeypatch.setattr(milp.search.period, "trivial_bound", fail)
     with pytest.raises(InjectedError, match="mine"):
         partition(chain_of([1, 1]), package(2))
 
@@ -203,7 +203,7 @@ def test_a_linear_program_reports_no_bound_that_highs_did_not_give() -> None:
 def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     import highspy
 
-    monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
+    monkeypatch.setattr(milp.solver.highs.SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     graph, hardware = load_model("randwire:stages=1,nodes=10").graph, load_hardware("ring8:transfers=serial,relays=off")
     result = partition(graph, hardware, work_limit=1)
     certify(as_given(graph, hardware), answer_of(result))
@@ -214,7 +214,7 @@ def test_where_highs_always_fails_the_other_ways_still_give_an_answer(monkeypatc
 def test_no_answer_names_the_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     import highspy
 
-    monkeypatch.setattr(milp.solver.highs._SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
+    monkeypatch.setattr(milp.solver.highs.SilentHighs, "run", lambda self: highspy.HighsStatus.kError)
     with pytest.raises(NoSolutionInTime, match="a run of HiGHS failed"):
         solve_by((ANY_PLACEMENT,), chain_of([1, 1]), package(2), time_limit=0.5)
 

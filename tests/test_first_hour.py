@@ -340,7 +340,7 @@ def test_ctrl_c_ends_a_bench_and_keeps_its_rows(monkeypatch: pytest.MonkeyPatch)
     def interrupted(model: str, package: str, limit: float, seed: int) -> BenchRow:
         return BenchRow(model, package, 5, 4, "feasible", 2e-3, 1e-3, 1.0, 0.1, "s", model == "resnet50")
 
-    monkeypatch.setattr("partition.solve.bench._solve", interrupted)
+    monkeypatch.setattr("partition.solve.bench.solve_row", interrupted)
     done = CliRunner().invoke(main, ["bench", "unet", "resnet50", "gnmt", "--hw", "ring4"])
     assert done.exit_code == 130
     assert "unet" in done.stdout and "resnet50" in done.stdout and "gnmt" not in done.stdout
@@ -353,7 +353,7 @@ def test_ctrl_c_ends_a_bench_and_keeps_its_rows(monkeypatch: pytest.MonkeyPatch)
 def test_ctrl_c_keeps_what_was_learned(whole: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from learned.training import runs
 
-    step = runs._iterate
+    step = runs.iterate
 
     def some_steps(plan: Any, run: Any, on_retry: Any) -> None:
         if run.iteration == whole:
@@ -361,7 +361,7 @@ def test_ctrl_c_keeps_what_was_learned(whole: int, monkeypatch: pytest.MonkeyPat
             raise KeyboardInterrupt
         step(plan, run, on_retry)
 
-    monkeypatch.setattr(runs, "_iterate", some_steps)
+    monkeypatch.setattr(runs, "iterate", some_steps)
     policy, checkpoint = tmp_path / "p.npz", tmp_path / "c.npz"
     words = ["train", "resnet50", "--hw", "ring4", "--iterations", "50", "--rollouts", "4", "--rounds", "1"]
     done = CliRunner().invoke(main, [*words, "--checkpoint", str(checkpoint), "-o", str(policy)])
@@ -410,9 +410,9 @@ def test_the_clock_ticks_between_events_and_shows_its_limit() -> None:
     stream = io.StringIO()
     with Display(stream, limit=60.0) as display:
         display(Progress(0.0, "milp", 2e-3, 1e-3, 0.5))
-        first = display._ticking()
-        display._begun -= 5.0
-        assert float(display._ticking().split("/")[0]) >= float(first.split("/")[0]) + 4.9
+        first = display.ticking()
+        display.begun -= 5.0
+        assert float(display.ticking().split("/")[0]) >= float(first.split("/")[0]) + 4.9
     shown = r" +\d+\.\d/60 s  is a shorter one possible\? +period 2\.0000 ms  bound 1\.0000 ms  gap 50%"
     assert re.match(shown, stream.getvalue())
 

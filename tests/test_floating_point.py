@@ -160,7 +160,7 @@ def test_what_highs_leaves_out_only_loosens_rows() -> None:
     A = model.A.copy()
     A.data = data
     noisy = replace(model, A=A)
-    row_lower, row_upper = highs._without_the_smallest(noisy)
+    row_lower, row_upper = highs.without_the_smallest(noisy)
     kept = A.copy()
     kept.data = np.where(np.abs(data) <= highs.DROPPED, 0.0, data)
     points = np.where(model.family == "T", 1.0, rng.integers(0, 2, (500, model.columns)))

@@ -302,6 +302,6 @@ def test_damage_too_large_to_do_leaves_a_file_that_can_be_tried() -> None:
     def scaled(text: str, _: np.random.Generator) -> str:
         return str(float(int(text)) * 10.0)
 
-    damage, content = hostile._text(scaled), b"1" + b"0" * 400
+    damage, content = hostile.as_text(scaled), b"1" + b"0" * 400
     tried = [damage(content, np.random.default_rng(seed), [content]) for seed in range(20)]
     assert content in tried and all(isinstance(each, bytes) for each in tried)

@@ -31,7 +31,7 @@ from partition import Graph, GraphBuilder, Hardware, Infeasible, Placement, Refu
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.results.progress import Proof, unrefuted
-from partition.solve.portfolio import _joined
+from partition.solve.portfolio import joined_answers
 from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.stopping import Stop
@@ -76,7 +76,7 @@ BAD = Phase(Doing.SEEDS, always, on_one_chip, first=True)
 LIES = {
     "windows": Lie("milp.windows.windows.WindowRules.windows", nowhere, WHOLE_MODEL),
     "separations": Lie(
-        "milp.windows.separation.Separation._inseparable",
+        "milp.windows.separation.Separation.inseparable",
         lambda self, *_: np.ones(len(self.edges), dtype=bool),
         SEPARATIONS,
     ),
@@ -125,7 +125,7 @@ def test_a_lie_of_any_engine_does_not_beat_a_better_placement(engine: str, monke
         false = asked(graph, hardware, (BAD, *([lie.phase] if lie.phase else [])))
     assert false.status == "infeasible" or false.bound > honest.period * 1.1, "the lie was not heard"
     with pytest.warns(RefutedBound):
-        joined = _joined([false, honest])
+        joined = joined_answers([false, honest])
     assert (joined.status, joined.period, joined.bound) == ("optimal", honest.period, honest.bound)
 
 

@@ -27,7 +27,6 @@ from strata import needed_for, pinned_for
 import milp.ideals.chains
 import milp.ideals.program
 import milp.ideals.stretches
-import milp.search.stage_positions
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Shares, heaviest_crowd
 from milp.formulation.build import build
@@ -47,8 +46,8 @@ from milp.search.downsets.prices import prices
 from milp.search.downsets.tasks import NEVER
 from milp.search.downsets.threshold import Threshold
 from milp.search.goals import pursue
-from milp.search.period import _trivial_bound
-from milp.search.stage_positions import arrange
+from milp.search.period import trivial_bound
+from milp.search.stage_positions import WAYS, arrange, by_model
 from milp.solver.highs import solve
 from milp.solver.matrix import compile_model
 from milp.state.attainable import grid_of
@@ -225,7 +224,7 @@ def at_most(bound: float, truth: float, slack: float = 1e-9, what: str = "bound"
 
 def ask_trivial(case: Case, truth: Truth) -> int:
     """Work spread evenly, the largest node, pigeonholes."""
-    at_most(_trivial_bound(truth.instance) * (1 - 1e-9), truth.threshold)
+    at_most(trivial_bound(truth.instance) * (1 - 1e-9), truth.threshold)
     return 1
 
 
@@ -443,9 +442,8 @@ def ask_stages(case: Case, truth: Truth) -> int:
     if not (truth.hardware.routed and truth.hardware.identical_chips):
         return 0
     start = replace(truth.hardware, positions=())
-    alone = {"_swaps": lambda demand, positions, *_: positions} if case.seed % 2 else {}  # the exact model alone
-    with patched(milp.search.stage_positions, **alone):
-        moved = arrange(case.graph, start, truth.placement, stop=Stop(20))
+    ways = [by_model] if case.seed % 2 else WAYS
+    moved = arrange(case.graph, start, truth.placement, stop=Stop(20), ways=ways)
     assert sorted(moved.stage_positions) == list(range(moved.chips))
     p = Problem(case.question.problem).with_kinds([moved.kinds[k].name for k in moved.kind_of_chip])
     answer = {"assignment": dict(zip(case.graph.names, truth.placement.assignment.tolist(), strict=True))}

@@ -59,7 +59,7 @@ def annealing(environment: Environment, samples: int, rng: np.random.Generator) 
     yield environment.periods(current)
     for step in range(1, samples):
         temperature = WARM * (COLD / WARM) ** (step / samples)
-        candidate = _moved(chips, precedence.ancestors, precedence.descendants, repair.nodes, instance.chips, rng)
+        candidate = moved_along(chips, precedence.ancestors, precedence.descendants, repair.nodes, instance.chips, rng)
         near = np.exp(-2.0 * np.abs(np.arange(instance.chips) - candidate[:, None]))
         repaired = repair.fix(candidate[None], rng, near)
         found = environment.score(repaired)
@@ -74,7 +74,7 @@ def _energy(state: State) -> float:
     return float(np.mean(state.pressure[0]) ** (1.0 / STEEPNESS)) if state.reward[0] > 0 else np.inf
 
 
-def _moved(
+def moved_along(
     chips: IntArray, ancestors: list[int], descendants: list[int], nodes: IntArray, count: int, rng: np.random.Generator
 ) -> IntArray:
     """A neighbour of ``chips`` (N,)."""

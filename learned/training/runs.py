@@ -161,7 +161,7 @@ def train(
     done = run.kept()
     try:
         while run.iteration < plan.iterations:
-            _iterate(plan, run, on_retry)
+            iterate(plan, run, on_retry)
             due = run.iteration % plan.every == 0 or run.iteration == plan.iterations
             if due:
                 _validate(plan, run)
@@ -190,7 +190,7 @@ def _begin(plan: Plan, start: Policy | None, checkpoint: str | PathLike[str] | N
     return TrainingRun(start.copy(), Adam(rate=plan.settings.rate))
 
 
-def _iterate(plan: Plan, run: TrainingRun, on_retry: Callable[[Exception], None] | None) -> None:
+def iterate(plan: Plan, run: TrainingRun, on_retry: Callable[[Exception], None] | None) -> None:
     """Play a few tasks, learn from them. All random numbers follow from the seed and the iteration."""
     rng = np.random.default_rng((plan.seed, 1 + run.iteration))
     count = min(plan.settings.graphs, len(plan.tasks))
@@ -225,7 +225,7 @@ def _played(
     """The rollouts of all calls. If a worker dies they are played anew; what was played before is not counted."""
     for attempt in range(ATTEMPTS):
         try:
-            return list(Parallel(n_jobs=jobs)(delayed(_play)(*call) for call in calls))
+            return list(Parallel(n_jobs=jobs)(delayed(played_task)(*call) for call in calls))
         except (TerminatedWorkerError, OSError) as error:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -234,7 +234,7 @@ def _played(
     raise AssertionError
 
 
-def _play(task: Task, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
+def played_task(task: Task, policy: Policy, elite: State | None, settings: Settings, seed: int) -> list[Rollout]:
     environment = environment_of(task)
     environment.repair.forget_orders()  # which orders were drawn before depends on what this process played
     rng = np.random.default_rng(seed)

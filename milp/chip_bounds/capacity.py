@@ -137,7 +137,7 @@ class BlockCapacity:
             model = model.at_least(held, count)
         values = np.full(model.columns, np.nan)
         if node is not None:
-            before, after = self._outside(node, upper)
+            before, after = self.outside(node, upper)
             values[y[before[of]]], values[y[after[of]]] = 1.0, 0.0
             own = y[of == node]
             values[own] = model.chip[own]  # not before the block, and not after it
@@ -158,7 +158,7 @@ class BlockCapacity:
         """(N, N) at [v, u] whether u is v or an ancestor of it; None where that is too large."""
         return self.rules.ancestors() if self.instance.nodes <= KEPT_LIMIT else None
 
-    def _outside(self, node: int, threshold: float) -> tuple[BoolArray, BoolArray]:
+    def outside(self, node: int, threshold: float) -> tuple[BoolArray, BoolArray]:
         """(N,) twice: what is before, and what is after every block with ``node`` of a load within the threshold.
 
         A block that holds two nodes holds all on the paths between them: where those take too long, it holds one.

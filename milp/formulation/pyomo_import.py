@@ -30,7 +30,7 @@ class _Placeholder(ModuleType):
 
 
 @contextmanager
-def _left_out(names: tuple[str, ...]) -> Iterator[None]:
+def left_out(names: tuple[str, ...]) -> Iterator[None]:
     placeholders = [_Placeholder(name) for name in names if name not in sys.modules]
     sys.modules.update({each.__name__: each for each in placeholders})
     try:
@@ -40,7 +40,7 @@ def _left_out(names: tuple[str, ...]) -> Iterator[None]:
             each.withdraw()
 
 
-with _left_out(UNUSED):
+with left_out(UNUSED):
     import pyomo.environ as pyo
     from pyomo.common.errors import InfeasibleConstraintException
     from pyomo.core.expr.numeric_expr import LinearExpression

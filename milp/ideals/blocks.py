@@ -105,7 +105,7 @@ class Blocks:
         Three things, (K,) each: the blocks that may have a load below ``threshold`` on some kind of chip; per kind,
         their loads; what they send back round the ring.
         """
-        worth = np.flatnonzero(self._least_load(begin, end) < threshold)
+        worth = np.flatnonzero(self.least_load(begin, end) < threshold)
         begin, end = begin[worth], end[worth]
         step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.back) + self.loose.width))
         spans = [slice(first, first + step) for first in range(0, max(len(begin), 1), step)]
@@ -113,7 +113,7 @@ class Blocks:
         *loads, returned = (np.concatenate(part) for part in zip(*parts, strict=True))
         return worth, loads, returned
 
-    def _least_load(self, begin: IntArray, end: IntArray) -> FloatArray:
+    def least_load(self, begin: IntArray, end: IntArray) -> FloatArray:
         """(P,) less than any chip's load: what has to be done there, and of ``packed`` what lives on one side alone."""
         work = self.time[end] - self.done[begin]
         if not self.hw.serial and self.data.links:
@@ -145,7 +145,7 @@ class Blocks:
         receive, send = self._transfers(begin, end)
         impossible = np.zeros(len(begin), dtype=bool)
         if self.data.forced is not None:
-            received, sent, impossible = self._relayed(self.data.forced, begin, end)
+            received, sent, impossible = self.relayed(self.data.forced, begin, end)
             receive, send = receive + received, send + sent
         if self.hw.serial and len(self.present):
             present = self.presence_readers[end] > self.presence_readers[begin]
@@ -195,9 +195,7 @@ class Blocks:
         send = self.forward_cut[end] - through + (own & (got < self.degree[back])) @ self.tau[back]
         return receive, np.maximum(send, 0.0)
 
-    def _relayed(
-        self, forced: ForcedRelays, begin: IntArray, end: IntArray
-    ) -> tuple[FloatArray, FloatArray, BoolArray]:
+    def relayed(self, forced: ForcedRelays, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray, BoolArray]:
         """What each block receives only to relay it, what it relays, and whether it must but may not."""
         if not len(begin):
             return np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)

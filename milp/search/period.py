@@ -61,7 +61,7 @@ def search(run: Run, *, starts: Iterable[Placement] = (), phases: Sequence[Phase
     """
     incumbent, stop = run.incumbent, run.stop
     incumbent.enter(Doing.WORK)
-    incumbent.prove(_trivial_bound(run.instance), exact=True, because=lambda: ProofStep("work"))
+    incumbent.prove(trivial_bound(run.instance), exact=True, because=lambda: ProofStep("work"))
     for placement in starts:
         incumbent.offer(placement)
     if run.instance.hardware.rules.dynamic_memory:
@@ -102,7 +102,7 @@ def _without_room(outcome: Incumbent) -> ProofStep:
     return ProofStep("static memory", rests_on=(outcome.claim,) if outcome.claim is not None else ())
 
 
-def _trivial_bound(instance: Instance) -> float:
+def trivial_bound(instance: Instance) -> float:
     """Work and streaming spread evenly, the largest node, or what some chip holds of the heaviest nodes at least."""
     crowd = heaviest_crowd(instance)
     return max(instance.least_period, crowd.work if crowd is not None else 0.0)

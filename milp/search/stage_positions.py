@@ -7,6 +7,7 @@ stop there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +30,7 @@ EXACT_CHIPS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class _Demand:
+class LinkDemand:
     """Transfers of ``K`` kinds (same home, same receivers), their time, and what they cross.
 
     Attributes
@@ -53,26 +54,9 @@ class _Demand:
         return np.asarray(self.tau @ np.logical_or.reduceat(each, self.ptr[:-1], axis=0))
 
 
-def arrange(graph: Graph, hardware: Hardware, placement: Placement, *, stop: Stop) -> Hardware:
-    """The package with the stages of a placement where the largest link load is least, as far as found in time.
-
-    Parameters
-    ----------
-    hardware : routed, of identical chips; its own positions are where the search begins.
-    """
+def link_demand(graph: Graph, hardware: Hardware, placement: Placement) -> LinkDemand | None:
+    """What the stages of a placement send one another; None if they send nothing."""
     model = Problem.of(graph, hardware).kept(CostModel)
-    cost = model.evaluate_placement(placement)
-    heaviest = float(cost.load.max())
-    demand = _demand(graph, hardware, model, placement)
-    if demand is None or float(cost.link.max(initial=0.0)) <= heaviest * (1 + ROUNDING):
-        return hardware
-    positions = _swaps(demand, np.array(hardware.stage_positions), heaviest, stop)
-    if hardware.chips <= EXACT_CHIPS and demand.link_loads(positions).max() > heaviest * (1 + ROUNDING) and not stop():
-        positions = _exactly(demand, positions, heaviest, stop)
-    return replace(hardware, positions=tuple(positions.tolist()))
-
-
-def _demand(graph: Graph, hardware: Hardware, model: CostModel, placement: Placement) -> _Demand | None:
     moved = model.transfers.find(placement.assignment[None], placement.replica_rows)
     if not len(moved.tensor):
         return None
@@ -88,7 +72,7 @@ def _demand(graph: Graph, hardware: Hardware, model: CostModel, placement: Place
     crosses = np.zeros((C * C, len(physical.ends)), dtype=bool)
     crosses[np.repeat(np.arange(C * C), np.diff(physical.ptr)), physical.link] = True
     counts = [len(chips) for _, chips in kinds]
-    return _Demand(
+    return LinkDemand(
         home=np.array([home for home, _ in kinds]),
         ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         receiver=np.array([c for _, chips in kinds for c in chips]),
@@ -97,7 +81,7 @@ def _demand(graph: Graph, hardware: Hardware, model: CostModel, placement: Place
     )
 
 
-def _swaps(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
+def by_swaps(demand: LinkDemand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
     """The best swap of two stages again and again; ties of the largest load by the sum of squares."""
 
     def score(at: IntArray) -> tuple[float, float]:
@@ -120,8 +104,8 @@ def _swaps(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> I
     return positions
 
 
-def _order_of_stages(demand: _Demand, unit: float, enough: float) -> Model:
-    """The model of :func:`_exactly`: every stage on a chip of its own, every link crossed within ``T``.
+def _order_of_stages(demand: LinkDemand, unit: float, enough: float) -> Model:
+    """The model of :func:`by_model`: every stage on a chip of its own, every link crossed within ``T``.
 
     Parameters
     ----------
@@ -154,9 +138,11 @@ def _order_of_stages(demand: _Demand, unit: float, enough: float) -> Model:
     return model
 
 
-def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
+def by_model(demand: LinkDemand, positions: IntArray, enough: float, stop: Stop) -> IntArray:
     """The positions of least largest link load by the MILP; the given ones if none better is found in time."""
     C = len(positions)
+    if C > EXACT_CHIPS:
+        return positions
     unit = float(demand.link_loads(positions).max())
     compiled = compile_model(_order_of_stages(demand, unit, enough), stop)
     outcome = solve(compiled, time_limit=stop.remaining, stop=stop)
@@ -166,3 +152,34 @@ def _exactly(demand: _Demand, positions: IntArray, enough: float, stop: Stop) ->
     found = np.empty(C, dtype=np.int64)
     found[compiled.node[chosen]] = compiled.chip[chosen]
     return found if demand.link_loads(found).max() < unit else positions
+
+
+Way = Callable[[LinkDemand, IntArray, float, Stop], IntArray]
+"""Better positions than the given ones (C,), where some link takes longer than ``enough``; or the given ones."""
+
+WAYS: tuple[Way, ...] = (by_swaps, by_model)
+"""What is tried, in this order, while some link is a bottleneck."""
+
+
+def arrange(
+    graph: Graph, hardware: Hardware, placement: Placement, *, stop: Stop, ways: Sequence[Way] = WAYS
+) -> Hardware:
+    """The package with the stages of a placement where the largest link load is least, as far as found in time.
+
+    Parameters
+    ----------
+    hardware : routed, of identical chips; its own positions are where the search begins.
+    ways : see :data:`WAYS`.
+    """
+    demand = link_demand(graph, hardware, placement)
+    if demand is None:
+        return hardware
+    cost = Problem.of(graph, hardware).kept(CostModel).evaluate_placement(placement)
+    heaviest = float(cost.load.max())
+    if float(cost.link.max(initial=0.0)) <= heaviest * (1 + ROUNDING):
+        return hardware
+    positions = np.array(hardware.stage_positions)
+    for way in ways:
+        if demand.link_loads(positions).max() > heaviest * (1 + ROUNDING) and not stop():
+            positions = way(demand, positions, heaviest, stop)
+    return replace(hardware, positions=tuple(positions.tolist()))

@@ -108,12 +108,12 @@ def solve(
     return run.outcome()
 
 
-_left_behind: list[threading.Thread] = []
+left_behind: list[threading.Thread] = []
 
 
 def still_running() -> bool:
     """Whether a run that was left behind has not ended: the process would be aborted at its end (see ``leave``)."""
-    return any(thread.is_alive() for thread in _left_behind)
+    return any(thread.is_alive() for thread in left_behind)
 
 
 def leave(code: int) -> None:
@@ -133,7 +133,7 @@ def _wait_for_left_behind() -> None:
     After that the process ends here, as failed if an exception brought it down: HiGHS would abort it otherwise.
     """
     until = time.monotonic() + budget.LAST_WAIT
-    for thread in _left_behind:
+    for thread in left_behind:
         thread.join(max(0.0, until - time.monotonic()))
     if still_running():
         sys.stdout.flush()
@@ -141,7 +141,7 @@ def _wait_for_left_behind() -> None:
         os._exit(1 if hasattr(sys, "last_value") else 0)
 
 
-def _without_the_smallest(model: MatrixModel) -> tuple[FloatArray, FloatArray]:
+def without_the_smallest(model: MatrixModel) -> tuple[FloatArray, FloatArray]:
     """Bounds of the rows such that leaving out the coefficients that HiGHS leaves out only loosens them."""
     A = model.A
     small = np.flatnonzero(np.abs(A.data) <= DROPPED)
@@ -154,7 +154,7 @@ def _without_the_smallest(model: MatrixModel) -> tuple[FloatArray, FloatArray]:
     return row_lower, row_upper
 
 
-class _SilentHighs(highspy.Highs):
+class SilentHighs(highspy.Highs):
     """HiGHS prints its banner when callbacks are first enabled; silence it before that."""
 
     def enableCallbacks(self) -> None:
@@ -179,14 +179,14 @@ class _HighsRun:
         self.failure: BaseException | str | None = None
         self.best: FloatArray | None = None
         self.work_left = self.until = float("inf")
-        self.highs = _SilentHighs()  # type: ignore[no-untyped-call]
+        self.highs = SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=HIGHS_GAP, mip_abs_gap=HIGHS_ABSOLUTE_GAP)
 
     def load(self, minimise: bool) -> bool:
         """Hand the model over; False if HiGHS refuses it."""
         h, model = self.highs, self.model
         cost = model.cost if minimise else np.zeros(model.columns)
-        row_lower, row_upper = _without_the_smallest(model)
+        row_lower, row_upper = without_the_smallest(model)
         status = h.passModel(
             model.columns, model.A.shape[0], model.A.nnz, int(highspy.MatrixFormat.kRowwise), 1, 0.0, cost,
             model.lower, model.upper, row_lower, row_upper, model.A.indptr.astype(np.int32),
@@ -283,7 +283,7 @@ class _HighsRun:
         self.cancelled.set()
         self.abandoned = not self.done.wait(patience)
         if self.abandoned:
-            _left_behind.append(thread)
+            left_behind.append(thread)
 
     def failed(self, what: str) -> Outcome:
         """What is left of a run that failed: the best solution it reported, and no proof of anything."""

@@ -83,7 +83,7 @@ class Incumbent:
         self.impossible = False
         self.phase: str = Doing.START.value
         self.history: list[Progress] = []
-        self._seconds, self._report = seconds, report
+        self._seconds, self.report = seconds, report
         self._lock = threading.Lock()
 
     @property
@@ -176,7 +176,7 @@ class Incumbent:
             self.heed(value)
             self.placement, self.value, self.cost = placement, value, cost
             self.bound = min(self.bound, value)
-        self._record()
+        self.record()
         return True
 
     def heed(self, value: float) -> bool:
@@ -227,7 +227,7 @@ class Incumbent:
                 self.bound = min(safe, self.best)
                 claim = self._claim(plain, because) if self.keeps_steps else None
                 self._proved.append(Proof(self.bound, self.phase.removeprefix("few "), claim))
-            self._record()
+            self.record()
 
     def _claim(self, plain: float, because: Because | None) -> ProofStep:
         """The claim behind the bound just proved, ``plain`` before it was rounded up to what can occur."""
@@ -251,9 +251,9 @@ class Incumbent:
     def enter(self, phase: Doing) -> None:
         """Name what happens next."""
         self.phase = phase.value
-        self._record(keep=False)
+        self.record(keep=False)
 
-    def _record(self, *, keep: bool = True) -> None:
+    def record(self, *, keep: bool = True) -> None:
         entry = Progress(
             seconds=self._seconds(),
             phase=self.phase,
@@ -263,8 +263,8 @@ class Incumbent:
         )
         if keep:
             self.history.append(entry)
-        if self._report is not None:
-            self._report(entry)
+        if self.report is not None:
+            self.report(entry)
 
 
 def _lowered(entry: Progress, bound: float) -> Progress:

@@ -91,7 +91,7 @@ class Separation:
 
     def tightened(self, threshold: float, stop: Stop, *, seconds: float) -> Instance:
         """The instance with inseparable neighbours contracted: it has every placement of period ``<= threshold``."""
-        pairs = self.edges[self._inseparable(threshold, stop, stop.seconds + seconds)]
+        pairs = self.edges[self.inseparable(threshold, stop, stop.seconds + seconds)]
         if not len(pairs):
             return self.instance
         inst = self.instance
@@ -101,7 +101,7 @@ class Separation:
         group = np.where(grouped[inst.node_of], inst.graph.n + label[inst.node_of], inst.graph.group)
         return contract(replace(inst.graph, group=group), inst.hardware, unit=inst.unit, legal=inst.legal)
 
-    def _inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
+    def inseparable(self, threshold: float, stop: Stop, until: float) -> BoolArray:
         """(E,) whether each edge is proved not to cross between chips; False where time was up."""
         limit = threshold * (1 + ROUNDING)
         found = self.heaviest > limit

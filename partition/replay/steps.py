@@ -157,12 +157,12 @@ class Judge:
             return "proved", "by sums of work before and behind each operation"
         how = ""
         for most in SETS:
-            found, how = self._by_sets(claim, asked, most)
+            found, how = self.by_sets(claim, asked, most)
             if found:
                 return "proved", how
             if claim.engine == "windows":
                 return "refuted", "sums of work leave every operation a chip"
-            verdict = self._second(claim, asked)
+            verdict = self.by_second_solver(claim, asked)
             if verdict is not None:
                 return verdict
             if how != TOO_MANY:
@@ -208,7 +208,7 @@ class Judge:
                 return f"nothing shows the window of {name!r}"
         return ""
 
-    def _by_sets(self, claim: Claim, asked: _OrderClaim, most: int) -> tuple[bool, str]:
+    def by_sets(self, claim: Claim, asked: _OrderClaim, most: int) -> tuple[bool, str]:
         """Whether no chain of sets of units, ``most`` a chip, holds all; and in words why that is not shown."""
         left = self._left_out(claim, asked.units)
         part = time.monotonic() + PART * (self.deadline - time.monotonic())
@@ -232,7 +232,7 @@ class Judge:
         }  # fmt: skip
         return frozenset(left | idle)
 
-    def _second(self, claim: Claim, asked: _OrderClaim) -> tuple[StepVerdict, str] | None:
+    def by_second_solver(self, claim: Claim, asked: _OrderClaim) -> tuple[StepVerdict, str] | None:
         """What the second solver says; None where it does not know, or only of an easier question."""
         seconds = PART * (self.deadline - time.monotonic())
         opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)

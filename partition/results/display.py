@@ -66,11 +66,11 @@ class Display:
         self._lock = threading.Lock()
         self._last: object = ()
         self._live: Any = None
-        self._begun = time.perf_counter()
+        self.begun = time.perf_counter()
         self._text = "starting"
 
     def __enter__(self) -> Display:
-        self._begun = time.perf_counter()
+        self.begun = time.perf_counter()
         if self.stream.isatty() and not self.quiet:
             try:
                 from rich.console import Console
@@ -79,7 +79,7 @@ class Display:
                 return self
             self._live = Live(
                 console=Console(file=self.stream, markup=False, emoji=False),
-                get_renderable=self._ticking,
+                get_renderable=self.ticking,
                 transient=True,
                 refresh_per_second=8,
             )
@@ -104,7 +104,7 @@ class Display:
             if self._live is not None:
                 self._live.refresh()
             elif key != self._last:
-                print(self._ticking(), file=self.stream, flush=True)
+                print(self.ticking(), file=self.stream, flush=True)
             self._last = key
 
     def line(self, progress: Progress) -> str:
@@ -115,6 +115,6 @@ class Display:
         phase = WORDS.get(progress.phase, progress.phase)
         return f"{phase:<27} period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
 
-    def _ticking(self) -> str:
+    def ticking(self) -> str:
         """The line with the seconds until now."""
-        return f"{time.perf_counter() - self._begun:6.1f}{self.limit}  {self._text}"
+        return f"{time.perf_counter() - self.begun:6.1f}{self.limit}  {self._text}"

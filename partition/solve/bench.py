@@ -75,7 +75,7 @@ def bench(
         load_hardware(name)
     asked = [(model, package, time_limit, seed) for model in models for package in packages]
     jobs = min(jobs, len(asked))
-    rows = itertools.starmap(_solve, asked) if jobs == 1 else _side_by_side(asked, jobs)
+    rows = itertools.starmap(solve_row, asked) if jobs == 1 else _side_by_side(asked, jobs)
     for row in rows:
         yield row
         if row.interrupted:
@@ -85,13 +85,13 @@ def bench(
 def _side_by_side(asked: Sequence[tuple[str, str, float, int]], jobs: int) -> Iterator[BenchRow]:
     """Rows in order; however that ends, no process goes on."""
     try:
-        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(_solve)(*task) for task in asked)
+        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(solve_row)(*task) for task in asked)
     except BaseException:
         end_local_workers()
         raise
 
 
-def _solve(model: str, package: str, time_limit: float, seed: int) -> BenchRow:
+def solve_row(model: str, package: str, time_limit: float, seed: int) -> BenchRow:
     begun = time.perf_counter()
     graph, hw = load_model(model).graph, load_hardware(package)
     loaded = time.perf_counter()

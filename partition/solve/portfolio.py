@@ -107,7 +107,7 @@ def solve_side_by_side(
     for problem in failures:
         if not isinstance(problem, EXPECTED):
             warn_of(problem)
-    joined = _joined([*answers.values(), *known])
+    joined = joined_answers([*answers.values(), *known])
     faults = tuple(dict.fromkeys([*stop.faults, *(fault for each in answers.values() for fault in each.faults)]))
     return replace(joined, seconds=stop.elapsed, interrupted=joined.interrupted or stop.interrupted, faults=faults)
 
@@ -252,7 +252,7 @@ def _worst(failures: list[BaseException], stop: Stop) -> BaseException:
     return next(iter(memory or failures), NoSolutionInTime(f"no answer in time ({'; '.join(stop.faults)})"))
 
 
-def _joined(answers: list[Result]) -> Result:
+def joined_answers(answers: list[Result]) -> Result:
     """The best answer with the best bound of each goal (later goals only count where the earlier ones agree).
 
     A member whose proof the placement of another refutes is believed in nothing that it claims.

@@ -163,7 +163,7 @@ class Sweep:
         rows = tuple(run.row(i, values, interrupted) for i, values in enumerate(told))
         return SweepResult(self.graph.name, rows, time.perf_counter() - begun, run.searches, run.known.gap, interrupted)
 
-    def _remember(self, found: Found, limits: Mapping[str, float | None]) -> None:
+    def remember(self, found: Found, limits: Mapping[str, float | None]) -> None:
         """Keep what a search found, in the folder too."""
         self._kept[found.hardware] = found, limits
         if self.cache is not None:
@@ -203,7 +203,7 @@ class _OneSweep:
                     self._learn(i, found, "searched")
                     if found.interrupted:
                         return True
-                    self.sweep._remember(found, self.sweep.terms.limits)
+                    self.sweep.remember(found, self.sweep.terms.limits)
             except KeyboardInterrupt:
                 end_local_workers()
                 return True
@@ -215,7 +215,7 @@ class _OneSweep:
     def forget(self) -> None:
         """Have the sweep search again where an answer is no longer believed."""
         for number in sorted(self.known.withdrawn):
-            self.sweep._remember(self.known.found[number], NOTHING_SPENT)
+            self.sweep.remember(self.known.found[number], NOTHING_SPENT)
 
     def _search(self, chosen: Sequence[int], workers: int) -> Iterator[Found]:
         tasks = [
@@ -223,9 +223,9 @@ class _OneSweep:
             for i in chosen
         ]
         if workers == 1:
-            return itertools.starmap(_search, tasks)
+            return itertools.starmap(search_design, tasks)
         found: Iterator[Found] = Parallel(n_jobs=workers, return_as="generator")(
-            delayed(_search)(*task) for task in tasks
+            delayed(search_design)(*task) for task in tasks
         )
         return found
 
@@ -310,7 +310,7 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
     return all(before is now if before is None or now is None else before >= now for before, now in pairs)
 
 
-def _search(
+def search_design(
     graph: Graph, hw: Hardware, start: Start, source: Hardware | None, bound: float, terms: _SearchTerms
 ) -> Found:
     """One search, in whatever process.

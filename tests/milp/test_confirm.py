@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from exhaustive import brute_force
 from instances import chain_of, diamond, package, random_instance, random_mixed_instance
 
-from milp.confirm import _satisfy, confirmed, loosened_rows
+from milp.confirm import confirmed, loosened_rows, satisfy
 from milp.formulation.build import build
 from milp.solver.matrix import MatrixModel, compile_model
 from milp.state.run import Run
@@ -138,12 +138,12 @@ def test_rows_beyond_64_bits_are_left_out_and_the_others_kept() -> None:
         (dict(zip(columns, coefficients, strict=True)), most) for columns, coefficients, most in loosened_rows(model)
     ]
     assert rows == [({0: 2**35, 1: 2**34}, 2**35 + 1), ({0: 1, 1: -1}, 0)]
-    status, x = _satisfy(model, Stop(5), 0)
+    status, x = satisfy(model, Stop(5), 0)
     assert status == "feasible" and x is not None and x[0] <= x[1]
 
 
 def test_without_the_second_solver_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("partition.extras._importable", lambda library: library != "ortools")
+    monkeypatch.setattr("partition.extras.importable", lambda library: library != "ortools")
     with pytest.raises(InvalidInput, match=r"needs ortools; run: pip install 'ortools"):
         partition(diamond(), package(2), confirm=True)
 
@@ -156,7 +156,7 @@ def test_goals_without_a_period_to_confirm_are_refused() -> None:
 def test_out_of_time_is_unsettled_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, hardware = diamond(), package(2)
     result = partition(graph, hardware)
-    monkeypatch.setattr("milp.confirm._satisfy", lambda *_: ("unknown", None))
+    monkeypatch.setattr("milp.confirm.satisfy", lambda *_: ("unknown", None))
     after = confirmed(graph, hardware, result, within=math.inf, stop=Stop(5), seed=0)
     assert after.confirmation is not None and after.confirmation.verdict == "unsettled"
     assert (after.period, after.bound, after.status) == (result.period, result.bound, result.status)

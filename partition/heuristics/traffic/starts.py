@@ -39,7 +39,7 @@ class Starts:
 
     def __init__(self, network: Network, rng: np.random.Generator) -> None:
         self.network, self.rng = network, rng
-        self.directions = _smooth(network, rng)
+        self.directions = smooth_directions(network, rng)
         self.arcs = np.stack([network.source[network.tensor], network.readers], axis=1)
         each = network.size / np.maximum(1, np.diff(network.ptr))
         self.cost = each[network.tensor]  # a tensor's bytes are shared by its readers: near enough for a start
@@ -139,7 +139,7 @@ def _balanced(front: BoolArray, time: FloatArray, target: float, slack: float, o
     return front
 
 
-def _smooth(network: Network, rng: np.random.Generator) -> FloatArray:
+def smooth_directions(network: Network, rng: np.random.Generator) -> FloatArray:
     """(N, D) eigenvectors of the least eigenvalues of the Laplacian, each weighed by its smoothness."""
     from scipy.sparse.linalg import ArpackError, eigsh  # takes long to load
 

@@ -10,7 +10,7 @@ from checked import as_given
 from exhaustive import least_known
 from instances import random_instance
 
-from learned.comparison.methods import _moved, annealing, balanced_random_search, greedy, random_search, slicing
+from learned.comparison.methods import annealing, balanced_random_search, greedy, moved_along, random_search, slicing
 from learned.policy.rollouts import Environment
 from partition import load_hardware
 from partition.models import build
@@ -42,7 +42,7 @@ def test_moves_of_annealing_keep_the_order_of_the_chips() -> None:
     edges = environment.instance.edges
     moved = 0
     for _ in range(200):
-        after = _moved(chips, precedence.ancestors, precedence.descendants, nodes, 8, rng)
+        after = moved_along(chips, precedence.ancestors, precedence.descendants, nodes, 8, rng)
         assert np.all(after[edges[:, 0]] <= after[edges[:, 1]])
         moved += not np.array_equal(after, chips)
         chips = after

@@ -78,7 +78,7 @@ def _dies_once(marker: str, *args: Any) -> Any:
     if not os.path.exists(marker):
         Path(marker).touch()
         os._exit(1)
-    return pretraining._play(*args)
+    return pretraining.played_task(*args)
 
 
 def test_a_worker_that_dies_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_costs_time_and_nothing_else(tmp_path: Path, monkeypa
     original = joblib.delayed
 
     def delayed(function: Any) -> Any:
-        if function is pretraining._play:
+        if function is pretraining.played_task:
             return lambda *args: original(_dies_once)(marker, *args)
         return original(function)
 

@@ -36,7 +36,7 @@ def test_what_is_too_far_from_a_node_is_in_no_block_with_it() -> None:
         vars(simple)["_reach"] = None
         upper = 1.2 * max(best / instance.unit, float(instance.fastest.max()))
         for node in plain[:2].tolist():
-            narrowed += any(side.any() for side in informed._outside(node, upper))
+            narrowed += any(side.any() for side in informed.outside(node, upper))
             found = [each.cheapest(node, upper=upper, time_limit=10, stop=Stop()) for each in (informed, simple)]
             assert found[0].bound == pytest.approx(found[1].bound, rel=1e-5)
     assert narrowed > 10

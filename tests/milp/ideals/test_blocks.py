@@ -71,9 +71,9 @@ class Charges:
         blocks = Blocks(self.data, self.words[begin:end])
         first, last = np.array([i - begin]), np.array([j - begin])
         _, loads, _ = blocks.charge(first, last, np.inf)
-        assert blocks._least_load(first, last)[0] <= min(loads)[0] * (1 + 1e-12)
+        assert blocks.least_load(first, last)[0] <= min(loads)[0] * (1 + 1e-12)
         if self.data.forced is not None:
-            received, sent, impossible = blocks._relayed(self.data.forced, first, last)
+            received, sent, impossible = blocks.relayed(self.data.forced, first, last)
             self.forced += bool(received[0] or sent[0] or impossible[0])
         return np.concatenate(loads)
 

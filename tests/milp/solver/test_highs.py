@@ -150,7 +150,7 @@ def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatc
     import milp.solver.highs as highs
 
     release = threading.Event()
-    monkeypatch.setattr(highs._SilentHighs, "run", lambda self: release.wait(600))
+    monkeypatch.setattr(highs.SilentHighs, "run", lambda self: release.wait(600))
     monkeypatch.setattr(budget, "OVERRUN", 0.2)
     instance = contract(diamond(), package(2))
     model = compile_model(build(instance, Windows(np.zeros(4, dtype=np.int64), np.ones(4, dtype=np.int64))))
@@ -163,7 +163,7 @@ def test_a_run_that_heeds_no_limit_is_left_behind(monkeypatch: pytest.MonkeyPatc
 def test_a_program_with_a_run_left_behind_ends_at_once_with_its_exit_code() -> None:
     program = (
         "import threading, milp.solver.highs as h\n"
-        "t = threading.Thread(target=threading.Event().wait, daemon=True); t.start(); h._left_behind.append(t)\n"
+        "t = threading.Thread(target=threading.Event().wait, daemon=True); t.start(); h.left_behind.append(t)\n"
         "assert h.still_running(); print('answer'); h.leave(3)"
     )
     done = subprocess.run(

@@ -43,6 +43,6 @@ def test_all_that_is_missing_is_named_at_once(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("partition.extras._importable", lambda library: False)
+    monkeypatch.setattr("partition.extras.importable", lambda library: False)
     told = CliRunner().invoke(main, command)
     assert told.exit_code == 2 and "needs onnx and onnxruntime; run: pip install" in told.output

@@ -69,8 +69,8 @@ def test_a_replay_names_the_source_of_what_it_cannot_prove(tmp_path: Path, monke
     result = partition(diamond(), hw, work_limit=2, lower_bound=GIVEN, proof=True, warm_start=dict.fromkeys(
         ("top", "left", "right", "bottom"), 0))  # fmt: skip
     write_proof(result, tmp_path / "proof.json")
-    monkeypatch.setattr("partition.replay.steps.Judge._by_sets", lambda *_: (False, "not tried"))
-    monkeypatch.setattr("partition.replay.steps.Judge._second", lambda *_: None)
+    monkeypatch.setattr("partition.replay.steps.Judge.by_sets", lambda *_: (False, "not tried"))
+    monkeypatch.setattr("partition.replay.steps.Judge.by_second_solver", lambda *_: None)
     replayed = replay(tmp_path / "proof.json")
     assert replayed.verdict == "accepted on trust"
     assert any("it was given by another package" in line for line in replayed.trusted)

@@ -124,13 +124,13 @@ def test_what_rests_on_a_refuted_bound_is_withdrawn_with_it() -> None:
 
 def test_a_refuted_answer_is_searched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hw, axes = package(2, transfers="serial"), {"link_bandwidth": [4.0, 1.0]}
-    usual, lies = partition.solve.sweep._search, iter([99.0])
+    usual, lies = partition.solve.sweep.search_design, iter([99.0])
 
     def lying(graph: Graph, hw: Hardware, *args: Any) -> Found:
         lie = next(lies, None)
         return usual(graph, hw, *args) if lie is None else Found(hw, hw, "none", bound=lie)
 
-    monkeypatch.setattr(partition.solve.sweep, "_search", lying)
+    monkeypatch.setattr(partition.solve.sweep, "search_design", lying)
     with pytest.warns(RefutedBound, match="withdrawn"):
         Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, axes)
     again = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, axes)
@@ -192,7 +192,7 @@ def test_answers_do_not_depend_on_the_number_of_workers() -> None:
 
 
 def test_a_sweep_goes_on_from_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual, left = partition.solve.sweep._search, itertools.count()
+    usual, left = partition.solve.sweep.search_design, itertools.count()
 
     def interrupted(*args: Any) -> Found:
         if next(left) == 2:
@@ -200,7 +200,7 @@ def test_a_sweep_goes_on_from_the_folder(tmp_path: Path, monkeypatch: pytest.Mon
         return usual(*args)
 
     hw = package(2, transfers="serial")
-    monkeypatch.setattr(partition.solve.sweep, "_search", interrupted)
+    monkeypatch.setattr(partition.solve.sweep, "search_design", interrupted)
     first = Sweep(diamond(), cache=tmp_path, work_limit=2.0).over(hw, AXES)
     assert first.interrupted and first.searches == 2 and "left" in {row.how for row in first}
     assert len(list(tmp_path.rglob("*.json"))) == 2
@@ -218,7 +218,7 @@ def test_open_answers_are_searched_again_with_more_time(tmp_path: Path) -> None:
     hw = package(2)
     opened = Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 6.0, 3.0)
     sweep = Sweep(diamond(), cache=tmp_path, work_limit=1.0)
-    sweep._remember(opened, sweep.terms.limits)
+    sweep.remember(opened, sweep.terms.limits)
     for work, searches in ((1.0, 0), (0.5, 0), (2.0, 1)):
         assert Sweep(diamond(), cache=tmp_path, work_limit=work).solve([hw]).searches == searches
     assert Sweep(diamond(), cache=tmp_path).solve([hw]).searches == 0, "what was closed by then counts without limit"
@@ -246,7 +246,7 @@ def test_a_placement_of_the_folder_that_breaks_a_rule_is_left_out(tmp_path: Path
     hw = package(2, sram=8.0)
     sweep = Sweep(residual_block(), cache=tmp_path, work_limit=2.0)
     found = Found(hw, hw, "feasible", Placement(np.zeros(4, dtype=np.int64)), 11.0, 5.0)
-    sweep._remember(found, sweep.terms.limits)
+    sweep.remember(found, sweep.terms.limits)
     with pytest.warns(UserWarning, match="breaks a rule"):
         Sweep(residual_block(), cache=tmp_path)
 
