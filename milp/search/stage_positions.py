@@ -154,15 +154,15 @@ def by_model(demand: LinkDemand, positions: IntArray, enough: float, stop: Stop)
     return found if demand.link_loads(found).max() < unit else positions
 
 
-Way = Callable[[LinkDemand, IntArray, float, Stop], IntArray]
+Arrangement = Callable[[LinkDemand, IntArray, float, Stop], IntArray]
 """Better positions than the given ones (C,), where some link takes longer than ``enough``; or the given ones."""
 
-WAYS: tuple[Way, ...] = (by_swaps, by_model)
+WAYS: tuple[Arrangement, ...] = (by_swaps, by_model)
 """What is tried, in this order, while some link is a bottleneck."""
 
 
 def arrange(
-    graph: Graph, hardware: Hardware, placement: Placement, *, stop: Stop, ways: Sequence[Way] = WAYS
+    graph: Graph, hardware: Hardware, placement: Placement, *, stop: Stop, ways: Sequence[Arrangement] = WAYS
 ) -> Hardware:
     """The package with the stages of a placement where the largest link load is least, as far as found in time.
 
