@@ -95,9 +95,9 @@ def test_endless_files_are_read_no_further_than_their_limit() -> None:
 
 
 def load_hardware_file(path: str) -> None:
-    from partition.problem.hardware_files import _read_toml
+    from partition.problem.hardware_files import read_hardware_file
 
-    _read_toml(Path(path))
+    read_hardware_file(Path(path))
 
 
 # --- JSON, TOML, CSV -----------------------------------------------------------------------------------------------

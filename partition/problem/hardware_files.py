@@ -94,7 +94,7 @@ def load_hardware(spec: str) -> Hardware:
         field.
     """
     if spec.endswith(".toml") or os.path.isfile(spec):
-        return _read_toml(Path(spec))
+        return read_hardware_file(Path(spec))
     name, colon, settings = spec.partition(":")
     hardware = _preset(name)
     if not colon:
@@ -206,7 +206,7 @@ def _cpu(name: str, chips: int) -> Hardware:
     path = calibration_file()
     if not path.is_file():
         return cpu_cores(name, REFERENCE_CPU, REFERENCE_CPU_LINK, chips)
-    found = _read_toml(path)
+    found = read_hardware_file(path)
     return cpu_cores(name, found.kinds[0], found.interconnect, chips)
 
 
@@ -290,7 +290,7 @@ def _toml_of(path: Path) -> Mapping[str, Any]:
         raise InvalidHardware(f"cannot read hardware file {str(path)!r}: {reason}") from error
 
 
-def _read_toml(path: Path) -> Hardware:
+def read_hardware_file(path: Path) -> Hardware:
     try:
         return _from_tables(_toml_of(path), path.stem)
     except InvalidHardware as error:
