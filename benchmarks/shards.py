@@ -2,6 +2,7 @@
 
     python benchmarks/shards.py
     python benchmarks/shards.py --hw ring36:link_bandwidth=100e9
+    python benchmarks/shards.py --hw ring8 --torch
 
 Every answer is recomputed by the independent checker, on the graph with parts.
 """
@@ -14,13 +15,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import click
 import onnx
 from checked import judge
 
-from partition import load_hardware, load_model, partition
+from partition import Graph, Hardware, load_hardware, load_model, partition
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 MODELS = (
@@ -33,9 +34,13 @@ MODELS = (
 @click.option("--hw", default="ring36", show_default=True, help="The package.")
 @click.option("--seconds", default=60.0, show_default=True, help="Of each of the two solves of a model.")
 @click.option("--only", default="", help="Only models whose name contains this.")
-def main(hw: str, seconds: float, only: str) -> None:
+@click.option("--torch", "of_torch", is_flag=True, help="Four models of PyTorch, beside all work spread evenly.")
+def main(hw: str, seconds: float, only: str, of_torch: bool) -> None:
     """Solve without and with parts."""
     hardware = load_hardware(hw)
+    if of_torch:
+        beside_even_work(hardware, seconds, only)
+        return
     print("| model | without | with | gain | proved for this graph | no parts can gain more than | seconds | wall |")
     print("| --- | ---: | ---: | ---: | --- | ---: | ---: | --- |")
     gains = []
@@ -58,6 +63,30 @@ def main(hw: str, seconds: float, only: str) -> None:
             flush=True,
         )
     print(f"\ngeometric mean of the gains: {math.exp(sum(map(math.log, gains)) / len(gains)):.3f}")
+
+
+def beside_even_work(hardware: Hardware, seconds: float, only: str) -> None:
+    """Periods of models of PyTorch whose results may leave in parts."""
+    import torch
+    from torch_zoo import of_walls
+
+    print("| model | without | all work spread evenly | with parts | of that | proved for this graph | parts |")
+    print("| --- | ---: | ---: | ---: | ---: | --- | --- |")
+    for name, make in of_walls().items():
+        if only not in name:
+            continue
+        module, args, kwargs = make()
+        graph = Graph.from_torch(torch.export.export(module, args, kwargs, strict=False))
+        even = float(hardware.times(graph).min(axis=0).sum()) / hardware.chips
+        found = partition(graph, hardware, time_limit=seconds, shard="apart")
+        judge(found.graph, hardware, found)
+        assert found.shards is not None and found.shards.period is not None
+        parts = ", ".join(f"{op.rpartition('/')[2]} in {k}" for op, k in found.shards.parts.items())
+        print(
+            f"| {name} | {1e6 * found.shards.period:.1f} us | {1e6 * even:.1f} us | {1e6 * found.period:.1f} us "
+            f"| {found.period / even:.3f} | {found.status}, {100 * found.gap:.2g}% | {parts} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -34,6 +34,25 @@ def transformed(name: str, head: str, settings: dict[str, Any], **inputs: Any) -
     return getattr(transformers, f"{name}{head}")(config).eval(), (), inputs
 
 
+def of_walls() -> dict[str, Callable[[], Model]]:
+    """Models of which one operation holds the period of eight chips: a head, a convolution, recurrent layers."""
+
+    def gemma() -> Model:
+        import transformers
+
+        settings = SMALL | {"intermediate_size": 2048, "num_hidden_layers": 6, "head_dim": 64, "vocab_size": 32_000}
+        config = transformers.Gemma3TextConfig(use_cache=False, **settings)
+        return transformers.Gemma3ForCausalLM(config).eval(), (tokens(1, 128),), {}
+
+    picture, sound = torch.randn(1, 3, 256, 256), torch.randn(1, 16_000)
+    return {
+        "gemma3": gemma,
+        "segformer": lambda: transformed("Segformer", "ForSemanticSegmentation", {}, pixel_values=picture),
+        "wav2vec2": lambda: transformed("Wav2Vec2", "ForCTC", {"num_hidden_layers": 6}, input_values=sound),
+        "lstm": lambda: (Recurrent().eval(), (tokens(4, 64),), {}),
+    }
+
+
 def timm_model(name: str, size: int = 224) -> Model:
     import timm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -85,6 +85,7 @@ class Result:
     start : where operations were in the placement that the search started from, or None.
     inputs : of a batch that the answer shall tell the time of, or None.
     wishes : what was wished of the placement, or None.
+    wishes_kept : kind of wish -> how many the placement keeps; empty without a placement.
     contradiction : where no placement keeps all of that, why not.
     """
 
@@ -109,6 +110,7 @@ class Result:
     inputs: int | None = None
     start: Carried | None = None
     wishes: Wishes | None = None
+    wishes_kept: Mapping[str, int] = field(default_factory=dict)
     contradiction: Contradiction | None = None
     why: Why | None = None
     period_limit: float = float("inf")
@@ -286,6 +288,7 @@ class Result:
             "bubbles": self.bubbles,
             "batch": None if self.inputs is None or self.cost is None else self.batch(self.inputs).to_dict(),
             "wishes": None if self.wishes is None else self.wishes.to_dict(),
+            "wishes_kept": dict(self.wishes_kept),
             "contradiction": None if self.contradiction is None else self.contradiction.to_dict(),
             "wall": None if self.wall is None else self.wall.to_dict(),
             "why": None if self.why is None else self.why.to_dict(),

@@ -86,6 +86,8 @@ def _notes(result: Result) -> Iterator[str]:
     latency = time_text(float(result.cost.latency[0]), unit)
     yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
     yield f"bubbles: the chips in use are idle for {100 * (result.bubbles or 0.0):.1f}% of the period"
+    if result.wishes_kept:
+        yield "wishes kept: " + ", ".join(f"{count} of {kind}" for kind, count in result.wishes_kept.items())
     if result.start is not None and result.placement is not None:
         yield result.start.sentence(result.placement)
     if result.inputs is not None:

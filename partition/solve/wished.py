@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.narrowed import Narrowed, narrow
+from partition.problem.placement import Placement
 from partition.problem.wishes import Wish, Wishes
 from partition.results.result import Result
 from partition.scoring.cost import evaluate_placement
+from partition.scoring.unkept_wishes import unkept_wishes
 from partition.solve.contradictions import contradiction
 from partition.stopping import Stop
 
@@ -54,8 +57,16 @@ class Wished:
         if self.narrowed.hardware is not self.hardware:
             positions = hardware.positions if hardware.routed and self.hardware.routed else self.hardware.positions
             hardware = replace(self.hardware, positions=positions)
-        cost = None if result.placement is None else evaluate_placement(self.graph, hardware, result.placement)
-        return replace(result, graph=self.graph, hardware=hardware, cost=cost, wishes=self.wishes)
+        told = replace(result, graph=self.graph, hardware=hardware, wishes=self.wishes)
+        if result.placement is None:
+            return replace(told, cost=None)
+        cost = evaluate_placement(self.graph, hardware, result.placement)
+        return replace(told, cost=cost, wishes_kept=self._kept(hardware, result.placement))
+
+    def _kept(self, hardware: Hardware, placement: Placement) -> dict[str, int]:
+        """Kind of wish -> how many the placement keeps, each looked at again."""
+        kept = [wish for wish in self.each if not unkept_wishes(self.graph, hardware, placement, [wish])]
+        return dict(Counter(wish.kind for wish in kept))
 
     def explained(self, result: Result, stop: Stop, *, throughput: float | None, seed: int) -> Result:
         """An infeasible result with the wishes and rules that contradict each other, if wishes have a part in it."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exhaustive import brute_force
-from instances import package
+from instances import chain_of, package
 from oracle import certify, violations
 from questions import draw
 from wish_draws import KINDS
@@ -181,3 +181,11 @@ def test_where_kinds_may_stand_in_any_order_no_wish_names_a_chip() -> None:
     assert not hardware.identical_chips
     with pytest.raises(InvalidInput, match="may stand in any order"):
         partition(graph, hardware, pins={graph.names[0]: 0})
+
+
+def test_an_answer_tells_which_wishes_it_keeps() -> None:
+    graph = chain_of([1, 2, 3, 4])
+    first, second, third, _ = graph.names
+    result = partition(graph, package(3), pins={first: 0}, together=[[second, third]], max_stages=2)
+    assert result.to_dict()["wishes_kept"] == {"pin": 1, "together": 1, "max_stages": 1}
+    assert "wishes kept: 1 of pin, 1 of together, 1 of max_stages" in result.to_table()
