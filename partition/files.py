@@ -85,11 +85,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     InvalidInput : an ``OSError`` within, or when the file is moved.
     """
-    target = Path(os.path.realpath(path))
     temporary = None
     try:
-        special = target.exists() and not target.is_file()
-        if special and target.is_dir():
+        target, special = _place(path)
+        if target.is_dir():
             raise IsADirectoryError(None, "it is a folder")
         folder = None if special else target.parent
         handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.", suffix=target.suffix)
@@ -122,16 +121,26 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     ------
     InvalidInput : as :func:`replacing`.
     """
-    target = Path(os.path.realpath(path))
     problem = None
-    if target.is_dir():
-        problem = "it is a folder; give a file"
-    elif not target.exists() and not target.parent.is_dir():
-        problem = "No such file or directory"
-    elif not os.access(target if target.exists() else target.parent, os.W_OK):
-        problem = "Permission denied"
+    try:
+        target, _ = _place(path)
+        if target.is_dir():
+            problem = "it is a folder; give a file"
+        elif not target.exists() and not target.parent.is_dir():
+            problem = "No such file or directory"
+        elif not os.access(target if target.exists() else target.parent, os.W_OK):
+            problem = "Permission denied"
+    except OSError as error:  # a name that is too long
+        problem = error.strerror or str(error)
     if problem is not None:
         raise InvalidInput(f"cannot write {str(path)!r}: {problem}")
+
+
+def _place(path: str | os.PathLike[str]) -> tuple[Path, bool]:
+    """Where a path leads, and whether that is something else than a file: a pipe behind ``/dev/stdout`` has no name."""
+    given, target = Path(path), Path(os.path.realpath(path))
+    special = given.exists() and not given.is_file()
+    return (given if special else target), special
 
 
 def _settle(path: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import tomllib
@@ -141,6 +142,15 @@ def test_two_outputs_that_are_one_file_are_refused(model: str, tmp_path: Path) -
     assert CliRunner().invoke(
         main, ["solve", model, "--hw", "ring3", "-q", "-o", "/dev/null", "--report", "/dev/null"]
     ).exit_code == 0  # fmt: skip
+
+
+def test_names_that_are_no_files_are_refused_or_written_to(model: str, tmp_path: Path) -> None:
+    assert "File name too long" in refused(*SOLVE[:1], model, *SOLVE[2:], "-o", tmp_path / ("x" * 300))
+    assert "/dev/stdout" in refused(*SOLVE[:1], model, *SOLVE[2:], "-o", "-")
+    command = [sys.executable, "-m", "partition", "solve", model, "--hw", "ring3", "-q", "-o", "/dev/stdout"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # stdout is a pipe
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["status"] == "optimal"
 
 
 @pytest.mark.parametrize("option", ["--warm-start", "--times", "--policy"])

@@ -37,6 +37,8 @@ def check_outputs(context: click.Context) -> None:
     ]
     for i, (parameter, path) in enumerate(outputs):
         folder = isinstance(parameter.type, OutputFolder)
+        if str(path) == "-":
+            raise InvalidInput(f"{_name(parameter)} is '-': give the name of a file, or /dev/stdout")
         if not folder:
             check_writable(path)
         for other, used in [*outputs[:i], *_inputs(context)]:
