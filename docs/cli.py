@@ -14,6 +14,18 @@ sys.path.insert(0, str(ROOT))
 from partition.commands.main import main
 
 
+ARGUMENTS = {
+    "MODEL": "Built-in name (bert-large, bert-large:seq=384), or a file: ONNX, PyTorch (.pt2), JSON and others.",
+    "MODELS": "The same, as many as wanted; those that come with the project by default.",
+    "ANSWER": "JSON that solve wrote.",
+    "ASSIGNMENT": "JSON that solve wrote, or a map of names to chips.",
+    "NAME": "A preset, such as ring36; all are listed without one.",
+    "PROOF": "File that solve --proof wrote.",
+    "FOLDER": "Folder that split wrote.",
+}
+"""What stands for itself, without an option; the command line has no words for it."""
+
+
 def page() -> str:
     """The whole page."""
     context = click.Context(main, info_name="mcm-partition")
@@ -49,7 +61,8 @@ def _text(command: click.Command) -> list[str]:
 def _options(command: click.Command, context: click.Context) -> list[str]:
     """A table of the options."""
     rows = [record for p in command.params if (record := p.get_help_record(context)) is not None]
-    cells = [f"| `{names}` | {_escaped(told)} |" for names, told in rows]
+    told = [(names, said or ARGUMENTS[names.strip("[].")]) for names, said in rows]
+    cells = [f"| `{names}` | {_escaped(said)} |" for names, said in told]
     return ["| option | what it does |", "| --- | --- |", *cells]
 
 
