@@ -13,7 +13,6 @@ sys.path.insert(0, str(ROOT))
 
 from partition.commands.main import main
 
-
 ARGUMENTS = {
     "MODEL": "Built-in name (bert-large, bert-large:seq=384), or a file: ONNX, PyTorch (.pt2), JSON and others.",
     "MODELS": "The same, as many as wanted; those that come with the project by default.",
