@@ -113,7 +113,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("lambda held, _: held > 0)", "lambda held, _: held >= 0)"),
         ("lambda held, size: held < size)", "lambda held, size: held <= size)"),
         ("forward = np.where(self.both_ways, 0.0, self.tau)", "forward = 2 * self.tau"),
-        ("cost[v] = min(float(received), float(inst.fastest[v]) + needs)", "cost[v] = float(received) + needs"),
+        ("cost[v] = min(float(received), float(fastest[v]) + needs)", "cost[v] = float(received) + needs"),
         ("compute = compute - _dot(read, self.open_time[k][begin])",
          "compute = compute + _dot(read, self.open_time[k][begin])",
          "milp/ideals/blocks.py"),

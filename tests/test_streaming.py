@@ -16,6 +16,9 @@ from oracle import certify
 from questions import draw
 from truth import PER_CASE, PER_TRUTH, Tally, examine
 
+import milp.ideals.program
+from milp.ideals.loose import loose_nodes
+from milp.ideals.program import best_chain
 from milp.windows.windows import WindowRules
 from partition import (
     ChipKind,
@@ -31,6 +34,7 @@ from partition import (
     partition,
 )
 from partition.instance.contract import contract
+from partition.instance.instance import Instance
 from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
 from partition.problem.problem import Problem
 from partition.readers.native_json import to_dict
@@ -272,6 +276,39 @@ def test_the_solver_agrees_with_brute_force() -> None:
         assert result.bound <= best * (1 + 1e-9)
         compared, streamed = compared + 1, streamed + bool(result.cost.stream.any())
     assert compared > 12 and streamed > 5
+
+
+def hidden(graph: Graph) -> Instance:
+    """On two chips without SRAM that stream a byte a second beside compute; transfers are serial."""
+    kind = ChipKind("unit", peak_flops=1.0, sram_bytes=0.0, dram_bandwidth=1.0)
+    link = Interconnect("memory", link_bandwidth=1.0, transfers="serial", streaming="overlapped")
+    return contract(graph, Hardware("hidden", (kind,), (0, 0), link))
+
+
+def test_a_replica_behind_what_is_streamed_costs_no_time() -> None:
+    """Two operations stream for 10 s each; each computes a mask for itself meanwhile."""
+    b = GraphBuilder("masked")
+    b.operation("mask", "Neg", outputs={"mask": 1.0}, flops=0.005, bytes_accessed=0)
+    b.operation("a", "Op", inputs=["mask"], outputs={"a": 0.0}, flops=1, bytes_accessed=0, weights=10)
+    b.operation("b", "Op", inputs=["mask", "a"], outputs={"b": 0.0}, flops=1, bytes_accessed=0, weights=10)
+    inst = hidden(b.build())
+    chain = best_chain(inst, 10 / inst.unit * (1 + 1e-8))
+    assert chain is not None and chain.period * inst.unit <= 10
+
+
+def test_a_node_that_nothing_binds_behind_what_is_streamed_costs_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All on one chip takes 10 s of streaming, and 7 s of compute beside it."""
+    b = GraphBuilder("loose")
+    b.operation("a", "Op", outputs={"a": 50.0}, flops=1, bytes_accessed=0, weights=10)
+    b.operation("w1", "Op", inputs=["a"], outputs={"w1": 20.0}, flops=1, bytes_accessed=0, backward=True)
+    b.operation("v", "Op", inputs=["w1"], outputs={"v": 20.0}, flops=4, bytes_accessed=0, backward=True)
+    b.operation("w2", "Op", inputs=["a", "v"], outputs={"w2": 0.0}, flops=1, bytes_accessed=0, backward=True)
+    inst = hidden(b.build())
+    kept = ~loose_nodes(inst)
+    assert kept.sum() == 3
+    monkeypatch.setattr(milp.ideals.program, "kept_nodes", lambda *_: kept)
+    chain = best_chain(inst, 10 / inst.unit * (1 + 1e-8))
+    assert chain is not None and chain.period * inst.unit <= 10
 
 
 def test_other_goals_heed_what_is_streamed() -> None:

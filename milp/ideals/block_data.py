@@ -49,8 +49,12 @@ class BlockData:
         return forced_relays(self.inst, self.kept.nodes, self.moved)
 
     def _replicable(self) -> None:
-        """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs."""
+        """Least serial cost of having a replicable node's output on a chip: receive it, or run it on what it needs.
+
+        Running it costs nothing where some chip streams beside compute.
+        """
         inst = self.inst
+        fastest = inst.fastest * (not inst.compute_hides.any())
         tensor = np.repeat(np.arange(inst.tensors), np.diff(inst.reader_ptr))
         wanted = inst.replicable[inst.source[tensor]]
         pairs = np.stack([inst.source[tensor], inst.readers, tensor])[:, wanted]
@@ -58,7 +62,7 @@ class BlockData:
         for v in np.flatnonzero(inst.replicable).tolist():  # nodes are numbered topologically
             needs = max((cost[int(u)] for u in pairs[0][pairs[1] == v]), default=0.0)
             received = inst.tau[pairs[2][pairs[0] == v]].min(initial=np.inf)
-            cost[v] = min(float(received), float(inst.fastest[v]) + needs)
+            cost[v] = min(float(received), float(fastest[v]) + needs)
         plain = self.kept.node[pairs[1]]
         nodes, row = np.unique(pairs[0][plain], return_inverse=True)
         self.presence_cost = np.array([cost[int(v)] for v in nodes])

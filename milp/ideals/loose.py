@@ -2,7 +2,8 @@
 
 Such a node reads and sends over edges that constrain nothing. One that adds gradients has no forward part whose chip it
 would share. Each doubles the ideals, so ideals are made without them. A block is charged for each the lesser of two:
-what it costs to have it, or what its neighbours in the block pay to have it elsewhere.
+what it costs to have it, or what its neighbours in the block pay to have it elsewhere. Its time does not count on a kind of
+chip that streams beside compute, as it may be less than what streaming takes.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class LooseCharges:
         self.paid = np.zeros((len(rows), len(some)))
         self.paid[np.arange(len(rows)), np.searchsorted(some, tensors.owner[rows])] = tensors.tau[rows]
         nodes = tensors.nodes[some]
-        self.time = np.where(instance.supported, instance.time, np.inf)[:, nodes]
+        time = np.where(instance.compute_hides[:, None], 0.0, instance.time)
+        self.time = np.where(instance.supported, time, np.inf)[:, nodes]
 
     def least(self, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
         """(P, V) and (P, V) transfers of blocks between ideals that have each loose node, and of those that have not.

@@ -146,6 +146,11 @@ class Instance:
         found[self.hardware.kind_array()] = self.streaming
         return found
 
+    @property
+    def compute_hides(self) -> BoolArray:
+        """(K,) whether a kind streams beside compute: more compute does not always make such a chip work longer."""
+        return np.asarray((self.streaming_of_kinds > 0) & (not self.hardware.streams_in_turn))
+
     def room(self, period: float) -> FloatArray:
         """(C,) most bytes of weights that each chip can have within a period, in units of the instance.
 
