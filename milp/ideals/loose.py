@@ -2,8 +2,8 @@
 
 Such a node reads and sends over edges that constrain nothing. One that adds gradients has no forward part whose chip it
 would share. Each doubles the ideals, so ideals are made without them. A block is charged for each the lesser of two:
-what it costs to have it, or what its neighbours in the block pay to have it elsewhere. Its time does not count on a kind of
-chip that streams beside compute, as it may be less than what streaming takes.
+what it costs to have it, or what its neighbours in the block pay to have it elsewhere. Its time does not count on a
+kind of chip that streams beside compute, as it may be less than what streaming takes.
 """
 
 from __future__ import annotations
