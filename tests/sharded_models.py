@@ -145,13 +145,18 @@ def feed_forward_of_old(path: Path) -> Path:
     return feed_forward(path, opset=9)
 
 
-def gemm(path: Path) -> Path:
+def gemm_of_old(path: Path) -> Path:
+    """Before a layer could do without a bias."""
+    return gemm(path, opset=9)
+
+
+def gemm(path: Path, opset: int = 17) -> Path:
     """Layers with a bias, the weights of the first transposed."""
     nodes = [
         node("Gemm", "x w b", "g", "fc", transB=1, alpha=0.5), node("Tanh", "g", "t", "tanh"),
         node("Gemm", "t w2 b2", "y", "fc2"),
     ]  # fmt: skip
-    return saved(path, nodes, {"x": [3, 4]}, ["y"], figures(4, w=(9, 4), b=(9,), w2=(9, 5), b2=(5,)))
+    return saved(path, nodes, {"x": [3, 4]}, ["y"], figures(4, w=(9, 4), b=(9,), w2=(9, 5), b2=(5,)), opset)
 
 
 def recurrent(path: Path) -> Path:
@@ -230,16 +235,19 @@ def branches(path: Path) -> Path:
         node("Conv", "x w", "a", "left"), node("Conv", "x w2", "b", "right", pads=[1, 1, 1, 1]),
         node("Concat", "a b", "c", "both", axis=1), node("Conv", "c w3 b3", "f", "fuse"),
         node("BatchNormalization", "f s o m v", "n", "norm"), node("Clip", "n - six", "k", "clip"),
-        node("MaxPool", "k", "y", "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("MaxPool", "k", "p", "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Slice", "p zero one two", "l", "line"), node("Squeeze", "l", "q", "all_of_extent_1"),
+        node("Tanh", "q", "y", "tanh"),
     ]  # fmt: skip
     weights = figures(9, w=(4, 3, 1, 1), w2=(2, 3, 3, 3), w3=(6, 6, 1, 1), b3=(6,), s=(6,), o=(6,), m=(6,))
     weights |= {"v": np.linspace(0.5, 2, 6, dtype=np.float32), "six": np.float32(6).reshape(())}
+    weights |= {name: np.array([i]) for i, name in enumerate(("zero", "one", "two"))}
     return saved(path, nodes, {"x": [1, 3, 8, 8]}, ["y"], weights)
 
 
 FAMILIES = (
-    grouped, heads, feed_forward, feed_forward_of_old, gemm, recurrent, embedding, contributed, standard_attention,
-    quantised, branches,
+    grouped, heads, feed_forward, feed_forward_of_old, gemm, gemm_of_old, recurrent, embedding, contributed,
+    standard_attention, quantised, branches,
 )  # fmt: skip
 """One model a family."""
 

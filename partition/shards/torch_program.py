@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 aten = torch.ops.aten
 
+RESHAPES = frozenset({"view", "_unsafe_view", "reshape", "squeeze", "unsqueeze"})
+"""Operators of which a part is a ``reshape``: its slice may not be contiguous, or may have extent 1 on an axis."""
+
 
 def shard_torch(program: ExportedProgram, parts: Mapping[str, PartCount], *, verify: bool = True) -> ExportedProgram:
     """The program with the named operations in parts.
@@ -107,8 +110,7 @@ class _PartWriter:
             operand = partial(self._operand, axis=axis, region=region, part=part, write=write)
             given, kwargs = map_arg((node.args, node.kwargs), operand)
             args = _adjusted(node, list(given), axis, region, part, names[0])
-            again = kind_of(node.target) in ("view", "_unsafe_view")  # a slice may not be contiguous
-            call = write(aten.reshape.default if again else node.target, *args, **kwargs)
+            call = write(aten.reshape.default if kind_of(node.target) in RESHAPES else node.target, *args, **kwargs)
             call = self._cropped(call, axis, region, part, names[0], write)
             for i, name in enumerate(names):
                 if name is not None:
@@ -169,11 +171,11 @@ def _adjusted(node: Any, args: list[Any], axis: CutAxis, region: Region, part: i
     """The arguments of a part, those changed that state shapes, groups or pads of the whole."""
     kind = kind_of(node.target)
     low, high = region.range(part, axis.extent)
-    if kind in ("view", "_unsafe_view", "reshape", "expand") and name is not None:
+    if kind in (*RESHAPES, "expand") and name is not None:
         place, unit = axis.makes[name]
         shape = [int(extent) for extent in node.meta["val"].shape]
         shape[place] = (high - low) * unit
-        args[1] = shape
+        args[1:] = [shape]
     if axis.counts and kind in GROUPS:
         args[GROUPS[kind]] = args[GROUPS[kind]] * (high - low) // axis.extent
     if axis.window is not None and kind in GROUPS:

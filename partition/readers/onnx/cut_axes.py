@@ -64,6 +64,8 @@ def _layer_norm(call: NodeOperands) -> list[CutAxis]:
 
 
 def _reshape(call: NodeOperands) -> list[CutAxis]:
+    if call.node.op_type == "Squeeze" and call.axes(1) is None:
+        return []  # a part of extent 1 would lose its axis
     return of.reshaped(call.needed(0), call.made)
 
 
@@ -106,6 +108,8 @@ def _gemm(call: NodeOperands) -> list[CutAxis]:
     found = of.cut_axis(made.shape[0], [(a, rows, 1), along(added, -2, made.shape[0])], [(made, 0, 1)], word="rows")
     places = [(b, columns, 1), along(added, -1, made.shape[1])]
     found += of.cut_axis(made.shape[1], places, [(made, 1, 1)], word="columns")
+    if added is not None and any(o.version < 11 for o in call.scope.opsets if o.domain in STANDARD_DOMAINS):
+        return found  # what is added cannot be left out
     return found + of.cut_axis(a.shape[inner], [(a, inner, 1), (b, into, 1)], [], word="inner elements", once=[added])
 
 

@@ -63,7 +63,8 @@ def cut_axes_of(call: TorchCall, args: tuple[Any, ...], results: tuple[CutOperan
     if any(isinstance(value, torch.Tensor) for value in call.kwargs.values()):
         return ()
     rule = _RULES.get(call.kind)
-    if rule is None and torch.Tag.pointwise in getattr(call.target, "tags", ()):
+    tags = getattr(call.target, "tags", ())
+    if rule is None and torch.Tag.pointwise in tags and torch.Tag.nondeterministic_seeded not in tags:
         rule = _elementwise
     if rule is None:
         return ()
@@ -75,6 +76,10 @@ def cut_axes_of(call: TorchCall, args: tuple[Any, ...], results: tuple[CutOperan
 
 def _elementwise(call: CallOperands) -> list[CutAxis]:
     return of.elementwise(call.given, call.made) if len(call.results) == 1 else []
+
+
+def _dropout(call: CallOperands) -> list[CutAxis]:
+    return [] if call.number(2, True) else _elementwise(call)  # in training it draws numbers
 
 
 def _expand(call: CallOperands) -> list[CutAxis]:
@@ -242,7 +247,8 @@ def _recurrent(states: int) -> Callable[[CallOperands], list[CutAxis]]:
 
 
 _RULES: Mapping[str, Callable[[CallOperands], list[CutAxis]]] = {
-    **dict.fromkeys(("clone", "contiguous", "alias", "detach", "type_as", "_to_copy", "to", "dropout"), _elementwise),
+    **dict.fromkeys(("clone", "contiguous", "alias", "detach", "type_as", "_to_copy", "to"), _elementwise),
+    "dropout": _dropout,
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), _reshape),
     **dict.fromkeys(("transpose", "t"), _transpose),
     "permute": _permute,
