@@ -72,7 +72,15 @@ def join_models(graphs: Sequence[Graph], rates: Sequence[int] | None = None) -> 
 
 def models_in(name: str) -> int:
     """How many models the graph of this name joins; 1 for one that :func:`join_models` did not name."""
-    return len(re.split(r"\+(?=\d+x)", name)) if re.match(r"\d+x", name) else 1
+    return len(rates_in(name)) or 1
+
+
+def rates_in(name: str) -> list[tuple[str, int]]:
+    """Model and rate of each that the graph of this name joins; none where :func:`join_models` did not name it."""
+    if not re.match(r"\d+x", name):
+        return []
+    told = (part.partition("x") for part in re.split(r"\+(?=\d+x)", name))
+    return [(model, int(rate)) for rate, _, model in told]
 
 
 def _heads(names: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
+from partition.readers.several import rates_in
 from partition.results.advice import advice
 from partition.results.batch import Batch, batch_of, steady_bubbles
 from partition.results.chip_load import ChipLoad
@@ -217,6 +218,11 @@ class Result:
         """Inputs per time unit; 0 if infeasible, infinite for a period of 0."""
         return math.inf if self.period == 0 else 1.0 / self.period
 
+    @property
+    def throughputs(self) -> list[tuple[str, float]]:
+        """Of several models with a common cycle, the period: each with its inputs per time unit; else empty."""
+        return [(model, rate * self.throughput) for model, rate in rates_in(self.graph.name)]
+
     @cached_property
     def assignment(self) -> dict[str, int]:
         """Operation name -> home chip."""
@@ -265,6 +271,7 @@ class Result:
             "bound": _finite(self.bound),
             "gap": _finite(self.gap),
             "throughput": _finite(self.throughput) if self.placement is not None else None,
+            "throughputs": [[model, _finite(value)] for model, value in self.throughputs],
             "seconds": self.seconds,
             "work": self.work,
             "seed": self.seed,

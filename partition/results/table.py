@@ -84,7 +84,11 @@ def _notes(result: Result) -> Iterator[str]:
         over = float((result.cost.sram[0] - result.hardware.sram_bytes)[streaming].sum())
         yield f"{len(streaming)} chips stream {bytes_text(over)} of weights beyond their SRAM in every period"
     latency = time_text(float(result.cost.latency[0]), unit)
-    yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
+    if several := result.throughputs:
+        listed = ", ".join(f"{value:.5g} of {model}" for model, value in several)
+        yield f"inputs per {unit}: {listed}; in common cycles {result.throughput:.5g}; latency of a cycle {latency}"
+    else:
+        yield f"throughput {result.throughput:.5g} inputs per {unit}, latency of one input {latency}"
     yield f"bubbles: the chips in use are idle for {100 * (result.bubbles or 0.0):.1f}% of the period"
     if result.wishes_kept:
         yield "wishes kept: " + ", ".join(f"{count} of {kind}" for kind, count in result.wishes_kept.items())

@@ -130,3 +130,10 @@ def test_each_model_takes_the_dimensions_it_has(tmp_path: Path) -> None:
 def open_relu(path: Path, dim: str) -> str:
     onnx.save(model([node("Relu", "x", "y")], [vi("x", F, [dim, 4])], [vi("y", F, [dim, 4])]), str(path))
     return str(path)
+
+
+def test_an_answer_tells_the_throughput_of_each_model() -> None:
+    result = partition(join_models([chain_of([1, 2]), chain_of([2])], [1, 3]), package(2))
+    assert result.throughputs == [("chain", 1 / result.period), ("chain", 3 / result.period)]
+    assert "in common cycles" in result.to_table() and len(result.to_dict()["throughputs"]) == 2
+    assert partition(chain_of([1, 2]), package(2)).throughputs == []
