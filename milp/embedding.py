@@ -91,8 +91,13 @@ def partition_block(graph: Graph, hw: Hardware, *, longest: float | None = None)
 
     Raises
     ------
-    InvalidInput : no placement has such a period, or none is valid at all.
+    InvalidInput : no placement has such a period, none is valid at all, or the kinds of the chips have no order yet.
     """
+    if hw.kind_order == "free" and not hw.identical_chips:
+        raise InvalidInput(
+            f"a model has the kinds of the chips in one order, and that of {hw.name!r} is free; "
+            'set kind_order = "fixed", with the chips in the order that you want'
+        )
     instance = contract(graph, hw)
     windows = Windows(np.zeros(instance.nodes, dtype=np.int64), np.full(instance.nodes, instance.chips - 1))
     upper = None

@@ -105,6 +105,15 @@ def test_a_model_without_rows_for_routes_is_not_written(tmp_path: Path) -> None:
     write_model(graph, replace(hardware.ports_only(), name="ports"), tmp_path / "model.mps")
 
 
+def test_a_model_of_kinds_in_a_free_order_is_not_written(tmp_path: Path) -> None:
+    graph, hardware = draw(np.random.default_rng(0), topology="chain", kinds="one", chips=(2, 2)).read()
+    kinds = (hardware.kinds[0], replace(hardware.kinds[0], name="other", free_transfers=True))
+    hardware = replace(hardware, kinds=kinds, kind_of_chip=(0, 1), kind_order="free")
+    with pytest.raises(InvalidInput, match="in one order"):
+        write_model(graph, hardware, tmp_path / "model.mps")
+    write_model(graph, replace(hardware, kind_order="fixed"), tmp_path / "model.mps")
+
+
 def test_the_page_shows_the_scopes_as_they_are() -> None:
     page = page_of_scopes()
     assert page.page() == page.PAGE.read_text(encoding="utf-8"), "run python docs/scopes.py"
