@@ -37,6 +37,7 @@ class Placed:
             for chip in self.on[row["name"]]:
                 time = row["time"]
                 self.compute[chip] += time if not isinstance(time, list) else time[self.kind[chip]]
+        self.compute = [self.with_streaming(problem, c) for c in range(self.chips)]
         relays = defaultdict(list)
         for tensor, chip in answer["relays"]:
             relays[tensor].append(chip)
@@ -57,6 +58,18 @@ class Placed:
                 self.tau[name] = row["bytes"] / bandwidth
                 self.reached[name] = wanted
         self.maker = {row["name"]: self.home[row["producer"]] for row in problem["tensors"]}
+
+    def with_streaming(self, problem: dict[str, Any], chip: int) -> float:
+        """Seconds that a chip works for an input: it computes, and streams the weights beyond its SRAM."""
+        rate = self.hw["kinds"][self.kind[chip]].get("dram_bandwidth") or 0.0
+        if not rate or not self.hw["rules"]["memory"]:
+            return self.compute[chip]
+        held = sum(row["weights"] for row in problem["operations"] if chip in self.on[row["name"]])
+        for row in problem["shared_weights"]:
+            held += row["bytes"] * any(chip in self.on[user] for user in row["users"])
+        streamed = max(0.0, held - self.hw["kinds"][self.kind[chip]]["sram_bytes"]) / rate
+        both = (self.compute[chip], streamed)
+        return sum(both) if self.hw["streaming"] == "serial" else max(both)
 
     def route(self, source: int, target: int) -> list[tuple[int, int]]:
         """Ends of the links between two stages, by physical chip; empty where there are none."""
