@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.errors import StageFailed
+from partition.errors import InvalidInput, StageFailed
 from partition.pipeline import channel
 from partition.pipeline.layout import Layout
 from partition.pipeline.plan import StreamPlan
@@ -204,6 +204,8 @@ class Processes:
             return
         if "ready" in told:
             self.ready.add(s)
+        elif "refused" in told:
+            raise InvalidInput(told["refused"])
         elif "error" in told:
             raise StageFailed(f"stage {self._name(s)} failed: {told['error']}")
         else:
@@ -223,6 +225,8 @@ class Processes:
                     except (EOFError, OSError):
                         ended.add(s)
                         continue
+                    if "refused" in told:
+                        raise InvalidInput(told["refused"])
                     if "error" in told:
                         raise StageFailed(f"stage {self._name(s)} failed: {told['error']}")
             codes = {s: self.processes[s].poll() for s in ended}

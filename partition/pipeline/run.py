@@ -76,7 +76,7 @@ def run(
     path = Path(folder)
     manifest = Manifest.read(path)
     layout = lay_out(manifest, buffers=buffers, cores=cores)
-    _check_values(values, layout)
+    _check_values(values, layout, manifest.inputs)
     warm = max(4, 2 * (max(layout.depth) + 1))
     plan = StreamPlan(
         path, ALONE, record, min(warm, inputs // 4), inputs, optimised, tuple(values), seed, keep, patience
@@ -89,12 +89,15 @@ def run(
     return _outcome(manifest, layout, plan, reports)
 
 
-def _check_values(values: Sequence[Mapping[str, Any]], layout: Layout) -> None:
+def _check_values(values: Sequence[Mapping[str, Any]], layout: Layout, inputs: Sequence[str]) -> None:
     wanted = {port.tensor for ports in layout.host for port in ports}
+    known = wanted | set(inputs)  # an input that nothing reads may have values
     for row in values:
         missing = sorted(wanted - row.keys())
         if missing:
             raise InvalidInput(f"no values for input {missing[0]!r}; give values for all inputs, or for none")
+        if extra := sorted(row.keys() - known):
+            raise InvalidInput(f"the model has no input {extra[0]!r}; its inputs are {', '.join(map(repr, inputs))}")
 
 
 def _outcome(manifest: Manifest, layout: Layout, plan: StreamPlan, reports: list[dict[str, Any]]) -> PipelineRun:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partition.errors import InvalidInput
 from partition.pipeline.channel import Inlet, Outlet, PeerGone, Ring, packed
 
 GONE = 75
@@ -103,11 +104,15 @@ def progress_table(handle: int, rows: int) -> NDArray[np.int64]:
 
 def drawn_inputs(session: Any, host: tuple[HostInput, ...], spec: StageSpec) -> list[dict[str, NDArray[Any]]]:
     """Values of the host's inputs, ``distinct`` different ones; the same in every stage that reads the same tensor."""
-    from partition.split.inputs import random_inputs
+    from partition.split.inputs import checked_inputs, random_inputs
 
-    if spec.values:
-        return [{port.name: values[port.tensor] for port in host} for values in spec.values]
     declared = {value.name: value for value in session.get_inputs()}
+    if spec.values:
+        ports = SimpleNamespace(get_inputs=lambda: [declared[port.name] for port in host])
+        return [
+            checked_inputs(ports, {port.name: values[port.tensor] for port in host}) if host else {}
+            for values in spec.values
+        ]
     pool: list[dict[str, NDArray[Any]]] = []
     for k in range(spec.distinct if host else 1):
         drawn: dict[str, NDArray[Any]] = {}
@@ -242,6 +247,9 @@ def main(descriptor: int) -> int:
         connection.send(stage.report())
     except PeerGone:
         return GONE
+    except InvalidInput as error:
+        connection.send({"refused": str(error)})
+        return 1
     except MemoryError:
         connection.send({"error": "it ran out of memory"})
         return 1

@@ -106,7 +106,9 @@ def load_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name]) for name in file.files}
     except FileNotFoundError:
-        raise InvalidInput(f"there is no file {os.fspath(path)!r}; {HOW}") from None
+        raise InvalidInput(
+            f"there is no file {os.fspath(path)!r}; write it with numpy.savez('values.npz', NAME=array, ...)"
+        ) from None
     except InvalidInput:
         raise
     except Exception as error:  # zip, npy and pickle each have their own

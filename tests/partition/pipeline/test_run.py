@@ -217,6 +217,19 @@ def test_numbers_without_sense_are_refused(line: Path, options: dict[str, Any], 
         run(line, **options)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"h0": np.ones((3, WIDTH))}, r"'h0' wants the shape 4x64, and the values are of \(3, 64\)"),
+        ({"h0": np.ones((4, WIDTH), np.complex64)}, "'h0' wants float32, and the values are of type complex64"),
+        ({"h0": np.ones((4, WIDTH)), "z": np.ones(1)}, "the model has no input 'z'; its inputs are 'h0'"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(line: Path, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        run(line, inputs=4, values=[values])
+
+
 def test_a_manifest_with_loose_ends_is_refused(line: Path) -> None:
     data = json.loads((line / "manifest.json").read_text())
     data["parts"][0]["outputs"][0]["chips"] = [7]
