@@ -99,10 +99,11 @@ class LineSearch:
                 return
             if not self.line.alike:
                 ways = [self._anneal, *ways] + [self._mend] * (self._known is not None)
-            way, begun = min(ways, key=lambda each: spent[each]), stop.seconds
+            way, begun, high = min(ways, key=lambda each: spent[each]), stop.seconds, self.high
             way(stop, closed)
             hope = self._question(self.low).progress if way == self._prove and self.low < self.high else 1.0
-            spent[way] += (stop.seconds - begun) / max(hope, LEAST_HOPE)
+            if self.high == high:  # what finds something has the next turn too
+                spent[way] += (stop.seconds - begun) / max(hope, LEAST_HOPE)
 
     def _prove(self, stop: Stop, closed: Callable[[], bool]) -> None:
         """Prove what the width of proofs allows, and widen it."""

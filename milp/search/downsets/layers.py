@@ -22,6 +22,9 @@ PRESELECTED = 3
 REST = 8
 """Layers that are left alone after one in which too little was dropped (:data:`milp.tolerances.WORTHWHILE`)."""
 
+MOST_EMPTY = 1 << 16
+"""States at the beginning whose first stations stay empty."""
+
 PORTION = 8_192
 """States whose pairs of tasks are looked at together."""
 
@@ -106,7 +109,12 @@ class Pass:
         chosen = self._grown(children.take(best), states)
         if layer + 1 < count:
             chosen = chosen.take(self._in_time(chosen) & ~self._stuck(chosen))
-            chosen = self._closed_where_full(chosen.take(~self._exchanged(chosen, stop)), stop)
+            chosen, whole = self._closed_where_full(
+                chosen.take(~self._exchanged(chosen, stop)), PRESELECTED * width, stop
+            )
+            if proof and not whole:
+                return PassOutcome(None)
+            complete &= whole
         if len(chosen) > width:
             if proof:
                 return PassOutcome(None)
@@ -165,7 +173,8 @@ class Pass:
             placed=first,
         )
         states = states.take(self._in_time(states) & self._within_room(states))
-        return self._closed_where_full(states, Stop())
+        states, self.complete = self._closed_where_full(states, MOST_EMPTY, Stop())
+        return states
 
     def _children(self, states: States, stop: Stop) -> States:
         """Each state with each task added that fits; the sets are still those of the parents."""
@@ -301,19 +310,34 @@ class Pass:
         """Whether every undone task can begin from stations so full on."""
         return np.asarray(((self.threshold.late(position, load) & ~states.done) == 0).all(axis=1))
 
-    def _closed_where_full(self, states: States, stop: Stop) -> States:
-        """Where no eligible task fits, the next station is open instead, or each one that may be the next."""
-        threshold, finished = self.threshold, []
+    def _closed_where_full(self, states: States, most: int, stop: Stop) -> tuple[States, bool]:
+        """Where no eligible task fits, the next station is open instead, or each one that may be the next.
+
+        Of states whose next station must stay empty no more than ``most`` go on; whether none was dropped for that.
+        """
+        line, finished, whole = self.threshold.line, [], True
         while len(states):
-            fits = ((states.eligible & threshold.fitting(states.mode, states.load)) != 0).any(axis=1)
+            fits = ((states.eligible & self.threshold.fitting(states.mode, states.load)) != 0).any(axis=1)
             finished.append(states.take(fits))
-            closed = self._closed(states.take(~fits))
-            rows, modes = threshold.line.following(closed.mode)
+            full = self._distinct(states.take(~fits))
+            if len(finished) > 1 and len(full) > most:
+                full, whole = full.take(np.arange(most)), False
+            closed = self._closed(full)
+            rows, modes = line.following(closed.mode)
             stop.charge(budget.OPENED * len(rows))
             states = replace(closed.take(rows), mode=modes, load=np.zeros_like(modes))
-        if not finished:
+        return (States.joined(finished) if finished else states), whole
+
+    def _distinct(self, states: States) -> States:
+        """Of full states those of which no other has the same down-set and the same stations behind the open one."""
+        line = self.threshold.line
+        if line.ordered:
             return states
-        return States.joined(finished)
+        behind = line.behind(states.mode)
+        _, first, group = np.unique(states.name ^ scattered(behind), return_index=True, return_inverse=True)
+        same = first[group]
+        equal = (states.done[same] == states.done).all(axis=1) & (behind[same] == behind)
+        return states.take(~equal | (same == np.arange(len(same))))
 
     def _closed(self, states: States) -> States:
         """States whose open station takes no more, as far as those behind it have room for the rest; what they lost.

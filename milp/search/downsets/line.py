@@ -74,6 +74,10 @@ class Line:
             return np.asarray(self._left[modes])
         return np.asarray((modes >> self._shift[:, None] & self._mask[:, None]).T)
 
+    def behind(self, modes: IntArray) -> IntArray:
+        """(S,) a number for the stations that are still closed, the same where they are."""
+        return modes if self.ordered else np.asarray(modes - self.kind(modes))
+
     def position(self, modes: IntArray) -> IntArray:
         """(S,) stations opened before the open one."""
         if self.ordered:
@@ -86,7 +90,7 @@ class Line:
             rows = np.flatnonzero(modes + 1 < self.stations)
             return rows, modes[rows] + 1
         rows, kinds = np.nonzero(self.left(modes))
-        closed = modes[rows] - self.kind(modes)[rows]
+        closed = self.behind(modes)[rows]
         return rows, closed - self._one[kinds] + kinds
 
 

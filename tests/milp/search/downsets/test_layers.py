@@ -9,7 +9,7 @@ from lines import check_solution, least_load, random_line
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass
 from milp.search.downsets.line import Line
-from milp.search.downsets.tasks import NEVER, Tasks
+from milp.search.downsets.tasks import NEVER, Tasks, closure
 from milp.search.downsets.threshold import Threshold
 from partition.stopping import Stop
 
@@ -66,3 +66,14 @@ def test_a_task_that_takes_longer_and_has_as_many_followers_goes_first():
     layer = search._grown(children, start)
     dropped = search._exchanged(layer, Stop())
     assert dict(zip(layer.task.tolist(), dropped.tolist(), strict=True)) == {0: True, 1: True, 2: False, 3: True}
+
+
+def test_stations_that_stay_empty_are_not_tried_in_every_order():
+    """One worker of ten can do the first task: the others stand before it in 9! orders, all as good."""
+    ticks = np.full((10, 3), 5)
+    ticks[:9, 0] = NEVER
+    before = closure(3, np.array([[0, 1], [0, 2]]))
+    search = Pass(Threshold(Tasks(ticks, before), Line(np.arange(10), True), 5))
+    assert len(search.states) <= 2**9
+    assert search.complete
+    assert search.decide(10**4, Stop()).possible
