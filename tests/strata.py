@@ -123,6 +123,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | LINKS,
         PLAIN | ORDERED | SERIAL | LINE | PASSING,
         PLAIN | ORDERED | WORK | LINE | STREAMED,
+        LOOSE | {"topology": ("memory",), "n": ((3, 5),)},
     ),
     "forced relays": (
         PLAIN
@@ -211,6 +212,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | ORDERED | MOVING | LINE,
         PLAIN | ORDERED | MOVING | LINE | {"times": ("sparse", "spread")},
         PLAIN | ORDERED | WORK | SPREAD | LINE | {"triangle": (False,)},
+        PLAIN | ORDERED | WORK | MIXED | LINE | {"kind_order": ("fixed", "free"), "triangle": (False,)},
     ),
     "loose nodes": (
         LOOSE | LINE | {"groups": ("none", "some")},

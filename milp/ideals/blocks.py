@@ -77,12 +77,33 @@ class Blocks:
         self.passing_load = float(data.tau[passing].sum())
         self.cut = live @ self.tau + self.passing_load
         self.back = np.flatnonzero(self.both_ways)
+        self._pair()
         self.forward_cut = live[:, ~self.both_ways] @ self.tau[~self.both_ways]
         self._pack(live)
         self.live, some = _padded(live & ~self.both_ways)
         self.live_tau = np.where(some, self.tau[self.live], 0.0)
         self.live_count = self.count[np.arange(len(live))[:, None], self.live]
         self.live_degree = self.degree[self.live]
+
+    def _pair(self) -> None:
+        """Tensors that may go back to their only reader, of one time each: which ideals hold one end alone, as bits.
+
+        A block between two ideals holds one end alone where just one of the two does, and then it moves the tensor.
+        """
+        alone = self.both_ways & (self.degree == 1) & self.hw.serial
+        self.several = np.flatnonzero(self.both_ways & ~alone)
+        self.paired = []
+        for tau in np.unique(self.tau[alone & (self.tau > 0)]).tolist():
+            rows = np.flatnonzero(alone & (self.tau == tau))
+            for some in np.split(rows, range(64, len(rows), 64)):
+                self.paired.append((_as_bits(self.made[:, some] ^ (self.count[:, some] > 0)), tau))
+
+    def _moved_both_ways(self, begin: IntArray, end: IntArray) -> FloatArray:
+        """(P,) what blocks receive and send of the tensors that :meth:`_pair` knows."""
+        moved = np.zeros(len(begin))
+        for held, tau in self.paired:
+            moved += tau * np.bitwise_count(held[begin] ^ held[end])
+        return moved
 
     def _between(self) -> None:
         """Nodes left out that lie between kept ones: their kept neighbours inside each ideal."""
@@ -107,7 +128,7 @@ class Blocks:
         """
         worth = np.flatnonzero(self.least_load(begin, end) < threshold)
         begin, end = begin[worth], end[worth]
-        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.back) + self.loose.width))
+        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.several) + self.loose.width))
         spans = [slice(first, first + step) for first in range(0, max(len(begin), 1), step)]
         parts = [(*self._loads(begin[span], end[span]), self._returned(begin[span], end[span])) for span in spans]
         *loads, returned = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -123,6 +144,7 @@ class Blocks:
             through += tau * np.bitwise_count(live[begin] & live[end])
         receive, send = self.packed_cut[begin] - through, self.packed_cut[end] - through
         moved = receive + send if self.hw.serial else np.maximum(receive, send)
+        moved += self._moved_both_ways(begin, end)
         paid = moved[:, None] * np.array([not kind.free_transfers for kind in self.hw.kinds])
         return np.asarray((work + paid if self.hw.serial else np.maximum(work, paid)).min(axis=1) - self.rounding)
 
@@ -188,7 +210,8 @@ class Blocks:
         through = _dot(inside < self.live_degree[begin], tau)
         if not len(self.back):
             return receive, np.maximum(self.cut[end] - self.passing_load - through, 0.0)
-        back, first, last = self.back, begin[:, None], end[:, None]
+        receive = receive + self._moved_both_ways(begin, end)
+        back, first, last = self.several, begin[:, None], end[:, None]
         own = self.made[last, back] & ~self.made[first, back]
         got = self.count[last, back] - self.count[first, back]
         receive = receive + (~own & (got > 0)) @ self.tau[back]

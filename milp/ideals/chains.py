@@ -82,6 +82,8 @@ class Chains:
     def _leave_out(self) -> None:
         """Forget ideals that leave too few chips to the rest."""
         alive = self.before + self.behind <= self.inst.chips
+        if self.level.prices:
+            alive &= self.level.payable(self.inst, self.threshold, self.rows)
         alive[[0, -1]] = True
         self.words, self.work = np.ascontiguousarray(self.words[alive]), self.work[alive]
         self.before, self.behind, self.image = self.before[alive], self.behind[alive], self.image[alive]

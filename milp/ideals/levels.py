@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,12 @@ from milp.ideals.block_data import BlockData
 from milp.ideals.enumeration import Kept
 from milp.ideals.pairs import MANY
 from milp.tolerances import ROUNDING, TRIFLE
+from milp.windows.windows import WindowRules
 from partition.arrays import BoolArray, IntArray
 from partition.instance.instance import Instance
+
+MOST_WAYS = 64
+"""Most numbers of chips of each kind that may stand before an ideal, where their order is free."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Level:
     work : (I,) of the nodes of the level.
     trifle : what each of them weighs besides.
     before, behind, cut : (I,) see :meth:`BlockData.sums`.
+    prices : see :attr:`WindowRules.prices`; none where all chips are of one kind.
+    priced : for each, ``before`` and ``behind`` with prices in place of times.
     """
 
     def __init__(self, instance: Instance, kept: Kept, words: NDArray[np.uint64]) -> None:
@@ -54,7 +61,10 @@ class Level:
         by_work = np.argsort(work, kind="stable")
         self.words, self.work = np.ascontiguousarray(words[by_work]), work[by_work]
         assert size[by_work[-1]] == len(kept.nodes), "the ideal of all nodes must come last"
-        self.before, self.behind, self.cut = BlockData(instance, kept).sums(self.words, fastest)
+        data = BlockData(instance, kept)
+        self.before, self.behind, self.cut = data.sums(self.words, fastest)
+        self.prices = [] if instance.hardware.identical_chips else WindowRules(instance).prices
+        self.priced = [data.sums(self.words, work)[:2] for work, _ in self.prices]
 
     def longest(self, threshold: float) -> float:
         """Most work of a block below the threshold, as ``work`` counts it."""
@@ -85,3 +95,28 @@ class Level:
         if instance.links_carry_cuts:
             needed[0][self.cut >= threshold] = MANY
         return needed[0], needed[1]
+
+    def payable(self, instance: Instance, threshold: float, rows: IntArray) -> BoolArray:
+        """(len(rows),) whether the chips can be shared out so that both sides of an ideal can be paid for.
+
+        Time of each kind has a price: a slow chip does little of what costs much time there. Chips before an ideal are
+        the first of the package, or any of it where the order of the kinds is free.
+        """
+        hardware, kinds = instance.hardware, np.array(instance.hardware.kind_of_chip)
+        first_chips = [kinds[:c] for c in range(len(kinds) + 1)]
+        if hardware.kind_order == "free":
+            count = np.bincount(kinds, minlength=len(hardware.kinds))
+            if np.prod(count + 1.0) > MOST_WAYS:
+                return np.ones(len(rows), dtype=bool)
+            ways = itertools.product(*(range(c + 1) for c in count.tolist()))
+            first_chips = [np.repeat(np.arange(len(count)), way) for way in ways]
+        alive = np.ones(len(rows), dtype=bool)
+        for (_, paid), (before, behind) in zip(self.prices, self.priced, strict=True):
+            pays = np.zeros(len(hardware.kinds))
+            pays[kinds] = paid
+            first = np.array([pays[chips].sum() for chips in first_chips]) * self.longest(threshold)
+            rest = paid.sum() * self.longest(threshold) - first
+            slack = ROUNDING * (1.0 + float(first.max()))
+            some = [(before[rows] <= a + slack) & (behind[rows] <= b + slack) for a, b in zip(first, rest, strict=True)]
+            alive &= np.any(some, axis=0)
+        return alive

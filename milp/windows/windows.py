@@ -143,7 +143,7 @@ class WindowRules:
             return Windows(np.zeros(inst.nodes, dtype=np.int64), np.full(inst.nodes, chips - 1))
         work = min(threshold, block_work if block_work is not None else threshold) * (1 + ROUNDING)
         windows = self._able(work, threshold * (1 + ROUNDING))
-        prices = [_Price.of(time, paid * work) for time, paid in self._prices] if np.isfinite(work) else []
+        prices = [_Price.of(time, paid * work) for time, paid in self.prices] if np.isfinite(work) else []
         prices += self._weighed(threshold * (1 + ROUNDING)) if np.isfinite(threshold) else []
         if windows.empty or any(p.work.sum() > p.before[-1] * (1 + ROUNDING) for p in prices):
             return Windows(np.full(inst.nodes, chips), np.zeros(inst.nodes, dtype=np.int64) - 1)
@@ -185,7 +185,7 @@ class WindowRules:
         return prices
 
     @cached_property
-    def _prices(self) -> list[tuple[FloatArray, FloatArray]]:
+    def prices(self) -> list[tuple[FloatArray, FloatArray]]:
         """Prices of the kinds' time: all equal, by relative speed, and each kind's alone.
 
         Each with the priced work of every node (N,), and what every chip pays per unit of the threshold, (C,).
