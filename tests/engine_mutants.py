@@ -134,6 +134,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("paid * having, paid * lacking", "paid * having, lacking"),
         ("np.minimum(self.time[kind]", "np.maximum(self.time[kind]"),
         ("and (kept | loose)[readers].all()", ""),
+        ("np.where(np.all(alike, axis=0), 0.0, tau)", "tau"),
         ("(mixed[t] or (apart is not None and apart[w]))", "mixed[t]", "milp/ideals/leaving_out.py"),
     ),
     "stretches": (

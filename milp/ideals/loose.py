@@ -3,11 +3,13 @@
 Such a node reads and sends over edges that constrain nothing. One that adds gradients has no forward part whose chip it
 would share. Each doubles the ideals, so ideals are made without them. A block is charged for each the lesser of two:
 what it costs to have it, or what its neighbours in the block pay to have it elsewhere. Its time does not count on a
-kind of chip that streams beside compute, as it may be less than what streaming takes.
+kind of chip that streams beside compute, as it may be less than what streaming takes. Those that feed one another are
+charged for together, for the cheapest of all choices.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +17,16 @@ import numpy as np
 from milp.ideals.window import Window
 from partition.arrays import BoolArray, FloatArray, IntArray
 from partition.instance.instance import Instance
+from partition.order import components
 
 NODE_ITSELF = -1
 """Source of a tensor that the loose node makes."""
+
+MOST_TOGETHER = 6
+"""Most loose nodes that feed one another of which all choices are tried; of more, that is free of charge."""
+
+NEVER = 1e30
+"""Time of a node on a kind that cannot run it."""
 
 
 def loose_nodes(instance: Instance) -> BoolArray:
@@ -48,6 +57,7 @@ class LooseTensors:
     source : (L,) the kept node that makes it, or ``NODE_ITSELF``.
     readers : (P,) and (P,) row and kept node that reads it as well.
     degree : (L,) how many do.
+    between : of each tensor that loose nodes alone read and make, its time, and which makes it and which read it.
     """
 
     nodes: IntArray
@@ -56,6 +66,7 @@ class LooseTensors:
     source: IntArray
     readers: tuple[IntArray, IntArray]
     degree: IntArray
+    between: tuple[tuple[float, int, tuple[int, ...]], ...]
 
     @staticmethod
     def of(instance: Instance, kept: BoolArray, loose: BoolArray) -> LooseTensors:
@@ -66,6 +77,7 @@ class LooseTensors:
         number = np.cumsum(loose) - 1
         rows: list[tuple[int, float, int]] = []
         pairs: list[tuple[int, int]] = []
+        between: list[tuple[float, int, tuple[int, ...]]] = []
         for t, source in enumerate(instance.source.tolist()):
             readers = instance.tensor_readers(t)
             by_kept = readers[kept[readers]]
@@ -74,6 +86,9 @@ class LooseTensors:
             elif kept[source] and loose[readers].any() and (kept | loose)[readers].all():
                 rows.append((int(number[readers[loose[readers]][0]]), float(instance.tau[t]), source))
             else:
+                if loose[source] and loose[readers].any():
+                    some = number[readers[loose[readers]]]
+                    between.append((float(instance.tau[t]), int(number[source]), tuple(some.tolist())))
                 continue
             pairs += [(len(rows) - 1, w) for w in by_kept.tolist()]
         owner, tau, sources = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0),) * 3
@@ -85,7 +100,16 @@ class LooseTensors:
             source=sources.astype(np.int64),
             readers=(row, reader),
             degree=np.bincount(row, minlength=len(rows)),
+            between=tuple(between),
         )
+
+    def groups(self) -> list[IntArray]:
+        """Rows of nodes that feed one another; one by one where they are too many."""
+        ends = [(u, w) for _, u, readers in self.between for w in readers]
+        label = components(len(self.nodes), np.array(ends, dtype=np.int64).reshape(-1, 2).T, "weak")
+        found = [np.flatnonzero(label == g) for g in np.unique(label)]
+        large = [group for group in found if len(group) > MOST_TOGETHER]
+        return [g for g in found if len(g) <= MOST_TOGETHER] + [g[i : i + 1] for g in large for i in range(len(g))]
 
 
 class LooseCharges:
@@ -101,7 +125,8 @@ class LooseCharges:
         sources = made, tensors.source[made]
         touched = np.zeros(len(tensors.owner), dtype=bool)
         touched[window.active_rows(tensors.readers)] = touched[window.active_rows(sources)] = True
-        some = np.unique(tensors.owner[touched])  # blocks hold no neighbour of any other
+        groups = [g for g in tensors.groups() if np.isin(g, tensors.owner[touched]).any()]
+        some = np.array(sorted(v for g in groups for v in g.tolist()), dtype=np.int64)
         rows = np.flatnonzero(np.isin(tensors.owner, some))
         self.width = len(rows)
         count = len(tensors.owner)
@@ -111,7 +136,11 @@ class LooseCharges:
         self.paid[np.arange(len(rows)), np.searchsorted(some, tensors.owner[rows])] = tensors.tau[rows]
         nodes = tensors.nodes[some]
         time = np.where(instance.compute_hides[:, None], 0.0, instance.time)
-        self.time = np.where(instance.supported, time, np.inf)[:, nodes]
+        self.time = np.where(instance.supported, time, NEVER)[:, nodes]
+        self.single = np.searchsorted(some, [g[0] for g in groups if len(g) == 1])
+        self.together = [
+            (np.searchsorted(some, g), *_choices(g.tolist(), tensors.between)) for g in groups if len(g) > 1
+        ]
 
     def least(self, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
         """(P, V) and (P, V) transfers of blocks between ideals that have each loose node, and of those that have not.
@@ -129,4 +158,23 @@ class LooseCharges:
     def charge(self, kind: int, transfers: tuple[FloatArray, FloatArray], paid: float) -> FloatArray:
         """(P,) the least that loose nodes cost blocks on a chip of this kind, which pays for transfers or not."""
         having, lacking = transfers
-        return np.asarray(np.minimum(self.time[kind] + paid * having, paid * lacking).sum(axis=1))
+        here, elsewhere, one = self.time[kind] + paid * having, paid * lacking, self.single
+        least = np.asarray(np.minimum(here[:, one], elsewhere[:, one]).sum(axis=1))
+        for group, chosen, moved in self.together:
+            costs = here[:, group] @ chosen.T + elsewhere[:, group] @ (1.0 - chosen).T + paid * moved
+            least = least + costs.min(axis=1)
+        return least
+
+
+def _choices(
+    group: list[int], between: tuple[tuple[float, int, tuple[int, ...]], ...]
+) -> tuple[FloatArray, FloatArray]:
+    """(A, group) every choice of nodes that a block has, 0 or 1, and (A,) what it moves of the tensors between them."""
+    chosen = np.array(list(itertools.product((0.0, 1.0), repeat=len(group))))
+    place = {v: i for i, v in enumerate(group)}
+    moved = np.zeros(len(chosen))
+    for tau, u, readers in between:
+        if u in place:
+            alike = [chosen[:, place[w]] == chosen[:, place[u]] for w in readers if w in place]
+            moved += np.where(np.all(alike, axis=0), 0.0, tau)
+    return chosen, moved
