@@ -1,7 +1,7 @@
 """What it takes to begin: seconds of processor time of small processes, beside ``import numpy``.
 
-    python benchmarks/imports.py               # medians of nine processes each, which take turns
-    python benchmarks/imports.py --turns 3
+python benchmarks/imports.py               # medians of nine processes each, which take turns
+python benchmarks/imports.py --turns 3
 """
 
 from __future__ import annotations

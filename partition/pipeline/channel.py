@@ -42,7 +42,8 @@ def packed(value: Any, tensor: str) -> tuple[NDArray[np.uint8], str, tuple[int, 
     Parameters
     ----------
     value : what onnxruntime yields: an array, a value of its own where numpy lacks the type, texts, a list, a
-        dictionary, None. tensor : its name.
+        dictionary, None.
+    tensor : its name.
 
     Raises
     ------

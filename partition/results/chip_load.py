@@ -24,7 +24,8 @@ class ChipPart(WallPart):
 
     Attributes
     ----------
-    kind : of an operation, empty for a tensor. bytes : of a tensor, 0 for an operation.
+    kind : of an operation, empty for a tensor.
+    bytes : of a tensor, 0 for an operation.
     """
 
     kind: str
@@ -37,7 +38,9 @@ class ChipLoad:
 
     Attributes
     ----------
-    load : by which the chip bounds the period. share : of the period. idle : what is left of the period.
+    load : by which the chip bounds the period.
+    share : of the period.
+    idle : what is left of the period.
     compute, stream, receive, send : what the load is made of: the longest of them where transfers are overlapped,
         their sum where they are serial.
     parts : what takes time there, the longest first.

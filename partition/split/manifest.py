@@ -49,7 +49,8 @@ class Part:
     ----------
     operations : that run there, as the answer counts them: inputs of the model and replicas among them.
     weight_bytes : of the weights that these use, as the answer counts them.
-    replicas : operations that also run elsewhere. relays : tensors handed on.
+    replicas : operations that also run elsewhere.
+    relays : tensors handed on.
     """
 
     chip: int
