@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from partition.problem.builder import GraphBuilder
 from partition.problem.constants import fold_constants
 
+COUNTER_BYTES = 16
+"""What every chip can count for itself in no time: a number, or the key of a random generator."""
+
 
 @dataclass
 class KeptState:
@@ -34,9 +37,9 @@ class KeptState:
         """Flag the backward pass, keep state on one chip, compute constants once, hold what is read again.
 
         Whoever reads a written weight shares a chip with whoever makes its new value, since there is one copy of it.
-        A weight whose new value follows from itself and from constants alone (a step counter) is exempt: every chip
-        can keep its own. A tensor of the forward pass that a backward operation reads is a weight of that operation,
-        ``stash:TENSOR``, as in :func:`partition.models.training.training_graph`.
+        A weight of at most ``COUNTER_BYTES`` whose new value follows from itself and from constants alone (a step
+        counter) is exempt: every chip can keep its own. A tensor of the forward pass that a backward operation reads is
+        a weight of that operation, ``stash:TENSOR``, as in :func:`partition.models.training.training_graph`.
         """
         for row in builder.rows:
             row.backward = row.name in self.backward
@@ -53,8 +56,11 @@ class KeptState:
 
     def _colocate(self, builder: GraphBuilder) -> None:
         sources = _sources(builder)
+        size = {weight: held for row in builder.rows for weight, held in row.weights.items()}
         made = {
-            operation: {w for w in weights if not self._by_itself(w, sources[operation])}
+            operation: {
+                w for w in weights if size.get(w, 0) > COUNTER_BYTES or not self._by_itself(w, sources[operation])
+            }
             for operation, weights in self.made.items()
         }
         kept = set().union(*made.values())

@@ -60,6 +60,7 @@ class JaxprReader:
         self.maker: dict[str, str] = {}  # tensor -> operation
         self.transposed: set[str] = set()  # operations that JAX says are of a backward pass
         self.settled: set[str] = set()  # tensors that follow from weights alone, none of them with a new value
+        self.sliced: dict[str, int] = {}  # weight of which steps of a scan hold slices -> how many slices it has
         self._count: dict[str, int] = {}
         self._constant: dict[int, tuple[Any, JaxWeight]] = {}
 
@@ -69,9 +70,17 @@ class JaxprReader:
             for row in self.builder.rows:  # in order: what follows from the backward pass belongs to it
                 if row.name in self.transposed or any(self.maker[t] in self.state.backward for t in row.inputs):
                     self.state.backward.add(row.name)
+        self._hold_slices()
         self.state.settle(self.builder)
         self._read_along_strides({value.name for value in results if isinstance(value, JaxTensor)})
         return self.builder.build()
+
+    def _hold_slices(self) -> None:
+        """Whoever reads all of a weight of which others hold slices holds those, so that no byte is held twice."""
+        for row in self.builder.rows:
+            while whole := next((weight for weight in row.weights if weight in self.sliced), None):
+                size, parts = row.weights.pop(whole), self.sliced[whole]
+                row.weights.update({f"{whole}[{i}]": size / parts for i in range(parts)})
 
     def _read_along_strides(self, results: set[str]) -> None:
         """Make views of transposed tensors that products alone read: XLA folds such transposes into them."""
@@ -193,6 +202,7 @@ class JaxprReader:
         results: list[list[JaxValue]] = [[] for _ in equation.outvars[carries:]]
         for i in reversed(range(length)) if params["reverse"] else range(length):
             parts = [self._slice(v, f"{name}/{i}/slice", i, s) for v, s in zip(stacked, sizes, strict=True)]
+            self.sliced.update({v.name: length for v in stacked if isinstance(v, JaxWeight)})
             made = self.run(params["jaxpr"], [*read[:consts], *carry, *parts], f"{name}/{i}/", transposed)
             carry = made[:carries]
             for collected, value in zip(results, made[carries:], strict=True):

@@ -33,7 +33,7 @@ class CallCosts:
     def _work_out(self, call: TorchCall) -> OperatorCost:
         if is_view(call):
             return OperatorCost(0.0, 0.0, True)
-        for source in (_rows, _registered, _product, _table, _pointwise, self._composite, self._decomposed):
+        for source in (_rows, _registered, _product, _table, _pointwise, self._composite, self._decomposed, _drawn):
             try:
                 cost = source(call)
             except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError):
@@ -57,10 +57,11 @@ class CallCosts:
         return cost if cost is not None and cost.known else None
 
     def _sum_of_parts(self, call: TorchCall, written: Callable[..., Any]) -> OperatorCost:
+        """All FLOPs; of the traffic not more than operands and results once, less where parts are looked up."""
         parts = _CostSum(self)
         with torch.no_grad(), parts:
             written(*call.args, **call.kwargs)
-        return OperatorCost(parts.flops, call.traffic, parts.known)
+        return OperatorCost(parts.flops, min(call.traffic, parts.traffic), parts.known)
 
 
 class _CostSum(TorchDispatchMode):
@@ -68,13 +69,14 @@ class _CostSum(TorchDispatchMode):
 
     def __init__(self, costs: CallCosts) -> None:
         super().__init__()
-        self.costs, self.flops, self.known = costs, 0.0, True
+        self.costs, self.flops, self.traffic, self.known = costs, 0.0, 0.0, True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         results = tuple(result) if isinstance(result, tuple | list) else (result,)
         cost = self.costs.of(TorchCall(func, args, kwargs or {}, results))
-        self.flops, self.known = self.flops + cost.flops, self.known and cost.known
+        self.flops, self.traffic = self.flops + cost.flops, self.traffic + cost.bytes_accessed
+        self.known = self.known and cost.known
         return result
 
 
@@ -121,13 +123,21 @@ def _foreach(call: TorchCall, kind: str) -> OperatorCost:
 
 
 def _pointwise(call: TorchCall) -> OperatorCost | None:
-    """1 FLOP per element, for whatever PyTorch says works element by element, draws numbers, or reduces."""
+    """1 FLOP per element, for whatever PyTorch says works element by element, or reduces."""
     tags = getattr(call.target, "tags", ())
-    if torch.Tag.pointwise in tags or torch.Tag.nondeterministic_seeded in tags:
+    if torch.Tag.pointwise in tags:
         return OperatorCost(float(call.writes[0].numel()), call.traffic, True)
     if getattr(torch.Tag, "reduction", None) in tags:
         return OperatorCost(float(call.reads[0].numel()), call.traffic, True)
     return None
+
+
+def _drawn(call: TorchCall) -> OperatorCost | None:
+    """1 FLOP per element, for what draws a number for each element of what it reads, or reads nothing."""
+    drawn = torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ())
+    if not drawn or any(read.shape != call.writes[0].shape for read in call.reads):
+        return None
+    return OperatorCost(float(call.writes[0].numel()), call.traffic, True)
 
 
 def _rows(call: TorchCall) -> OperatorCost | None:

@@ -78,11 +78,16 @@ def _dense(cubes: float, right_hand_side: int | None = None) -> Callable[[TorchC
     return flops
 
 
-def _orthogonal(call: TorchCall) -> float:
-    """A QR factorisation by reflections, and the orthogonal factor from them (Golub and Van Loan)."""
+def _triangulated(call: TorchCall) -> float:
+    """A QR factorisation by reflections, or the orthogonal factor from them (Golub and Van Loan)."""
     *batch, m, n = shape_of(call, 0)
     low, high = min(m, n), max(m, n)
-    return math.prod(batch) * 4.0 * low * low * (high - low / 3)
+    return math.prod(batch) * 2.0 * low * low * (high - low / 3)
+
+
+def _orthogonal(call: TorchCall) -> float:
+    """The factorisation and the factor."""
+    return 2.0 * _triangulated(call)
 
 
 def _singular(vectors: bool) -> Callable[[TorchCall], float]:
@@ -113,6 +118,17 @@ def _frames(call: TorchCall) -> float:
 def _pairs_of_rows(call: TorchCall) -> float:
     """Of every pair of rows the difference, its power and the sum."""
     return 3.0 * call.writes[0].numel() * shape_of(call, 0)[-1]
+
+
+def _reflected(call: TorchCall) -> float:
+    """``ormqr(a, tau, other)``: as many reflections as ``tau`` has, of every vector of ``other``."""
+    return 4.0 * call.writes[0].numel() * shape_of(call, 1)[-1]
+
+
+def _temporal(call: TorchCall) -> float:
+    """``conv_tbc(x, w, b, pad)``: time, batch and channels."""
+    width, into, _ = shape_of(call, 1)
+    return (2.0 * width * into + 1.0) * call.writes[0].numel()
 
 
 def _fourier(call: TorchCall) -> float:
@@ -148,7 +164,10 @@ PRODUCTS: Mapping[str, Callable[[TorchCall], float]] = {
     "_linalg_eigh": _dense(9), "linalg_eigvalsh": _dense(4 / 3), "linalg_eig": _dense(25), "linalg_eigvals": _dense(10),
     "_linalg_eigvals": _dense(10), "quantile": _sort, "nanquantile": _sort,
     "linalg_solve_triangular": _dense(0, 1), "triangular_solve": _dense(0, 0), "_fft_r2c": _fourier,
-    "_fft_c2r": _fourier, "_fft_c2c": _fourier,
+    "_fft_c2r": _fourier, "_fft_c2c": _fourier, "conv_tbc": _temporal, "geqrf": _triangulated, "ormqr": _reflected,
+    "linalg_householder_product": _triangulated, "linalg_lu_solve": _dense(0, 2), "lu_solve": _dense(0, 0),
+    "linalg_ldl_factor": _dense(1 / 3), "linalg_ldl_factor_ex": _dense(1 / 3), "linalg_ldl_solve": _dense(0, 2),
+    "_scaled_dot_product_attention_math": _attention, "_scaled_dot_product_attention_math_for_mps": _attention,
 }  # fmt: skip
 """Operators with a formula of ours: PyTorch's counter lacks them, or counts what one machine runs in their place."""
 
@@ -157,10 +176,11 @@ PRODUCTS: Mapping[str, Callable[[TorchCall], float]] = {
 
 
 def _bag(call: TorchCall) -> tuple[float, float]:
-    """``(weight, indices, offsets, ...)``: the rows looked up are read and added."""
+    """``(weight, indices, offsets, ...)``: the rows looked up are read, weighed if there are weights, and added."""
     rows = call.args[1].numel() * call.args[0].shape[1]
     others = sum(map(size_in_bytes, call.reads[1:]))
-    return float(rows), rows * call.args[0].dtype.itemsize + others + size_in_bytes(call.writes[0])
+    weighed = isinstance(call.argument(6, call.kwargs.get("per_sample_weights")), torch.Tensor)
+    return float(rows * (1 + weighed)), rows * call.args[0].dtype.itemsize + others + size_in_bytes(call.writes[0])
 
 
 def _written(
@@ -207,6 +227,20 @@ def _whole(call: TorchCall) -> tuple[float, float]:
     return 0.0, stored(call.args[1]) + size_in_bytes(call.writes[0])
 
 
+def _bisected(values: int, sorted_ones: int) -> Callable[[TorchCall], tuple[float, float]]:
+    """Each value is looked for by halves: a comparison, and a number read, for each."""
+
+    def cost(call: TorchCall) -> tuple[float, float]:
+        found, among = call.writes[0].numel(), call.args[sorted_ones]
+        steps = float(found * math.ceil(math.log2(among.shape[-1] + 1)))
+        given = call.args[values]
+        others = size_in_bytes(given) if isinstance(given, torch.Tensor) else 0.0
+        read = min(stored(among), steps * among.dtype.itemsize)
+        return steps, read + others + size_in_bytes(call.writes[0])
+
+    return cost
+
+
 def _nothing(call: TorchCall) -> tuple[float, float]:
     return 0.0, 0.0
 
@@ -218,6 +252,7 @@ ROWS: Mapping[str, Callable[[TorchCall], tuple[float, float]]] = {
     "index_reduce": _written(3, 2, 1), "scatter": _written(2, 2), "scatter_add": _written(2, 2, 1),
     "scatter_reduce": _written(2, 2, 1), "index_fill": _fill, "empty": _nothing, "empty_like": _nothing,
     "empty_strided": _nothing, "new_empty": _nothing, "new_empty_strided": _nothing, "empty_permuted": _nothing,
-    "copy": _whole, **dict.fromkeys(VIEW_WRITES, _written(1)),
+    "copy": _whole, "searchsorted": _bisected(1, 0), "bucketize": _bisected(0, 1),
+    **dict.fromkeys(VIEW_WRITES, _written(1)),
 }  # fmt: skip
 """FLOPs and traffic of operators that touch a part of a table or of a cache."""

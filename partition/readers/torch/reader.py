@@ -18,6 +18,7 @@ from partition.readers.torch.costs import CallCosts
 from partition.readers.torch.cut_axes import cut_axes_of
 from partition.readers.torch.program import functional
 from partition.readers.torch.signature import backward_calls, held, is_joint, new_values
+from partition.readers.torch.weights import HeldParts, WeightView
 
 
 def from_torch(program: Any, *, name: str | None = None) -> Graph:
@@ -50,7 +51,10 @@ class ProgramReader:
         self.held, self.state = held(program), KeptState()
         self.state.written.update(weight for _, weight in new_values(program))
         self.operations: dict[str, str] = {}
-        self.weight: dict[str, tuple[str, float]] = {}  # node -> the weight it is
+        self.weight: dict[str, WeightView] = {}  # node -> the weight it is, or a view of one
+        self.views: dict[str, list[WeightView]] = {}  # node whose results are several views of a weight -> those
+        self.parts = HeldParts()
+        self.reads: list[tuple[str, str, Any]] = []  # operation, weight, and the part of it that is read
         self.tensor: dict[str, list[str | None]] = {}  # node -> tensors of the graph, by position
         self.several: set[str] = set()  # nodes whose results are taken apart by getitem
         self.module: dict[str, str] = {}  # node that is a weight or follows from one -> the module that it belongs to
@@ -64,6 +68,7 @@ class ProgramReader:
                 self._constant(node)
             elif node.op == "call_function":
                 self._call(node)
+        self._hold()
         for node, weight in new_values(self.program):
             if node.name in self.operations:
                 self.state.made.setdefault(self.operations[node.name], set()).add(weight)
@@ -79,7 +84,7 @@ class ProgramReader:
             return
         size = size_in_bytes(_known(node, value))
         if node.name in self.held:
-            self.weight[node.name] = (self.held[node.name], size)
+            self.weight[node.name] = WeightView(self.held[node.name], size, _known(node, value))
             self.module[node.name] = self.held[node.name].rpartition(".")[0]
         else:
             self.builder.operation(node.name, "Input", outputs={node.name: size})
@@ -89,7 +94,8 @@ class ProgramReader:
     def _constant(self, node: Any) -> None:
         value = node.meta.get("val", getattr(self.program.graph_module, str(node.target), None))
         if isinstance(value, torch.Tensor):
-            self.weight[node.name] = (str(node.target), size_in_bytes(without_data(value)))
+            whole = without_data(value)
+            self.weight[node.name] = WeightView(str(node.target), size_in_bytes(whole), whole)
 
     def _call(self, node: Any) -> None:
         if kind_of(node.target) == "getitem":
@@ -99,8 +105,7 @@ class ProgramReader:
         if not call.writes:  # an assertion or a number
             return
         read = list(dict.fromkeys(node.all_input_nodes))
-        if len(call.results) == 1 and read and read[0].name in self.weight and is_view(call):
-            self._view_of_weight(node, self.weight[read[0].name], call)
+        if read and is_view(call) and all(u.name in self.weight for u in read) and self._is_part_of_weight(node, call):
             return
         name = self.operations[node.name] = self._name(node, read)
         results = [f"{node.name}.{i}" for i in range(len(call.results))] if node.name in self.several else [node.name]
@@ -108,7 +113,7 @@ class ProgramReader:
         self.tensor[node.name] = [t if t in outputs else None for t in results]
         self.builder.shapes.update({t: v.shape for t, v in zip(results, call.results, strict=True) if t in outputs})
         cost = self._cost(node, call)
-        weights = dict(self.weight[u.name] for u in read if u.name in self.weight)
+        self._note_parts(name, read)
         inputs = [t for u in read if u.name not in self.weight for t in self.tensor.get(u.name, ()) if t]
         drawn = torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ())
         if drawn or kind_of(node.target) == "with_effects":
@@ -120,7 +125,6 @@ class ProgramReader:
             outputs=outputs,
             flops=cost.flops,
             bytes_accessed=cost.bytes_accessed,
-            weights=weights,
             unknown=not cost.known,
             view=is_view(call),
         )
@@ -181,20 +185,42 @@ class ProgramReader:
             return OperatorCost(0.0, 0.0, True)  # the write through the view is counted there
         return self.costs.of(call)
 
-    def _view_of_weight(self, node: Any, weight: tuple[str, float], call: TorchCall) -> None:
-        """A view of all of a weight is that weight; a view of a part holds that part alone, unless it is state."""
-        name, size = weight
-        part = size_in_bytes(call.writes[0])
-        if part < size and name not in self.state.written:
-            name, size = f"{name}/{node.name}", part
-        self.weight[node.name] = (name, size)
+    def _is_part_of_weight(self, node: Any, call: TorchCall) -> bool:
+        """Whether all results are views of a weight, which they are from now on."""
+        weight = self.weight[node.all_input_nodes[0].name]
+        views = [weight]
+        if call.kind != "clone":  # a copy that moves nothing
+            args, kwargs = map_arg((node.args, node.kwargs), lambda u: self.weight[u.name].shown)
+            found = weight.seen_by(call.target, args, kwargs)
+            if found is None:
+                return False
+            views = found
+        if node.name in self.several:
+            self.views[node.name] = views
+        else:
+            self.weight[node.name] = views[0]
         self.module[node.name] = self.module.get(node.all_input_nodes[0].name, "")
+        return True
+
+    def _note_parts(self, operation: str, read: list[Any]) -> None:
+        """Note which parts of weights an operation reads; of what the program overwrites, all is held."""
+        for u in read:
+            if (view := self.weight.get(u.name)) is not None:
+                whole = view.weight in self.state.written
+                self.reads.append((operation, *self.parts.note(view, f"{view.weight}/{u.name}", whole)))
+
+    def _hold(self) -> None:
+        """Give every operation the parts of weights that it reads, once all of them are known."""
+        pieces, rows = self.parts.pieces(), {row.name: row for row in self.builder.rows}
+        for operation, weight, part in self.reads:
+            rows[operation].weights.update(pieces[weight, part])
 
     def _part(self, node: Any) -> None:
         """One result of several: the tensor itself, no operation."""
         whole, i = node.args
-        if whole.name in self.weight:
-            self.weight[node.name] = self.weight[whole.name]
+        if whole.name in self.views:
+            self.weight[node.name] = self.views[whole.name][i]
+            self.module[node.name] = self.module.get(whole.name, "")
             return
         tensors = self.tensor.get(whole.name, [])
         if isinstance(i, int) and -len(tensors) <= i < len(tensors):

@@ -66,7 +66,7 @@ PER_INPUT: Mapping[str, float] = {
     "native_batch_norm": 8, "_native_batch_norm_legit": 8, "_native_batch_norm_legit_functional": 8,
     "cudnn_batch_norm": 8, "native_batch_norm_backward": 10, "native_layer_norm_backward": 10,
     "native_group_norm_backward": 10, "_fused_rms_norm_backward": 8, "count_nonzero": 1, "median": 1, "bincount": 1,
-    "searchsorted": 1, "bucketize": 1, "histc": 1, "col2im": 1, "isin": 4, "put": 0, "_weight_norm": 3,
+    "histc": 1, "col2im": 1, "isin": 4, "put": 0, "_weight_norm": 3,
     "_weight_norm_interface": 3, "renorm": 3, "cosine_similarity": 6, "trace": 1, "binary_cross_entropy": 6,
     "binary_cross_entropy_with_logits": 8, "smooth_l1_loss": 5, "huber_loss": 5, "hinge_embedding_loss": 4,
 }  # fmt: skip

@@ -129,6 +129,15 @@ def test_layers_cast_before_the_scan_are_unrolled_too() -> None:
     assert drawn.op_types == ("Input", "scan")
 
 
+def test_whoever_reads_all_layers_holds_the_slices_that_the_steps_hold() -> None:
+    """Both were counted beside one another, which made models infeasible that fit."""
+
+    def model(p: Any, x: Any) -> Any:
+        return lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, p)[0] + (p**2).sum()
+
+    assert held(Graph.from_jax(model, shaped(3, 8, 8), shaped(4, 8), weights=0)) == 3 * 8 * 8 * 4
+
+
 def test_a_reversed_scan_starts_at_its_last_layer() -> None:
     def model(p: Any, x: Any) -> Any:
         return lax.scan(lambda h, w: (h @ w, None), x, p, reverse=True)[0]

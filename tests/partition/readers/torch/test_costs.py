@@ -51,6 +51,17 @@ PRODUCTS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], float]] = {
     "eigenvalues": (torch.linalg.eigvalsh, (zeros(3, 16, 16),), 3 * 4 / 3 * 16**3),
     "grouped queries": (lambda q, k: functional.scaled_dot_product_attention(q, k, k, enable_gqa=True),
                         (zeros(1, 8, 16, 32), zeros(1, 2, 16, 32)), 8 * 16 * 16 * (4 * 32 + 6)),
+    "attention that may draw": (lambda q: torch.ops.aten._scaled_dot_product_attention_math(q, q, q)[0],
+                                (zeros(1, 8, 16, 32),), 8 * 16 * 16 * (4 * 32 + 6)),
+    "conv_tbc": (lambda x, w, b: torch.conv_tbc(x, w, b, 1), (zeros(10, 2, 4), zeros(3, 4, 6), zeros(6)),
+                 10 * 2 * 6 * (2 * 3 * 4 + 1)),
+    "reflections": (lambda a, t: torch.linalg.householder_product(a, t), (zeros(64, 16), zeros(16)),
+                    2 * 16 * 16 * (64 - 16 / 3)),
+    "solve by factors": (torch.linalg.lu_solve, (zeros(8, 8), zeros(8, dtype=torch.int32), zeros(8, 3)), 2 * 64 * 3),
+    "searchsorted": (torch.searchsorted, (zeros(63), zeros(500)), 500 * 6),
+    "bucketize": (torch.bucketize, (zeros(500), zeros(63)), 500 * 6),
+    "bags with weights": (lambda i, w, p: functional.embedding_bag(i, w, per_sample_weights=p, mode="sum"),
+                          (zeros(6, 4, dtype=torch.long), zeros(1000, 16), zeros(6, 4)), 2 * 6 * 4 * 16),
 }  # fmt: skip
 
 
@@ -233,3 +244,32 @@ def test_the_time_of_a_lookup_does_not_depend_on_the_table() -> None:
         for rows in (100, 100_000)
     )
     assert np.array_equal(hardware.times(small), hardware.times(large))
+
+
+COMPOSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], float]] = {
+    "take_along_dim": (
+        lambda x, i: torch.take_along_dim(x, i, 0),
+        (zeros(1000, 16), zeros(3, 1, dtype=torch.long)),
+        2 * 3 * 16 * 4,
+    ),
+    "searchsorted": (torch.searchsorted, (zeros(100_000), zeros(5)), 5 * (17 * 4 + 4 + 8)),
+    "meshgrid": (lambda x, y: torch.meshgrid(x, y, indexing="ij")[0], (zeros(300), zeros(300)), 0),
+}
+
+
+@pytest.mark.parametrize("name", list(COMPOSED))
+def test_what_is_written_with_lookups_and_views_moves_no_more_than_they(name: str) -> None:
+    function, args, right = COMPOSED[name]
+    assert right <= graph_of(function, *args).bytes_accessed.sum() <= right + 1000
+
+
+def test_only_numbers_drawn_element_by_element_are_known_by_their_tag() -> None:
+    """The tag of what draws numbers was taken for one operation per element."""
+
+    @torch.library.custom_op("partition_tests::sampled", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))  # type: ignore[untyped-decorator]
+    def sampled(x: torch.Tensor) -> torch.Tensor:  # type: ignore[name-defined]
+        return x.sum(1)
+
+    sampled.register_fake(lambda x: x.sum(1))
+    assert graph_of(sampled, zeros(8, 8)).unknown_operators == ("sampled",)
+    assert graph_of(torch.poisson, zeros(8, 8)).unknown_operators == ()

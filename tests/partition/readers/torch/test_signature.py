@@ -154,3 +154,23 @@ def test_random_numbers_and_what_follows_from_state_are_computed_every_time() ->
 
     kinds = Graph.from_torch(torch.export.export(Counts(), (torch.zeros(8),))).op_types
     assert {"cos", "rand"} <= set(kinds)
+
+
+def test_only_counters_are_kept_by_every_chip() -> None:
+    """A matrix that decays by itself has one copy; its readers share a chip with what overwrites it."""
+
+    class Decays(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("w", torch.zeros(8, 8))
+            self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+        def forward(self, x: Any) -> Any:
+            self.steps.add_(1)
+            y = x @ self.w * self.steps
+            self.w.mul_(0.9)
+            return y
+
+    graph = Graph.from_torch(torch.export.export(Decays(), (torch.zeros(4, 8),)))
+    group = dict(zip(graph.op_types, graph.group.tolist(), strict=True))
+    assert group["matmul"] >= 0 and group["add"] < 0
