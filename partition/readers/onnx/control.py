@@ -107,6 +107,7 @@ class Control:
 
     def run(self) -> BodyRun:
         """The node as a whole."""
+        self.outer.scope.iterations.choices += 1
         cost = dearest([passage.cost for passage in self.passages])
         return self.told(replace(cost, known=False), any(p.guessed for p in self.passages), [])
 
@@ -133,6 +134,7 @@ class If(Control):
             return self.told(taken.cost, taken.guessed, taken.results)
         if all(passage.reader.scope.impossible for passage in self.passages):
             self.pass_on(next((p.reader.scope.impossible for p in self.passages), ""))
+        self.outer.scope.iterations.choices += 1
         cost = dearest([passage.cost for passage in self.passages])
         options = zip(*(passage.results for passage in self.passages), strict=False)
         results = [one_of(found) for found in options]

@@ -29,6 +29,10 @@ _FLOATS_LIKE_FIRST = frozenset({"Normalizer", "Scaler"})
 """The same, as 32-bit floats."""
 
 
+_FORGETS_DEFAULTS = frozenset({"STFT"})
+"""Operators whose rule in onnx takes an attribute that is left out for 0, whatever its default is."""
+
+
 class TypeConflict(Exception):
     """No run can have a node with operands of these types; the message says why."""
 
@@ -107,6 +111,8 @@ class Inference:
                 operands = node.input if node.op_type == "ConstantOfShape" else node.input[1:]
                 if any(sizes.get(name, 0) > KEPT_ELEMENTS for name in operands):
                     return {}  # onnx would make room for an axis per element
+            if node.op_type in _FORGETS_DEFAULTS:
+                node = _with_defaults(node, schema)
             data = {name: numpy_helper.from_array(value) for name, value in values.items()}
             try:
                 found = shape_inference.infer_node_outputs(
@@ -142,6 +148,15 @@ class Inference:
             found = runtime_types(node, types, values, self.opsets, self.ir_version)
             self._asked[key] = [found.get(name) for name in node.output]
         return {name: t for name, t in zip(node.output, self._asked[key], strict=True) if name and t is not None}
+
+
+def _with_defaults(node: NodeProto, schema: defs.OpSchema) -> NodeProto:
+    """The node with every attribute that has a default."""
+    whole, given = NodeProto(), {attribute.name for attribute in node.attribute}
+    whole.CopyFrom(node)
+    defaults = [a.default_value for name, a in schema.attributes.items() if name not in given]
+    whole.attribute.extend(value for value in defaults if value.name)
+    return whole
 
 
 _SHAPES_CLASH = "[ShapeInferenceError]"

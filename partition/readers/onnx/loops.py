@@ -111,8 +111,9 @@ class _Repeated(Control):
         passage = self.once
         if self.trips and not self.open_trips:
             self.pass_on(passage.reader.scope.impossible)
+        chooses = any(inner.op_type == "If" for inner in all_nodes(self.bodies[0].node))
         varies = self.open_trips or passage.guessed or not passage.cost.known or any(self._growing())
-        followed = self._follow() if varies and self.trips else None
+        followed = self._follow(only_choices=not varies) if (varies or chooses) and self.trips else None
         if followed is not None:
             return self._run_followed(followed)
         cost = passage.cost
@@ -150,8 +151,8 @@ class _Repeated(Control):
 
     # --- iteration by iteration
 
-    def _follow(self) -> _Followed | None:
-        """Read iterations one by one; None where that tells no more than the body read once."""
+    def _follow(self, only_choices: bool) -> _Followed | None:
+        """Read iterations one by one; None where that tells no more, as where ``only_choices`` are open and stay so."""
         iterations, size = self.outer.scope.iterations, sum(1 for _ in all_nodes(self.bodies[0].node))
         key = self._key()
         if key in iterations.followed:
@@ -162,12 +163,13 @@ class _Repeated(Control):
         if self.limit is None and not self.endable:
             return None
         while not found.ended and len(found.costs) < MOST_FOLLOWED and iterations.nodes < MOST_READ:
-            iterations.nodes += size
+            iterations.nodes, choices = iterations.nodes + size, iterations.choices
             passage, states, piled, further = self.step(len(found.costs), found.states[-1])
             found.add(passage, states, piled)
             if not counted and further is None:
                 return None  # data ends it
-            if counted and passage.guessed and not any(self._growing()):
+            stays_open = only_choices and iterations.choices > choices
+            if stays_open or (counted and passage.guessed and not any(self._growing())):
                 return None  # the number of the iteration is not what is lacking
             found.certain &= further is not None
             found.ended = further is False or len(found.costs) == self.limit

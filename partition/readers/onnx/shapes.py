@@ -62,9 +62,11 @@ class Iterations:
     ----------
     nodes : that were read so.
     followed : what was found, by all that it depends on.
+    choices : of an If between branches that were left open.
     """
 
     nodes: int = 0
+    choices: int = 0
     followed: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 

@@ -272,3 +272,25 @@ def test_a_shape_that_depends_on_data_is_no_constant() -> None:
     nodes = [node("NonZero", "x", "places"), node("Shape", "places", "s"), node("Cast", "s", "y", to=F)]
     graph = read_onnx(model(nodes, [vi("x", F, [4, 8])], [vi("y", F, None)]))
     assert "shape" in graph.names
+
+
+def choosing(by: str) -> onnx.ModelProto:
+    """Five iterations, each a product or a sum: by the number of the iteration, or by data."""
+    product = helper.make_graph([node("MatMul", "h w", "p")], "product", [], [vi("p", F, [4, 16])])
+    added = helper.make_graph([node("Add", "h h", "a")], "added", [], [vi("a", F, [4, 16])])
+    inner = [
+        node("ReduceSum", "h", "total", keepdims=0), node("Cast", "total", "data", to=I64),
+        node("Greater", f"{by} one", "late"), node("Identity", "go", "on"),
+        node("If", "late", "next", then_branch=added, else_branch=product),
+    ]  # fmt: skip
+    loop = node("Loop", "five yes x", "y", body=body(inner, [vi("h", F, [4, 16])], "on next"), name="loop")
+    weights = [weight("w", 16, 16), const("one", 1), const("five", 5), const("yes", True, np.bool_)]
+    return model([loop], [vi("x", F, [4, 16])], [vi("y", F, [4, 16])], weights)
+
+
+def test_a_branch_that_the_number_of_the_iteration_chooses_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every iteration was charged the dearer branch."""
+    product, other = 2 * 4 * 16 * 16, 64 + 2
+    assert flops(read_onnx(choosing("it")), "loop") == pytest.approx(2 * product + 3 * 64 + 5 * other, abs=20)
+    monkeypatch.setattr(loops, "MOST_READ", 30)  # what data chooses is read once more, not five times
+    assert flops(read_onnx(choosing("data")), "loop") == pytest.approx(5 * (product + other), abs=20)

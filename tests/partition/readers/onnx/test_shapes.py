@@ -393,3 +393,10 @@ def test_a_dropout_of_training_does_something_and_one_of_inference_does_not() ->
         held = [const("ratio", 0.5, np.float32), const("on", on, np.bool_)]
         graph = read_onnx(model([node("Dropout", "x ratio on", "y")], [vi("x", F, [16])], [vi("y", F, [16])], held))
         assert flops(graph, "dropout") == count and bool(graph.views.any()) is not on
+
+
+def test_a_spectrum_has_one_side_where_nothing_else_is_said() -> None:
+    """onnx's rule takes the attribute that is left out for 0, its default is 1."""
+    held = [const("step", 8), const("length", 16)]
+    graph = read_onnx(model([node("STFT", "x step - length", "y")], [vi("x", F, [1, 64, 1])], [vi("y", F, None)], held))
+    assert size(graph, "y") == 7 * 9 * 2 * 4
