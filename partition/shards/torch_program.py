@@ -133,8 +133,8 @@ class _PartWriter:
 
     def _operand(self, node: Any, *, axis: CutAxis, region: Region, part: int, write: CallWriter) -> Any:
         """What a part reads in the place of a node."""
-        held = self.reader.weight.get(node.name)
-        name = held[0] if held is not None else (self.reader.tensor.get(node.name) or [None])[0]
+        held = self.reader.weight_name(node)
+        name = held or (self.reader.tensor.get(node.name) or [None])[0]
         if name is None:
             return node
         if part and name in axis.once:

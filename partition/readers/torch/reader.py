@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -54,6 +55,8 @@ class ProgramReader:
         self.weight: dict[str, WeightView] = {}  # node -> the weight it is, or a view of one
         self.views: dict[str, list[WeightView]] = {}  # node whose results are several views of a weight -> those
         self.parts = HeldParts()
+        self.pieces: Mapping[Any, Mapping[str, float]] = {}  # part of a weight -> what is held for it
+        self.calls: list[tuple[Any, TorchCall, str]] = []
         self.reads: list[tuple[str, str, Any]] = []  # operation, weight, and the part of it that is read
         self.tensor: dict[str, list[str | None]] = {}  # node -> tensors of the graph, by position
         self.several: set[str] = set()  # nodes whose results are taken apart by getitem
@@ -128,18 +131,21 @@ class ProgramReader:
             unknown=not cost.known,
             view=is_view(call),
         )
-        self._cut_axes(node, call, name)
+        self.calls.append((node, call, name))
 
-    def _cut_axes(self, node: Any, call: TorchCall, name: str) -> None:
-        """Note the axes along which a call can be computed in parts."""
+    def _cut_axes(self, node: Any, call: TorchCall, name: str, pieces: Mapping[Any, Mapping[str, float]]) -> None:
+        """Note the axes along which a call can be computed in parts; none where it reads several pieces of a weight."""
         if any(not isinstance(u.meta.get("val"), torch.Tensor) for u in node.all_input_nodes):
+            return
+        weights = {u.name: pieces[self._part_of(u)] for u in node.all_input_nodes if u.name in self.weight}
+        if any(len(held) != 1 for held in weights.values()):
             return
         tensors = iter(call.reads)
 
         def operand(u: Any) -> Any:
             shape = tuple(next(tensors).shape)
-            if u.name in self.weight:
-                weight, size = self.weight[u.name]
+            if u.name in weights:
+                ((weight, size),) = weights[u.name].items()
                 return CutOperand(weight, shape, size)
             return CutOperand((self.tensor.get(u.name) or [u.name])[0] or u.name, shape)
 
@@ -203,17 +209,29 @@ class ProgramReader:
         return True
 
     def _note_parts(self, operation: str, read: list[Any]) -> None:
-        """Note which parts of weights an operation reads; of what the program overwrites, all is held."""
-        for u in read:
-            if (view := self.weight.get(u.name)) is not None:
-                whole = view.weight in self.state.written
-                self.reads.append((operation, *self.parts.note(view, f"{view.weight}/{u.name}", whole)))
+        """Note which parts of weights an operation reads."""
+        self.reads += [(operation, *self._part_of(u)) for u in read if u.name in self.weight]
+
+    def _part_of(self, node: Any) -> tuple[str, Any]:
+        """The weight that a node shows, and the part of it; of what the program overwrites, all is held."""
+        view = self.weight[node.name]
+        return self.parts.note(view, f"{view.weight}/{node.name}", view.weight in self.state.written)
+
+    def weight_name(self, node: Any) -> str | None:
+        """The weight, or the part of one, that a node shows; None where it shows none, or several pieces."""
+        if node.name not in self.weight:
+            return None
+        names = list(self.pieces.get(self._part_of(node), ()))
+        return names[0] if len(names) == 1 else None
 
     def _hold(self) -> None:
         """Give every operation the parts of weights that it reads, once all of them are known."""
-        pieces, rows = self.parts.pieces(), {row.name: row for row in self.builder.rows}
+        rows, pieces = {row.name: row for row in self.builder.rows}, self.parts.pieces()
+        self.pieces = pieces
         for operation, weight, part in self.reads:
             rows[operation].weights.update(pieces[weight, part])
+        for node, call, name in self.calls:
+            self._cut_axes(node, call, name, pieces)
 
     def _part(self, node: Any) -> None:
         """One result of several: the tensor itself, no operation."""
