@@ -52,17 +52,17 @@ class HeldParts:
     read : weight -> part -> a name for it.
     """
 
-    read: dict[str, dict[_Region, str]] = field(default_factory=dict)
+    read: dict[str, dict[ShownBytes, str]] = field(default_factory=dict)
     _bytes: dict[str, float] = field(default_factory=dict)
 
-    def note(self, view: WeightView, name: str, whole: bool) -> tuple[str, _Region]:
+    def note(self, view: WeightView, name: str, whole: bool) -> tuple[str, ShownBytes]:
         """An operation reads a view; ``whole`` if it holds all of the weight all the same.
 
         Returns
         -------
         What to ask :meth:`pieces` for when all have been noted.
         """
-        everything = _Region(0, ((int(view.bytes), 1),))
+        everything = ShownBytes(0, ((int(view.bytes), 1),))
         region = everything if whole else _region(view.shown)
         if math.prod(n for n, _ in region.extents) >= view.bytes:
             region = everything
@@ -70,9 +70,9 @@ class HeldParts:
         self.read.setdefault(view.weight, {}).setdefault(region, name)
         return view.weight, region
 
-    def pieces(self) -> dict[tuple[str, _Region], dict[str, float]]:
+    def pieces(self) -> dict[tuple[str, ShownBytes], dict[str, float]]:
         """Part -> name and bytes of what is held for it; parts that overlap have pieces in common."""
-        found: dict[tuple[str, _Region], dict[str, float]] = {}
+        found: dict[tuple[str, ShownBytes], dict[str, float]] = {}
         for weight, parts in self.read.items():
             for region, held in _pieces(weight, self._bytes[weight], parts).items():
                 found[weight, region] = held
@@ -80,7 +80,7 @@ class HeldParts:
 
 
 @dataclass(frozen=True)
-class _Region:
+class ShownBytes:
     """Bytes from ``start``; ``extents`` are ``(number, stride in bytes)``, the innermost dimension last."""
 
     start: int
@@ -101,7 +101,7 @@ class _Region:
         return at
 
 
-def _region(shown: torch.Tensor) -> _Region:
+def _region(shown: torch.Tensor) -> ShownBytes:
     """The bytes that a tensor consists of; dimensions that repeat the same ones do not count."""
     size = shown.dtype.itemsize
     dims = [(n, s * size) for n, s in zip(shown.shape, shown.stride(), strict=True) if n != 1 and s]
@@ -112,10 +112,10 @@ def _region(shown: torch.Tensor) -> _Region:
             merged[-1] = (last * n, step)
         else:
             merged.append((n, stride))
-    return _Region(int(shown.storage_offset()) * size, tuple(reversed(merged)))
+    return ShownBytes(int(shown.storage_offset()) * size, tuple(reversed(merged)))
 
 
-def _pieces(weight: str, size: float, parts: dict[_Region, str]) -> dict[_Region, dict[str, float]]:
+def _pieces(weight: str, size: float, parts: dict[ShownBytes, str]) -> dict[ShownBytes, dict[str, float]]:
     """Of each part what is held: itself where parts are apart, what they have in common where they overlap."""
     if len(parts) == 1 and math.prod(n for n, _ in next(iter(parts)).extents) >= size:
         return {region: {weight: size} for region in parts}
@@ -142,7 +142,7 @@ def _pieces(weight: str, size: float, parts: dict[_Region, str]) -> dict[_Region
     }
 
 
-def _in_units(parts: Iterable[_Region]) -> tuple[int, list[NDArray[np.int64]]] | None:
+def _in_units(parts: Iterable[ShownBytes]) -> tuple[int, list[NDArray[np.int64]]] | None:
     """Bytes of the largest unit that all parts consist of, and the units of each; None if there are too many."""
     regions = list(parts)
     steps = [(r.start, r.run, *(stride for _, stride in r.extents if stride != 1)) for r in regions]
