@@ -64,6 +64,7 @@ def test_no_engine_with_a_solver_behind_it_calls_the_truth_impossible() -> None:
         asked(engines, range(500, 510)),
         asked({"kind orders"}, range(600, 608), kinds="two", kind_order="free", sram="unlimited"),
         asked({"stages"}, range(700, 708), topology="biring", kinds="one", sram="unlimited"),
+        asked({"replay"}, range(800, 804), wishes="none"),
     )
     asked_of = {name: sum(tally.asked.get(name, 0) for tally in tallies) for name in engines}
     assert min(asked_of.values()) > 0, asked_of
