@@ -132,7 +132,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("lacking = np.where(self.own, ~none, source & every)", "lacking = np.where(self.own, ~none, source)"),
         ("lacking = np.where(self.own, ~none, source & every)", "lacking = np.where(self.own, ~none, every)"),
         ("paid * having, paid * lacking", "paid * having, lacking"),
-        ("np.minimum(self.time[kind]", "np.maximum(self.time[kind]"),
+        ("np.minimum(here[:, one]", "np.maximum(here[:, one]"),
         ("and (kept | loose)[readers].all()", ""),
         ("np.where(np.all(alike, axis=0), 0.0, tau)", "tau"),
         ("(mixed[t] or (apart is not None and apart[w]))", "mixed[t]", "milp/ideals/leaving_out.py"),
