@@ -27,7 +27,7 @@ HALVES = [half("B", "gelu", 10), half("E", "", 15)]
     "content",
     [
         json.dumps({"traceEvents": WHOLE, "displayTimeUnit": "ns"}).encode(),
-        gzip.compress(json.dumps({"traceEvents": WHOLE}).encode()),
+        gzip.compress(json.dumps({"traceEvents": WHOLE}).encode(), mtime=0),
         json.dumps(WHOLE)[:-1].encode(),  # the list is left open
         json.dumps(WHOLE)[:-1].encode() + b",\n",
         json.dumps([*WHOLE, *WHOLE])[:-20].encode(),  # the last event is cut
@@ -36,6 +36,18 @@ HALVES = [half("B", "gelu", 10), half("E", "", 15)]
         json.dumps([{**WHOLE[0], "ts": "10", "dur": "5.0"}]).encode(),
         json.dumps(HALVES).encode(),
         json.dumps(HALVES[::-1]).encode(),
+    ],
+    ids=[
+        "an object",
+        "compressed",
+        "left open",
+        "left open after a comma",
+        "cut off",
+        "an object cut off",
+        "byte order mark",
+        "figures as text",
+        "halves",
+        "halves turned round",
     ],
 )
 def test_every_form_of_a_trace_gives_its_times(content: bytes, tmp_path: Path) -> None:
@@ -65,7 +77,9 @@ def test_figures_without_sense_are_no_events() -> None:
         assert not list(whole_events([{**WHOLE[0], "dur": value}, {**WHOLE[0], "ts": value}, half("B", "x", value)]))
 
 
-@pytest.mark.parametrize("content", [gzip.compress(json.dumps(WHOLE).encode())[:-9], b"\x1f\x8bnothing"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(json.dumps(WHOLE).encode(), mtime=0)[:-9], b"\x1f\x8bnothing"], ids=["cut off", "no data"]
+)
 def test_a_damaged_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.json.gz").write_bytes(content)
     b = GraphBuilder("network")
