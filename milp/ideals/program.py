@@ -128,7 +128,10 @@ class Ideals:
                 break
             if (not found and tiny > TINY[-1]) or (found and len(found[-1][1]) < FEW):
                 break
-            kept = Kept(self.instance, node & found[-1][0].node if found else node, self.loose)
+            among_kept = node & found[-1][0].node if found else node
+            if not among_kept.any():
+                continue  # where the finer level has no loose nodes, this one may have nothing else
+            kept = Kept(self.instance, among_kept, self.loose)
             words = self._all_of(kept, len(found[-1][1]) // COARSER if found else limit, stop)
             if words is not None:
                 found.append((kept, words))

@@ -116,9 +116,9 @@ class Plans:
         return self._named(count)
 
     def targets(self, period: float) -> Iterator[float]:
-        """Targets from the period without parts (or the longest operation, if it is infinite) down to the finest."""
+        """Targets from the period without parts down to the finest; where that is infinite, from ample ones."""
         floor = self.floor
-        high = period if np.isfinite(period) else max(float(self.whole.max()), floor)
+        high = period if np.isfinite(period) else max(float(self.whole.max()), 2 * floor)
         if not 0 < floor < high:
             return
         yield from np.geomspace(high, FINEST * floor, TARGETS).tolist()

@@ -23,6 +23,9 @@ from partition.stopping import Stop
 PATIENCE = 6
 """Plans solved in a row that are no better, after which no more are tried."""
 
+UNDECIDED = "that is proved without parts, and no parts were found with which it is otherwise"
+"""Added to the reason of an infeasible answer where operations could be in parts."""
+
 Wanted = str | Collection[str] | Mapping[str, PartCount]
 """What the caller wants in parts."""
 
@@ -61,12 +64,12 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
         sharded = plans.sharded(wanted)
         return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
     whole = _attempt(question, stop.part(budget.WITHOUT_PARTS), search)
-    if whole is not None and whole.placement is None and not plans.whole_plan():
-        return whole  # infeasible, and for no operation that could be cut
+    if whole is not None and whole.placement is None and not plans.able.any():
+        return whole
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
     best = _TriedPlans(question, plans, first, stop.part(budget.PLANS), search).find()
     if best is None:
-        return whole if whole is not None else search(question, stop)
+        return search(question, stop) if whole is None else replace(whole, reason=f"{whole.reason}; {UNDECIDED}")
     if best.result.status != "optimal" and not stop():
         again = _tried(question, plans, dict(best.sharded.parts), stop, search, start=best.result)
         best = _better(best, again) or best

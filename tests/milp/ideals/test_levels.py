@@ -7,6 +7,7 @@ from instances import (
     package,
 )
 
+from milp.ideals.loose import loose_nodes
 from milp.ideals.program import best_chain
 from partition import GraphBuilder, Placement, check, evaluate_placement
 from partition.instance.contract import contract
@@ -37,3 +38,18 @@ def test_levels_are_nested() -> None:
     chain = best_chain(instance, 1.2)
     assert chain is not None
     assert chain.period <= period < 1.2
+
+
+def test_a_level_of_nothing_but_nodes_that_nothing_binds_is_left_out() -> None:
+    """The finer level is without them, as there are too many ideals with them; what it has is light."""
+    b = GraphBuilder("light_and_loose")
+    for i in range(13):
+        b.operation(f"s{i}", "Op", outputs={f"s{i}": 0.0}, flops=0.01, bytes_accessed=0)
+    b.operation("w", "Op", inputs=["s0"], outputs={"w": 0.0}, flops=0.01, bytes_accessed=0, backward=True)
+    for i in range(4):
+        b.operation(f"v{i}", "Op", inputs=["w"], outputs={f"v{i}": 0.0}, flops=1, bytes_accessed=0, backward=True)
+    graph, hardware = b.build(), package(2, topology="memory", transfers="serial")
+    instance = contract(graph, hardware)
+    assert loose_nodes(instance).sum() == 4
+    chain = best_chain(instance, 3 / instance.unit)
+    assert chain is not None and chain.period * instance.unit <= 2.08

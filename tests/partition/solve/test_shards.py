@@ -8,7 +8,7 @@ import pytest
 from instances import chain_of, package
 from sharded_models import two_layers
 
-from partition import InvalidInput, load_hardware, load_model, partition
+from partition import Graph, GraphBuilder, InvalidInput, load_hardware, load_model, partition
 
 
 def test_parts_that_are_named_are_those_of_the_answer() -> None:
@@ -44,6 +44,36 @@ def test_what_does_not_fit_one_chip_fits_in_parts() -> None:
     result = partition(graph, hardware, shard="auto", work_limit=10)
     assert result.placement is not None and result.shards is not None and result.shards.parts["heavy"] >= 3
     assert "without parts it does not fit" in result.verdict()
+
+
+def three_alike() -> Graph:
+    b = GraphBuilder("three")
+    for i in range(3):
+        inputs = [f"t{i - 1}"] if i else []
+        b.operation(f"c{i}", "Conv", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1e9, weights={f"w{i}": 600.0})
+    return b.build()
+
+
+def test_what_does_not_fit_together_fits_in_parts() -> None:
+    """Two chips hold one of three operations each, and all of them in halves."""
+    hardware = replace(package(2), kinds=tuple(replace(kind, sram_bytes=1e3) for kind in package(2).kinds))
+    assert partition(three_alike(), hardware).status == "infeasible"
+    result = partition(three_alike(), hardware, shard="auto", work_limit=5)
+    assert result.placement is not None and "without parts it does not fit" in result.verdict()
+
+
+def test_a_throughput_that_takes_parts_is_reached() -> None:
+    hardware = load_hardware("ring4")
+    whole = partition(three_alike(), hardware).period
+    result = partition(three_alike(), hardware, shard="auto", throughput=1.2 / whole, work_limit=5)
+    assert result.placement is not None and result.period <= whole / 1.2
+
+
+def test_what_is_proved_without_parts_is_not_said_of_parts() -> None:
+    hardware = load_hardware("ring4")
+    kinds = tuple(replace(kind, sram_bytes=1.0) for kind in hardware.kinds)
+    result = partition(two_layers(weights=30.0), replace(hardware, kinds=kinds), shard="auto", work_limit=5)
+    assert result.status == "infeasible" and "proved without parts" in result.reason
 
 
 def test_a_goal_other_than_the_period_has_no_parts() -> None:
