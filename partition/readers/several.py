@@ -83,6 +83,14 @@ def rates_in(name: str) -> list[tuple[str, int]]:
     return [(model, int(rate)) for rate, _, model in told]
 
 
+def rates_of(graph: Graph) -> list[tuple[str, int]]:
+    """The same of a graph whose operations bear the names of those models; none where a model is only named so."""
+    rates = rates_in(graph.name)
+    heads = _heads([model for model, _ in rates])
+    joined = heads and all(name.startswith(tuple(f"{head}/" for head in heads)) for name in graph.names)
+    return rates if joined else []
+
+
 def _heads(names: Sequence[str]) -> list[str]:
     """The models' names, told apart by numbers where they repeat."""
     found: list[str] = []

@@ -23,7 +23,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
 from partition.problem.wishes import Wishes
-from partition.readers.several import rates_in
+from partition.readers.several import rates_of
 from partition.results.advice import advice
 from partition.results.batch import Batch, batch_of, steady_bubbles
 from partition.results.chip_load import ChipLoad
@@ -221,7 +221,7 @@ class Result:
     @property
     def throughputs(self) -> list[tuple[str, float]]:
         """Of several models with a common cycle, the period: each with its inputs per time unit; else empty."""
-        return [(model, rate * self.throughput) for model, rate in rates_in(self.graph.name)]
+        return [(model, rate * self.throughput) for model, rate in rates_of(self.graph)]
 
     @cached_property
     def assignment(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,5 @@ def test_an_answer_tells_the_throughput_of_each_model() -> None:
     assert result.throughputs == [("chain", 1 / result.period), ("chain", 3 / result.period)]
     assert "in common cycles" in result.to_table() and len(result.to_dict()["throughputs"]) == 2
     assert partition(chain_of([1, 2]), package(2)).throughputs == []
+    alone = replace(chain_of([1, 2]), name="4x-UltraSharp")
+    assert partition(alone, package(2)).throughputs == []
