@@ -5,6 +5,7 @@ Each function answers for one family of operators. Operands are named; a weight 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
@@ -21,11 +22,13 @@ class CutOperand:
     Attributes
     ----------
     weight : bytes where it is a weight; None for a tensor.
+    times : how often the operator reads it.
     """
 
     name: str
     shape: Shape
     weight: float | None = None
+    times: int = 1
 
 
 Place = tuple[CutOperand, int, int]
@@ -42,10 +45,16 @@ def cut_axis(
     counts: tuple[str, ...] = (),
     blocks: int = 1,
 ) -> list[CutAxis]:
-    """The axis, if it has two units and no operand is cut along two of its axes."""
+    """The axis, if it has two units and cuts an operand that is read several times in the same way each time."""
     places = [place for place in reads if place is not None]
     named = {(operand.name, axis) for operand, axis, _ in places}
     if extent < 2 or len({name for name, _ in named}) < len(named):
+        return []
+    times = Counter(operand.name for operand, _, _ in places)
+    if any(times[operand.name] != operand.times for operand, _, _ in places):
+        return []  # the operator reads it whole as well
+    alone = [operand for operand in once if operand is not None]
+    if any(operand.times > 1 for operand in alone):
         return []
     tensors = {o.name: (axis, unit) for o, axis, unit in places if o.weight is None}
     weights = {o.name: (axis, unit) for o, axis, unit in places if o.weight is not None}
@@ -53,7 +62,7 @@ def cut_axis(
     return [
         CutAxis(
             extent, tensors, {o.name: (axis, unit) for o, axis, unit in makes}, weights, held, blocks,
-            frozenset(o.name for o in once if o is not None), counts, word=word,
+            frozenset(o.name for o in alone), counts, word=word,
         )
     ]  # fmt: skip
 
@@ -228,6 +237,9 @@ def windowed(x: CutOperand, result: CutOperand, axis: int, window: ReadWindow) -
     units, uneven = divmod(result.shape[axis], window.scale)
     if units < 2 or uneven:
         return []
+    ends = (window.reads(0, window.scale), window.reads(result.shape[axis] - window.scale, result.shape[axis]))
+    if x.times > 1 or any(low >= high for low, high in ends):
+        return []  # read whole as well, or a part would lie in the padding alone
     makes = {result.name: (axis, window.scale)}
     return [CutAxis(units, {}, makes, window=(x.name, axis, window), word="places")]
 

@@ -10,7 +10,7 @@ from partition.readers.onnx.node_operands import NodeOperands
 
 def _attention(call: NodeOperands) -> list[CutAxis]:
     """Opset 23: four axes with heads apart, or three with heads inside the last."""
-    if len(call.results) != 1 or call.read(4) is not None:
+    if len(call.results) != 1 or any(call.read(i) is not None for i in (4, 5, 6)):
         return []
     query, key, value = call.needed(0), call.needed(1), call.needed(2)
     rows = not call.get("is_causal", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
 from partition.problem.constants import Constants
 from partition.problem.cut_axis import CutAxis
@@ -16,6 +16,9 @@ from partition.readers.onnx.node_operands import NodeOperands
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 
 DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
+
+SUMMABLE = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+"""Types that the operator ``Sum``, which joins summands, takes."""
 
 
 def cut_axes_of(
@@ -30,15 +33,19 @@ def cut_axes_of(
         spec = scope.spec(name) if name else None
         if spec is None:
             return None
-        return CutOperand(name, spec.shape, constants[name].bytes if name in constants else None)
+        weight = constants[name].bytes if name in constants else None
+        return CutOperand(name, spec.shape, weight, times=list(node.input).count(name))
 
     inputs, outputs = [operand(name) for name in node.input], [operand(name) for name in node.output]
     missing = [a for a, b in zip(node.input, inputs, strict=True) if a and b is None]
     missing += [a for a, b in zip(node.output, outputs, strict=True) if a and b is None]
     if missing:
         return ()
+    made = scope.type(node.output[0])
+    summable = made is None or made.tensor_type.elem_type in SUMMABLE
     try:
-        return tuple(rule(NodeOperands(node, scope, inputs, outputs, attributes)))
+        found = rule(NodeOperands(node, scope, inputs, outputs, attributes))
+        return tuple(axis for axis in found if summable or not axis.sums)
     except (LookupError, ValueError, TypeError, ArithmeticError):
         return ()  # operands that do not fit the operator
 
@@ -79,7 +86,8 @@ def _expand(call: NodeOperands) -> list[CutAxis]:
 
 
 def _matmul(call: NodeOperands) -> list[CutAxis]:
-    if call.node.op_type == "FusedMatMul" and any(call.get(k, 0) for k in ("transA", "transB", "transBatchA")):
+    turned = ("transA", "transB", "transBatchA", "transBatchB")
+    if call.node.op_type == "FusedMatMul" and any(call.get(k, 0) for k in turned):
         return []
     return of.product(call.needed(0), call.needed(1), call.made)
 
@@ -97,7 +105,8 @@ def _quantised_matmul(call: NodeOperands) -> list[CutAxis]:
 def _with_scale(call: NodeOperands, axis: CutAxis, weight: int, figures: list[int]) -> bool:
     """Whether every part may have all figures: they are one number each, or the axis is not that of the weights."""
     few = all(operand is None or len(operand.shape) < 1 or operand.shape == (1,) for operand in map(call.read, figures))
-    return few or call.needed(weight).name not in axis.weights
+    name = call.needed(weight).name
+    return few or (name not in axis.weights and name not in axis.reads)
 
 
 def _gemm(call: NodeOperands) -> list[CutAxis]:
@@ -129,6 +138,8 @@ def _convolution(weight: int, along: tuple[int, ...], scales: tuple[int, ...] = 
     """``along`` : positions of what has a figure a channel; ``scales`` : those of them that cannot be summed apart."""
 
     def rule(call: NodeOperands) -> list[CutAxis]:
+        if call.node.op_type == "FusedConv" and call.read(3) is not None:
+            return []  # it adds a tensor of the shape of its result
         w = call.needed(weight)
         figures = [operand for operand in map(call.read, along) if operand is not None]
         found = of.convolution(

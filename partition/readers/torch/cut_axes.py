@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -68,8 +69,15 @@ def cut_axes_of(call: TorchCall, args: tuple[Any, ...], results: tuple[CutOperan
         rule = _elementwise
     if rule is None:
         return ()
+    times = Counter(operand.name for operand in CallOperands(call, args, results).given)
+
+    def counted(arg: Any) -> Any:
+        if isinstance(arg, list | tuple):
+            return type(arg)(map(counted, arg))
+        return replace(arg, times=times[arg.name]) if isinstance(arg, CutOperand) else arg
+
     try:
-        return tuple(rule(CallOperands(call, args, results)))
+        return tuple(rule(CallOperands(call, tuple(map(counted, args)), results)))
     except (LookupError, ValueError, TypeError, ArithmeticError):
         return ()  # arguments that do not fit the rule
 
@@ -204,7 +212,10 @@ def _attention(call: CallOperands) -> list[CutAxis]:
 
 
 def _per_channel(call: CallOperands) -> list[CutAxis]:
-    return of.per_channel(call.operand(0), call.made, call.given[1:], space="batch_norm" in call.call.kind)
+    x, kind = call.operand(0), call.call.kind
+    if kind[-1] == "d" and len(x.shape) == int(kind[-2]) + 1:  # a pooling of one input, without a batch
+        return of.cut_axis(x.shape[0], [(x, 0, 1)], [(call.made, 0, 1)], word="channels")
+    return of.per_channel(x, call.made, call.given[1:], space="batch_norm" in kind)
 
 
 def _group_norm(call: CallOperands) -> list[CutAxis]:
@@ -215,6 +226,11 @@ def _group_norm(call: CallOperands) -> list[CutAxis]:
 def _upsample(call: CallOperands) -> list[CutAxis]:
     """Inputs of a batch, channels, and along space where it becomes a whole number of times as large."""
     x, made, nearest = call.operand(0), call.made, "nearest" in call.call.kind
+    factors = call.number(2 if nearest else 3, None)
+    if isinstance(factors, list | tuple) and any(
+        extent * factor != own for extent, factor, own in zip(x.shape[2:], factors, made.shape[2:], strict=True)
+    ):
+        return []  # it goes by the factor, and parts by sizes
     found = of.cut_axis(x.shape[0], [(x, 0, 1)], [(made, 0, 1)], word="inputs of a batch")
     found += of.cut_axis(x.shape[1], [(x, 1, 1)], [(made, 1, 1)], word="channels")
     if not nearest and bool(call.number(2, False)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sharded_models import FAMILIES, convolutions, drawn, onnx, run_model
+from sharded_models import FAMILIES, convolutions, drawn, figures, node, onnx, run_model, saved
 
 from partition import InvalidInput, load_hardware, load_model, partition
 from partition.shards.regions import CutGraph
@@ -56,6 +56,37 @@ def test_all_operations_in_parts_at_once_compute_the_same(tmp_path: Path, make: 
         for name, (pieces, axis) in parts_of_results(apart).items():
             together = np.concatenate([found[piece] for piece in pieces], axis)
             np.testing.assert_allclose(together, whole[name], rtol=1e-4, atol=1e-5)
+
+
+def test_an_operand_that_parts_cannot_share_leaves_its_axis_whole(tmp_path: Path) -> None:
+    """Tensors read in two places, sums of integers, pads beyond the kernel, attributes and operands of few models."""
+    from partition.shards.onnx_model import shard_onnx
+
+    contributed = {"domain": "com.microsoft"}
+    nodes = [
+        node("MatMul", "x x", "s", "square"), node("Gemm", "s s", "g", "gram", transB=1),
+        node("Unsqueeze", "g zero", "u", "batch"),
+        node("MultiHeadAttention", "u u u", "a", "attend", num_heads=2, **contributed),
+        node("FusedMatMul", "u turned", "m", "turned", transBatchB=1, **contributed),
+        node("FusedConv", "a wf - m", "f", "fused", activation="Relu", **contributed),
+        node("Conv", "f wp", "p", "padded", pads=[4, 4]), node("Cast", "p", "i", "whole", to=onnx.TensorProto.INT32),
+        node("MatMul", "i wi", "n", "integers"), node("Cast", "n", "y", "back", to=onnx.TensorProto.FLOAT),
+    ]  # fmt: skip
+    weights = figures(3, turned=(4, 1, 4), wf=(4, 4, 1), wp=(2, 4, 3)) | {"zero": np.array([0])}
+    weights["wi"] = np.arange(20, dtype=np.int32).reshape(10, 2)
+    path = saved(tmp_path / "m.onnx", nodes, {"x": [4, 4]}, ["y"], weights)
+    feeds = {"x": np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)}
+    (whole,) = run_model(onnx.load(path), feeds).values()
+    graph = load_model(str(path)).graph
+    for name, axes in graph.cut_axes.items():
+        for axis in axes:
+            if graph.flops[graph.index[name]]:
+                (found,) = run_model(shard_onnx(path, {name: f"{axis.extent}:{axis.word}"}), feeds).values()
+                np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-5, err_msg=f"{name}: {axis.word}")
+    words = {name: {axis.word for axis in axes} for name, axes in graph.cut_axes.items()}
+    assert words["gram"] == {"inner elements"}
+    assert words["integers"] == {"rows", "columns"}
+    assert not {"square", "turned", "fused"} & words.keys()
 
 
 def test_the_graph_in_parts_is_that_of_the_model_in_parts(tmp_path: Path) -> None:
