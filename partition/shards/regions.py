@@ -133,17 +133,19 @@ class CutGraph:
         """Whether there is an axis along which it is cut without anything before it in parts."""
         return bool(self.graph.cut_axes) or not any(axis.reads for axis in self.axes(v))
 
-    def region(self, leader: int, parts: int, wanted: Mapping[int, int], taken: Collection[int], word: str) -> Region:
+    def region(
+        self, leader: int, parts: int, wanted: Mapping[int, int], taken: Collection[int], words: Mapping[int, str]
+    ) -> Region:
         """The region of one operation that costs least, by the bytes that it moves.
 
         Parameters
         ----------
         wanted : operations to cut -> parts.
         taken : operations of other regions.
-        word : of the axis, or empty.
+        words : operation -> how the word of its axis begins, where one was named.
         """
-        axes = [axis for axis in self.axes(leader) if axis.word.startswith(word)] or list(self.axes(leader))
-        grown = [_Growing(self, leader, axis, parts, wanted, taken).region for axis in axes]
+        axes = [axis for axis in self.axes(leader) if axis.word.startswith(words.get(leader, ""))]
+        grown = [_Growing(self, leader, axis, parts, wanted, taken, words).region for axis in axes]
         return min(grown, key=lambda region: self._cost(region, wanted))
 
     def _cost(self, region: Region, wanted: Mapping[int, int]) -> float:
@@ -186,9 +188,10 @@ class _Growing:
     """A region while it grows: first to what reads it, then to what is read by it alone."""
 
     def __init__(
-        self, cut: CutGraph, leader: int, axis: CutAxis, parts: int, wanted: Mapping[int, int], taken: Collection[int]
-    ) -> None:
-        self.of, self.wanted, self.taken = cut, wanted, taken
+        self, cut: CutGraph, leader: int, axis: CutAxis, parts: int, wanted: Mapping[int, int], taken: Collection[int],
+        words: Mapping[int, str],
+    ) -> None:  # fmt: skip
+        self.of, self.wanted, self.taken, self.words = cut, wanted, taken, words
         count = min(parts, axis.extent) if axis.extent else parts
         self.region = Region(leader, count, axis.extent)
         self.asked = parts
@@ -212,6 +215,10 @@ class _Growing:
         light = graph.flops[v] <= LIGHT * graph.bytes_accessed[v] or graph.flops[v] <= SMALL * graph.flops[leader]
         return bool(light) and graph.op_types[v] != "Input"
 
+    def _axes(self, v: int) -> list[CutAxis]:
+        """Those of the word that was named for an operation."""
+        return [axis for axis in self.of.axes(v) if axis.word.startswith(self.words.get(v, ""))]
+
     def _units_left(self, axis: CutAxis) -> bool:
         units = common_units(self.region.units, axis.extent)
         return units == 0 or units >= self.region.parts
@@ -230,7 +237,7 @@ class _Growing:
         """The axis along which a reader of a tensor in parts stays in parts."""
         region, names = self.region, self.of.graph.tensor_names
         inside = [u for u in self.of.reads[v].tolist() if u in region.cut]
-        for axis in self.of.axes(v):
+        for axis in self._axes(v):
             matches = all(axis.reads.get(names[u], (None,))[0] == region.cut[u] for u in inside)
             around = {axis.window[0]} if axis.window else set()
             others = [name for name in (*axis.reads, *around) if self.of.number.get(name) not in region.cut]
@@ -262,7 +269,7 @@ class _Growing:
             if any(names[u] not in cut or (u == t and cut[names[u]][0] != place) for cut in read):
                 return None
         inside = [u for u in self.of.reads[v].tolist() if u in region.cut]
-        for axis in self.of.axes(v):
+        for axis in self._axes(v):
             made = axis.makes.get(names[t], (None,))[0] == place
             matches = all(axis.reads.get(names[u], (None,))[0] == region.cut[u] for u in inside)
             if made and matches and self._units_left(axis):

@@ -95,12 +95,19 @@ def regions_of(cut: CutGraph, parts: Mapping[str, PartCount]) -> list[Region]:
     """The regions of what is wanted, in order of their leaders; raises InvalidInput as :func:`shard`."""
     wanted = cut_positions(cut.graph, parts, able=cut.able)
     words = {cut.graph.index[name]: split_parts(k)[1] for name, k in parts.items()}
+    for v in wanted:
+        known = dict.fromkeys(axis.word for axis in cut.axes(v))
+        if not any(word.startswith(words.get(v, "")) for word in known):
+            raise InvalidInput(
+                f"shard: {cut.graph.names[v]!r} ({cut.graph.op_types[v]}) has no axis {words[v]!r}; it can be cut by "
+                + ", ".join(map(repr, known))
+            )
     found: list[Region] = []
     taken: set[int] = set()
     rank = {v: i for i, v in enumerate(cut.graph.topological_order.tolist())}
     for v in sorted(wanted, key=rank.__getitem__):
         if v not in taken:
-            region = cut.region(v, wanted[v], wanted, taken, words.get(v, ""))
+            region = cut.region(v, wanted[v], wanted, taken, words)
             if region.parts > 1:
                 taken.update(region.members)
                 found.append(region)

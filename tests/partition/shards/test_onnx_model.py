@@ -123,6 +123,15 @@ def test_an_onnx_model_in_parts_is_solved_split_and_verified(tmp_path: Path) -> 
     assert comparisons
 
 
+def test_two_operations_with_axes_named_are_cut_along_these(tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x w", "u", "up"), node("Relu", "u", "r", "relu"), node("MatMul", "r v", "y", "down")]
+    path = saved(tmp_path / "m.onnx", nodes, {"x": [4, 6]}, ["y"], figures(4, w=(6, 8), v=(8, 10)))
+    asked = {"up": "2:rows", "down": "2:columns"}
+    graph = shard(load_model(str(path)).graph, asked).graph
+    assert "relu#join" in graph.names
+    assert graph.weights[graph.index["down#0"]] == 4 * 8 * 5
+
+
 def test_what_cannot_be_cut_is_refused_in_a_sentence(tmp_path: Path) -> None:
     from partition.shards.onnx_model import can_cut, shard_onnx
 
@@ -131,4 +140,6 @@ def test_what_cannot_be_cut_is_refused_in_a_sentence(tmp_path: Path) -> None:
         shard_onnx(path, {"nobody": 2})
     with pytest.raises(InvalidInput, match="whole number"):
         shard_onnx(path, {"conv": "many:rows"})
+    with pytest.raises(InvalidInput, match=r"'conv' .* has no axis 'rows'; it can be cut by 'channels'"):
+        shard_onnx(path, {"conv": "2:rows"})
     assert can_cut(path)["conv"] == 10
