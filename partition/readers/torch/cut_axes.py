@@ -105,6 +105,8 @@ def _softmax(call: CallOperands) -> list[CutAxis]:
 
 
 def _reshape(call: CallOperands) -> list[CutAxis]:
+    if call.call.kind == "view" and isinstance(call.args[1], torch.dtype):
+        return []  # the same bytes under another type
     return of.reshaped(call.operand(0), call.made)
 
 

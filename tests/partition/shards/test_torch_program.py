@@ -59,19 +59,23 @@ def test_a_program_in_parts_computes_the_same(program: Any, kind: str, asked: in
 
 
 def test_what_a_part_would_read_otherwise_is_not_cut() -> None:
-    """Attention of a tensor with itself, a pooling without a batch, an enlargement by a factor that sizes round."""
+    """Attention of a tensor with itself, a pooling without a batch, an enlargement by a factor that sizes round, another type."""
 
     class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, x: Any) -> Any:
             f = torch.nn.functional
             attended = f.scaled_dot_product_attention(x, x, x)
-            return f.interpolate(attended, scale_factor=2.05, mode="bilinear"), f.max_pool2d(x[0], 2)
+            return (
+                f.interpolate(attended, scale_factor=2.05, mode="bilinear"),
+                f.max_pool2d(x[0], 2),
+                x.view(torch.int32),
+            )
 
     graph = Graph.from_torch(torch.export.export(Module(), (torch.randn(2, 4, 8, 8),)))
     words = {name: [(axis.word, axis.extent) for axis in axes] for name, axes in graph.cut_axes.items()}
     assert words["scaled_dot_product_attention"] == [("heads", 2), ("heads", 4)]
     assert words["max_pool2d"] == [("channels", 4)]
-    assert not any(name.startswith("upsample") for name in words)
+    assert not any(name.startswith(("upsample", "view")) for name in words)
 
 
 def test_a_program_in_parts_is_solved_and_split(program: Any) -> None:
