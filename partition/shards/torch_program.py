@@ -47,7 +47,7 @@ def shard_torch(program: ExportedProgram, parts: Mapping[str, PartCount], *, ver
     """
     plain = functional(program)
     if is_joint(plain) or new_values(plain):
-        raise InvalidModelFile("the program trains, or writes to its buffers; export the module in eval mode to cut it")
+        raise InvalidModelFile("the program trains, or writes to its buffers (a cache, say); such a program cannot be cut")
     reader = ProgramReader(plain, type(program.graph_module).__name__)
     graph = reader.graph()
     results = frozenset(str(getattr(spec.arg, "name", "")) for spec in plain.graph_signature.output_specs)
@@ -56,7 +56,10 @@ def shard_torch(program: ExportedProgram, parts: Mapping[str, PartCount], *, ver
     if regions:
         _PartWriter(plain, reader, cut, regions).rewrite()
     if verify:
-        difference = largest_difference(program, plain.module())
+        try:
+            difference = largest_difference(program, plain.module())
+        except RuntimeError as error:  # a view that the memory of a joined tensor does not allow
+            raise InvalidModelFile(f"the program in parts does not run: {error}") from error
         if not difference <= TOLERANCE:
             raise InvalidModelFile(f"the parts do not compute what the program does: results differ by {difference:g}")
     return plain

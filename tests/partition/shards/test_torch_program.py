@@ -59,7 +59,7 @@ def test_a_program_in_parts_computes_the_same(program: Any, kind: str, asked: in
 
 
 def test_what_a_part_would_read_otherwise_is_not_cut() -> None:
-    """Attention of a tensor with itself, pooling without a batch, enlarging by a factor, another type of the same bytes."""
+    """Attention of a tensor with itself, pooling without a batch, enlarging by a factor, another type."""
 
     class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, x: Any) -> Any:
