@@ -47,7 +47,7 @@ def shard_torch(program: ExportedProgram, parts: Mapping[str, PartCount], *, ver
     """
     plain = functional(program)
     if is_joint(plain) or new_values(plain):
-        raise InvalidModelFile("the program trains, or writes to its buffers (a cache, say); such a program cannot be cut")
+        raise InvalidModelFile("the program trains, or writes to its buffers (a cache, say), so it cannot be cut")
     reader = ProgramReader(plain, type(program.graph_module).__name__)
     graph = reader.graph()
     results = frozenset(str(getattr(spec.arg, "name", "")) for spec in plain.graph_signature.output_specs)
