@@ -99,7 +99,7 @@ def _prediction(answer: Result | Placement | Mapping[str, Any]) -> Prediction | 
 def placement_of(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -> Placement:
     """The placement that an answer gives of this very graph; InvalidAssignment if there is none."""
     if isinstance(answer, Result):
-        _check_one(graph, answer.graph.name, answer.graph.fingerprint)
+        _check_one(graph, answer.graph.name, answer.graph.fingerprint, in_parts=answer.shards is not None)
         if answer.graph.fingerprint != graph.fingerprint:
             raise InvalidAssignment(_OTHER.format(graph.name))
         if answer.placement is None:
@@ -109,14 +109,21 @@ def placement_of(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -
         if len(answer.assignment) != graph.n:
             raise InvalidAssignment(_OTHER.format(graph.name))
         return answer
-    _check_one(graph, str(answer.get("model", "")), answer.get("fingerprint"))
+    _check_one(graph, str(answer.get("model", "")), answer.get("fingerprint"), in_parts=bool(answer.get("shards")))
     return Placement.from_answer(graph, answer)
 
 
-def _check_one(graph: Graph, name: str, fingerprint: object) -> None:
-    """InvalidAssignment if the answer for a model of this name is one for several, and not for this graph."""
+def _check_one(graph: Graph, name: str, fingerprint: object, in_parts: bool) -> None:
+    """InvalidAssignment if the answer is not for this graph, but for several models or one with operations in parts."""
+    if fingerprint == graph.fingerprint:
+        return
+    if in_parts:
+        raise InvalidAssignment(
+            "this answer has operations in parts, and the model has none; write the model with parts "
+            "(mcm-partition shard), solve that and split it"
+        )
     count = models_in(name)
-    if count > 1 and fingerprint != graph.fingerprint:
+    if count > 1:
         raise InvalidAssignment(
             f"an answer for {'two' if count == 2 else count} models cannot be cut ({shown(name, 300)}); "
             f"solve {graph.name!r} alone"

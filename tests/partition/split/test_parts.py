@@ -347,8 +347,11 @@ def test_what_has_no_placement_of_this_model_is_refused_in_a_sentence(small: Pat
     none = partition(graph, replace(hardware, kinds=tuple(replace(kind, sram_bytes=1.0) for kind in hardware.kinds)))
     assert none.placement is None
     swept = Sweep(graph).over(hardware, {"chips": [1, 2]})
+    largest = graph.names[int(graph.flops.argmax())]
+    shared = partition(graph, hardware, shard={largest: 2})
     for name, answer, sentence in (
         ("two", two, "an answer for two models cannot be cut"),
+        ("shared", shared, "this answer has operations in parts"),
         ("none", none, "this answer is infeasible: there is no placement in it"),
         ("swept", swept, "this is a sweep"),
     ):
