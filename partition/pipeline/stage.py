@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.errors import InvalidInput
+from partition.errors import InvalidInput, InvalidModelFile
 from partition.pipeline.channel import Inlet, Outlet, PeerGone, Ring, packed
 
 GONE = 75
@@ -247,8 +247,8 @@ def main(descriptor: int) -> int:
         connection.send(stage.report())
     except PeerGone:
         return GONE
-    except InvalidInput as error:
-        connection.send({"refused": str(error)})
+    except InvalidInput as error:  # of the caller's values, unless it is a part that does not load or run
+        connection.send({"error" if isinstance(error, InvalidModelFile) else "refused": str(error)})
         return 1
     except MemoryError:
         connection.send({"error": "it ran out of memory"})
