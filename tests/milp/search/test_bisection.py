@@ -16,6 +16,6 @@ from partition import (
 
 def test_thresholds_alone_reach_the_same_optimum() -> None:
     graph, hardware = load_model("resnet50").graph, load_hardware("ring16")
-    result = solve_by((SEEDS, BISECTION), graph, hardware, time_limit=60)
+    result = solve_by((SEEDS, BISECTION), graph, hardware, time_limit=20)
     assert result.status == "optimal"
     assert result.period == pytest.approx(partition(graph, hardware).period, rel=1e-4)
