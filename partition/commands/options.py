@@ -222,7 +222,7 @@ def _parts(values: tuple[str, ...]) -> dict[str, int | str]:
         name, equals, asked = value.rpartition("=")
         count, colon, axis = asked.partition(":")
         if not equals or not name or not count.isdecimal() or int(count) < 1:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4 or conv1=4:rows")
+            raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4 or fc=4:columns")
         found[name] = f"{int(count)}:{axis}" if colon else int(count)
     return found
 
