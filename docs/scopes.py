@@ -7,7 +7,6 @@ python docs/scopes.py --check   # exits with 1 if the page is not up to date
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
 from pathlib import Path
 
@@ -23,13 +22,13 @@ PACKAGES = ("partition", "milp")
 
 def scopes() -> list[tuple[str, Scope]]:
     """(path of the module, its scope) for every module that states one, by engine."""
-    found = []
-    for package in PACKAGES:
-        root = importlib.import_module(package)
-        for info in pkgutil.walk_packages(root.__path__, f"{package}."):
-            scope = getattr(importlib.import_module(info.name), "SCOPE", None)
-            if isinstance(scope, Scope) and all(scope is not known for _, known in found):
-                found.append((info.name.replace(".", "/") + ".py", scope))
+    stating = [
+        path.relative_to(ROOT).with_suffix("")
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "\nSCOPE = " in path.read_text()
+    ]
+    found = [(path.as_posix() + ".py", importlib.import_module(".".join(path.parts)).SCOPE) for path in stating]
     return sorted(found, key=lambda pair: pair[1].engine)
 
 

@@ -19,7 +19,12 @@ from partition.commands.main import main
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
 IN_NAVIGATION = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
-NEEDS = {"frameworks.md": ("torch", "jax"), "learned.md": ("distributed",), "run.md": ("torch", "onnxruntime")}
+NEEDS = {
+    "frameworks.md": ("torch", "jax"),
+    "learned.md": ("distributed",),
+    "run.md": ("torch", "onnxruntime"),
+    "shards.md": ("torch",),
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
