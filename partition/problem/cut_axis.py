@@ -32,6 +32,11 @@ class ReadWindow:
         last = (high - 1) // self.scale * self.stride - self.before + self.span
         return max(first, 0), min(last, self.extent)
 
+    def beyond(self, low: int, high: int) -> tuple[int, int]:
+        """How many elements before and behind the input that window reaches over; where a step makes one element."""
+        first, last = low * self.stride - self.before, (high - 1) * self.stride - self.before + self.span
+        return max(0, -first), max(0, last - self.extent)
+
 
 @dataclass(frozen=True)
 class CutAxis:

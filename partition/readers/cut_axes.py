@@ -31,6 +31,14 @@ class CutOperand:
     times: int = 1
 
 
+def required(operands: Sequence[object], i: int) -> CutOperand:
+    """Operand ``i``; LookupError where it is absent, or no tensor."""
+    found = operands[i]
+    if not isinstance(found, CutOperand):
+        raise LookupError(i)
+    return found
+
+
 Place = tuple[CutOperand, int, int]
 """An operand, an axis of it, and elements of a unit."""
 

@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from partition.errors import InvalidInput
 from partition.problem.cut_axis import CutAxis, ReadWindow
-from partition.shards.regions import CutGraph, Region
+from partition.shards.regions import CutGraph, Region, piece_name
 from partition.shards.rewrite import PartCount, regions_of
 from partition.split.source import OnnxSource, open_whole
 
@@ -178,7 +178,7 @@ class _Rewriter:
         array = self._array(name)
         if array is None:
             return self._slice(name, place, low, high)
-        own = f"{name}#{low}to{high}.{place}"
+        own = piece_name(name, low, high, place)
         if own not in self.made:
             pieces = [np.take(block, range(low, high), place) for block in np.split(array, blocks, place)]
             self._constant(own, np.ascontiguousarray(np.concatenate(pieces, place)))
@@ -186,7 +186,7 @@ class _Rewriter:
 
     def _slice(self, tensor: str, place: int, low: int, high: int) -> str:
         """The name of a slice of a tensor; the node that takes it is added once."""
-        name = f"{tensor}#{low}to{high}.{place}"
+        name = piece_name(tensor, low, high, place)
         if name in self.made:
             return name
         self.made.add(name)
@@ -202,8 +202,7 @@ class _Rewriter:
     def _join(self, v: int, t: int, region: Region) -> None:
         """What joins the parts of a tensor, or adds its summands."""
         name = self.graph.tensor_names[t]
-        several = len(self.cut.makes[v]) > 1
-        own = f"{self.graph.names[v]}#join" + (f" {name}" if several else "")
+        own = self.cut.join_name(v, t)
         pieces = [f"{name}#{part}" for part in range(region.parts)]
         if region.members[v].sums:
             self.nodes.append(helper.make_node("Sum", pieces, [name], own))
@@ -256,8 +255,7 @@ def parts_of_results(model: ModelProto) -> dict[str, tuple[list[str], int]]:
 def _set_pads(node: NodeProto, d: int, window: ReadWindow, low: int, high: int) -> None:
     """The pads of a part that reads its window alone: of the whole, where the window reaches over its edges."""
     pads = next((a for a in node.attribute if a.name == "pads"), None)
-    before = max(0, window.before - low * window.stride)
-    behind = max(0, (high - 1) * window.stride - window.before + window.span - window.extent)
+    before, behind = window.beyond(low, high)
     if pads is None:
         if not before and not behind:
             return

@@ -127,7 +127,7 @@ class Plans:
     def floor(self) -> float:
         """What the period of no plan is below: the longest operation that stays whole in all of them, or all work.
 
-        PartCount never take less together than the whole: each reads all that enters and pays the overhead again.
+        Parts never take less together than the whole: each reads all that enters and pays the overhead again.
         """
         rigid = float(self.whole[self.rigid].max(initial=0.0))
         return max(rigid, float(self.whole.sum()) / self.hardware.chips)

@@ -6,7 +6,7 @@ A *region* has a number of parts. Each of its operations is computed in that man
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,6 +28,11 @@ LINK = 30.0
 
 ISSUED = 1e5
 """Bytes of SRAM traffic that take as long as issuing an operation, about."""
+
+
+def piece_name(tensor: str, low: int, high: int, place: int) -> str:
+    """What a slice of a tensor or weight along one of its axes is called, in a graph as in a file."""
+    return f"{tensor}#{low}to{high}.{place}"
 
 
 @dataclass(eq=False)
@@ -118,6 +123,15 @@ class CutGraph:
         """Of one operation."""
         return self._axes.get(self.graph.names[v], ()) if self.free[v] else ()
 
+    def named_axes(self, v: int, words: Mapping[int, str]) -> list[CutAxis]:
+        """Those of the word that was named for an operation; all where none was."""
+        return [axis for axis in self.axes(v) if axis.word.startswith(words.get(v, ""))]
+
+    def join_name(self, v: int, t: int) -> str:
+        """What the operation is called that joins the parts of one result of an operation."""
+        several = len(self.makes[v]) > 1
+        return f"{self.graph.names[v]}#join" + (f" {self.graph.tensor_names[t]}" if several else "")
+
     def readers(self, t: int) -> list[int]:
         """Operations that read a tensor."""
         found: list[int] = self.graph.consumers[self.graph.consumer_ptr[t] : self.graph.consumer_ptr[t + 1]].tolist()
@@ -144,7 +158,7 @@ class CutGraph:
         taken : operations of other regions.
         words : operation -> how the word of its axis begins, where one was named.
         """
-        axes = [axis for axis in self.axes(leader) if axis.word.startswith(words.get(leader, ""))]
+        axes = self.named_axes(leader, words)
         grown = [_Growing(self, leader, axis, parts, wanted, taken, words).region for axis in axes]
         return min(grown, key=lambda region: self._cost(region, wanted))
 
@@ -215,9 +229,14 @@ class _Growing:
         light = graph.flops[v] <= LIGHT * graph.bytes_accessed[v] or graph.flops[v] <= SMALL * graph.flops[leader]
         return bool(light) and graph.op_types[v] != "Input"
 
-    def _axes(self, v: int) -> list[CutAxis]:
-        """Those of the word that was named for an operation."""
-        return [axis for axis in self.of.axes(v) if axis.word.startswith(self.words.get(v, ""))]
+    def _fitting(self, v: int) -> Iterator[CutAxis]:
+        """The axes along which an operation reads what is in parts part by part, with units enough."""
+        region, names = self.region, self.of.graph.tensor_names
+        inside = [u for u in self.of.reads[v].tolist() if u in region.cut]
+        for axis in self.of.named_axes(v, self.words):
+            matches = all(axis.reads.get(names[u], (None,))[0] == region.cut[u] for u in inside)
+            if matches and self._units_left(axis):
+                yield axis
 
     def _units_left(self, axis: CutAxis) -> bool:
         units = common_units(self.region.units, axis.extent)
@@ -227,22 +246,18 @@ class _Growing:
         """Take in one operation that reads what is in parts; whether there was one."""
         for t in list(self.region.cut):
             for v in self.of.readers(t):
-                axis = self._reading(v, t) if self._may(v) else None
+                axis = self._reading(v) if self._may(v) else None
                 if axis is not None:
                     self._add(v, axis)
                     return True
         return False
 
-    def _reading(self, v: int, t: int) -> CutAxis | None:
+    def _reading(self, v: int) -> CutAxis | None:
         """The axis along which a reader of a tensor in parts stays in parts."""
-        region, names = self.region, self.of.graph.tensor_names
-        inside = [u for u in self.of.reads[v].tolist() if u in region.cut]
-        for axis in self._axes(v):
-            matches = all(axis.reads.get(names[u], (None,))[0] == region.cut[u] for u in inside)
+        for axis in self._fitting(v):
             around = {axis.window[0]} if axis.window else set()
-            others = [name for name in (*axis.reads, *around) if self.of.number.get(name) not in region.cut]
-            wanted = v in self.wanted
-            if matches and self._units_left(axis) and (wanted or not (others or axis.sums)):
+            others = [name for name in (*axis.reads, *around) if self.of.number.get(name) not in self.region.cut]
+            if v in self.wanted or not (others or axis.sums):
                 return axis
         return None
 
@@ -268,10 +283,4 @@ class _Growing:
             read = [region.members[w].reads if w in region.members else {} for w in self.of.readers(u)]
             if any(names[u] not in cut or (u == t and cut[names[u]][0] != place) for cut in read):
                 return None
-        inside = [u for u in self.of.reads[v].tolist() if u in region.cut]
-        for axis in self._axes(v):
-            made = axis.makes.get(names[t], (None,))[0] == place
-            matches = all(axis.reads.get(names[u], (None,))[0] == region.cut[u] for u in inside)
-            if made and matches and self._units_left(axis):
-                return axis
-        return None
+        return next((axis for axis in self._fitting(v) if axis.makes.get(names[t], (None,))[0] == place), None)

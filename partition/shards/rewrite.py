@@ -17,13 +17,13 @@ from partition.errors import InvalidInput
 from partition.problem.builder import GraphBuilder
 from partition.problem.cut_axis import CutAxis
 from partition.problem.graph import Graph
-from partition.shards.regions import CutGraph, Region
+from partition.shards.regions import CutGraph, Region, piece_name
 
 JOIN, TOTAL, SLICE = "Concat", "Sum", "Slice"
 """Operators that join parts, that add summands, and that take a part of a tensor."""
 
 MOST_PARTS = 1024
-"""PartCount of one operation at most."""
+"""Parts of one operation at most."""
 
 PartCount = int | str
 """How many parts, or that with the axis: ``4``, ``"4:rows"``."""
@@ -244,7 +244,7 @@ class _Rewriting:
             _, place_, window = axis.window
             low, high = window.reads(*region.range(part, axis.extent * window.scale))
             share = (high - low) / window.extent
-            return {self._slice(t, f"{name}#{low}to{high}.{place_}", share): size * share}
+            return {self._slice(t, piece_name(name, low, high, place_), share): size * share}
         return {name: size}
 
     def _slice(self, t: int, made: str, share: float) -> str:
@@ -263,9 +263,8 @@ class _Rewriting:
         """The operation that joins the parts of a tensor, or adds its summands."""
         g, name = self.whole, self.whole.tensor_names[t]
         size, summed = float(g.tensor_bytes[t]), region.members[v].sums
-        several = len(self.cut.makes[v]) > 1
         self.builder.operation(
-            f"{g.names[v]}#join" + (f" {name}" if several else ""),
+            self.cut.join_name(v, t),
             TOTAL if summed else JOIN,
             inputs=[f"{name}#{part}" for part in range(region.parts)],
             outputs={name: size},
@@ -299,7 +298,7 @@ class _Rewriting:
 def _piece(name: str, place: int, region: Region, part: int, extent: int) -> str:
     """The name of a slice of a tensor or weight along one of its axes."""
     low, high = region.range(part, extent)
-    return f"{name}#{low}to{high}.{place}"
+    return piece_name(name, low, high, place)
 
 
 _ELEMENT = 4.0

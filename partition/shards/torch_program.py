@@ -195,8 +195,7 @@ def _padded(args: list[Any], axis: CutAxis, low: int, high: int) -> list[Any]:
     d = len(args[1].meta["val"].shape) - 2
     pads = list(args[4]) if len(args) > 4 and isinstance(args[4], list | tuple) else [args[4] if len(args) > 4 else 0]
     pads = [0] * d if pads == ["valid"] else pads * d if len(pads) == 1 else pads
-    before = max(0, window.before - low * window.stride)
-    behind = max(0, (high - 1) * window.stride - window.before + window.span - window.extent)
+    before, behind = window.beyond(low, high)
     rank = d + 2
     if before or behind:
         sides = [0] * (2 * (rank - place))

@@ -8,7 +8,7 @@ from typing import Any
 
 from onnx import NodeProto
 
-from partition.readers.cut_axes import CutOperand
+from partition.readers.cut_axes import CutOperand, required
 from partition.readers.onnx.shapes import GraphScope
 
 
@@ -34,10 +34,7 @@ class NodeOperands:
 
     def needed(self, i: int) -> CutOperand:
         """Input ``i``; LookupError where it is absent."""
-        found = self.read(i)
-        if found is None:
-            raise LookupError(i)
-        return found
+        return required(self.inputs, i)
 
     @property
     def given(self) -> list[CutOperand]:
@@ -47,10 +44,7 @@ class NodeOperands:
     @property
     def made(self) -> CutOperand:
         """The first result."""
-        found = self.outputs[0]
-        if found is None:
-            raise LookupError(0)
-        return found
+        return required(self.outputs, 0)
 
     @property
     def results(self) -> list[CutOperand]:

@@ -31,10 +31,7 @@ class CallOperands:
 
     def operand(self, i: int) -> CutOperand:
         """Argument ``i``; LookupError where it is no tensor."""
-        found = self.args[i]
-        if not isinstance(found, CutOperand):
-            raise LookupError(i)
-        return found
+        return of.required(self.args, i)
 
     def maybe(self, i: int) -> CutOperand | None:
         """Argument ``i``, or None."""
@@ -48,10 +45,7 @@ class CallOperands:
     @property
     def made(self) -> CutOperand:
         """The first result."""
-        found = self.results[0]
-        if found is None:
-            raise LookupError(0)
-        return found
+        return of.required(self.results, 0)
 
     @property
     def given(self) -> list[CutOperand]:
