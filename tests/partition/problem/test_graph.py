@@ -148,16 +148,18 @@ def test_every_refusal_counts_as_bad_input() -> None:
     assert issubclass(InvalidGraph, ValueError)
 
 
-def test_a_hundred_thousand_operations_are_built_and_ordered_in_seconds() -> None:
-    n = 100_000
-    b = GraphBuilder("large")
-    start = time.process_time()
-    for i in range(n):
-        inputs = [f"t{i - 1}", f"t{i // 2}"] if i > 1 else []
-        b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1.0)
-    g = b.build()
-    assert g.topological_order[-1] == n - 1
-    assert time.process_time() - start < 20
+def test_building_and_ordering_take_time_in_proportion_to_the_operations() -> None:
+    seconds = []
+    for n in (5_000, 50_000):
+        b = GraphBuilder("large")
+        start = time.process_time()
+        for i in range(n):
+            inputs = [f"t{i - 1}", f"t{i // 2}"] if i > 1 else []
+            b.operation(f"v{i}", "Op", inputs=inputs, outputs={f"t{i}": 1.0}, flops=1.0)
+        g = b.build()
+        assert g.topological_order[-1] == n - 1
+        seconds.append(time.process_time() - start)
+    assert seconds[1] < 40 * seconds[0]  # ten, and a hundred where all pairs are compared
 
 
 @settings(max_examples=30)
