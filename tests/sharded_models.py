@@ -172,6 +172,25 @@ def recurrent(path: Path) -> Path:
     return saved(path, nodes, {"x": [6, 4, 3]}, ["y", "lh"], weights)
 
 
+def sequences(path: Path) -> Path:
+    """Recurrent operators without a batch: states given and wanted, backward, of which only the last state is read."""
+    nodes = [
+        node("LSTM", "x w r b - h0 c0", "l lh lc", "lstm", hidden_size=4), node("Squeeze", "l one", "s", "squeezed"),
+        node("GRU", "s w2 r2", "g gh", "gru", hidden_size=3, direction="reverse", linear_before_reset=1),
+        node("Squeeze", "g one", "t", "flat"),
+        node("RNN", "t w3 r3 - - h3", "- y", "rnn", hidden_size=2),
+        node("LSTM", "t w4 r4", "z", "both", hidden_size=2, direction="bidirectional",
+             activations=["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Relu", "Tanh"]),
+    ]  # fmt: skip
+    weights = figures(
+        8, w=(1, 16, 3), r=(1, 16, 4), b=(1, 32), w2=(1, 9, 4), r2=(1, 9, 3), w3=(1, 2, 3), r3=(1, 2, 2), h3=(1, 1, 2),
+        w4=(2, 8, 3), r4=(2, 8, 2),
+    )  # fmt: skip
+    weights["one"] = np.array([1])
+    states = {"h0": [1, 1, 4], "c0": [1, 1, 4]}
+    return saved(path, nodes, {"x": [7, 1, 3], **states}, ["lh", "lc", "gh", "y", "z"], weights)
+
+
 def embedding(path: Path) -> Path:
     """A table that is looked up and, turned, is the head: the same weight read in two ways."""
     nodes = [
@@ -246,7 +265,7 @@ def branches(path: Path) -> Path:
 
 
 FAMILIES = (
-    grouped, heads, feed_forward, feed_forward_of_old, gemm, gemm_of_old, recurrent, embedding, contributed,
+    grouped, heads, feed_forward, feed_forward_of_old, gemm, gemm_of_old, recurrent, sequences, embedding, contributed,
     standard_attention, quantised, branches,
 )  # fmt: skip
 """One model a family."""

@@ -39,6 +39,25 @@ class ReadWindow:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """What a part hands to the next, as the state of a recurrent layer: a result of the one, an operand of the other.
+
+    Attributes
+    ----------
+    result, operand : their positions.
+    bytes : of it.
+    name : of the result that the last part makes; ``""`` where nobody wants it.
+    initial : name of the operand of the first part; ``""`` where it has none.
+    """
+
+    result: int
+    operand: int
+    bytes: float
+    name: str = ""
+    initial: str = ""
+
+
+@dataclass(frozen=True)
 class CutAxis:
     """One axis along which an operation can be computed in parts.
 
@@ -55,6 +74,8 @@ class CutAxis:
     blocks : equal blocks, one after the other, in each weight's axis: a unit is one piece of every block.
     once : operands that only the first part reads: what is added to a sum.
     counts : attributes that count units, such as the groups of a convolution.
+    carries : what each part hands to the next, so that parts run one after the other.
+    turned : the last part comes first then.
     window : what a part reads of the first tensor, where parts overlap there; (tensor, its axis, window).
     word : what a unit is, for a sentence.
     """
@@ -67,13 +88,36 @@ class CutAxis:
     blocks: int = 1
     once: frozenset[str] = frozenset()
     counts: tuple[str, ...] = ()
+    carries: tuple[Carried, ...] = ()
+    turned: bool = False
     window: tuple[str, int, ReadWindow] | None = None
     word: str = "elements"
 
     @property
     def sums(self) -> bool:
         """Whether parts make summands of the results."""
-        return not self.makes
+        return not (self.makes or self.carries)
+
+    def order(self, parts: int) -> range:
+        """Parts in the order in which they can be computed."""
+        return range(parts)[::-1] if self.turned else range(parts)
+
+    def before(self, part: int, parts: int) -> int | None:
+        """The part of which one takes what is handed on; None for the first."""
+        first = part == self.order(parts)[0]
+        return None if first or not self.carries else part + 1 if self.turned else part - 1
+
+    def starting(self) -> frozenset[str]:
+        """Operands that the first part reads alone: states to start from."""
+        return frozenset(carried.initial for carried in self.carries if carried.initial)
+
+    def handed(self) -> frozenset[str]:
+        """Results that the last part makes alone: states at the end."""
+        return frozenset(carried.name for carried in self.carries if carried.name)
+
+
+DIRECTIONS = "directions"
+"""The word of the axis of an operator that runs a sequence both ways: one part runs it forward, one backward."""
 
 
 def common_units(*extents: int) -> int:

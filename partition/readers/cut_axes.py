@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from partition.problem.cut_axis import CutAxis, ReadWindow
+from partition.problem.cut_axis import Carried, CutAxis, ReadWindow
 
 Shape = tuple[int, ...]
 
@@ -52,6 +52,8 @@ def cut_axis(
     once: Iterable[CutOperand | None] = (),
     counts: tuple[str, ...] = (),
     blocks: int = 1,
+    carries: tuple[Carried, ...] = (),
+    turned: bool = False,
 ) -> list[CutAxis]:
     """The axis, if it has two units and cuts an operand that is read several times in the same way each time."""
     places = [place for place in reads if place is not None]
@@ -70,7 +72,7 @@ def cut_axis(
     return [
         CutAxis(
             extent, tensors, {o.name: (axis, unit) for o, axis, unit in makes}, weights, held, blocks,
-            frozenset(o.name for o in alone), counts, word=word,
+            frozenset(o.name for o in alone), counts, carries, turned, word=word,
         )
     ]  # fmt: skip
 

@@ -7,15 +7,15 @@ output is the same sum as before. Where an inner axis is cut, the parts make sum
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from partition.errors import InvalidInput
-from partition.problem.cut_axis import CutAxis, ReadWindow
-from partition.shards.regions import CutGraph, Region, piece_name
+from partition.problem.cut_axis import DIRECTIONS, CutAxis, ReadWindow
+from partition.shards.regions import CutGraph, Region, piece_name, state_name
 from partition.shards.rewrite import PartCount, regions_of
 from partition.split.source import OnnxSource, open_whole
 
@@ -84,7 +84,7 @@ class _Rewriter:
             if v is None or region is None:
                 self.nodes.append(node)
                 continue
-            for part in range(region.parts):
+            for part in region.members[v].order(region.parts):
                 self.nodes.append(self._part(node, v, region, part))
             for t in self.cut.makes[v].tolist():
                 if t in self.leaving:
@@ -108,15 +108,18 @@ class _Rewriter:
         new.name = f"{name}#{part}"
         for position, tensor in enumerate(node.input):
             new.input[position] = self._operand(tensor, axis, region, part)
-        while new.input and not new.input[-1]:
-            del new.input[-1]
         for position, tensor in enumerate(node.output):
             if tensor:
                 new.output[position] = f"{tensor}#{part}"
+        _hand_on(new, name, axis, region, part)
+        while new.input and not new.input[-1]:
+            del new.input[-1]
         low, high = region.range(part, axis.extent)
         for attribute in new.attribute:
             if attribute.name in axis.counts:
                 attribute.i = attribute.i * (high - low) // axis.extent
+        if axis.word == DIRECTIONS:
+            _set_direction(new, low)
         if axis.window is not None:
             _set_pads(new, axis.window[1] - 2, axis.window[2], low, high)
         self._state_shape(new, node, axis, region, part)
@@ -215,7 +218,7 @@ class _Rewriter:
         for value in model.graph.output:
             t = self.cut.number.get(value.name)
             region = None if t is None else self.region.get(int(self.graph.producer[t]))
-            if t is None or region is None or t in self.leaving:
+            if t is None or region is None or t in self.leaving or t not in region.cut:
                 declared.append(value)
                 continue
             place = region.cut[t]
@@ -250,6 +253,34 @@ def parts_of_results(model: ModelProto) -> dict[str, tuple[list[str], int]]:
                 name, _, place = entry.value.rpartition(":")
                 found.setdefault(name, ([], int(place)))[0].append(value.name)
     return found
+
+
+def _hand_on(node: NodeProto, name: str, axis: CutAxis, region: Region, part: int) -> None:
+    """Let a part read the states that the one before it made, and make those that the next reads."""
+    before, last = axis.before(part, region.parts), part == axis.order(region.parts)[-1]
+    for i, carried in enumerate(axis.carries):
+        if before is not None:
+            _put(node.input, carried.operand, state_name(name, before, i))
+        if carried.name or not last:
+            _put(node.output, carried.result, carried.name if last else state_name(name, part, i))
+
+
+def _put(names: MutableSequence[str], position: int, name: str) -> None:
+    """State a name at a position, those left out before it by empty ones."""
+    names.extend([""] * (position + 1 - len(names)))
+    names[position] = name
+
+
+def _set_direction(node: NodeProto, direction: int) -> None:
+    """The part of a recurrent operator that runs forward (0) or backward (1), with the activations of that one."""
+    for attribute in node.attribute:
+        if attribute.name == "direction":
+            attribute.s = (b"forward", b"reverse")[direction]
+        elif attribute.name == "activations":
+            each = len(attribute.strings) // 2
+            kept = attribute.strings[direction * each : (direction + 1) * each]
+            del attribute.strings[:]
+            attribute.strings.extend(kept)
 
 
 def _set_pads(node: NodeProto, d: int, window: ReadWindow, low: int, high: int) -> None:

@@ -30,6 +30,11 @@ ISSUED = 1e5
 """Bytes of SRAM traffic that take as long as issuing an operation, about."""
 
 
+def state_name(operation: str, part: int, place: int) -> str:
+    """What a part of an operation hands to the next is called, in a graph as in a file."""
+    return f"{operation}#{part}.state{place}"
+
+
 def piece_name(tensor: str, low: int, high: int, place: int) -> str:
     """What a slice of a tensor or weight along one of its axes is called, in a graph as in a file."""
     return f"{tensor}#{low}to{high}.{place}"
@@ -171,9 +176,11 @@ class CutGraph:
         for v, axis in region.members.items():
             whole = [t for t in self.reads[v].tolist() if graph.tensor_names[t] not in axis.reads]
             around = axis.window[0] if axis.window else ""
-            again.update(t for t in whole if graph.tensor_names[t] not in (around, *axis.once))
+            few = {around, *axis.once, *axis.starting()}
+            again.update(t for t in whole if graph.tensor_names[t] not in few)
             sliced.update(self.number[name] for name in (*axis.reads, around) if name in self.number)
             added += (k - 1) * (float(graph.weights[v]) - min(axis.held, float(graph.weights[v])) + ISSUED)
+            added += (k - 1) * (1 + LINK) * sum(carried.bytes for carried in axis.carries)
             if axis.sums:
                 added += (k - 1) * (1 + LINK) * float(graph.tensor_bytes[self.makes[v]].sum())
         entering = sum((k - 1) * float(graph.tensor_bytes[t]) for t in again)

@@ -17,7 +17,7 @@ from partition.errors import InvalidInput
 from partition.problem.builder import GraphBuilder
 from partition.problem.cut_axis import CutAxis
 from partition.problem.graph import Graph
-from partition.shards.regions import CutGraph, Region, piece_name
+from partition.shards.regions import CutGraph, Region, piece_name, state_name
 
 JOIN, TOTAL, SLICE = "Concat", "Sum", "Slice"
 """Operators that join parts, that add summands, and that take a part of a tensor."""
@@ -166,7 +166,7 @@ class _Rewriting:
             if region is None:
                 self._operation(v)
                 continue
-            for part in range(region.parts):
+            for part in region.members[v].order(region.parts):
                 self._part(v, region, part)
             for t in self.cut.makes[v].tolist():
                 if t in self.leaving:
@@ -188,16 +188,8 @@ class _Rewriting:
     def _part(self, v: int, region: Region, part: int) -> None:
         """One part of an operation."""
         g, axis, share = self.whole, region.members[v], region.share(part)
-        read: dict[str, float] = {}
-        for t in self.cut.reads[v].tolist():
-            if part == 0 or g.tensor_names[t] not in axis.once:
-                read.update(self._read(t, axis, region, part))
-        names = [g.tensor_names[t] for t in self.cut.makes[v].tolist()]
+        read, made = self._all_read(v, region, part), self._made(v, region, part)
         sizes = g.tensor_bytes[self.cut.makes[v]].tolist()
-        made = {
-            f"{name}#{part}": size * (share if name in axis.makes else 1.0)
-            for name, size in zip(names, sizes, strict=True)
-        }
         entering = min(float(g.bytes_accessed[v]), float(g.tensor_bytes[self.cut.reads[v]].sum()))
         rest = float(g.bytes_accessed[v]) - entering - min(float(g.bytes_accessed[v]) - entering, float(sum(sizes)))
         own, held = self._weights(v, axis, region, part)
@@ -209,6 +201,38 @@ class _Rewriting:
         moved = 0.0 if g.views[v] else min(entering, sum(read.values())) + rest * ratio + max(written, 0.0)
         self._add(v, own, share, [name for name in read if name], made, moved, held)
 
+    def _all_read(self, v: int, region: Region, part: int) -> dict[str, float]:
+        """Tensors that a part reads, with the bytes of them."""
+        axis, names = region.members[v], self.whole.tensor_names
+        before = axis.before(part, region.parts)
+        later = axis.starting() if before is not None else frozenset()
+        read: dict[str, float] = {}
+        for t in self.cut.reads[v].tolist():
+            if names[t] not in later and (part == 0 or names[t] not in axis.once):
+                read.update(self._read(t, axis, region, part))
+        if before is not None:
+            for i, carried in enumerate(axis.carries):
+                read[state_name(self.whole.names[v], before, i)] = carried.bytes
+        return read
+
+    def _made(self, v: int, region: Region, part: int) -> dict[str, float]:
+        """Tensors that a part makes, with their bytes."""
+        g, axis, share = self.whole, region.members[v], region.share(part)
+        made = {
+            f"{name}#{part}": size * (share if name in axis.makes else 1.0)
+            for name, size in zip(
+                (g.tensor_names[t] for t in self.cut.makes[v].tolist()),
+                g.tensor_bytes[self.cut.makes[v]].tolist(),
+                strict=True,
+            )
+            if name not in axis.handed()
+        }
+        last = part == axis.order(region.parts)[-1]
+        for i, carried in enumerate(axis.carries):
+            if carried.name or not last:
+                made[carried.name if last else state_name(g.names[v], part, i)] = carried.bytes
+        return made
+
     def _weights(self, v: int, axis: CutAxis, region: Region, part: int) -> tuple[str, dict[str, float]]:
         """The name of a part, and what it holds: its share of what is cut, all of the rest."""
         g, share = self.whole, region.share(part)
@@ -217,6 +241,8 @@ class _Rewriting:
         left = axis.held
         for s in self.shared[v]:
             weight, size = g.shared_names[s], float(g.shared_bytes[s])
+            if weight in axis.starting() and axis.before(part, region.parts) is not None:
+                continue
             if weight in axis.weights:
                 place, unit = axis.weights[weight]
                 held[_piece(weight, place, region, part, axis.extent * unit)] = size * share

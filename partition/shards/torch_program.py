@@ -81,6 +81,7 @@ class _PartWriter:
         self.slices: dict[tuple[str, int, int, int], Any] = {}
         self.whole: dict[str, Any] = {}  # tensor that is made in parts -> the node that joins it
         self.instead: list[tuple[Any, Any]] = []  # a node, and the one that replaces it
+        self.states: list[Any] = []  # what the last part that was written hands to the next
 
     def rewrite(self) -> None:
         """All calls in order; what they replace is removed last, readers before what they read."""
@@ -109,16 +110,22 @@ class _PartWriter:
         axis, write = region.members[v], CallWriter(self.program.graph, node)
         names = self.reader.tensor[node.name]
         several = node.name in self.reader.several
-        for part in range(region.parts):
+        for part in axis.order(region.parts):
             operand = partial(self._operand, axis=axis, region=region, part=part, write=write)
             given, kwargs = map_arg((node.args, node.kwargs), operand)
             args = _adjusted(node, list(given), axis, region, part, names[0])
+            if axis.before(part, region.parts) is not None:
+                args[1] = self.states if isinstance(args[1], list | tuple) else self.states[0]
             call = write(aten.reshape.default if kind_of(node.target) in RESHAPES else node.target, *args, **kwargs)
             call = self._cropped(call, axis, region, part, names[0], write)
+            self.states = [write(operator.getitem, call, carried.result) for carried in axis.carries]
             for i, name in enumerate(names):
-                if name is not None:
+                if name is not None and name not in axis.handed():
                     piece = write(operator.getitem, call, i) if several else call
                     self.pieces.setdefault(name, []).append(piece)
+        for carried, state in zip(axis.carries, self.states, strict=True):
+            if carried.name:
+                self.whole[carried.name] = state
         for name in filter(None, names):
             t = self.cut.number.get(name)
             if t in self.leaving:

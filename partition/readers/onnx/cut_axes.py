@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from onnx import NodeProto, TensorProto
 
 from partition.problem.constants import Constants
-from partition.problem.cut_axis import CutAxis
+from partition.problem.cut_axis import DIRECTIONS, Carried, CutAxis
 from partition.readers import cut_axes as of
 from partition.readers.cut_axes import CutOperand, Sliding
 from partition.readers.onnx.attention_axes import attention_axes, group_query_axes, multi_head_axes
@@ -229,9 +230,35 @@ def _recurrent(states: int) -> Callable[..., list[CutAxis]]:
         if lengths is not None:
             places.append((lengths, 0, 1))
         results = [(result, 2 if i == 0 else 1, 1) for i, result in enumerate(made) if result is not None]
-        return of.cut_axis(x.shape[1], places, results, word="inputs of a batch")
+        found = of.cut_axis(x.shape[1], places, results, word="inputs of a batch")
+        if call.text("direction", "forward") == "bidirectional":
+            return found + _directions(call)
+        return found + (_steps(call, states) if lengths is None else [])
 
     return rule
+
+
+def _directions(call: NodeOperands) -> list[CutAxis]:
+    """Both ways of a recurrent operator; with figures for its activations there is no telling which are whose."""
+    if call.get("activation_alpha", None) or call.get("activation_beta", None):
+        return []
+    each = [operand for i, operand in enumerate(call.inputs) if i not in (0, 4) and operand is not None]
+    results = [(result, 1 if i == 0 else 0, 1) for i, result in enumerate(call.outputs) if result is not None]
+    return of.cut_axis(2, [(operand, 0, 1) for operand in each], results, word=DIRECTIONS)
+
+
+def _steps(call: NodeOperands, states: int) -> list[CutAxis]:
+    """The sequence of a recurrent operator of one direction: each part hands its states to the next."""
+    x, hidden = call.needed(0), call.needed(2).shape[-1]
+    spec = call.scope.spec(x.name)
+    size = x.shape[1] * hidden * spec.bytes / math.prod(x.shape) if spec is not None else 0.0
+    carries = []
+    for i in range(states):
+        made, initial = call.outputs[1 + i] if len(call.outputs) > 1 + i else None, call.read(5 + i)
+        carries.append(Carried(1 + i, 5 + i, size, made.name if made else "", initial.name if initial else ""))
+    turned = call.text("direction", "forward") == "reverse"
+    whole = [(call.outputs[0], 0, 1)] if call.outputs[0] is not None else []
+    return of.cut_axis(x.shape[0], [(x, 0, 1)], whole, word="steps", carries=tuple(carries), turned=turned)
 
 
 _ELEMENTWISE = (

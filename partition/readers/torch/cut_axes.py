@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from partition.problem.cut_axis import CutAxis, ReadWindow
+from partition.problem.cut_axis import Carried, CutAxis, ReadWindow
 from partition.readers import cut_axes as of
 from partition.readers.cut_axes import CutOperand, Sliding
 from partition.readers.torch.calls import TorchCall
@@ -253,9 +253,22 @@ def _recurrent(states: int) -> Callable[[CallOperands], list[CutAxis]]:
         initial = first if states == 2 else [first]
         places = [(x, axis, 1), *((operand, 1, 1) for operand in initial)]
         results = [(made, axis if i == 0 else 1, 1) for i, made in enumerate(call.results) if made is not None]
-        return of.cut_axis(x.shape[axis], places, results, word="inputs of a batch")
+        found = of.cut_axis(x.shape[axis], places, results, word="inputs of a batch")
+        return found + _steps(call, x, initial, 1 - axis)
 
     return rule
+
+
+def _steps(call: CallOperands, x: CutOperand, initial: Sequence[CutOperand], axis: int) -> list[CutAxis]:
+    """The sequence of a recurrent operator of one layer and direction: each part hands its states to the next."""
+    if call.args[4] != 1 or call.args[7]:
+        return []
+    carries = tuple(
+        Carried(1 + i, 1, float(value.nbytes), made.name if made else "", operand.name)
+        for i, (value, made, operand) in enumerate(zip(call.call.results[1:], call.results[1:], initial, strict=True))
+    )
+    whole = [(call.results[0], axis, 1)] if call.results[0] is not None else []
+    return of.cut_axis(x.shape[axis], [(x, axis, 1)], whole, word="steps", carries=carries)
 
 
 _RULES: Mapping[str, Callable[[CallOperands], list[CutAxis]]] = {
