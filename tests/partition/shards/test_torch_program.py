@@ -42,8 +42,8 @@ def program() -> Any:
 
 @pytest.mark.parametrize(
     ("kind", "asked"),
-    [("embedding", "2:columns"), ("lstm", "3:inputs"), ("lstm", "4:steps"), ("scaled", "2:heads"), ("conv1d", "2:groups"),
-     ("conv1d", "3:places"), ("linear", "3:inner"), ("linear", 2)],
+    [("embedding", "2:columns"), ("lstm", "3:inputs"), ("lstm", "4:steps"), ("scaled", "2:heads"),
+     ("conv1d", "2:groups"), ("conv1d", "3:places"), ("linear", "3:inner"), ("linear", 2)],
 )  # fmt: skip
 def test_a_program_in_parts_computes_the_same(program: Any, kind: str, asked: int | str) -> None:
     """``shard_torch`` runs both; here the parts are counted, and what is left is an ordinary program."""
