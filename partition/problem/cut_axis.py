@@ -39,7 +39,7 @@ class ReadWindow:
 
 
 @dataclass(frozen=True)
-class Carried:
+class HandedState:
     """What a part hands to the next, as the state of a recurrent layer: a result of the one, an operand of the other.
 
     Attributes
@@ -88,7 +88,7 @@ class CutAxis:
     blocks: int = 1
     once: frozenset[str] = frozenset()
     counts: tuple[str, ...] = ()
-    carries: tuple[Carried, ...] = ()
+    carries: tuple[HandedState, ...] = ()
     turned: bool = False
     window: tuple[str, int, ReadWindow] | None = None
     word: str = "elements"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from partition.problem.cut_axis import Carried, CutAxis, ReadWindow
+from partition.problem.cut_axis import CutAxis, HandedState, ReadWindow
 
 Shape = tuple[int, ...]
 
@@ -52,7 +52,7 @@ def cut_axis(
     once: Iterable[CutOperand | None] = (),
     counts: tuple[str, ...] = (),
     blocks: int = 1,
-    carries: tuple[Carried, ...] = (),
+    carries: tuple[HandedState, ...] = (),
     turned: bool = False,
 ) -> list[CutAxis]:
     """The axis, if it has two units and cuts an operand that is read several times in the same way each time."""

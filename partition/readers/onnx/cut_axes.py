@@ -9,7 +9,7 @@ from typing import Any
 from onnx import NodeProto, TensorProto
 
 from partition.problem.constants import Constants
-from partition.problem.cut_axis import DIRECTIONS, Carried, CutAxis
+from partition.problem.cut_axis import DIRECTIONS, CutAxis, HandedState
 from partition.readers import cut_axes as of
 from partition.readers.cut_axes import CutOperand, Sliding
 from partition.readers.onnx.attention_axes import attention_axes, group_query_axes, multi_head_axes
@@ -255,7 +255,7 @@ def _steps(call: NodeOperands, states: int) -> list[CutAxis]:
     carries = []
     for i in range(states):
         made, initial = call.outputs[1 + i] if len(call.outputs) > 1 + i else None, call.read(5 + i)
-        carries.append(Carried(1 + i, 5 + i, size, made.name if made else "", initial.name if initial else ""))
+        carries.append(HandedState(1 + i, 5 + i, size, made.name if made else "", initial.name if initial else ""))
     turned = call.text("direction", "forward") == "reverse"
     whole = [(call.outputs[0], 0, 1)] if call.outputs[0] is not None else []
     return of.cut_axis(x.shape[0], [(x, 0, 1)], whole, word="steps", carries=tuple(carries), turned=turned)

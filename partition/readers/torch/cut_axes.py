@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from partition.problem.cut_axis import Carried, CutAxis, ReadWindow
+from partition.problem.cut_axis import CutAxis, HandedState, ReadWindow
 from partition.readers import cut_axes as of
 from partition.readers.cut_axes import CutOperand, Sliding
 from partition.readers.torch.calls import TorchCall
@@ -264,7 +264,7 @@ def _steps(call: CallOperands, x: CutOperand, initial: Sequence[CutOperand], axi
     if call.args[4] != 1 or call.args[7]:
         return []
     carries = tuple(
-        Carried(1 + i, 1, float(value.nbytes), made.name if made else "", operand.name)
+        HandedState(1 + i, 1, float(value.nbytes), made.name if made else "", operand.name)
         for i, (value, made, operand) in enumerate(zip(call.call.results[1:], call.results[1:], initial, strict=True))
     )
     whole = [(call.results[0], axis, 1)] if call.results[0] is not None else []
