@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -104,8 +105,12 @@ class CostModel:
         self.streams = hardware.streams
         self.edge_tau = self.tau[graph.edge_tensor]
         self.transfers = problem.kept(TransferModel.on)
-        self.crossings = CrossingModel(graph, hardware)
         self.routes = problem.routes if hardware.routed else None
+
+    @cached_property
+    def crossings(self) -> CrossingModel:
+        """For batches of homes alone; whoever scores placements with replicas and relays never needs it."""
+        return CrossingModel(self.graph, self.hardware)
 
     def evaluate(
         self, assignments: ArrayLike, replicas: ArrayLike | None = None, relays: ArrayLike | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition.arrays import BoolArray, IntArray
+from partition.arrays import BoolArray, IntArray, ranks, runs
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 
@@ -59,14 +59,10 @@ class CrossingModel:
         many = degree[self.read[self.several]]
         self.edges = np.flatnonzero(degree[graph.edge_tensor] > 1)
         self.edges_begin = np.cumsum(many) - many
-        several = self.read[(degree[self.read] > 1) & (degree[self.read] <= PAIR_LIMIT)]
-        pairs = [
-            (e, d)
-            for t in several
-            for e in range(*graph.consumer_ptr[t : t + 2])
-            for d in range(graph.consumer_ptr[t], e)
-        ]
-        later, earlier = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        place = ranks(graph.edge_tensor)
+        place[degree[graph.edge_tensor] > PAIR_LIMIT] = 0
+        later = np.repeat(np.arange(len(place)), place)
+        earlier = runs(graph.consumer_ptr[graph.edge_tensor], place)
         self.later, self.earlier = later, earlier
         self.repeated, self.repeated_begin = np.unique(later, return_index=True)
         self.wide = self.read[degree[self.read] > PAIR_LIMIT]

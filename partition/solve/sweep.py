@@ -18,6 +18,7 @@ from partition.errors import InvalidHardware, InvalidInput, NoSolutionInTime
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.hardware_files import with_settings
+from partition.problem.placement import Placement
 from partition.results.lower_bound import LowerBound
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -25,7 +26,7 @@ from partition.results.sweep_result import How, SweepResult, SweepRow, settings_
 from partition.scoring.feasibility import impossible, proved_infeasible
 from partition.scoring.goals import reached_by
 from partition.solve.front import partition, validate_limits
-from partition.solve.given import GivenModel, GivenPackage, Start, opened
+from partition.solve.given import GivenModel, GivenPackage, opened
 from partition.solve.processes import end_local_workers
 from partition.solve.sweep_cache import NOTHING_SPENT, Cache
 from partition.solve.sweep_known import NOBODY, Found, Known
@@ -177,9 +178,9 @@ class _OneSweep:
         self.sweep, self.graph, self.asked = sweep, sweep.graph, asked
         kept = sweep._kept
         done = {hw for hw in asked if hw in kept and _enough(*kept[hw], sweep.terms)}
-        self.known = Known(
-            self.graph, [found for hw, (found, _) in kept.items() if hw not in done], asked, sweep.terms.gap
-        )
+        before = [answer for hw, answer in kept.items() if hw not in done]
+        tried = [number for number, answer in enumerate(before) if _enough(*answer, sweep.terms)]
+        self.known = Known(self.graph, [found for found, _ in before], asked, sweep.terms.gap, tried)
         self.how: dict[int, How] = {}
         self.searches = 0
         for i, hw in enumerate(asked):
@@ -229,14 +230,10 @@ class _OneSweep:
         )
         return found
 
-    def _start(self, design: int) -> Start:
-        """A placement to start from: the best one known, or where operations are on the nearest package."""
-        best, near = self.known.best[design], self.known.nearest(design)
-        if best is not None:
-            return best.placement
-        if near is None or near.placement is None:
-            return None
-        return dict(zip(self.graph.names, near.placement.assignment.tolist(), strict=True))
+    def _start(self, design: int) -> Placement | None:
+        """The best placement known of a design, to start from."""
+        best = self.known.best[design]
+        return None if best is None else best.placement
 
     def _source(self, design: int) -> Hardware | None:
         """The package whose answer bounds a design."""
@@ -311,7 +308,7 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
 
 
 def search_design(
-    graph: Graph, hw: Hardware, start: Start, source: Hardware | None, bound: float, terms: _SearchTerms
+    graph: Graph, hw: Hardware, start: Placement | None, source: Hardware | None, bound: float, terms: _SearchTerms
 ) -> Found:
     """One search, in whatever process.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from milp.tolerances import RESOLUTION, ROUNDING
-from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.arrays import BoolArray, FloatArray, IntArray, any_of
 from partition.errors import RefutedBound
 from partition.problem.chip_kind import MEMORY_SLACK
 from partition.problem.graph import Graph
@@ -88,6 +88,7 @@ class Known:
     before : answers from earlier.
     designs : the packages of the sweep.
     gap : at which a design is settled.
+    tried : answers from earlier, by number, whose search had no less time or work than one has now.
 
     Attributes
     ----------
@@ -97,21 +98,30 @@ class Known:
     withdrawn : answers whose proof is no longer believed.
     """
 
-    def __init__(self, graph: Graph, before: Sequence[Found], designs: Sequence[Hardware], gap: float) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        before: Sequence[Found],
+        designs: Sequence[Hardware],
+        gap: float,
+        tried: Collection[int] = (),
+    ) -> None:
         self.graph, self.designs, self.gap = graph, tuple(designs), max(gap, RESOLUTION)
         self.first = len(before)
         packages = [*(each.hardware for each in before), *designs]
+        self._problems: dict[Hardware, Problem] = {each: Problem.of(graph, each) for each in packages}
         self.factors = factors(graph, packages, designs)
         self.found: dict[int, Found] = {}
+        self._tried = set(tried)
         self.withdrawn: set[int] = set()
         self.best: list[Best | None] = [None] * len(designs)
-        least = np.array([Problem.of(graph, each).least_period for each in designs]) * (1 - ROUNDING)
+        least = np.array([self._problem(each).least_period for each in designs]) * (1 - ROUNDING)
         self._base = np.where(np.isfinite(least), least, 0.0)
         self._told = np.zeros((len(packages), len(designs)))
         self.upper = np.full(len(designs), math.inf)
         self._compare()
         for number, each in enumerate(before):
-            self.learn(number, each)
+            self._learn(number, each)
 
     # --- what follows ---------------------------------------------------------------------------------------
 
@@ -122,14 +132,39 @@ class Known:
 
     @property
     def waiting(self) -> IntArray:
-        """Designs that are neither settled nor searched."""
+        """Designs that are neither settled nor searched, and that a search may tell something about."""
         searched = np.array([self.first + i in self.found for i in range(len(self.designs))], dtype=bool)
-        return np.flatnonzero(~(self.settled | searched))
+        return np.flatnonzero(~(self.settled | searched | (self.outdone & self.unproved)))
+
+    @property
+    def outdone(self) -> BoolArray:
+        """(D,) whether a search that found nothing shorter had all placements of a design to choose from, and more."""
+        few = self._open
+        periods = np.array([self.found[number].period for number in few])
+        covers = self.factors[few] <= 1.0 + ROUNDING
+        return any_of(covers & (self.upper * (1 - self.gap) <= periods[:, None]), 0)
+
+    @property
+    def unproved(self) -> BoolArray:
+        """(D,) whether a search that proved no more had fewer placements to exclude, all of them of a design."""
+        few = [number for number in self._open if number >= self.first]
+        bounds = np.array([self.found[number].bound for number in few])
+        covered = self.factors[self.first :, [number - self.first for number in few]] <= 1.0 + ROUNDING
+        return any_of(covered & (bounds * (1 - self.gap) <= self.lower[:, None]), 1)
+
+    @property
+    def _open(self) -> list[int]:
+        """Searches that ended with a placement and a gap, for all that one may spend now."""
+        return [number for number in sorted(self._tried) if self.found[number].status == "feasible"]
 
     # --- learning -------------------------------------------------------------------------------------------
 
     def learn(self, number: int, found: Found) -> None:
-        """Take an answer, and see what its placement is worth on the other designs."""
+        """Take the answer of a search, and see what its placement is worth on the other designs."""
+        self._tried.add(number)
+        self._learn(number, found)
+
+    def _learn(self, number: int, found: Found) -> None:
         self.found[number] = found
         barren = found.status == "infeasible"
         own = self.graph.least is None or number >= self.first  # of least weights, "nothing fits" is not passed on
@@ -173,13 +208,16 @@ class Known:
             # What a placement costs does not depend on SRAM, unless weights are streamed.
             bare = package if package.streams else override(package, {"sram_bytes": math.inf})
             if bare not in costs:
-                costs[bare] = Problem.of(self.graph, bare).kept(CostModel).evaluate_placement(placement)
+                costs[bare] = self._problem(bare).kept(CostModel).evaluate_placement(placement)
             cost, best = costs[bare], self.best[i]
             fits = (cost.sram[0] <= package.room * (1 + MEMORY_SLACK)).all()
             better = best is None or float(cost.period[0]) < best.period
             if fits and better and not check(self.graph, package, placement):
                 self.best[i] = Best(placement, package, cost, number)
                 self.upper[i] = cost.period[0]
+
+    def _problem(self, package: Hardware) -> Problem:
+        return self._problems.setdefault(package, Problem.of(self.graph, package))
 
     def _heed(self) -> None:
         """Believe no answer whose bound a placement refutes."""
@@ -205,6 +243,7 @@ class Known:
     def _withdraw(self, number: int) -> None:
         """Believe neither an answer nor those that were given its bound."""
         self.withdrawn.add(number)
+        self._tried.discard(number)
         self.found[number] = self.found[number].without_proof()
         self._tell(number, 0.0, False)
         for other, found in list(self.found.items()):
@@ -231,22 +270,19 @@ class Known:
         """One that no waiting design is more generous than; among these the one that most others are below.
 
         Its bound holds for all of them. The proof is easiest there, and those below seldom need more than a placement.
+        Last come designs that are :attr:`outdone`, which lack a proof. Of those the stingiest is first: if there is no
+        proof there, those between have none either.
         """
+        hopeful = ~self.outdone[waiting]
+        if not hopeful.any():
+            return self._uppermost(waiting, more.T)
+        return self._uppermost(waiting[hopeful], more)
+
+    @staticmethod
+    def _uppermost(waiting: IntArray, more: BoolArray) -> int:
         among = more[waiting][:, waiting]
         topmost = ~(among & ~among.T).any(axis=0)
         return int(waiting[np.argmax(np.where(topmost, among.sum(axis=1), 0))])
-
-    def nearest(self, design: int) -> Found | None:
-        """The answer with a placement whose package is most like a design; None if there is none."""
-        wanted = _figures(self.designs[design])
-        placed = [each for each in self.found.values() if each.placement is not None]
-        return min(placed, key=lambda each: float(np.abs(_figures(each.hardware) - wanted).sum()), default=None)
-
-
-def _figures(hardware: Hardware) -> FloatArray:
-    """Chips, SRAM and bandwidth as logarithms, by which packages are near or far."""
-    figures = np.array([hardware.chips, hardware.sram_bytes.sum(), hardware.interconnect.link_bandwidth])
-    return np.asarray(np.log2(np.clip(figures, 1.0, 1e30)))
 
 
 def placed_like(design: Hardware, placed: Hardware, placement: Placement) -> Hardware | None:
