@@ -133,7 +133,7 @@ def partition(
     wished = Wished.of(model, hw, Wishes.of(pins, forbid, together, cuts, granularity, max_stages))
     _refuse_together(wished.wishes, proof, lower_bound, workers=workers, shard=shard, batch=batch)
     _refuse_guesses(model, hw, strict)
-    clock = _clock(time_limit, work_limit)
+    clock = search_clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
     started = Started.of(wished, warm_start, stability, seed)
     question = Question(
@@ -165,8 +165,8 @@ def seconds_allowed(time_limit: float | None, work_limit: float | None) -> float
     return TIME_LIMIT if time_limit is None and work_limit is None else time_limit
 
 
-def _clock(time_limit: float | None, work_limit: float | None) -> Stop:
-    """The clock of the search."""
+def search_clock(time_limit: float | None, work_limit: float | None) -> Stop:
+    """The clock of a search, for the limits that the caller gave."""
     seconds = seconds_allowed(time_limit, work_limit)
     return Stop(math.inf if seconds is None else seconds, work_limit=work_limit)
 

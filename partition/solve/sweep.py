@@ -25,11 +25,14 @@ from partition.results.result import Result
 from partition.results.sweep_result import How, SweepResult, SweepRow, settings_of
 from partition.scoring.feasibility import impossible, proved_infeasible
 from partition.scoring.goals import reached_by
-from partition.solve.front import partition, validate_limits
+from partition.solve.front import search_clock, validate_limits
 from partition.solve.given import GivenModel, GivenPackage, opened
 from partition.solve.processes import end_local_workers
+from partition.solve.question import Question
+from partition.solve.search_once import answer
 from partition.solve.sweep_cache import NOTHING_SPENT, Cache
 from partition.solve.sweep_known import NOBODY, Found, Known
+from partition.stopping import interruptible
 from partition.text import shown
 
 Axes = Mapping[str, Sequence[Any]]
@@ -310,7 +313,7 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
 def search_design(
     graph: Graph, hw: Hardware, start: Placement | None, source: Hardware | None, bound: float, terms: _SearchTerms
 ) -> Found:
-    """One search, in whatever process.
+    """One search, in whatever process. Why its answer cannot be better is left to whoever asks for it alone.
 
     Parameters
     ----------
@@ -318,11 +321,14 @@ def search_design(
     """
     begun = time.perf_counter()
     given = None if source is None else LowerBound(bound, f"the answer for {source.name!r}")
+    question = Question(
+        graph=graph, hardware=hw, start=start, policy="none", goals=("period",), throughput=None, gap=terms.gap,
+        seed=terms.seed, given=given,
+    )  # fmt: skip
+    clock = search_clock(terms.time_limit, terms.work_limit)
     try:
-        result = partition(
-            graph, hw, time_limit=terms.time_limit, work_limit=terms.work_limit, gap=terms.gap, seed=terms.seed,
-            warm_start=start, lower_bound=given,
-        )  # fmt: skip
+        with interruptible(clock):
+            result = answer(question, clock)
     except NoSolutionInTime:
         seconds = time.perf_counter() - begun
         return Found(hw, hw, "none", bound=0.0 if given is None else given.below, seconds=seconds, given_by=source)

@@ -26,6 +26,7 @@ from partition.commands.main import main
 from partition.problem.hardware import override
 from partition.problem.placement import Placement
 from partition.problem.problem import Problem
+from partition.solve.question import Question
 from partition.solve.sweep import designs
 from partition.solve.sweep_known import Found, Known, placed_like
 
@@ -86,19 +87,20 @@ def test_nothing_fits_where_nothing_fits_on_more() -> None:
 
 
 def test_a_search_is_told_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    usual = partition.solve.sweep.partition
+    asked: list[Question] = []
+    usual = partition.solve.sweep.answer
 
-    def listening(*args: Any, **kwargs: Any) -> Any:
-        calls.append(kwargs)
-        return usual(*args, **kwargs)
+    def listening(question: Question, *args: Any) -> Any:
+        asked.append(question)
+        return usual(question, *args)
 
-    monkeypatch.setattr(partition.solve.sweep, "partition", listening)
+    monkeypatch.setattr(partition.solve.sweep, "answer", listening)
     result = swept(diamond(), package(2, transfers="serial"), {"link_bandwidth": [0.25, 1.0, 4.0]})
-    assert len(calls) == result.searches == 3
-    assert calls[0]["lower_bound"] is None and calls[0]["warm_start"] is None
-    assert all(call["lower_bound"].source.startswith("the answer for 'ring2:") for call in calls[1:])
-    assert all(call["warm_start"] is not None for call in calls[1:])
+    assert len(asked) == result.searches == 3
+    assert asked[0].given is None and asked[0].start is None
+    for each in asked[1:]:
+        assert each.given is not None and each.given.source.startswith("the answer for 'ring2:")
+        assert each.start is not None
 
 
 def test_a_bound_that_a_placement_refutes_is_withdrawn() -> None:
@@ -148,6 +150,22 @@ def test_a_count_that_a_placement_refutes_is_withdrawn(monkeypatch: pytest.Monke
     assert known.lower[0] == 3.0 and known.source_of_lower[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("proved", "tried", "waiting"),
+    [(3.0, [0], []), (5.0, [0], [0]), (3.0, [], [0])],
+    ids=["between", "more proved below", "less allowed above"],
+)
+def test_between_two_searches_that_left_the_same_open_there_is_none(
+    proved: float, tried: list[int], waiting: list[int]
+) -> None:
+    fast, hw, slow = (override(package(2), {"link_bandwidth": rate}) for rate in (4.0, 2.0, 1.0))
+    opened = Found(fast, fast, "feasible", Placement(np.zeros(4, dtype=np.int64)), 6.0, 3.0)
+    known = Known(diamond(), [opened], [hw, slow], 1e-4, tried)
+    assert known.choose(1) == [1 if tried else 0], "the stingiest first, where only a proof is missing"
+    known.learn(2, replace(opened, hardware=slow, placed=slow, bound=proved))
+    assert known.waiting.tolist() == waiting and known.upper[0] == 6.0
+
+
 def test_one_package_at_a_time() -> None:
     sweep = Sweep(diamond(), work_limit=2.0)
     first = sweep.answer(package(2))
@@ -161,7 +179,7 @@ def test_an_answer_that_is_not_found_in_time_is_none(monkeypatch: pytest.MonkeyP
     def never(*args: Any, **kwargs: Any) -> Any:
         raise NoSolutionInTime("no")
 
-    monkeypatch.setattr(partition.solve.sweep, "partition", never)
+    monkeypatch.setattr(partition.solve.sweep, "answer", never)
     row = swept(diamond(), package(2), {})[0]
     assert (row.status, row.period, row.gap, row.result) == ("none", None, None, None)
     assert row.bound == pytest.approx(3.0), "of the work alone"
@@ -178,7 +196,7 @@ def test_no_answer_in_time_is_no_answer_for_a_sweep_with_more(tmp_path: Path, mo
 
     hw = package(2)
     with monkeypatch.context() as patched:
-        patched.setattr(partition.solve.sweep, "partition", out_of_time)
+        patched.setattr(partition.solve.sweep, "answer", out_of_time)
         row = Sweep(chain_of([1, 2, 3]), cache=tmp_path, time_limit=0.001).solve([hw])[0]
         assert row.status == "none"
     assert Sweep(chain_of([1, 2, 3]), cache=tmp_path, time_limit=60).solve([hw])[0].status == "optimal"
