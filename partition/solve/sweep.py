@@ -60,8 +60,8 @@ class Sweep:
     """Solves one model on many packages, nearly alike, as design-space exploration and compile servers ask for.
 
     What a search finds is used for the packages that were not searched yet: a bound where one follows
-    (docs/proof/packages.md), a placement where it is valid, and the nearest one to start from elsewhere. A design that
-    these settle is not searched at all. The period is the goal.
+    (docs/proof/packages.md), and a placement where it is valid. A design that these settle is not searched at all, nor
+    is one between two searches that left the same gap. The period is the goal.
 
     Parameters
     ----------
