@@ -117,8 +117,11 @@ class Wanted:
 
 
 def _match(pattern: str, names: list[str]) -> set[str]:
-    plain = re.sub("[/.]", ".", pattern)
-    return {pattern} if pattern in names else {name for name in names if fnmatchcase(re.sub("[/.]", ".", name), plain)}
+    plain, whole = re.sub("[/.]", ".", pattern), {name: re.sub("#([0-9]+|join( .*)?)$", "", name) for name in names}
+    if pattern in {*names, *whole.values()}:
+        return {pattern} if pattern in names else {name for name in names if whole[name] == pattern}
+    spelled = {name: [re.sub("[/.]", ".", own) for own in (name, whole[name])] for name in names}
+    return {name for name in names if any(fnmatchcase(own, plain) for own in spelled[name])}
 
 
 def _modules(granularity: str | None, names: list[str]) -> list[set[str]]:

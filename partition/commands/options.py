@@ -245,9 +245,13 @@ def with_parts(graph: Graph, answer: Mapping[str, Any]) -> Graph:
     parts = shards.get("parts")
     if not isinstance(parts, Mapping) or not parts:
         return graph
+    from partition.problem.narrowed import tied
+    from partition.problem.wishes import Wishes
+    from partition.results.saved import wishes_of
     from partition.shards import shard
 
-    return shard(graph, parts, apart=bool(shards.get("apart"))).graph
+    wishes = (wishes_of(answer) or Wishes()).tying
+    return shard(graph, parts, apart=bool(shards.get("apart")), kept=tied(graph, wishes.on(graph, 1))).graph
 
 
 def read_placement(path: str, graph: Graph, hardware: Hardware) -> tuple[Graph, Placement, Hardware]:

@@ -8,7 +8,7 @@ topological order. What has no match goes between its neighbours, and what then 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,20 +40,19 @@ class Carried:
     Attributes
     ----------
     chips : (n,) int, chip of the match of each operation; -1 where there is none, or no such chip any more.
-    by_name, by_structure : operations that were matched so.
-    new : those without a match.
+    by_name, by_structure, new : operations that were matched so, and those without a match.
     gone : operations of the earlier graph that no operation was matched with.
     """
 
     chips: IntArray
     by_name: int
     by_structure: int
+    new: int
     gone: int
 
-    @property
-    def new(self) -> int:
-        """Operations without a match."""
-        return len(self.chips) - self.by_name - self.by_structure
+    def in_parts(self, whole: Graph, graph: Graph) -> Carried:
+        """The same beside a placement of the graph with some operations in parts; parts were nowhere."""
+        return replace(self, chips=chips_in_parts(self.chips, whole, graph))
 
     def stayed(self, placement: Placement) -> int:
         """How many operations a placement leaves where their match was."""
@@ -69,6 +68,12 @@ class Carried:
         stayed, known = self.stayed(placement), self.by_name + self.by_structure
         matched = f"{self.by_name} operations matched by name, {self.by_structure} by structure"
         return f"start: {matched}, {self.new} new, {self.gone} gone; {stayed} of {known} are where they were"
+
+
+def chips_in_parts(chips: IntArray, whole: Graph, graph: Graph) -> IntArray:
+    """(n',) chips of the operations of a graph with some in parts, from (n,) those of the whole; -1 for parts."""
+    homes = dict(zip(whole.names, chips.tolist(), strict=True))
+    return np.array([homes.get(name, NOWHERE) for name in graph.names], dtype=np.int64)
 
 
 def carry(graph: Graph, hardware: Hardware, given: Mapping[str, int], earlier: Graph | None = None) -> Carried:
@@ -92,7 +97,8 @@ def carry(graph: Graph, hardware: Hardware, given: Mapping[str, int], earlier: G
         by_structure = int(known.sum())
     gone = len(given) - int(named.sum()) - by_structure
     found[(found < 0) | (found >= hardware.chips)] = NOWHERE
-    return Carried(found, int(named.sum()), by_structure, gone)
+    matched = int(named.sum()) + by_structure
+    return Carried(found, int(named.sum()), by_structure, graph.n - matched, gone)
 
 
 def placed(graph: Graph, hardware: Hardware, carried: Carried, rng: np.random.Generator) -> Placement | None:

@@ -71,6 +71,11 @@ def narrow(graph: Graph, hardware: Hardware, wishes: Sequence[Wish]) -> Narrowed
     return Narrowed(replace(searched, limits=Limits(before, copies, lightest)), package)
 
 
+def tied(graph: Graph, wishes: Sequence[Wish]) -> BoolArray:
+    """(n,) operations that share a chip with others, by the graph's own groups or by a wish."""
+    return np.asarray(_groups(graph, wishes) >= 0, dtype=np.bool_)
+
+
 def remembering(graph: Graph, hardware: Hardware, chips: IntArray) -> Graph:
     """The same question, in which operations may be told to stay on chips (n,); -1 where it does not matter."""
     limits = graph.limits

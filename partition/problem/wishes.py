@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -145,6 +146,11 @@ class Wishes:
             "max_stages": self.max_stages,
         }
 
+    @property
+    def tying(self) -> Wishes:
+        """Those among them that keep operations together."""
+        return Wishes(together=self.together, granularity=self.granularity)
+
     def on(self, graph: Graph, chips: int) -> tuple[Wish, ...]:
         """Every wish with its names looked up.
 
@@ -232,13 +238,25 @@ def _plain(name: str) -> str:
     return name.replace("/", ".").lstrip(".")
 
 
+PART = re.compile(r"#(\d+|join( .*)?)$")
+"""What stands behind the name of an operation in the names of its parts, and of what joins them."""
+
+
 def _matched(graph: Graph, name: str) -> IntArray:
-    """The operation of that name, or those that the pattern matches; if none, those in whose module it does."""
+    """The operation of that name, or those that the pattern matches; if none, those in whose module it does.
+
+    An operation in parts is matched by the name that it has as a whole: all of its parts are, and their joins.
+    """
     if name in graph.index:
         return np.array([graph.index[name]], dtype=np.int64)
     pattern = _plain(name)
+    wholes = [PART.sub("", full) for full in graph.names]
+    parts = [v for v, full in enumerate(wholes) if full == name]
+    if parts:
+        return np.array(parts, dtype=np.int64)
     paths = [_plain(full) for full in graph.names]
-    found = [v for v, path in enumerate(paths) if fnmatchcase(path, pattern)]
+    plain = [_plain(full) if full not in graph.index else path for full, path in zip(wholes, paths, strict=True)]
+    found = [v for v, path in enumerate(paths) if fnmatchcase(path, pattern) or fnmatchcase(plain[v], pattern)]
     if not found and graph.modules:
         full = [f"{_plain(module)}.{path}" for module, path in zip(graph.modules, paths, strict=True)]
         found = [v for v, path in enumerate(full) if fnmatchcase(path, pattern)]

@@ -53,6 +53,7 @@ class Plans:
     input_bytes : (n,) bytes that every part reads again, where it cannot read a slice.
     least : (n,) parts that an operation must have for its weights to fit a chip.
     apart : whether results of the model may leave in parts.
+    plain : the graph without what wishes ask of it, of which the parts are made.
     """
 
     graph: Graph
@@ -64,16 +65,26 @@ class Plans:
     input_bytes: FloatArray
     least: IntArray
     apart: bool
+    plain: Graph
     _parts: dict[int, FloatArray] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def of(graph: Graph, hardware: Hardware, among: Collection[str] | None = None, *, apart: bool = False) -> Plans:
+    def of(
+        graph: Graph,
+        hardware: Hardware,
+        among: Collection[str] | None = None,
+        *,
+        apart: bool = False,
+        plain: Graph | None = None,
+    ) -> Plans:
         """Look at every operation of a graph on a package.
 
         Parameters
         ----------
+        graph, hardware : narrowed by wishes.
         among : operations that may be cut; all that can be, if None.
         apart : whether results of the model may leave in parts.
+        plain : the graph without what wishes ask of it; ``graph`` if None.
 
         Raises
         ------
@@ -102,6 +113,7 @@ class Plans:
             np.where(whole_input, entering_bytes(graph), 0.0),
             np.minimum(least, MOST_PARTS),
             apart,
+            graph if plain is None else plain,
         )
 
     def whole_plan(self) -> dict[str, PartCount]:
@@ -134,11 +146,7 @@ class Plans:
 
     def sharded(self, plan: Mapping[str, PartCount]) -> Sharded:
         """The graph of a plan."""
-        return shard(self.graph, plan, apart=self.apart)
-
-    def least_period(self, sharded: Sharded) -> float:
-        """What no placement of a plan's graph is below: its heaviest operation, and its work in all."""
-        return Problem.of(sharded.graph, self.hardware).least_period
+        return shard(self.plain, plan, apart=self.apart, kept=self.graph.group >= 0)
 
     def _parts_within(self, v: int, target: float) -> int:
         """Fewest parts of operation ``v`` that each take at most ``target``; as many as there are chips at most."""

@@ -79,12 +79,14 @@ class CutGraph:
     ----------
     apart : whether results of the model may leave in parts.
     named : names of the results; None where nobody knows.
+    kept : (n,) operations that stay whole, whatever axes they have; None for none.
     reads, makes : tensors of each operation, by number.
     """
 
     graph: Graph
     apart: bool = False
     named: frozenset[str] | None = None
+    kept: BoolArray | None = None
 
     @cached_property
     def reads(self) -> list[IntArray]:
@@ -122,7 +124,8 @@ class CutGraph:
     @cached_property
     def free(self) -> BoolArray:
         """(n,) whether an operation is of the forward pass and shares its chip with no other."""
-        return np.asarray((self.graph.group < 0) & ~self.graph.backward, dtype=np.bool_)
+        free = (self.graph.group < 0) & ~self.graph.backward
+        return np.asarray(free if self.kept is None else free & ~self.kept, dtype=np.bool_)
 
     def axes(self, v: int) -> tuple[CutAxis, ...]:
         """Of one operation."""

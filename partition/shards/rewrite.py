@@ -61,19 +61,22 @@ def entering_bytes(graph: Graph) -> FloatArray:
     return sums(graph.consumers, graph.tensor_bytes[graph.edge_tensor], graph.n)
 
 
-def shard(graph: Graph, parts: Mapping[str, PartCount], *, apart: bool = False) -> Sharded:
+def shard(
+    graph: Graph, parts: Mapping[str, PartCount], *, apart: bool = False, kept: BoolArray | None = None
+) -> Sharded:
     """The graph with the named operations in parts.
 
     Parameters
     ----------
     parts : operation -> number of parts, 1 leaves it whole; or with the axis, as ``"4:rows"``.
     apart : results of the model may leave in parts, which the host puts side by side.
+    kept : (n,) operations that stay whole, as wishes tie them to others; None for none.
 
     Raises
     ------
     InvalidInput : no such operation, one that cannot be computed in parts, or a number of parts that makes no sense.
     """
-    cut = CutGraph(graph, apart)
+    cut = CutGraph(graph, apart, kept=kept)
     found = regions_of(cut, parts)
     if not found:
         return Sharded(graph, {}, {})

@@ -153,11 +153,13 @@ def partition(
     judge = _second_opinion(confirm, question.goals)
     first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
-        result = explained(_searched(question, first, workers, shard, listener))
+        result, wished = _searched(question, wished, first, workers, shard, listener)
         Listener.end(listener)
-        result = judge(result.graph, question.hardware, result, within=question.period_limit, stop=clock, seed=seed)
+        result = explained(result)
+        searched = wished.narrowed.hardware
+        result = judge(result.graph, searched, result, within=question.period_limit, stop=clock, seed=seed)
         result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
-        return replace(result, inputs=batch, start=started.carried)
+        return replace(result, inputs=batch, start=started.carried and started.carried.in_parts(model, wished.graph))
 
 
 def seconds_allowed(time_limit: float | None, work_limit: float | None) -> float | None:
@@ -177,8 +179,6 @@ def _refuse_together(
     """Raise InvalidInput where arguments do not go together, or the batch is none."""
     if batch is not None:
         whole("batch", batch, least=1)
-    if wishes and shard != "none":
-        raise InvalidInput("wishes are about the operations as they are; leave shard out, or the wishes")
     if given is not None and shard != "none":
         raise InvalidInput("a lower bound is of the operations as they are; leave shard out, or the lower bound")
     if proof and (workers != 1 or shard != "none"):
@@ -196,15 +196,17 @@ def _refuse_guesses(model: Graph, hw: Hardware, strict: bool) -> None:
         )
 
 
-def _searched(question: Question, stop: Stop, workers: int, shard: Wanted, listener: Listener | None) -> Result:
-    """The answer of one search, of several side by side, or of those around a search for parts."""
+def _searched(
+    question: Question, wished: Wished, stop: Stop, workers: int, shard: Wanted, listener: Listener | None
+) -> tuple[Result, Wished]:
+    """The answer of one search, of several side by side, or of those around a search for parts; with its wishes."""
     if shard != "none":
-        return answer_with_shards(question, shard, stop, partial(answer, report=listener))
+        return answer_with_shards(question, wished, shard, stop, partial(answer, report=listener))
     if workers == 1:
-        return answer(question, stop, report=listener)
+        return answer(question, stop, report=listener), wished
     from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
 
-    return solve_side_by_side(question, workers=workers, stop=stop, report=listener)
+    return solve_side_by_side(question, workers=workers, stop=stop, report=listener), wished
 
 
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result]:

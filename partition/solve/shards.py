@@ -11,13 +11,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from milp import budget
+from milp.search.stability import Before
 from milp.tolerances import PLAN_GAIN
 from partition.errors import InvalidInput, NoSolutionInTime
+from partition.heuristics.carried import chips_in_parts
+from partition.problem.graph import Graph
+from partition.problem.problem import Problem
 from partition.results.result import Result
 from partition.results.shards import Shards
 from partition.shards.plans import Plans, variations
 from partition.shards.rewrite import PartCount, Sharded
 from partition.solve.question import Question
+from partition.solve.wished import Wished
 from partition.stopping import Stop
 
 PATIENCE = 6
@@ -38,14 +43,18 @@ class _Tried:
     """A plan and the best answer to it."""
 
     sharded: Sharded
+    asked: Wished
     result: Result
 
 
-def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: Search) -> Result:
-    """Answer a question with operations in parts.
+def answer_with_shards(
+    question: Question, wished: Wished, wanted: Wanted, stop: Stop, search: Search
+) -> tuple[Result, Wished]:
+    """Answer a question with operations in parts; the answer, and the wishes for the graph that it is about.
 
     Parameters
     ----------
+    question : narrowed by ``wished``, which is about the operations as they are.
     wanted : ``"auto"``, or ``"apart"`` where results may leave in parts; the operations among which to choose; or
         operation -> number of parts.
 
@@ -58,22 +67,36 @@ def answer_with_shards(question: Question, wanted: Wanted, stop: Stop, search: S
         raise InvalidInput("shard: parts are chosen for the period; make it the first goal, or leave shard out")
     if isinstance(wanted, str) and wanted not in ("auto", "apart"):
         raise InvalidInput(f"shard is {wanted!r}; give 'auto', 'apart', 'none', names, or operation -> number of parts")
+    _refuse_tied(question.graph, wished, wanted)
     among = None if isinstance(wanted, str | Mapping) else list(wanted)
-    plans = Plans.of(question.graph, question.hardware, among, apart=wanted == "apart")
+    plans = Plans.of(question.graph, question.hardware, among, apart=wanted == "apart", plain=wished.graph)
     if isinstance(wanted, Mapping):
         sharded = plans.sharded(wanted)
-        return _told(search(_asked(question, sharded), stop), sharded, None, plans, stop)
+        about = wished.about(sharded.graph) if sharded.parts else wished
+        return _told(search(_asked(question, about), stop), sharded, None, plans, stop), about
     whole = _attempt(question, stop.part(budget.WITHOUT_PARTS), search)
     if whole is not None and whole.placement is None and not plans.able.any():
-        return whole
-    first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), whole)
-    best = _TriedPlans(question, plans, first, stop.part(budget.PLANS), search).find()
+        return whole, wished
+    first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), wished, whole)
+    tried = _TriedPlans(question, wished, plans, first, stop.part(budget.PLANS), search)
+    best = tried.find()
     if best is None:
-        return search(question, stop) if whole is None else replace(whole, reason=f"{whole.reason}; {UNDECIDED}")
+        told = search(question, stop) if whole is None else replace(whole, reason=f"{whole.reason}; {UNDECIDED}")
+        return told, wished
     if best.result.status != "optimal" and not stop():
-        again = _tried(question, plans, dict(best.sharded.parts), stop, search, start=best.result)
-        best = _better(best, again) or best
-    return _told(best.result, best.sharded, whole, plans, stop)
+        best = _better(best, tried.again(best, stop)) or best
+    return _told(best.result, best.sharded, whole, plans, stop), best.asked
+
+
+def _refuse_tied(graph: Graph, wished: Wished, wanted: Wanted) -> None:
+    """Raise InvalidInput where an operation is wanted in parts that a wish keeps on one chip with others."""
+    for name in () if isinstance(wanted, str) else wanted:
+        v = graph.index.get(name)
+        if v is not None and graph.group[v] >= 0 > wished.graph.group[v]:
+            raise InvalidInput(
+                f"shard: {name!r} shares a chip with other operations by a wish, so it stays whole; leave it out of "
+                "what is wanted in parts, or out of the wish"
+            )
 
 
 class _TriedPlans:
@@ -85,8 +108,11 @@ class _TriedPlans:
     fruitless : plans solved in a row that were no better.
     """
 
-    def __init__(self, question: Question, plans: Plans, first: _Tried | None, stop: Stop, search: Search) -> None:
-        self.question, self.plans, self.stop, self.search = question, plans, stop, search
+    def __init__(
+        self, question: Question, wished: Wished, plans: Plans, first: _Tried | None, stop: Stop, search: Search
+    ) -> None:
+        self.question, self.wished, self.plans = question, wished, plans
+        self.stop, self.search = stop, search
         self.best = first
         self.known = {_key({})} if first is not None else set()
         self.fruitless = 0
@@ -132,29 +158,22 @@ class _TriedPlans:
         if _key(plan) in self.known or self.stop():
             return
         self.known.add(_key(plan))
-        if self.plans.least_period(self.plans.sharded(plan)) >= self.period * (1 - PLAN_GAIN):
+        sharded = self.plans.sharded(plan)
+        about = self.wished.about(sharded.graph) if sharded.parts else self.wished
+        least = Problem.of(about.narrowed.graph, about.narrowed.hardware).least_period
+        if least >= self.period * (1 - PLAN_GAIN):
             return
         part = self.stop.limited(budget.ONE_PLAN * self.stop.time_limit)
-        found = _tried(self.question, self.plans, plan, part, self.search)
+        result = _attempt(_asked(self.question, about), part, self.search)
+        found = None if result is None or result.placement is None else _Tried(sharded, about, result)
         before, self.best = self.best, _better(self.best, found)
         self.fruitless = 0 if self.best is not before else self.fruitless + 1
 
-
-def _tried(
-    question: Question,
-    plans: Plans,
-    plan: Mapping[str, PartCount],
-    stop: Stop,
-    search: Search,
-    start: Result | None = None,
-) -> _Tried | None:
-    """A plan with its answer; None where there is none."""
-    sharded = plans.sharded(plan)
-    asked = _asked(question, sharded)
-    if start is not None and start.placement is not None:
-        asked = replace(asked, start=start.placement)
-    result = _attempt(asked, stop, search)
-    return None if result is None or result.placement is None else _Tried(sharded, result)
+    def again(self, best: _Tried, stop: Stop) -> _Tried | None:
+        """A plan solved once more from its answer, within other limits; None where there is no answer."""
+        asked = replace(_asked(self.question, best.asked), start=best.result.placement)
+        result = _attempt(asked, stop, self.search)
+        return None if result is None or result.placement is None else replace(best, result=result)
 
 
 def _attempt(question: Question, stop: Stop, search: Search) -> Result | None:
@@ -165,11 +184,17 @@ def _attempt(question: Question, stop: Stop, search: Search) -> Result | None:
         return None
 
 
-def _asked(question: Question, sharded: Sharded) -> Question:
-    """The question about a plan's graph; a placement to start from belongs to the graph without parts."""
-    if not sharded.parts:
+def _asked(question: Question, about: Wished) -> Question:
+    """The question about a plan's graph; a placement to start from belongs to the graph without parts.
+
+    Parts were nowhere before, so none of them moves.
+    """
+    graph, before = about.narrowed.graph, question.before
+    if graph is question.graph:
         return question
-    return replace(question, graph=sharded.graph, start=None)
+    if before is not None:
+        before = Before(chips_in_parts(before.chips, question.graph, graph), None)
+    return replace(question, graph=graph, hardware=about.narrowed.hardware, start=None, before=before)
 
 
 def _better(best: _Tried | None, other: _Tried | None) -> _Tried | None:

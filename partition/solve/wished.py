@@ -44,6 +44,10 @@ class Wished:
         each = wishes.on(graph, hardware.chips)
         return Wished(graph, hardware, wishes, each, narrow(graph, hardware, each))
 
+    def about(self, graph: Graph) -> Wished:
+        """The same wishes of the graph with operations in parts."""
+        return Wished.of(graph, self.hardware, self.wishes)
+
     @property
     def alike(self) -> bool:
         """Whether all chips are of one kind, but for what wishes say of them."""
