@@ -105,7 +105,7 @@ def some_convolutions(rng: np.random.Generator) -> Graph:
 def test_wishes_hold_for_all_parts_of_an_operation() -> None:
     """Against brute force over the graph with parts, where a name means all parts and joins of the operation."""
     kept = impossible = 0
-    for seed in range(8):
+    for seed in range(11):
         rng = np.random.default_rng(seed)
         graph, hardware = some_convolutions(rng), package(int(rng.integers(2, 4)), triangle=bool(seed % 2))
         wishes = draw_wishes(rng, "several", list(graph.names), hardware.chips)
@@ -119,7 +119,7 @@ def test_wishes_hold_for_all_parts_of_an_operation() -> None:
         impossible += best is None
         kept += bool(wishes) and best is not None
         assert result.period == (pytest.approx(best) if best is not None else float("inf")), f"seed {seed}"
-    assert min(kept, impossible) >= 2
+    assert kept >= 3 and impossible >= 1
 
 
 def test_operations_that_a_wish_ties_stay_whole() -> None:
