@@ -167,7 +167,6 @@ def test_operations_that_a_wish_names_are_not_replicated() -> None:
         ({"cuts": ["ab"]}, "give two names"),
         ({"granularity": "chapter"}, "'layer', or 'module:2'"),
         ({"max_stages": 0}, "give a whole number from 1"),
-        ({"pins": {"a": 0}, "shard": "auto"}, "leave shard out"),
     ],
 )
 def test_what_is_no_wish_is_refused_in_one_sentence(wishes: dict[str, Any], message: str) -> None:
