@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 from partition.files import write_atomically
 from partition.problem.hardware_files import to_toml
+from partition.problem.narrowed import narrow
 from partition.readers.native_json import to_dict
 from partition.results.proof_steps import ProofStep
 from partition.results.result import Result
@@ -36,6 +38,7 @@ def write_proof(result: Result, path: str | PathLike[str]) -> None:
 
 def proof_of(result: Result) -> dict[str, Any]:
     """The same as plain data."""
+    result = _as_searched(result)
     told = result.to_dict()
     limit = result.period_limit if math.isfinite(result.period_limit) else None
     answer = {key: told[key] for key in ANSWER} | {"period_limit": limit}
@@ -57,6 +60,15 @@ def proof_of(result: Result) -> dict[str, Any]:
         )
     proves = [number[id(step)] for step in result.proof]
     return seal({"format": FORMAT, "version": VERSION, **question, "steps": steps, "proves": proves})
+
+
+def _as_searched(result: Result) -> Result:
+    """The answer to the question that wishes come to: operations in groups, kinds of chips, fewer chips."""
+    if not result.wishes:
+        return result
+    graph, hardware = result.graph, result.hardware
+    narrowed = narrow(graph, hardware, result.wishes.on(graph, hardware.chips))
+    return replace(result, graph=replace(narrowed.graph, limits=None), hardware=narrowed.hardware)
 
 
 def _from_the_ground(steps: tuple[ProofStep, ...]) -> Iterator[ProofStep]:

@@ -112,7 +112,7 @@ def partition(
     strict : refuse a model of which costs or shapes are guessed (``Graph.guessed``); otherwise the answer says what it
         rests on (``Result.guesses``).
     proof : keep what proves the bound, step by step, for :func:`partition.results.proof_file.write_proof`
-        (docs/replay.md); not with workers or shard.
+        (docs/replay.md); not with workers.
     on_progress : called with each better period or bound and at the start of each phase, possibly from
         another thread. Returning True ends the search with the answer so far; an exception ends it and is raised here.
     stop : set this event, from any thread, to end the search with the answer so far.
@@ -131,7 +131,7 @@ def partition(
     problem = Problem.of(*opened(graph, hw))  # held until the answer, so that everybody who asks for it gets this one
     model, hw = problem.graph, problem.hardware
     wished = Wished.of(model, hw, Wishes.of(pins, forbid, together, cuts, granularity, max_stages))
-    _refuse_together(wished.wishes, proof, lower_bound, workers=workers, shard=shard, batch=batch)
+    _refuse_together(wished, proof, lower_bound, workers=workers, shard=shard, batch=batch)
     _refuse_guesses(model, hw, strict)
     clock = search_clock(time_limit, work_limit)
     listener = None if on_progress is None else Listener(on_progress, clock)
@@ -174,17 +174,20 @@ def search_clock(time_limit: float | None, work_limit: float | None) -> Stop:
 
 
 def _refuse_together(
-    wishes: Wishes, proof: bool, given: LowerBound | float | None, *, workers: int, shard: Wanted, batch: int | None
+    wished: Wished, proof: bool, given: LowerBound | float | None, *, workers: int, shard: Wanted, batch: int | None
 ) -> None:
     """Raise InvalidInput where arguments do not go together, or the batch is none."""
     if batch is not None:
         whole("batch", batch, least=1)
     if given is not None and shard != "none":
         raise InvalidInput("a lower bound is of the operations as they are; leave shard out, or the lower bound")
-    if proof and (workers != 1 or shard != "none"):
-        raise InvalidInput("a proof is kept of one search in one process; leave out workers and shard, or the proof")
-    if proof and wishes:
-        raise InvalidInput("a proof is kept of a question without wishes; leave out the wishes, or the proof")
+    if proof and workers != 1:
+        raise InvalidInput("a proof is kept of a search in one process; leave out workers, or the proof")
+    if proof and not wished.provable:
+        raise InvalidInput(
+            "a proof is kept of what can be said by groups, kinds of chips and fewer chips; leave out cuts, and pins, "
+            "forbidden chips and max_stages where tensors may go back or take routes; or leave out the proof"
+        )
 
 
 def _refuse_guesses(model: Graph, hw: Hardware, strict: bool) -> None:

@@ -49,6 +49,14 @@ class Wished:
         return Wished.of(graph, self.hardware, self.wishes)
 
     @property
+    def provable(self) -> bool:
+        """Whether the question that wishes come to is one that a file of a proof can hold."""
+        package = self.narrowed.hardware
+        by_chip = package is not self.hardware
+        stays = self.wishes.max_stages is None or package.chips <= self.wishes.max_stages
+        return not self.wishes.cuts and not (by_chip and self.hardware.routed) and stays
+
+    @property
     def alike(self) -> bool:
         """Whether all chips are of one kind, but for what wishes say of them."""
         return self.hardware.identical_chips

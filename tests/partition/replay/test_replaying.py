@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+import tomllib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from exhaustive import brute_force
 from instances import chain_of, long_skip, package
 from proof_mutations import MUTATIONS, made_false
 from questions import draw
@@ -220,6 +222,31 @@ def test_proofs_of_random_questions_are_never_rejected() -> None:
         assert found.verdict != "rejected", (seed, found.reasons)
         accepted += found.verdict == "accepted"
     assert accepted > 8
+
+
+def test_a_proof_with_wishes_is_about_the_placements_that_keep_them() -> None:
+    """The question in the file has the least period of those, by brute force, and its proof is accepted."""
+    found = []
+    for seed in range(700, 709):
+        question = draw(np.random.default_rng(seed), n=(3, 3), chips=(2, 2), wishes="several")
+        wishes = {kind: wish for kind, wish in question.wishes.items() if kind != "cuts"}
+        try:
+            proof = proof_for(*question.read(), time_limit=3, **wishes)
+            least = [
+                brute_force({"graph": graph, "hardware": hardware, "wishes": asked}, limit=2_000)[0]
+                for graph, hardware, asked in (
+                    (question.graph, question.hardware, wishes),
+                    (proof["graph"], tomllib.loads(proof["hardware"]), {}),
+                )
+            ]
+        except (NoSolutionInTime, InvalidInput, OverflowError):
+            continue
+        assert least[0] == pytest.approx(least[1]), seed
+        assert replayed(proof).verdict != "rejected", seed
+        found += [bool(wishes)]
+    assert sum(found) >= 3
+    with pytest.raises(InvalidInput, match="leave out cuts"):
+        proof_for(chain_of([1, 2]), package(2), cuts=[("v0", "v1")])
 
 
 def test_the_command_says_what_became_of_each_step(tmp_path: Path, resnet: Proof) -> None:
