@@ -154,10 +154,8 @@ def partition(
     first = clock.part(1 - budget.CONFIRMATION) if confirm else clock
     with interruptible(clock), ended_by(stop, clock):
         result, wished = _searched(question, wished, first, workers, shard, listener)
-        Listener.end(listener)
-        result = explained(result)
         searched = wished.narrowed.hardware
-        result = judge(result.graph, searched, result, within=question.period_limit, stop=clock, seed=seed)
+        result = judge(result.graph, searched, explained(result), within=question.period_limit, stop=clock, seed=seed)
         result = wished.explained(wished.answered(result), clock, throughput=throughput, seed=seed)
         return replace(result, inputs=batch, start=started.carried and started.carried.in_parts(model, wished.graph))
 
@@ -204,12 +202,15 @@ def _searched(
 ) -> tuple[Result, Wished]:
     """The answer of one search, of several side by side, or of those around a search for parts; with its wishes."""
     if shard != "none":
-        return answer_with_shards(question, wished, shard, stop, partial(answer, report=listener))
-    if workers == 1:
-        return answer(question, stop, report=listener), wished
-    from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
+        found = answer_with_shards(question, wished, shard, stop, partial(answer, report=listener))
+    elif workers == 1:
+        found = answer(question, stop, report=listener), wished
+    else:
+        from partition.solve.portfolio import solve_side_by_side  # joblib takes longer to import than all of this
 
-    return solve_side_by_side(question, workers=workers, stop=stop, report=listener), wished
+        found = solve_side_by_side(question, workers=workers, stop=stop, report=listener), wished
+    Listener.end(listener)
+    return found
 
 
 def _second_opinion(confirm: bool, goals: Sequence[str]) -> Callable[..., Result]:
