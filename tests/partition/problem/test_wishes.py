@@ -47,8 +47,8 @@ def agrees(seed: int, **pinned: Any) -> str:
 
 @pytest.mark.parametrize("kind", [*KINDS, "several"])
 def test_answers_agree_with_brute_force_under_wishes_of_every_kind(kind: str) -> None:
-    seen = [agrees(seed, wishes=kind) for seed in range(7)]
-    assert len({*seen} - {""}) >= 1 and seen.count("") < 4, seen
+    seen = [agrees(seed, wishes=kind) for seed in range(5)]
+    assert len({*seen} - {""}) >= 1 and seen.count("") < 3, seen
 
 
 @pytest.mark.parametrize(("first", "second"), [*itertools.combinations(KINDS, 2)])

@@ -99,7 +99,7 @@ def checked_by_enumeration(result: Result) -> str:
 
 def test_every_valid_assignment_agrees_with_the_reason() -> None:
     seen: dict[str, int] = {}
-    for seed in range(100):
+    for seed in range(50):
         graph, hardware = random_instance(np.random.default_rng(seed))
         hardware = hardware.with_rules(replication=False, relays=False, dynamic_memory=False, acyclic=True)
         if hardware.chips**graph.n > 70_000 or hardware.routed or not hardware.identical_chips:
@@ -108,7 +108,7 @@ def test_every_valid_assignment_agrees_with_the_reason() -> None:
         if result.placement is not None:
             kind = checked_by_enumeration(result)
             seen[kind] = seen.get(kind, 0) + 1
-    assert len(seen) >= 4 and sum(seen.values()) >= 40, seen
+    assert len(seen) >= 4 and sum(seen.values()) >= 20, seen
 
 
 def test_every_engine_has_words() -> None:

@@ -23,12 +23,12 @@ def test_parts_that_are_named_are_those_of_the_answer() -> None:
     assert set(result.assignment) == set(result.graph.names) and "heavy#1" in result.assignment
 
 
-@pytest.mark.parametrize(("model", "least"), [("unet", 1.8), ("inception", 2.3)])
-def test_parts_pay_where_one_operation_is_the_wall(model: str, least: float) -> None:
-    graph, hardware = load_model(model).graph, load_hardware("ring36")
+def test_parts_pay_where_one_operation_is_the_wall() -> None:
+    """``benchmarks/shards.py`` measures the other models."""
+    graph, hardware = load_model("unet").graph, load_hardware("ring36")
     whole = partition(graph, hardware, work_limit=10)
     parts = partition(graph, hardware, work_limit=8, shard="auto")
-    assert whole.period / parts.period >= least
+    assert whole.period / parts.period >= 1.8
     assert parts.shards is not None and parts.shards.bound == pytest.approx(whole.bound)
     assert parts.shards.floor <= parts.period and "no partition without parts is below" in parts.verdict()
 
