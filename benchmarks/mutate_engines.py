@@ -44,12 +44,14 @@ def noticed(mutant: Mutant, seconds: float, first_seed: int) -> str | None:
 
 
 @click.command()
-@click.option("--seconds", default=120.0, show_default=True, help="For each mutant.")
+@click.option("--seconds", default=120.0, show_default=True, help="Of processor time, for each mutant.")
 @click.option("--first-seed", default=0, show_default=True)
-@click.option("--engine", help="The mutants of this engine alone.")
-def main(seconds: float, first_seed: int, engine: str | None) -> None:
+@click.option("--engine", "engines", multiple=True, help="The mutants of this engine alone; may be repeated.")
+@click.option("--only", multiple=True, help="Those alone that put this instead; may be repeated.")
+def main(seconds: float, first_seed: int, engines: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Try all and count."""
-    chosen = [mutant for mutant in MUTANTS if engine in (None, mutant.engine)]
+    chosen = [mutant for mutant in MUTANTS if not engines or mutant.engine in engines]
+    chosen = [mutant for mutant in chosen if not only or any(text in mutant.instead for text in only)]
     found = 0
     for mutant in chosen:
         how = noticed(mutant, seconds, first_seed)
