@@ -167,6 +167,10 @@ LOADED_NONZERO = 1e-6
 ITERATION, ITERATION_NONZERO = 2.5e-4, 1.1e-8
 """An iteration of the simplex method, and besides for each nonzero of the model."""
 
+CHECK_NONZERO = 1.5e-6
+"""What HiGHS does at the root of a tree between two of its checks, for each nonzero: cuts and heuristics. Of 915 runs
+none took over 2.6 times the larger of that and its iterations, and 7.9 times the iterations alone."""
+
 WINDOWS = 3e-9
 """Windows for a threshold: for each pair of nodes and each chip."""
 

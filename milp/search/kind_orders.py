@@ -16,7 +16,7 @@ from milp.search.downsets.engine import LineSearch
 from milp.search.downsets.phase import free_transfers, share_of_time
 from milp.search.dynamic_programs import complete_chain
 from milp.search.first_placements import slice_orders
-from milp.search.period import PHASES, search
+from milp.search.period import PHASES, search, trivial_bound
 from milp.state.advice import Advice
 from milp.state.attainable import SCOPE as GRID
 from milp.state.grounds import by_ideals
@@ -263,6 +263,7 @@ def search_orders(
         outcome.believe(target.given)
     together = None
     if len(packages) != 1:
+        _work(outcome)
         with stop.surviving("the search of all orders at once"):
             together = _by_downsets(outcome, start, stop)
             if listed and not (outcome.settled or stop()):
@@ -277,6 +278,13 @@ def search_orders(
             together.run(stop, lambda: outcome.settled)
     _share(outcome.incumbents)
     return outcome
+
+
+def _work(outcome: OrdersProgress) -> None:
+    """What work and the heaviest nodes say holds in every order, as no order changes how many chips each kind has."""
+    first = outcome.incumbents[0]
+    first.enter(Doing.WORK)
+    outcome.raise_floor(trivial_bound(first.instance) * first.instance.unit, lambda: ProofStep("work"))
 
 
 def _by_downsets(outcome: OrdersProgress, start: Callable[[Hardware], Incumbent], stop: Stop) -> LineSearch | None:

@@ -179,6 +179,7 @@ class _HighsRun:
         self.failure: BaseException | str | None = None
         self.best: FloatArray | None = None
         self.work_left = self.until = float("inf")
+        self.checks = [0, 0]  # at the root, and in the tree
         self.highs = SilentHighs()  # type: ignore[no-untyped-call]
         self.options(threads=1, presolve_rule_off=PROBING_OFF, mip_rel_gap=HIGHS_GAP, mip_abs_gap=HIGHS_ABSOLUTE_GAP)
 
@@ -236,8 +237,9 @@ class _HighsRun:
     def _check(self, event: Any) -> None:
         try:
             if self.integral:
-                in_tree = event.data_out.mip_node_count > 1
-                self.work_left -= self._per_iteration * ITERATIONS_PER_CHECK[int(in_tree)]
+                in_tree = int(event.data_out.mip_node_count > 1)
+                self.checks[in_tree] += 1
+                self.work_left -= self._per_iteration * ITERATIONS_PER_CHECK[in_tree]
             over = self.work_left <= 0.0 or self.stop.seconds > self.until
             if over or self.cancelled.is_set() or self.stop.forced:
                 event.data_in.user_interrupt = True
@@ -245,6 +247,14 @@ class _HighsRun:
                 self.on_bound(self._measured(float(event.data_out.mip_dual_bound)))
         except BaseException as error:
             self._end_with(error)
+
+    @property
+    def _work(self) -> float:
+        """Units of work of a run that has ended: of its iterations or between its checks, whichever is more."""
+        (root, tree), nonzeros = self.checks, self.model.A.nnz
+        iterations = max(int(self.highs.getInfo().simplex_iteration_count), 0)
+        between = tree * self._per_iteration * ITERATIONS_PER_CHECK[1] + root * budget.CHECK_NONZERO * nonzeros
+        return budget.LOADED_NONZERO * nonzeros + max(self._per_iteration * iterations, between)
 
     def _end_with(self, error: BaseException) -> None:
         """Stop the run; :meth:`outcome` raises what a callback raised."""
@@ -296,6 +306,7 @@ class _HighsRun:
             x = self.best
             objective = self._measured(float(self.model.cost @ x)) if x is not None else float("inf")
             return Outcome("limit", x, objective, -np.inf)
+        self.stop.charge(self._work)
         if self.error is not None:
             raise self.error
         if isinstance(self.failure, MemoryError):
@@ -304,8 +315,6 @@ class _HighsRun:
             return self.failed(f"a run of HiGHS failed: {self.failure}")
         h, status = self.highs, self.highs.getModelStatus()
         info = h.getInfo()
-        iterations = max(int(info.simplex_iteration_count), 0)
-        self.stop.charge(budget.LOADED_NONZERO * self.model.A.nnz + self._per_iteration * iterations)
         if status == highspy.HighsModelStatus.kInfeasible:
             return Outcome("infeasible", None, float("inf"), float("inf"))
         found = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)

@@ -29,6 +29,7 @@ from partition.solve.front import search_clock, validate_limits
 from partition.solve.given import GivenModel, GivenPackage, opened
 from partition.solve.processes import end_local_workers
 from partition.solve.question import Question
+from partition.solve.reasons import explained
 from partition.solve.search_once import answer
 from partition.solve.sweep_cache import NOTHING_SPENT, Cache
 from partition.solve.sweep_known import NOBODY, Found, Known
@@ -114,7 +115,7 @@ class Sweep:
         return self.solve(grid, settings=settings, **how)
 
     def answer(self, hw: GivenPackage) -> Result:
-        """The answer for one package, with all that is known from those before.
+        """The answer for one package, with all that is known from those before, and why no period is shorter.
 
         Raises
         ------
@@ -124,7 +125,7 @@ class Sweep:
         row = self.solve([hw])[0]
         if row.result is None:
             raise NoSolutionInTime(f"no valid assignment of {self.graph.name!r} on {row.hardware.name!r} was found")
-        return row.result
+        return explained(row.result)
 
     def solve(
         self,

@@ -115,6 +115,15 @@ def test_work_limits_make_runs_repeatable() -> None:
     assert first.objective == second.objective and first.bound == second.bound
 
 
+def test_what_takes_no_iteration_is_charged_by_its_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the root HiGHS makes cuts and tries heuristics, which may take longer than its iterations."""
+    monkeypatch.setattr(budget, "ITERATION", 0.0)
+    monkeypatch.setattr(budget, "ITERATION_NONZERO", 0.0)
+    model, stop = compile_model(knapsack()), Stop(60, work_limit=5)
+    assert solve(model, time_limit=5, stop=stop).status == "optimal"
+    assert stop.work >= (budget.LOADED_NONZERO + budget.CHECK_NONZERO) * model.A.nnz
+
+
 def test_a_cut_off_just_below_an_attainable_value_does_not_hide_a_better_one() -> None:
     """HiGHS 1.16.0 with presolve calls 1.38508... optimal here; found by benchmarks/brute_force.py (seed 200387).
 
