@@ -78,7 +78,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 """What each feature is drawn from; a value twice is drawn twice as often.
 
-Only strata pin the times ``pairs`` and the cheap operations ``late`` (tests/strata.py).
+Only strata pin the times ``pairs``, the cheap operations ``late``, the shape ``detours`` and its backward ``ways``
+(tests/strata.py).
 """
 
 LATER = ("wishes", "dram", "streaming")
@@ -232,6 +233,9 @@ def edges_of(rng: np.random.Generator, shape: str, n: int) -> Edges:
         before = [range(max(0, i - i % width - width), i - i % width) for i in range(n)]
         picked = [rng.choice(len(b), min(len(b), int(rng.integers(1, 3))), replace=False) for b in before]
         return sorted({(b[int(k)], i) for i, (b, some) in enumerate(zip(before, picked, strict=True)) for k in some})
+    if shape == "detours":  # two ways from one operation to another, again and again
+        steps = {0: (1, 2), 1: (2,), 2: (1,), 3: (1,)}
+        return [(i, i + step) for i in range(n) for step in steps[i % 4] if i + step < n]
     assert shape == "isolated", shape
     return [(i, j) for j in range(n) for i in range(j) if rng.random() < min(0.12, 1.5 / n)]
 
@@ -244,7 +248,9 @@ def _graph(rng: np.random.Generator, features: dict[str, Any], n: int) -> dict[s
     if features["backward"] != "none":
         first = int(rng.integers(0, n))
         for i, row in enumerate(operations):
-            if i >= first if features["backward"] == "last" else rng.random() < 0.5:
+            if features["backward"] == "ways":  # the first of two ways of ``detours``, and what both join
+                row["backward"] = i % 4 != 2
+            elif i >= first if features["backward"] == "last" else rng.random() < 0.5:
                 row["backward"] = True
     tensors = _tensors(rng, features["tensors"], n, edges, size)
     cheap, more = _cheap(rng, features["cheap"], [row["name"] for row in operations], size)

@@ -218,6 +218,18 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         LOOSE | LINE | {"groups": ("none", "some")},
         LOOSE | {"topology": ("memory",), "shape": ("star", "broadcast", "parallel"), "n": ((4, 6),)},
         LOOSE | MIXED | {"topology": ("memory",), "free_transfers": ("some",), "n": ((3, 5),), "chips": ((2, 2),)},
+        LOOSE
+        | {"topology": ("memory",), "shape": ("detours",), "backward": ("ways",), "n": ((4, 6),), "chips": ((2, 2),)},
+        LOOSE
+        | {
+            "topology": ("memory",),
+            "shape": ("detours",),
+            "backward": ("ways",),
+            "times": ("sparse", "none"),
+            "sizes": ("whole", "equal", "spread"),
+            "bandwidth": (0.2, 1.0),
+            "n": ((4, 6),),
+        },
     ),
     "stretches": (
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},
@@ -261,6 +273,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
     "capacity": (
         PLAIN | ORDERED | SERIAL | MOVING | LINE,
         PLAIN | ORDERED | MOVING | {"topology": ("memory", "crossbar")},
+        PLAIN | ORDERED | SERIAL | MOVING | PASSING | {"topology": ("memory",)},
     ),
     "crowds": (PLAIN | ORDERED | SERIAL | MOVING | LINE, PLAIN | ORDERED | WORK | {"shape": ("isolated", "layers")}),
     "down-sets": (
@@ -291,6 +304,7 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         PLAIN | MOVING | LINE | ROOM,
     ),
     "stages": (
+        PLAIN | POSITIONED | {"acyclic": (True,), "n": ((4, 6),), "free_transfers": ("all",), "tensors": ("several",)},
         PLAIN | POSITIONED | {"acyclic": (True,), "n": ((4, 6),)},
         PLAIN | POSITIONED | {"acyclic": (False,), "no_skipping": (False,), "n": ((3, 4),)},
     ),

@@ -294,11 +294,16 @@ def ask_levels(case: Case, truth: Truth) -> int:
 
 
 def ask_loose_nodes(case: Case, truth: Truth) -> int:
-    """Ideals without the nodes that nothing binds, for which blocks are charged."""
+    """Ideals without the nodes that nothing binds, for which blocks are charged, and at times without small ones."""
     loose = loose_nodes(truth.instance)
     if not loose.any():
         return 0
-    with patched(milp.ideals.program, kept_nodes=lambda instance, limit: kept_nodes(instance, limit) & ~loose):
+    limit = float(np.random.default_rng(case.seed).choice([0.0, 0.05, 0.3, 0.6]))
+    with patched(
+        milp.ideals.program,
+        kept_nodes=lambda instance, limit: kept_nodes(instance, limit) & ~loose,
+        **({"TINY": (limit,), "COARSE": (1.0,), "FEW": 2, "COARSER": 1} if limit else {}),
+    ):
         return _chain(truth, truth.instance)
 
 
@@ -536,10 +541,16 @@ SLOW = {"capacity", "crowds", "formulation", "thresholds"}
 """Those that build models: asked about two placements of a case."""
 
 
+WORK = 0.002, 0.01, 0.05, None
+"""Units of work for the whole search: a bound holds wherever it ends. None: a limit that it seldom meets."""
+
+
 def ask_whole(case: Case) -> int:
     """The whole search; links with routes may keep it from closing its gap, so it is not given long."""
+    work = WORK[case.seed % len(WORK)]
+    limits: dict[str, Any] = {"time_limit": 5} if work is None else {"work_limit": work}
     try:
-        result = partition(*case.question.read(), time_limit=5, **case.question.wishes)
+        result = partition(*case.question.read(), **limits, **case.question.wishes)
     except NoSolutionInTime:
         return 0
     if case.optimum is None:
