@@ -48,8 +48,33 @@ def placed(tasks, stations, free):
 
 
 def least_load(tasks, stations, free):
-    """The least largest load by trying every assignment in order of the tasks, on every order of the stations."""
-    return min([int(NEVER), *(max(loads) for *_, loads in placed(tasks, stations, free))])
+    """The least largest load of all assignments, task by task, on every order of the stations."""
+    orders = sorted(set(itertools.permutations(stations.tolist()))) if free else [tuple(stations.tolist())]
+    before = [np.flatnonzero(tasks.before[:, j]).tolist() for j in range(tasks.count)]
+    ticks, best = tasks.ticks.tolist(), int(NEVER)
+
+    def place(kinds, chip, load):
+        nonlocal best
+        if max(load) >= best:
+            return
+        if len(chip) == tasks.count:
+            best = max(load)
+            return
+        for c in range(max((chip[i] for i in before[len(chip)]), default=0), len(kinds)):
+            more = ticks[kinds[c]][len(chip)]
+            place(kinds, [*chip, c], [*load[:c], load[c] + more, *load[c + 1 :]])
+
+    for kinds in orders:
+        place(kinds, [], [0] * len(kinds))
+    return best
+
+
+def long_line(rng):
+    """A line of equal stations with more tasks, of which many must come before others."""
+    count, high = int(rng.integers(8, 12)), int(rng.choice([10, 40]))
+    edges = np.argwhere(np.triu(rng.random((count, count)) < rng.choice([0.2, 0.3]), 1))
+    stations = np.zeros(int(rng.integers(3, 5)), np.int64)
+    return Tasks(rng.integers(1, high + 1, (1, count)), closure(count, edges)), stations, False
 
 
 def check_solution(tasks, kind, station, load):

@@ -95,6 +95,15 @@ LOOSE: Stratum = (
 )
 """Nodes that no edge of the order joins to another, and tensors that others read as well."""
 
+DETOURS: Stratum = LOOSE | {
+    "topology": ("memory",),
+    "shape": ("detours",),
+    "backward": ("ways",),
+    "times": ("whole", "fractions"),
+    "chips": ((2, 2),),
+}
+"""Nodes that nothing binds on one of two ways, small ones on the other."""
+
 STRATA: dict[str, tuple[Stratum, ...]] = {
     "trivial bounds": (
         PLAIN | WORK | {"shape": ("isolated", "random")},
@@ -218,18 +227,8 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
         LOOSE | LINE | {"groups": ("none", "some")},
         LOOSE | {"topology": ("memory",), "shape": ("star", "broadcast", "parallel"), "n": ((4, 6),)},
         LOOSE | MIXED | {"topology": ("memory",), "free_transfers": ("some",), "n": ((3, 5),), "chips": ((2, 2),)},
-        LOOSE
-        | {"topology": ("memory",), "shape": ("detours",), "backward": ("ways",), "n": ((4, 6),), "chips": ((2, 2),)},
-        LOOSE
-        | {
-            "topology": ("memory",),
-            "shape": ("detours",),
-            "backward": ("ways",),
-            "times": ("sparse", "none"),
-            "sizes": ("whole", "equal", "spread"),
-            "bandwidth": (0.2, 1.0),
-            "n": ((4, 6),),
-        },
+        DETOURS | {"n": ((4, 4),)},
+        DETOURS | {"n": ((4, 6),), "times": ("sparse", "whole")},
     ),
     "stretches": (
         PLAIN | ORDERED | MOVING | SERIAL | LINE | {"shape": ("chain", "parallel", "star", "ladder")},
@@ -279,6 +278,10 @@ STRATA: dict[str, tuple[Stratum, ...]] = {
     "down-sets": (
         PLAIN | ORDERED | WORK,
         PLAIN | ORDERED | WORK | PACKED,
+        PLAIN
+        | ORDERED
+        | WORK
+        | {"shape": ("ladder", "grid", "parallel", "layers"), "n": ((5, 7),), "chips": ((3, 4),)},
         PLAIN | ORDERED | WORK | MIXED | {"kind_order": ("fixed", "free")},
     ),
     "values that can occur": (PLAIN | MOVING, PLAIN | MOVING | SERIAL, PLAIN | MIXED | MOVING),
