@@ -27,6 +27,12 @@ from compare_commits import ROOT, checkout, in_commit
 SLOWER, BY_SECONDS = 1.1, 0.2
 """An instance is named when the new commit takes more than this factor and these seconds longer."""
 
+GREATER = 1.02
+"""Its memory is named beyond this factor."""
+
+LONG, LONG_RUNS = 5.0, 3
+"""An instance whose first run takes these seconds of processor time is run so often, others as often as asked."""
+
 FIGURES = ("first", "seconds", "megabytes")
 """Seconds to the first valid answer, seconds of the whole process, most memory in MB."""
 
@@ -74,16 +80,43 @@ def questions(acyclic: bool) -> list[tuple[str, str]]:
     return [(model, hardware or "-") for model, hardware in testbed()]
 
 
-def medians(runs: list[dict[str, Any]]) -> dict[str, float | None]:
+def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Of each figure that any run has."""
     found = {figure: [run[figure] for run in runs if run[figure] is not None] for figure in FIGURES}
     return {figure: statistics.median(values) if values else None for figure, values in found.items()}
 
 
+def runs_of(found: list[list[dict[str, Any]]], asked: int) -> int:
+    """How many runs an instance gets in each commit, by the first run of either."""
+    begun = [runs[0]["seconds"] for runs in found if runs]
+    return min(asked, LONG_RUNS) if max(begun, default=0.0) >= LONG else asked
+
+
+def summary(record: dict[str, list[list[dict[str, Any]]]]) -> str:
+    """The median over instances of each figure's ratio, new / old, the medians themselves, and how many grew."""
+    lines = []
+    for figure, words in zip(FIGURES, ("CPU s to the first answer", "CPU s to optimal", "MB"), strict=True):
+        pairs = []
+        for old, new in record.values():
+            if old and new and (figure != "seconds" or _settled(old, new)):
+                before, after = medians(old)[figure], medians(new)[figure]
+                if before is not None and after is not None:
+                    pairs.append((before, after))
+        if not pairs:
+            continue
+        olds, news = zip(*pairs, strict=True)
+        ratios = [after / before for before, after in pairs]
+        lines.append(
+            f"- {words}: median {statistics.median(olds):.2f} -> {statistics.median(news):.2f}, ratio "
+            f"{statistics.median(ratios):.2f} (least {min(ratios):.2f}, most {max(ratios):.2f}) over {len(pairs)}"
+        )
+    return "\n".join(lines)
+
+
 def table(record: dict[str, list[list[dict[str, Any]]]]) -> str:
     """In Markdown: the medians of both commits, old -> new; an open instance has a gap in place of a time."""
     lines = [
-        "| model x package | optimal, CPU s | first answer, CPU s | MB | slower |",
+        "| model x package | optimal, CPU s | first answer, CPU s | MB | above |",
         "| --- | ---: | ---: | ---: | --- |",
     ]
     for name, (old, new) in record.items():
@@ -91,16 +124,23 @@ def table(record: dict[str, list[list[dict[str, Any]]]]) -> str:
             continue
         before, after = medians(old), medians(new)
         ends = [_end(runs, middle) for runs, middle in ((old, before), (new, after))]
-        settled = old[0]["status"] != "feasible" and new[0]["status"] != "feasible"
+        settled = _settled(old, new)
         named = [
             what
             for what, figure in (("optimal", "seconds"), ("first", "first"))
             if (figure == "first" or settled) and _slower(before[figure], after[figure])
         ]
+        if after["megabytes"] > GREATER * before["megabytes"]:
+            named.append("memory")
         firsts = " -> ".join("-" if m["first"] is None else f"{m['first']:.2f}" for m in (before, after))
         memory = " -> ".join(f"{m['megabytes']:.0f}" for m in (before, after))
         lines.append(f"| {name} | {' -> '.join(ends)} | {firsts} | {memory} | {', '.join(named)} |")
     return "\n".join(lines)
+
+
+def _settled(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> bool:
+    """Whether both commits came to an end of the search."""
+    return all(runs[0]["status"] in ("optimal", "infeasible") for runs in (old, new))
 
 
 def _end(runs: list[dict[str, Any]], middle: dict[str, float | None]) -> str:
@@ -142,11 +182,13 @@ def main(old: str, new: str, record: Path, runs: int, work: float, acyclic: bool
             for question in asked:
                 model, package = question
                 found = kept.setdefault(f"{Path(model).stem if '/' in model else model} x {package}", [[], []])
-                for side, tree in enumerate((one, two)):
-                    if len(found[side]) <= turn and time.monotonic() - begun < until:
+                for side, tree in ((0, one), (1, two))[:: -1 if turn % 2 else 1]:
+                    if len(found[side]) <= turn < runs_of(found, runs) and time.monotonic() - begun < until:
                         found[side].append(measured(tree, question, work))
                         record.write_text(json.dumps(held, indent=1) + "\n")
-    print(table(kept), f"\n{commits[0]} -> {commits[1]}, medians of up to {runs}, work limit {work:g}.")
+    print(table(kept), summary(kept), sep="\n\n")
+    often = f"medians of {runs} runs a commit ({LONG_RUNS} from {LONG:g} s on)"
+    print(f"\n{commits[0]} -> {commits[1]}, {often}, work limit {work:g}.")
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from milp import budget
 from milp.search.downsets.boundaries import Boundaries, most_promising
 from milp.search.downsets.growing import Children, GrowingBlocks
 from milp.search.downsets.guidance import MARKS, BeamStates, Guidance, Watched
+from milp.search.downsets.names import SCATTER, names_of_amounts
 from milp.search.downsets.relays import Ends, relayed
 from milp.search.downsets.tasks import Words, holds, packed, unpacked
-from milp.search.downsets.transfers import SCATTER, Flow, scattered
+from milp.search.downsets.transfers import Flow
 from milp.tolerances import AT_ONCE, CROSSES_AT_ONCE, ROUNDING, SIZES
 from partition.arrays import BoolArray, FloatArray, IntArray, sums
 from partition.instance.instance import Instance
@@ -291,7 +292,7 @@ class Beam:
         """Rows of different children that have lost least, at most ``width``."""
         name = children.name ^ (begun.name[children.root] * SCATTER)
         for amount in (children.receive, children.send, children.compute):
-            name = name * SCATTER + scattered(amount)
+            name = name * SCATTER + names_of_amounts(amount)
         rows = np.unique(name, return_index=True)[1]
         if len(rows) <= width:
             return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,13 +49,15 @@ class BothEnds:
     ----------
     ends : of the line, and what is to be placed.
     load : largest one of a station, in ticks, at least 1.
+    passes : for a proof, one from either end.
     """
 
     ends: tuple[End, End]
     load: int
+    passes: list[Pass] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._passes = [Pass(Threshold(end.tasks, end.line, self.load, end.prices)) for end in self.ends]
+        self.passes = [Pass(Threshold(end.tasks, end.line, self.load, end.prices)) for end in self.ends]
 
     def prove(self, width: int, stop: Stop) -> PassOutcome:
         """Whether the load is possible; None if more than ``width`` down-sets would have to be kept at both ends.
@@ -64,8 +66,8 @@ class BothEnds:
         """
         going = [True, True]
         while any(going):
-            way = min((i for i in (0, 1) if going[i]), key=lambda i: len(self._passes[i].states))
-            this, other = self._passes[way], self._passes[1 - way]
+            way = min((i for i in (0, 1) if going[i]), key=lambda i: len(self.passes[i].states))
+            this, other = self.passes[way], self.passes[1 - way]
             verdict = this.advance(width, stop, proof=True)
             if verdict is None:
                 losses, before = np.maximum(this.losses(), other.forced), len(other.states)
@@ -85,11 +87,11 @@ class BothEnds:
     @property
     def progress(self) -> float:
         """Part of the tasks that both passes together have reached: how likely it is that a proof will come."""
-        reached = sum(each.reached for each in self._passes)
+        reached = sum(each.reached for each in self.passes)
         return min(reached / max(self.ends[0].tasks.count, 1), 1.0)
 
     def find(self, way: int, guide: Guide, width: int, stop: Stop) -> PassOutcome:
         """What a beam of so many down-sets finds from one end, with what the other one is bound to lose."""
-        proof = self._passes[way]
+        proof = self.passes[way]
         search = Pass(proof.threshold, guide, proof.forced)
         return self.ends[way].turned(search.decide(width, stop))

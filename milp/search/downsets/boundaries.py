@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from milp.search.downsets.names import SCATTER, names_of_amounts
 from milp.search.downsets.states import Aligned
 from milp.search.downsets.tasks import Words
-from milp.search.downsets.transfers import SCATTER, scattered
 from partition.arrays import FloatArray, IntArray, ranks
 
 
@@ -75,7 +75,7 @@ class Boundaries(Aligned):
         order = np.argsort(lost, kind="stable")
         name = both.name
         for amount in (both.cut, both.toll):
-            name = name * SCATTER + scattered(amount)
+            name = name * SCATTER + names_of_amounts(amount)
         rows = np.sort(order[np.unique(name[order], return_index=True)[1]])
         return both.take(rows[most_promising(lost[rows], (both.size[rows] / step).astype(np.int64), width)])
 

@@ -9,7 +9,8 @@ import numpy as np
 from milp import budget
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.measures import Weighted
-from milp.search.downsets.states import Index, StateNames, States, scattered
+from milp.search.downsets.names import Names, names_of_numbers
+from milp.search.downsets.states import Index, States
 from milp.search.downsets.tasks import NEVER, unpacked
 from milp.search.downsets.threshold import Threshold
 from milp.tolerances import WORTHWHILE
@@ -278,9 +279,9 @@ class Pass:
         """(S,) room of the line that is used: of the open station alone, where modes cannot be compared."""
         return np.asarray(mode * (self.threshold.period + 1) + load if self.threshold.line.ordered else load)
 
-    def _key(self, states: States) -> StateNames:
+    def _key(self, states: States) -> Names:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
-        return states.name if self.threshold.line.ordered else states.name ^ scattered(states.mode)
+        return states.name if self.threshold.line.ordered else states.name ^ names_of_numbers(states.mode)
 
     def _behind(self, mode: IntArray) -> IntArray:
         """(S, P) what the stations behind the open one can give, less what they lose for certain."""
@@ -334,7 +335,7 @@ class Pass:
         if line.ordered:
             return states
         behind = line.behind(states.mode)
-        _, first, group = np.unique(states.name ^ scattered(behind), return_index=True, return_inverse=True)
+        _, first, group = np.unique(states.name ^ names_of_numbers(behind), return_index=True, return_inverse=True)
         same = first[group]
         equal = (states.done[same] == states.done).all(axis=1) & (behind[same] == behind)
         return states.take(~equal | (same == np.arange(len(same))))

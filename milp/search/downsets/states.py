@@ -7,12 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from milp.search.downsets.names import Names
 from milp.search.downsets.tasks import Words
 from partition.arrays import BoolArray, IntArray
-
-StateNames = NDArray[np.uint64]
 
 MOST_BITS = 22
 """Of a name, the leading bits that the table of names in use looks at."""
@@ -57,7 +55,7 @@ class States(Aligned):
     load: IntArray
     need: IntArray
     urgency: IntArray
-    name: StateNames
+    name: Names
     parent: IntArray
     task: IntArray
     placed: IntArray
@@ -74,7 +72,7 @@ class Index:
     names : (S,) one or more, any of them several times.
     """
 
-    def __init__(self, names: StateNames) -> None:
+    def __init__(self, names: Names) -> None:
         self._order = np.argsort(names, kind="stable")
         self._sorted = names[self._order]
         bits = min(MOST_BITS, len(names).bit_length() + SPREAD)
@@ -82,18 +80,10 @@ class Index:
         self._used = np.zeros(1 << bits, dtype=bool)
         self._used[(names >> self._shift).astype(np.int64)] = True
 
-    def find(self, names: StateNames) -> tuple[IntArray, IntArray]:
+    def find(self, names: Names) -> tuple[IntArray, IntArray]:
         """(places of the names that some row has, the first row that has each)."""
         maybe = np.flatnonzero(self._used[(names >> self._shift).astype(np.int64)])
         wanted = names[maybe]
         at = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
         found = self._sorted[at] == wanted
         return maybe[found], self._order[at[found]]
-
-
-def scattered(numbers: IntArray) -> StateNames:
-    """64 bits that look random for each number (splitmix64)."""
-    x = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))

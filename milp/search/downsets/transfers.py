@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from milp.search.downsets.names import Names, mixed, names_of_amounts
 from milp.search.downsets.tasks import Words, packed
-from milp.tolerances import TINIEST
 from partition.arrays import BoolArray, FloatArray, IntArray, csr, ranks, runs, sums
 from partition.instance.instance import Instance
-
-SCATTER = np.uint64(0x9E3779B97F4A7C15)
-"""Odd factor that makes one name of several."""
-
-ALIKE = 1e9
-"""Steps from nothing to the largest of some amounts; smaller differences are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,25 +160,25 @@ class Flow:
         return found
 
     @cached_property
-    def likeness(self) -> NDArray[np.uint64]:
+    def likeness(self) -> Names:
         """(N,) random bits, the same for nodes that look alike, as far as one can see along the edges.
 
         Colours are refined from those of neighbours (Weisfeiler and Leman, 1968) until no more of them appear.
         """
         readers = np.repeat(np.arange(self.count), np.diff(self.reads.ptr))
-        tau, made = scattered(self.tau)[self.reads.column], self.producer[self.reads.column]
-        colour = scattered(self.sent) * np.uint64(3) + scattered(self.weights)
+        tau, made = names_of_amounts(self.tau)[self.reads.column], self.producer[self.reads.column]
+        colour = names_of_amounts(self.sent) * np.uint64(3) + names_of_amounts(self.weights)
         for time in self.time:
-            colour = _mixed(colour) + scattered(time)
+            colour = mixed(colour) + names_of_amounts(time)
         place, weight = self.shared.along(np.arange(self.count))
-        np.add.at(colour, place, scattered(self.shared_bytes)[weight])
+        np.add.at(colour, place, names_of_amounts(self.shared_bytes)[weight])
         distinct = 0
         while len(np.unique(colour)) > distinct:
             distinct = len(np.unique(colour))
             arrived, sent = np.zeros_like(colour), np.zeros_like(colour)
-            np.add.at(arrived, readers, _mixed(colour[made] + tau))
-            np.add.at(sent, made, _mixed(colour[readers] ^ tau))
-            colour = _mixed(colour + _mixed(arrived) + np.uint64(3) * _mixed(sent + np.uint64(1)))
+            np.add.at(arrived, readers, mixed(colour[made] + tau))
+            np.add.at(sent, made, mixed(colour[readers] ^ tau))
+            colour = mixed(colour + mixed(arrived) + np.uint64(3) * mixed(sent + np.uint64(1)))
         return colour
 
     def unread(self, done: BoolArray) -> IntArray:
@@ -201,20 +194,6 @@ class Flow:
         for v, u in _layers(self.edges):
             missing[:, v] |= ~done[:, u]
         return np.asarray(~done & ~missing)
-
-
-def scattered(amounts: FloatArray) -> NDArray[np.uint64]:
-    """(K,) 64 bits that look random for each amount, the same for amounts that differ by rounding only."""
-    largest = max(float(np.where(np.isfinite(amounts), amounts, 0.0).max(initial=0.0)), TINIEST)
-    return _mixed(np.round(np.clip(amounts / largest, -2.0, 2.0) * ALIKE).astype(np.int64).view(np.uint64))
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A permutation of 64 bits that looks random (splitmix64)."""
-    x = x + SCATTER
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 def _layers(edges: IntArray) -> list[tuple[IntArray, IntArray]]:

@@ -32,7 +32,7 @@ def test_every_solution_loses_what_either_end_says_that_the_first_stations_lose(
     load = least + int(rng.integers(0, 3))
     question = both_ends(tasks, stations, free, load)
     ordered = tasks.without_symmetry()
-    for end, search in zip(question.ends, question._passes, strict=True):
+    for end, search in zip(question.ends, question.passes, strict=True):
         measures = search.threshold.measures
         while search.advance(1_000, Stop(), proof=True) is None:
             told = search.losses()
@@ -42,10 +42,10 @@ def test_every_solution_loses_what_either_end_says_that_the_first_stations_lose(
                     done = place < first
                     if measures.changes:
                         room = measures.prices[:, kind[:first]].sum(axis=1) * load
-                        lost = room - measures._least[:, done].sum(axis=1)
+                        lost = room - measures.least(done[None])[0]
                     else:
-                        lost = first * measures.open(np.array([len(kinds) - 1]), np.array([load]))[0]
-                        lost = lost - measures._need[:, done].sum(axis=1)
+                        mode = np.array([len(kinds) - 1])
+                        lost = first * measures.open(mode, np.array([load]))[0] - measures.total(mode, done[None])[0]
                     assert (told[first] <= lost).all()
 
 
@@ -86,7 +86,7 @@ def test_either_end_is_told_what_the_other_loses():
     edges = [pair for j in range(3, 15) for end in range(3) for pair in ((end, j), (j, 15 + end))]
     question = both_ends(Tasks(ticks, closure(18, np.array(edges))), np.zeros(6, np.int64), False, 20)
     assert question.prove(2, Stop()).possible is None
-    assert [search.forced[1, 0] for search in question._passes] == [2, 2]
+    assert [search.forced[1, 0] for search in question.passes] == [2, 2]
 
 
 @pytest.mark.parametrize("seed", range(20))

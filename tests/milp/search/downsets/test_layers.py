@@ -57,15 +57,12 @@ def test_a_pass_for_a_proof_ends_where_sets_would_be_dropped():
 
 
 def test_a_task_that_takes_longer_and_has_as_many_followers_goes_first():
-    """Of {short} and {long} on a station that either fills, the set with the short task is dropped."""
+    """Of the tasks alone on a station that either fills, the one with the longest that comes first is kept."""
     tasks = Tasks(np.array([[6, 7, 9, 9]]), np.zeros((4, 4), dtype=bool))
     threshold = Threshold(tasks, Line(np.zeros(4, np.int64), False), 10)
     search = Pass(threshold)
-    start = search._beginning()
-    children = search._children(start, Stop())
-    layer = search._grown(children, start)
-    dropped = search._exchanged(layer, Stop())
-    assert dict(zip(layer.task.tolist(), dropped.tolist(), strict=True)) == {0: True, 1: True, 2: False, 3: True}
+    assert search.advance(1_000, Stop()) is None
+    assert search.states.task.tolist() == [2]
 
 
 def test_stations_that_stay_empty_are_not_tried_in_every_order():
