@@ -53,7 +53,7 @@ TRIED_THROUGH = {
     # what comes back, read from whole answers
     "partition/results/test_result.py": "partition/results partition/solve/front",
     "milp/test_confirm.py": "partition/results/confirmation",
-    "partition/shards/test_onnx_model.py": "partition/problem/cut_axis partition/readers/cut_axes"
+    "partition/shards/test_onnx_model.py": "partition/readers/cut_axes"
     " partition/shards/by_kind partition/shards/regions",
     "partition/shards/test_torch_program.py": "partition/readers/torch/cut_axes partition/readers/torch/layers",
     "partition/commands/test_shard.py": "partition/shards/onnx_files",

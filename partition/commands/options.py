@@ -16,8 +16,10 @@ from click.shell_completion import CompletionItem
 
 from partition.commands.exits import say
 from partition.errors import InvalidInput
+from partition.problem.cut_axis import joined_parts, split_parts
 
 if TYPE_CHECKING:
+    from partition.problem.cut_axis import PartCount
     from partition.problem.graph import Graph
     from partition.problem.hardware import Hardware
     from partition.problem.placement import Placement
@@ -211,23 +213,26 @@ def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
     return graph, hardware
 
 
-def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, int | str]:
+def parse_parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, PartCount]:
     """``NAME=K`` and ``NAME=K:AXIS`` options as a map."""
     return _parts(values)
 
 
-def _parts(values: tuple[str, ...]) -> dict[str, int | str]:
-    found: dict[str, int | str] = {}
+def _parts(values: tuple[str, ...]) -> dict[str, PartCount]:
+    found: dict[str, PartCount] = {}
     for value in values:
         name, equals, asked = value.rpartition("=")
-        count, colon, axis = asked.partition(":")
-        if not equals or not name or not count.isdecimal() or int(count) < 1:
+        try:
+            parts = joined_parts(*split_parts(asked))
+        except ValueError:
+            parts = 0
+        if not equals or not name or not parts:
             raise click.BadParameter(f"{value!r} is not of the form NAME=PARTS, such as conv1=4 or fc=4:columns")
-        found[name] = f"{int(count)}:{axis}" if colon else int(count)
+        found[name] = parts
     return found
 
 
-def parse_shards(values: tuple[str, ...]) -> str | dict[str, int | str]:
+def parse_shards(values: tuple[str, ...]) -> str | dict[str, PartCount]:
     """What ``--shard`` asks for: nothing, automatic parts, or operations and their parts."""
     if values in ((), ("none",)):
         return "none"

@@ -21,7 +21,7 @@ from partition.commands.outputs import OutputFile
 from partition.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from partition.shards.rewrite import PartCount
+    from partition.problem.cut_axis import PartCount
 
 
 @click.command()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import gcd
+from numbers import Integral
+
+PartCount = int | str
+"""How many parts, or that with the word of the axis: ``4``, ``"4:rows"``."""
 
 
 @dataclass(frozen=True)
@@ -128,3 +132,25 @@ def common_units(*extents: int) -> int:
 def bounds(units: int, parts: int) -> list[int]:
     """Where parts begin and end, as even as whole units allow; ``parts + 1`` numbers."""
     return [round(units * i / parts) for i in range(parts + 1)]
+
+
+def split_parts(asked: PartCount) -> tuple[int, str]:
+    """Number of parts, and the word of the axis or ``""``.
+
+    Raises
+    ------
+    ValueError : the number is no whole number from 1 on.
+    """
+    count, _, word = asked.partition(":") if isinstance(asked, str) else (asked, "", "")
+    if isinstance(count, str):
+        parts = int(count) if count.isdecimal() else 0
+    else:
+        parts = int(count) if isinstance(count, Integral) and not isinstance(count, bool) else 0
+    if parts < 1:
+        raise ValueError(f"{asked!r} is no number of parts")
+    return parts, word
+
+
+def joined_parts(parts: int, word: str) -> PartCount:
+    """The inverse of :func:`split_parts`."""
+    return f"{parts}:{word}" if word else parts

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from partition.errors import Infeasible, InvalidInput, InvalidModelFile
@@ -18,11 +16,6 @@ from partition.text import shown
 ACCELERATOR, CPU = "accelerator", "cpu"
 TIME_UNIT = "file unit"
 MOST_ACCELERATORS = 4096
-
-
-def read_device_placement(path: str | PathLike[str], *, max_cpus: int | None = None) -> tuple[Graph, Hardware]:
-    """Read a file; see :func:`from_device_placement`."""
-    return from_device_placement(field.parse_file(Path(path)), name=Path(path).stem, max_cpus=max_cpus)
 
 
 def from_device_placement(data: Mapping[str, Any], *, name: str, max_cpus: int | None = None) -> tuple[Graph, Hardware]:

@@ -70,11 +70,6 @@ def join_models(graphs: Sequence[Graph], rates: Sequence[int] | None = None) -> 
     )
 
 
-def models_in(name: str) -> int:
-    """How many models the graph of this name joins; 1 for one that :func:`join_models` did not name."""
-    return len(rates_in(name)) or 1
-
-
 def rates_in(name: str) -> list[tuple[str, int]]:
     """Model and rate of each that the graph of this name joins; none where :func:`join_models` did not name it."""
     if not re.match(r"\d+x", name):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from partition.problem.cut_axis import PartCount, split_parts
+
 SHOWN = 4
 """Operations in parts that are named in a sentence."""
 
@@ -22,7 +24,7 @@ class Shards:
     period, bound : of the answer without parts; infinite where there is none, None where it was not asked for.
     """
 
-    parts: Mapping[str, int | str] = field(default_factory=dict)
+    parts: Mapping[str, PartCount] = field(default_factory=dict)
     floor: float = 0.0
     period: float | None = None
     bound: float | None = None
@@ -41,11 +43,9 @@ class Shards:
         """In words; ``shown`` words a time."""
         if not self.parts:
             return "no number of parts of any operation was found that makes it shorter"
-        counted = {name: str(k).partition(":") for name, k in self.parts.items()}
-        order = sorted(counted, key=lambda name: (-int(counted[name][0]), name))
-        names = [
-            f"{name} in {counted[name][0]}" + (f" by {counted[name][2]}" if counted[name][2] else "") for name in order
-        ]
+        counted = {name: split_parts(asked) for name, asked in self.parts.items()}
+        order = sorted(counted.items(), key=lambda item: (-item[1][0], item[0]))
+        names = [f"{name} in {k}" + (f" by {word}" if word else "") for name, (k, word) in order]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         said = f"proved for this graph, with {', '.join(names[:SHOWN])}{more} in parts"
         if self.bound is not None:

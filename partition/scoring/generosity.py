@@ -53,22 +53,6 @@ CARRIES = {
 GROWS = ("chain", "ring", "bichain", "crossbar", "memory")
 """Topologies to whose end chips can be added without touching the transfers between the others."""
 
-COMPARED = {
-    "Hardware": {"kinds", "kind_of_chip", "interconnect", "rules", "time_unit", "kind_order", "positions"},
-    "ChipKind": {
-        "peak_flops",
-        "sram_bytes",
-        "sram_bandwidth",
-        "op_overhead_s",
-        "unsupported",
-        "free_transfers",
-        "dram_bandwidth",
-    },
-    "Interconnect": {"topology", "link_bandwidth", "transfers", "rows", "columns", "streaming"},
-    "Rules": {*LIFTS, "replication", "relays"},
-}
-"""Fields that :func:`factors` looks at; ``tests/partition/scoring/test_generosity.py`` names the others."""
-
 
 def factors(graph: Graph, generous: Sequence[Hardware], stingy: Sequence[Hardware]) -> FloatArray:
     """(G, S) by how much placements slow down at most that are moved from a stingy package to a generous one.

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from partition.errors import InvalidInput
-from partition.problem.cut_axis import DIRECTIONS, CutAxis, ReadWindow
-from partition.shards.regions import CutGraph, Region, piece_name, state_name
-from partition.shards.rewrite import PartCount, regions_of
+from partition.problem.cut_axis import DIRECTIONS, CutAxis, PartCount, ReadWindow
+from partition.shards.regions import Access, CutGraph, Region, piece_name, state_name
+from partition.shards.rewrite import regions_of
 from partition.split.source import OnnxSource, open_whole
 
 SHAPED = {"Reshape": 1, "Expand": 1, "Resize": 3}
@@ -54,13 +54,6 @@ def shard_onnx(
                 "rule, or the shapes or axes of what it reads are not known"
             )
     return _Rewriter(whole, cut, regions_of(cut, parts)).rewritten()
-
-
-def can_cut(model: str | os.PathLike[str], *, dims: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Operation that can be cut -> parts it can have at most."""
-    cut = CutGraph(open_whole(model, dims).graph)
-    able = np.flatnonzero(cut.able).tolist()
-    return {cut.graph.names[v]: max(axis.extent for axis in cut.axes(v)) for v in able}
 
 
 class _Rewriter:
@@ -127,19 +120,15 @@ class _Rewriter:
 
     def _operand(self, tensor: str, axis: CutAxis, region: Region, part: int) -> str:
         """What a part reads in the place of a tensor or weight."""
-        if part and tensor in axis.once:
+        weight = tensor in axis.weights
+        found = self.cut.operand(tensor, axis, region, part, weight=weight)
+        if found.access is Access.NOTHING:
             return ""
-        t = self.cut.number.get(tensor)
-        if tensor in axis.weights:
-            place, unit = axis.weights[tensor]
-            return self._weight(tensor, place, *region.range(part, axis.extent * unit), axis.blocks)
-        if tensor in axis.reads:
-            place, unit = axis.reads[tensor]
-            if t is not None and region.cut.get(t) == place:
-                return f"{tensor}#{part}"
-            return self._slice(tensor, place, *region.range(part, axis.extent * unit))
-        if axis.window is not None and axis.window[0] == tensor:
-            return self._slice(tensor, axis.window[1], *axis.window[2].reads(*region.range(part, axis.extent)))
+        if found.access is Access.PIECE:
+            return f"{tensor}#{part}"
+        if found.access is Access.SLICE:
+            where = found.place, found.low, found.high
+            return self._weight(tensor, *where, axis.blocks) if weight else self._slice(tensor, *where)
         return tensor
 
     def _state_shape(self, new: NodeProto, node: NodeProto, axis: CutAxis, region: Region, part: int) -> None:

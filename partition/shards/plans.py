@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.problem.cut_axis import PartCount, joined_parts, split_parts
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.problem import Problem
 from partition.shards.regions import CutGraph
 from partition.shards.rewrite import (
     MOST_PARTS,
-    PartCount,
     Sharded,
     cut_positions,
     entering_bytes,
     shard,
-    split_parts,
 )
 
 TARGETS = 20
@@ -183,16 +182,16 @@ def variations(
     for name in seen:
         k, word = split_parts(plan.get(name, 1))
         for more in (1, 2):
-            yield {**plan, name: _asked(k + more, word)}
+            yield {**plan, name: joined_parts(k + more, word)}
     for name in seen:
         k, word = split_parts(plan.get(name, 1))
         for other in plans.words[plans.graph.index[name]]:
             if other != word:
-                yield {**plan, name: _asked(max(k, 2), other)}
+                yield {**plan, name: joined_parts(max(k, 2), other)}
     for name, asked in sorted(plan.items(), key=lambda item: -split_parts(item[1])[0]):
         k, word = split_parts(asked)
         if k - 1 >= int(plans.least[plans.graph.index[name]]):
-            fewer = {**plan, name: _asked(k - 1, word)}
+            fewer = {**plan, name: joined_parts(k - 1, word)}
             yield {other: parts for other, parts in fewer.items() if split_parts(parts)[0] > 1}
 
 
@@ -210,7 +209,3 @@ def _heaviest(plans: Plans, sharded: Sharded, load: FloatArray, assignment: IntA
             if origin is not None and plans.able[origin] and name not in seen:
                 seen.append(name)
     return seen
-
-
-def _asked(k: int, word: str) -> PartCount:
-    return f"{k}:{word}" if word else k

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +39,39 @@ def state_name(operation: str, part: int, place: int) -> str:
 def piece_name(tensor: str, low: int, high: int, place: int) -> str:
     """What a slice of a tensor or weight along one of its axes is called, in a graph as in a file."""
     return f"{tensor}#{low}to{high}.{place}"
+
+
+class Access(Enum):
+    """How a part of an operation reads a tensor or weight.
+
+    Attributes
+    ----------
+    WHOLE, NOTHING : all of it, or none.
+    PIECE : the part of the same number, which is made beside it.
+    SLICE : a range of one axis.
+    """
+
+    WHOLE = "whole"
+    NOTHING = "nothing"
+    PIECE = "piece"
+    SLICE = "slice"
+
+
+@dataclass(frozen=True)
+class PartOperand:
+    """What a part of an operation reads in the place of a tensor or weight.
+
+    Attributes
+    ----------
+    place, low, high : axis and ends of a slice.
+    share : of the bytes.
+    """
+
+    access: Access
+    place: int = -1
+    low: int = 0
+    high: int = 0
+    share: float = 1.0
 
 
 @dataclass(eq=False)
@@ -139,6 +173,22 @@ class CutGraph:
         """What the operation is called that joins the parts of one result of an operation."""
         several = len(self.makes[v]) > 1
         return f"{self.graph.names[v]}#join" + (f" {self.graph.tensor_names[t]}" if several else "")
+
+    def operand(self, name: str, axis: CutAxis, region: Region, part: int, *, weight: bool = False) -> PartOperand:
+        """What a part of an operation that is cut along ``axis`` reads in the place of a tensor, or of a weight."""
+        if part and name in axis.once:
+            return PartOperand(Access.NOTHING, share=0.0)
+        cut = (axis.weights if weight else axis.reads).get(name)
+        if cut is not None:
+            place, unit = cut
+            if not weight and name in self.number and region.cut.get(self.number[name]) == place:
+                return PartOperand(Access.PIECE, share=region.share(part))
+            return PartOperand(Access.SLICE, place, *region.range(part, axis.extent * unit), region.share(part))
+        if axis.window is not None and axis.window[0] == name:
+            _, place, window = axis.window
+            low, high = window.reads(*region.range(part, axis.extent * window.scale))
+            return PartOperand(Access.SLICE, place, low, high, (high - low) / window.extent)
+        return PartOperand(Access.WHOLE)
 
     def readers(self, t: int) -> list[int]:
         """Operations that read a tensor."""

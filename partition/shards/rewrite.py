@@ -7,6 +7,7 @@ an inner axis is cut. So are results of the model, unless they may leave in part
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,18 +16,15 @@ import numpy as np
 from partition.arrays import BoolArray, FloatArray, sums
 from partition.errors import InvalidInput
 from partition.problem.builder import GraphBuilder
-from partition.problem.cut_axis import CutAxis
+from partition.problem.cut_axis import CutAxis, PartCount, split_parts
 from partition.problem.graph import Graph
-from partition.shards.regions import CutGraph, Region, piece_name, state_name
+from partition.shards.regions import Access, CutGraph, Region, piece_name, state_name
 
 JOIN, TOTAL, SLICE = "Concat", "Sum", "Slice"
 """Operators that join parts, that add summands, and that take a part of a tensor."""
 
 MOST_PARTS = 1024
 """Parts of one operation at most."""
-
-PartCount = int | str
-"""How many parts, or that with the axis: ``4``, ``"4:rows"``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +84,6 @@ def shard(
     return Sharded(_Rewriting(cut, found).graph(), asked, follows, tuple(found))
 
 
-def split_parts(parts: PartCount) -> tuple[int, str]:
-    """Number of parts, and the axis or ``""``."""
-    if isinstance(parts, str):
-        count, _, word = parts.partition(":")
-        return int(count), word
-    return int(parts), ""
-
-
 def regions_of(cut: CutGraph, parts: Mapping[str, PartCount]) -> list[Region]:
     """The regions of what is wanted, in order of their leaders; raises InvalidInput as :func:`shard`."""
     wanted = cut_positions(cut.graph, parts, able=cut.able)
@@ -136,16 +126,15 @@ def cut_positions(graph: Graph, parts: Mapping[str, PartCount], able: BoolArray 
     return wanted
 
 
-def _counted(name: str, asked: object) -> int:
+def _counted(name: str, asked: PartCount) -> int:
     """The number of parts; InvalidInput if it makes no sense."""
-    text = asked.partition(":")[0] if isinstance(asked, str) else asked
-    k = int(text) if isinstance(text, str) and text.isdecimal() else text
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= MOST_PARTS:
-        raise InvalidInput(
-            f"shard: {name!r} in {asked!r} parts; give a whole number from 1 to {MOST_PARTS}, or one with an axis "
-            "(4:rows)"
-        )
-    return int(k)
+    with contextlib.suppress(ValueError):
+        parts, _ = split_parts(asked)
+        if parts <= MOST_PARTS:
+            return parts
+    raise InvalidInput(
+        f"shard: {name!r} in {asked!r} parts; give a whole number from 1 to {MOST_PARTS}, or one with an axis (4:rows)"
+    )
 
 
 class _Rewriting:
@@ -211,7 +200,7 @@ class _Rewriting:
         later = axis.starting() if before is not None else frozenset()
         read: dict[str, float] = {}
         for t in self.cut.reads[v].tolist():
-            if names[t] not in later and (part == 0 or names[t] not in axis.once):
+            if names[t] not in later:
                 read.update(self._read(t, axis, region, part))
         if before is not None:
             for i, carried in enumerate(axis.carries):
@@ -247,8 +236,8 @@ class _Rewriting:
             if weight in axis.starting() and axis.before(part, region.parts) is not None:
                 continue
             if weight in axis.weights:
-                place, unit = axis.weights[weight]
-                held[_piece(weight, place, region, part, axis.extent * unit)] = size * share
+                found = self.cut.operand(weight, axis, region, part, weight=True)
+                held[piece_name(weight, found.low, found.high, found.place)] = size * share
                 left -= size
             else:
                 held[weight] = size
@@ -260,20 +249,16 @@ class _Rewriting:
         return name, held
 
     def _read(self, t: int, axis: CutAxis, region: Region, part: int) -> dict[str, float]:
-        """What a part reads of a tensor, and its bytes: a part made beside it, a slice, or all of it."""
+        """What a part reads of a tensor, and its bytes: a part made beside it, a slice, all of it, or nothing."""
         name, size = self.whole.tensor_names[t], float(self.whole.tensor_bytes[t])
-        place = axis.reads.get(name)
-        if place is not None and region.cut.get(t) == place[0]:
-            return {f"{name}#{part}": size * region.share(part)}
-        if place is not None:
-            share = region.share(part)
-            made = _piece(name, place[0], region, part, axis.extent * place[1])
-            return {self._slice(t, made, share): size * share}
-        if axis.window is not None and axis.window[0] == name:
-            _, place_, window = axis.window
-            low, high = window.reads(*region.range(part, axis.extent * window.scale))
-            share = (high - low) / window.extent
-            return {self._slice(t, piece_name(name, low, high, place_), share): size * share}
+        found = self.cut.operand(name, axis, region, part)
+        if found.access is Access.NOTHING:
+            return {}
+        if found.access is Access.PIECE:
+            return {f"{name}#{part}": size * found.share}
+        if found.access is Access.SLICE:
+            made = piece_name(name, found.low, found.high, found.place)
+            return {self._slice(t, made, found.share): size * found.share}
         return {name: size}
 
     def _slice(self, t: int, made: str, share: float) -> str:
@@ -322,12 +307,6 @@ class _Rewriting:
             module=g.modules[v] if g.modules else "",
             view=bool(g.views[v]),
         )
-
-
-def _piece(name: str, place: int, region: Region, part: int, extent: int) -> str:
-    """The name of a slice of a tensor or weight along one of its axes."""
-    low, high = region.range(part, extent)
-    return piece_name(name, low, high, place)
 
 
 _ELEMENT = 4.0

@@ -12,15 +12,15 @@ from torch.fx.node import map_arg
 
 from partition.errors import InvalidInput, InvalidModelFile
 from partition.pipeline.torch_stages import TOLERANCE, largest_difference
-from partition.problem.cut_axis import CutAxis
+from partition.problem.cut_axis import CutAxis, PartCount
 from partition.readers.torch.calls import kind_of
 from partition.readers.torch.cut_axes import GROUPS
 from partition.readers.torch.program import functional
 from partition.readers.torch.reader import ProgramReader
 from partition.readers.torch.signature import is_joint, new_values
 from partition.readers.torch.writing import CallWriter
-from partition.shards.regions import CutGraph, Region
-from partition.shards.rewrite import PartCount, regions_of
+from partition.shards.regions import Access, CutGraph, Region
+from partition.shards.rewrite import regions_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -147,17 +147,13 @@ class _PartWriter:
         name = held or (self.reader.tensor.get(node.name) or [None])[0]
         if name is None:
             return node
-        if part and name in axis.once:
+        found = self.cut.operand(name, axis, region, part, weight=held is not None)
+        if found.access is Access.NOTHING:
             return None
-        place = (axis.weights if held is not None else axis.reads).get(name)
-        if place is not None:
-            t = self.cut.number.get(name) if held is None else None
-            if t is not None and region.cut.get(t) == place[0]:
-                return self.pieces[name][part]
-            return self._slice(node, place[0], region.range(part, axis.extent * place[1]), write)
-        if axis.window is not None and axis.window[0] == name:
-            _, own, window = axis.window
-            return self._slice(node, own, window.reads(*region.range(part, axis.extent * window.scale)), write)
+        if found.access is Access.PIECE:
+            return self.pieces[name][part]
+        if found.access is Access.SLICE:
+            return self._slice(node, found.place, (found.low, found.high), write)
         return node
 
     def _slice(self, node: Any, place: int, ends: tuple[int, int], write: CallWriter) -> Any:

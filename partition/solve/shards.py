@@ -15,12 +15,13 @@ from milp.search.stability import Before
 from milp.tolerances import PLAN_GAIN
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.heuristics.carried import chips_in_parts
+from partition.problem.cut_axis import PartCount
 from partition.problem.graph import Graph
 from partition.problem.problem import Problem
 from partition.results.result import Result
 from partition.results.shards import Shards
 from partition.shards.plans import Plans, variations
-from partition.shards.rewrite import PartCount, Sharded
+from partition.shards.rewrite import Sharded
 from partition.solve.question import Question
 from partition.solve.wished import Wished
 from partition.stopping import Stop

@@ -16,7 +16,7 @@ from partition.errors import InvalidAssignment, InvalidInput, InvalidModelFile
 from partition.extras import require
 from partition.problem.graph import Graph
 from partition.problem.placement import Placement
-from partition.readers.several import models_in
+from partition.readers.several import rates_in
 from partition.results.result import Result
 from partition.split.flows import Flows
 from partition.split.manifest import FILE, Manifest, Part, Port, Prediction
@@ -122,7 +122,7 @@ def _check_one(graph: Graph, name: str, fingerprint: object, in_parts: bool) -> 
             "this answer has operations in parts, and the model has none; write the model with parts "
             "(mcm-partition shard), solve that and split it"
         )
-    count = models_in(name)
+    count = len(rates_in(name))
     if count > 1:
         raise InvalidAssignment(
             f"an answer for {'two' if count == 2 else count} models cannot be cut ({shown(name, 300)}); "

@@ -9,7 +9,7 @@ import numpy as np
 from milp import budget
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.measures import Weighted
-from milp.search.downsets.names import Names, names_of_numbers
+from milp.search.downsets.names import RandomNames, names_of_numbers
 from milp.search.downsets.states import Index, States
 from milp.search.downsets.tasks import NEVER, unpacked
 from milp.search.downsets.threshold import Threshold
@@ -279,7 +279,7 @@ class Pass:
         """(S,) room of the line that is used: of the open station alone, where modes cannot be compared."""
         return np.asarray(mode * (self.threshold.period + 1) + load if self.threshold.line.ordered else load)
 
-    def _key(self, states: States) -> Names:
+    def _key(self, states: States) -> RandomNames:
         """(S,) names of the sets, with the mode where modes cannot be compared."""
         return states.name if self.threshold.line.ordered else states.name ^ names_of_numbers(states.mode)
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from milp.search.downsets.names import Names
+from milp.search.downsets.names import RandomNames
 from milp.search.downsets.tasks import Words
 from partition.arrays import BoolArray, IntArray
 
@@ -55,7 +55,7 @@ class States(Aligned):
     load: IntArray
     need: IntArray
     urgency: IntArray
-    name: Names
+    name: RandomNames
     parent: IntArray
     task: IntArray
     placed: IntArray
@@ -72,7 +72,7 @@ class Index:
     names : (S,) one or more, any of them several times.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: RandomNames) -> None:
         self._order = np.argsort(names, kind="stable")
         self._sorted = names[self._order]
         bits = min(MOST_BITS, len(names).bit_length() + SPREAD)
@@ -80,7 +80,7 @@ class Index:
         self._used = np.zeros(1 << bits, dtype=bool)
         self._used[(names >> self._shift).astype(np.int64)] = True
 
-    def find(self, names: Names) -> tuple[IntArray, IntArray]:
+    def find(self, names: RandomNames) -> tuple[IntArray, IntArray]:
         """(places of the names that some row has, the first row that has each)."""
         maybe = np.flatnonzero(self._used[(names >> self._shift).astype(np.int64)])
         wanted = names[maybe]

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from milp.search.downsets.names import Names, mixed, names_of_amounts
+from milp.search.downsets.names import RandomNames, mixed, names_of_amounts
 from milp.search.downsets.tasks import Words, packed
 from partition.arrays import BoolArray, FloatArray, IntArray, csr, ranks, runs, sums
 from partition.instance.instance import Instance
@@ -160,7 +160,7 @@ class Flow:
         return found
 
     @cached_property
-    def likeness(self) -> Names:
+    def likeness(self) -> RandomNames:
         """(N,) random bits, the same for nodes that look alike, as far as one can see along the edges.
 
         Colours are refined from those of neighbours (Weisfeiler and Leman, 1968) until no more of them appear.

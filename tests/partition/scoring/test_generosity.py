@@ -16,7 +16,23 @@ from questions import draw
 from partition import ChipKind, Graph, Hardware, Interconnect, Rules, load_hardware
 from partition.problem.hardware import TOPOLOGIES, override
 from partition.problem.problem import Problem
-from partition.scoring.generosity import COMPARED, LIFTS, factors
+from partition.scoring.generosity import LIFTS, factors
+
+COMPARED = {
+    "Hardware": {"kinds", "kind_of_chip", "interconnect", "rules", "time_unit", "kind_order", "positions"},
+    "ChipKind": {
+        "peak_flops",
+        "sram_bytes",
+        "sram_bandwidth",
+        "op_overhead_s",
+        "unsupported",
+        "free_transfers",
+        "dram_bandwidth",
+    },
+    "Interconnect": {"topology", "link_bandwidth", "transfers", "rows", "columns", "streaming"},
+    "Rules": {*LIFTS, "replication", "relays"},
+}
+"""Fields that decide whether a bound of one package holds on another."""
 
 IRRELEVANT = {
     "Hardware": {"name"},
