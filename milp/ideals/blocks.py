@@ -128,7 +128,7 @@ class Blocks:
         """
         worth = np.flatnonzero(self.least_load(begin, end) < threshold)
         begin, end = begin[worth], end[worth]
-        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.several) + self.loose.width))
+        step = max(1, ENTRIES // (1 + self.live.shape[1] + self.open.shape[1] + len(self.several)))
         spans = [slice(first, first + step) for first in range(0, max(len(begin), 1), step)]
         parts = [(*self._loads(begin[span], end[span]), self._returned(begin[span], end[span])) for span in spans]
         *loads, returned = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -174,7 +174,7 @@ class Blocks:
             receive = receive + (present * self.data.presence_cost[self.present]).max(axis=1)
         read = self.read[end[:, None], self.open[begin]]
         held = self._held(begin, end) if self.data.limited else np.zeros(1)
-        loose = self.loose.least(begin, end)
+        loose = self.loose.transfers(begin, end)
         room, rate = self.hw.room_of_kinds, self.inst.streaming_of_kinds
         loads = []
         for k, kind in enumerate(self.hw.kinds):

@@ -13,6 +13,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from milp.ideals.window import Window
 from partition.arrays import BoolArray, FloatArray, IntArray
@@ -112,12 +113,26 @@ class LooseTensors:
         return [g for g in found if len(g) <= MOST_TOGETHER] + [g[i : i + 1] for g in large for i in range(len(g))]
 
 
-class LooseCharges:
-    """What blocks between the ideals of a window pay for loose nodes at least.
+@dataclass(frozen=True, eq=False)
+class LooseTransfers:
+    """What blocks move at least for each loose node, for every distinct set of the neighbours that they hold.
 
     Attributes
     ----------
-    width : entries that a block takes.
+    having, lacking : (D, V) transfers of blocks that have each loose node, and of those that have not.
+    block : (P,) which of the sets each block holds.
+    """
+
+    having: FloatArray
+    lacking: FloatArray
+    block: IntArray
+
+
+class LooseCharges:
+    """What blocks between the ideals of a window pay for loose nodes at least.
+
+    It follows from which neighbours of those a block holds. Many blocks hold the same ones, so it is worked out for
+    each set once.
     """
 
     def __init__(self, instance: Instance, tensors: LooseTensors, window: Window) -> None:
@@ -128,9 +143,10 @@ class LooseCharges:
         groups = [g for g in tensors.groups() if np.isin(g, tensors.owner[touched]).any()]
         some = np.array(sorted(v for g in groups for v in g.tolist()), dtype=np.int64)
         rows = np.flatnonzero(np.isin(tensors.owner, some))
-        self.width = len(rows)
-        count = len(tensors.owner)
-        self.source, self.read = window.counts(sources, rows, count), window.counts(tensors.readers, rows, count)
+        self.makes, self.reads = (_incidence(window, pairs, rows, len(touched)) for pairs in (sources, tensors.readers))
+        column = np.flatnonzero(self.makes.any(axis=1) | self.reads.any(axis=1))
+        self.makes, self.reads = self.makes[column], self.reads[column]
+        self.held = _packed(window.member[:, column])
         self.own, self.degree = tensors.source[rows] == NODE_ITSELF, tensors.degree[rows]
         self.paid = np.zeros((len(rows), len(some)))
         self.paid[np.arange(len(rows)), np.searchsorted(some, tensors.owner[rows])] = tensors.tau[rows]
@@ -142,28 +158,58 @@ class LooseCharges:
             (np.searchsorted(some, g), *_choices(g.tolist(), tensors.between)) for g in groups if len(g) > 1
         ]
 
-    def least(self, begin: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
-        """(P, V) and (P, V) transfers of blocks between ideals that have each loose node, and of those that have not.
+    def transfers(self, begin: IntArray, end: IntArray) -> LooseTransfers:
+        """Transfers of blocks between ideals, ``begin`` (P,) and ``end`` (P,), that have loose nodes or have not.
 
         A tensor costs a block that makes it if somebody elsewhere reads it, and any other if somebody there does; what
         its kept readers make the block pay anyway is not counted.
         """
-        source = self.source[end] > self.source[begin]
-        read = self.read[end] - self.read[begin]
+        sets, block = _distinct(self.held[end] & ~self.held[begin])
+        inside = np.unpackbits(sets.view(np.uint8), axis=1, bitorder="little")[:, : len(self.makes)].astype(np.float32)
+        source, read = inside @ self.makes > 0, inside @ self.reads
         none, every = read == 0, read == self.degree
         having = np.where(self.own, ~every, ~source & none)
         lacking = np.where(self.own, ~none, source & every)
-        return having @ self.paid, lacking @ self.paid
+        return LooseTransfers(having @ self.paid, lacking @ self.paid, block)
 
-    def charge(self, kind: int, transfers: tuple[FloatArray, FloatArray], paid: float) -> FloatArray:
+    def charge(self, kind: int, transfers: LooseTransfers, paid: float) -> FloatArray:
         """(P,) the least that loose nodes cost blocks on a chip of this kind, which pays for transfers or not."""
-        having, lacking = transfers
+        having, lacking = transfers.having, transfers.lacking
         here, elsewhere, one = self.time[kind] + paid * having, paid * lacking, self.single
         least = np.asarray(np.minimum(here[:, one], elsewhere[:, one]).sum(axis=1))
         for group, chosen, moved in self.together:
             costs = here[:, group] @ chosen.T + elsewhere[:, group] @ (1.0 - chosen).T + paid * moved
             least = least + costs.min(axis=1)
-        return least
+        return np.asarray(least[transfers.block])
+
+
+def _incidence(window: Window, pairs: tuple[IntArray, IntArray], rows: IntArray, count: int) -> NDArray[np.float32]:
+    """(nodes, rows) 1 where an active node of the window is paired with one of ``rows`` (of ``count``)."""
+    number = np.full(count, -1)
+    number[rows] = np.arange(len(rows))
+    row, column = number[pairs[0]], window.column[pairs[1]]
+    known = (row >= 0) & (column >= 0)
+    found = np.zeros((len(window.nodes), len(rows)), np.float32)
+    np.add.at(found, (column[known], row[known]), 1.0)
+    return found
+
+
+def _packed(which: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(I, W) the columns of ``which`` (I, Z), 0 or 1, as bits of one word or more."""
+    wide = np.zeros((len(which), 64 * max(1, -(-which.shape[1] // 64))), np.uint8)
+    wide[:, : which.shape[1]] = which
+    return np.packbits(wide, axis=1, bitorder="little").view(np.uint64)
+
+
+def _distinct(sets: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], IntArray]:
+    """(D, W) the different rows of ``sets`` (P, W), and (P,) which of them each row is."""
+    order = np.lexsort(sets.T)
+    ordered = sets[order]
+    new = np.ones(len(sets), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    place = np.empty(len(sets), np.int64)
+    place[order] = np.cumsum(new) - 1
+    return ordered[new], place
 
 
 def _choices(

@@ -5,7 +5,6 @@ Each function answers for one family of operators. Operands are named; a weight 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
@@ -60,8 +59,8 @@ def cut_axis(
     named = {(operand.name, axis) for operand, axis, _ in places}
     if extent < 2 or len({name for name, _ in named}) < len(named):
         return []
-    times = Counter(operand.name for operand, _, _ in places)
-    if any(times[operand.name] != operand.times for operand, _, _ in places):
+    names = [operand.name for operand, _, _ in places]
+    if any(names.count(operand.name) != operand.times for operand, _, _ in places):
         return []  # the operator reads it whole as well
     alone = [operand for operand in once if operand is not None]
     if any(operand.times > 1 for operand in alone):
