@@ -7,7 +7,7 @@ import json
 import click
 
 from partition.commands.exits import one_sentence_errors, say
-from partition.commands.options import dim_option, json_option
+from partition.commands.options import dim_option, json_option, quiet_option
 from partition.commands.outputs import OutputFile
 from partition.commands.profile import optimised_option, seconds_option
 from partition.errors import InvalidInput
@@ -26,6 +26,7 @@ from partition.files import check_writable, write_atomically
 @click.option("--transfers", type=click.Path(), help="CSV bytes,seconds of transfers, measured elsewhere.")
 @seconds_option
 @optimised_option
+@quiet_option
 @json_option
 @dim_option
 @one_sentence_errors
@@ -38,13 +39,15 @@ def calibrate(
     transfers: str | None,
     seconds: float,
     optimised: bool,
+    quiet: bool,
     as_json: bool,
     dims: dict[str, int],
 ) -> None:
     """Fit a kind of chip and a link to measurements, and write them as a hardware file.
 
     Profiles MODELS (ONNX files; by default a suite of operations of many kinds) and transfers between two processes on
-    this machine, unless --times and --transfers bring measurements of another one.
+    this machine, unless --times and --transfers bring measurements of another one. Without MODELS that takes about a
+    minute, and longer where other work runs.
 
     \b
     Example:
@@ -59,6 +62,7 @@ def calibrate(
     from partition.problem.placement import MOST_CHIPS
     from partition.readers.load import load_model
     from partition.readers.measured import times_for, with_times
+    from partition.results.display import Display
 
     if not 1 <= chips <= MOST_CHIPS:
         raise InvalidInput(f"chips is {chips}; a package has 1 to {MOST_CHIPS}")
@@ -76,7 +80,17 @@ def calibrate(
             say(matched.report(), err=True)
         measured = with_times(graph, given, [name])[0].profiled_times[name]
     moved = read_transfers(transfers) if transfers is not None else None
-    found = fit(models, dims=dims, times=measured, transfers=moved, optimised=optimised, seconds=seconds, name=name)
+    with Display(quiet=quiet) as display:
+        found = fit(
+            models,
+            dims=dims,
+            times=measured,
+            transfers=moved,
+            optimised=optimised,
+            seconds=seconds,
+            name=name,
+            on_progress=display.tell,
+        )
     write_atomically(target, found.to_toml(chips, f"{name}{chips}"))
     if as_json:
         kind, link = found.kind, found.link

@@ -53,7 +53,7 @@ def check(
     from partition.scoring import rules
     from partition.scoring.cost import evaluate_placement
 
-    graph, hardware = load(model, origin)
+    graph, hardware = load(model, origin, assignment)
     graph, placement, hardware = read_placement(assignment, graph, hardware)
     violations = rules.check(graph, hardware, placement, read_wishes(assignment).joined(wishes))
     cost = evaluate_placement(graph, hardware, placement)

@@ -116,7 +116,7 @@ _hw = click.option(
     "hw",
     metavar="HW",
     shell_complete=_offer(_packages),
-    help="ring36, ringN, chainN (with settings: ring36:transfers=serial) or a TOML file.",
+    help="ring36, ringN, chainN or a TOML file, also with settings: ring36:transfers=serial,triangle=off.",
 )
 format_option = click.option(
     "--format",
@@ -183,8 +183,11 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
-    """The graph of a model, with measured times where there are any, and the package."""
+def load(model: str, origin: InputOptions, answer: str | None = None) -> tuple[Graph, Hardware]:
+    """The graph of a model, with measured times where there are any, and the package.
+
+    Symbolic dimensions without a value have that of the file ``answer``, the JSON of a solve.
+    """
     from partition.problem.hardware_files import load_hardware
     from partition.readers.load import load_model
 
@@ -195,7 +198,14 @@ def load(model: str, origin: InputOptions) -> tuple[Graph, Hardware]:
     elif origin.rate is not None:
         raise InvalidInput("--rate is for several models; name the others with --beside")
     spec = [model, *(name for name, _ in origin.beside)] if origin.beside else model
-    source = load_model(spec, format=origin.format, dims=origin.dims, max_cpus=origin.max_cpus, rates=rates)
+    told = {}
+    if answer is not None and isinstance(spec, str):
+        from partition.readers.json_fields import parse_file
+        from partition.results.saved import dims_of
+
+        told = dims_of(parse_file(Path(answer)), spec)
+    dims = {**told, **origin.dims}
+    source = load_model(spec, format=origin.format, dims=dims, max_cpus=origin.max_cpus, rates=rates)
     hardware = hardware or source.hardware
     if hardware is None:
         raise InvalidInput(f"{model!r} brings no hardware; add --hw, for example --hw ring36")

@@ -7,7 +7,7 @@ import json
 import click
 
 from partition.commands.exits import one_sentence_errors, say
-from partition.commands.options import dim_option, json_option
+from partition.commands.options import dim_option, json_option, quiet_option
 from partition.commands.outputs import OutputFile
 from partition.files import write_atomically
 
@@ -25,6 +25,7 @@ seconds_option = click.option("--seconds", default=20.0, show_default=True, help
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
 @click.option("--overhead", type=float, help="Seconds of a node besides its kernel, instead of this model's own.")
 @optimised_option
+@quiet_option
 @json_option
 @dim_option
 @one_sentence_errors
@@ -36,6 +37,7 @@ def profile(
     seed: int,
     overhead: float | None,
     optimised: bool,
+    quiet: bool,
     as_json: bool,
     dims: dict[str, int],
 ) -> None:
@@ -47,8 +49,19 @@ def profile(
       mcm-partition solve model.onnx --hw cpu2 --times times.csv
     """
     from partition.pipeline.profile import profile as measure
+    from partition.results.display import Display
 
-    found = measure(model, dims=dims, optimised=optimised, runs=runs, seconds=seconds, seed=seed, overhead=overhead)
+    with Display(quiet=quiet) as display:
+        found = measure(
+            model,
+            dims=dims,
+            optimised=optimised,
+            runs=runs,
+            seconds=seconds,
+            seed=seed,
+            overhead=overhead,
+            on_progress=display.tell,
+        )
     write_atomically(output, found.to_csv())
     if as_json:
         figures = {k: v for k, v in vars(found).items() if k not in ("graph", "seconds", "spread")}

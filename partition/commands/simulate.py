@@ -61,7 +61,7 @@ def simulate(
     from partition.simulate import simulate as play
 
     require("simulating" + (" and drawing" if plot else ""), "simulate", *["plot"] * bool(plot))
-    graph, hardware = load(model, origin)
+    graph, hardware = load(model, origin, answer)
     graph, placement, hardware = read_answer(answer, graph, hardware)
     drawn = record if trace or plot else 0
     found = play(graph, hardware, placement, inputs=inputs, buffers=buffers, record=drawn)

@@ -7,7 +7,7 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -223,6 +223,7 @@ def calibrate(
     optimised: bool = False,
     seconds: float = 20.0,
     name: str = "cpu",
+    on_progress: Callable[[str], None] | None = None,
 ) -> Calibration:
     """Fit a kind of chip and a link to this machine, or to measurements of another one.
 
@@ -235,6 +236,7 @@ def calibrate(
     optimised : profile what onnxruntime makes of the models.
     seconds : for each model.
     name : of the kind of chip.
+    on_progress : is told in words what is measured.
 
     Raises
     ------
@@ -252,6 +254,11 @@ def calibrate(
                 raise InvalidInput("times belong to one model; give the model that they were measured on")
             graphs, found = [Graph.from_onnx(str(models[0]), dims=dims)], [times]
         else:
-            profiles = [profile(model, dims=dims, optimised=optimised, seconds=seconds) for model in models]
+            profiles = [
+                profile(model, dims=dims, optimised=optimised, seconds=seconds, on_progress=on_progress)
+                for model in models
+            ]
             graphs, found = [p.graph for p in profiles], [p.seconds for p in profiles]
-    return Calibration(fit_kind(graphs, found, name=name), fit_link(*(transfers or measure_link())))
+    return Calibration(
+        fit_kind(graphs, found, name=name), fit_link(*(transfers or measure_link(on_progress=on_progress)))
+    )

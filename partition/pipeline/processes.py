@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -207,12 +207,19 @@ class Processes:
         elif "refused" in told:
             raise InvalidInput(told["refused"])
         elif "error" in told:
-            raise StageFailed(f"stage {self._name(s)} failed: {told['error']}")
+            raise self._failed(s, told)
         else:
             self.reports[s] = told
 
     def _name(self, s: int) -> str:
         return f"{self.layout.parts[s].file} (chip {self.layout.parts[s].chip})"
+
+    def _failed(self, s: int, told: Mapping[str, Any]) -> StageFailed:
+        """What a stage says of its end, and what to do about it where its inputs may be the cause."""
+        drawn = (
+            "" if self.plan.values else "; inputs were drawn, which may not suit the model: give --values values.npz"
+        )
+        return StageFailed(f"stage {self._name(s)} failed: {told['error']}{drawn}")
 
     def _fail(self, ended: set[int]) -> None:
         """Some stage has ended; find out which was the first cause."""
@@ -228,7 +235,7 @@ class Processes:
                     if "refused" in told:
                         raise InvalidInput(told["refused"])
                     if "error" in told:
-                        raise StageFailed(f"stage {self._name(s)} failed: {told['error']}")
+                        raise self._failed(s, told)
             codes = {s: self.processes[s].poll() for s in ended}
             for s, code in codes.items():
                 if code not in (None, 0, GONE):

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +112,7 @@ def profile(
     seconds: float = 20.0,
     seed: int = 0,
     overhead: float | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Profile:
     """Run a model on random inputs and time every operation.
 
@@ -131,6 +132,7 @@ def profile(
     seconds : stop earlier after this long, but not before five runs.
     seed : of the inputs.
     overhead : seconds of a node besides its kernel, as found on other models, instead of this model's own.
+    on_progress : is told in words what is measured.
 
     Raises
     ------
@@ -146,7 +148,7 @@ def profile(
     opened = open_whole(model, dims)
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
         executed = _executed(opened, Path(scratch), optimised)
-        samples = _measured(executed, Path(scratch), opened, dims or {}, runs, seconds, seed)
+        samples = _measured(executed, Path(scratch), opened, (dims or {}, seed), runs, seconds, on_progress)
         nodes = _nodes(executed)
     kernel, spread, disturbed = kernel_times(samples, run := float(np.median(samples.plain)))
     scale, beside = _scale(kernel, run, len(nodes), overhead)
@@ -273,15 +275,27 @@ class ProfileSamples:
 
 
 def _measured(
-    path: Path, scratch: Path, opened: OnnxSource, dims: Mapping[str, int], runs: int, seconds: float, seed: int
+    path: Path,
+    scratch: Path,
+    opened: OnnxSource,
+    drawn: tuple[Mapping[str, int], int],
+    runs: int,
+    seconds: float,
+    on_progress: Callable[[str], None] | None,
 ) -> ProfileSamples:
-    """Runs with the profiler and without, of all sessions."""
+    """Runs with the profiler and without, of all sessions.
+
+    Parameters
+    ----------
+    drawn : values of symbolic dimensions, and the seed of the inputs.
+    """
     outputs = list(dict.fromkeys(value.name for value in opened.proto.graph.output))
     each = -(-runs // SESSIONS)
-    found = [
-        _session(path, scratch / f"profile{k}", outputs, (dims, seed), each, seconds / SESSIONS)
-        for k in range(SESSIONS)
-    ]
+    found = []
+    for k in range(SESSIONS):
+        if on_progress is not None:
+            on_progress(f"times of {opened.graph.name}, session {k + 1} of {SESSIONS}")
+        found.append(_session(path, scratch / f"profile{k}", outputs, drawn, each, seconds / SESSIONS))
     plain, watched, disturbed = (
         np.concatenate([getattr(s, name) for s in found]) for name in ("plain", "watched", "disturbed")
     )

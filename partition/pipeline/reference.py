@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,16 @@ LINK_ROUNDS = 3
 
 
 def measure_link(
-    *, transfers: Sequence[tuple[int, int]] = TRANSFERS, inputs: int = 40
+    *,
+    transfers: Sequence[tuple[int, int]] = TRANSFERS,
+    inputs: int = 40,
+    on_progress: Callable[[str], None] | None = None,
 ) -> tuple[list[float], list[float], list[int]]:
     """What it costs either end to move tensors between two stages: bytes of one, seconds of one end, tensors.
 
     A model of two chains of small operations, and of two operations a tensor, runs whole in this process, and cut into
     two stages. The CPU time that the stages take together beyond that of the whole is the price of the cut, half of it
-    at either end.
+    at either end. ``on_progress`` is told in words what is measured.
 
     Raises
     ------
@@ -53,7 +56,9 @@ def measure_link(
 
     seconds = []
     with tempfile.TemporaryDirectory(prefix="mcm-partition-") as scratch:
-        for size, count in transfers:
+        for at, (size, count) in enumerate(transfers):
+            if on_progress is not None:
+                on_progress(f"transfers between two processes, {at + 1} of {len(transfers)} sizes")
             path = Path(scratch) / f"{size}x{count}.onnx"
             onnx.save(sending(size, count), str(path))
             split_model(path, Placement(_halves(path)), Path(scratch) / path.stem)

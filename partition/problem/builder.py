@@ -33,6 +33,8 @@ class GraphBuilder:
         """Tensor -> extents of its dimensions, of those that are known."""
         self.cut_axes: dict[str, tuple[CutAxis, ...]] = {}
         """Operation -> the axes along which it can be computed in parts, of those that have any."""
+        self.dims: dict[str, int] = {}
+        """Values of the symbolic dimensions that the model was read with."""
         self._unknown: set[str] = set()
         self._guessed: set[str] = set()
 
@@ -120,6 +122,7 @@ class GraphBuilder:
             views=np.array([row.view for row in rows], dtype=bool),
             shapes=tuple(self.shapes.get(tensor) for tensor in producer_of) if self.shapes else (),
             cut_axes=self.cut_axes,
+            dims=self.dims,
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:

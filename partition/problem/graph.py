@@ -91,6 +91,7 @@ class Graph:
     views : (n,) bool, operations whose result is their operand's own memory under another shape, or a part of it. They
         compute and move nothing, so a chip issues nothing for them: they take no time. All False if left empty.
     cut_axes : operation -> the axes along which it can be computed in parts, where the reader knows them; or empty.
+    dims : values of the symbolic dimensions that the model was read with; or empty. Answers carry them along.
 
     Raises
     ------
@@ -124,6 +125,7 @@ class Graph:
     views: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     shapes: tuple[tuple[int, ...] | None, ...] = ()
     cut_axes: Mapping[str, tuple[CutAxis, ...]] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -242,7 +244,10 @@ LARGEST = 1e30
 
 SOURCE_KINDS = frozenset({"Input", "Constant"})
 
-_NO_MATTER = frozenset({"name", "profiled_times", "least", "guessed", "modules", "limits", "shapes", "cut_axes"})
+_NO_MATTER = frozenset({
+    "name", "profiled_times", "least", "guessed", "modules", "limits", "shapes", "cut_axes",
+    "dims",
+})  # fmt: skip
 """Fields that do not tell one version of a model from another."""
 
 _ARRAYS: dict[str, type] = {

@@ -83,7 +83,7 @@ def presets() -> list[tuple[str, str]]:
 
 
 def load_hardware(spec: str) -> Hardware:
-    """A preset, a preset with settings (``ring36:transfers=serial,triangle=off``), or a TOML file.
+    """A preset or a TOML file, either with settings behind a colon (``ring36:transfers=serial,triangle=off``).
 
     ``streaming=on`` gives the chips of a preset a DRAM of :data:`DRAM_BANDWIDTH`; ``streaming=serial`` too, and weights
     are then streamed in turn with compute.
@@ -95,8 +95,9 @@ def load_hardware(spec: str) -> Hardware:
     """
     if spec.endswith(".toml") or os.path.isfile(spec):
         return read_hardware_file(Path(spec))
-    name, colon, settings = spec.partition(":")
-    hardware = _preset(name)
+    file = re.fullmatch(r"(.*\.toml):(.*)", spec)
+    name, colon, settings = (file[1], ":", file[2]) if file else spec.partition(":")
+    hardware = read_hardware_file(Path(name)) if file else _preset(name)
     if not colon:
         return hardware
     given: dict[str, object] = {}
@@ -104,7 +105,7 @@ def load_hardware(spec: str) -> Hardware:
         if key in given:
             raise InvalidHardware(f"hardware setting {shown(key)} is given twice; give it once")
         given[key] = value
-    return replace(with_settings(hardware, given), name=spec)
+    return replace(with_settings(hardware, given), name=f"{hardware.name}:{settings}")
 
 
 def with_settings(hardware: Hardware, settings: Mapping[str, object]) -> Hardware:

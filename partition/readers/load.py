@@ -116,7 +116,7 @@ def _shares(specs: Sequence[str | Source], dims: Mapping[str, int], format: str 
     """Of the values of dimensions, those that each model has; InvalidInput if no model has one of them."""
     if not dims or not specs:
         return [{} for _ in specs]
-    has = [() if isinstance(one, Source) else _open_dimensions(one, format) for one in specs]
+    has = [() if isinstance(one, Source) else open_dimensions(one, format) for one in specs]
     for name in dims:
         if not any(name in own for own in has):
             listed = "; ".join(
@@ -130,8 +130,18 @@ def _called(one: str | Source) -> str:
     return f"{shown(one.graph.name, 300)}, loaded before," if isinstance(one, Source) else shown(one, 300)
 
 
-def _open_dimensions(spec: str, format: str | None) -> tuple[str, ...]:
-    """Names of the open dimensions of a model; none if it is no ONNX file."""
+def open_dimensions(spec: str, format: str | None = None) -> tuple[str, ...]:
+    """Names of the open dimensions of a model; none if it is no ONNX file.
+
+    Parameters
+    ----------
+    spec : name or path of the model.
+    format : overrides the guess by content.
+
+    Raises
+    ------
+    InvalidModelFile : the file cannot be read.
+    """
     if (format or _guess(spec)[0]) != "onnx" or not os.path.isfile(spec):
         return ()
     from partition.readers.onnx.model import symbolic_dimensions

@@ -95,6 +95,10 @@ class Display:
         """Show one report."""
         self.show(self.line(progress), key=(progress.phase, progress.period, f"{progress.bound:.4g}"))
 
+    def tell(self, text: str) -> None:
+        """Show a line; where lines stay, each once."""
+        self.show(text, key=text)
+
     def show(self, text: str, *, key: object) -> None:
         """Show a line behind the clock; where lines stay, only if ``key`` is another one than before."""
         if self.quiet:

@@ -262,6 +262,7 @@ class Result:
         return {
             "model": self.graph.name,
             "fingerprint": self.graph.fingerprint,
+            "dims": dict(self.graph.dims),
             "hardware": self.hardware.name,
             "operations": self.graph.n,
             "chips": self.hardware.chips,

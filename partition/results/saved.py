@@ -16,6 +16,7 @@ from partition.problem.hardware import Hardware
 from partition.problem.placement import Placement
 from partition.problem.wishes import Wishes
 from partition.readers.json_fields import parse_file
+from partition.readers.load import open_dimensions
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.results.why import Why
@@ -120,6 +121,19 @@ def _why(data: Mapping[str, Any]) -> Why | None:
         return Why.from_dict(told)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidAssignment("'why' of the answer is not of the form a solve writes") from error
+
+
+def dims_of(data: Mapping[str, Any], model: str | PathLike[str]) -> dict[str, int]:
+    """Values of the symbolic dimensions that an answer was made with, of those that the model has.
+
+    Raises
+    ------
+    InvalidInput : they are not of the form a solve writes, or the model cannot be read.
+    """
+    told = data.get("dims") or {}
+    if not isinstance(told, Mapping) or any(type(value) is not int for value in told.values()):
+        raise InvalidAssignment("the dimensions of the answer are not of the form a solve writes")
+    return {name: told[name] for name in open_dimensions(str(model)) if name in told} if told else {}
 
 
 def wishes_of(data: Mapping[str, Any]) -> Wishes | None:

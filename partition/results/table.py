@@ -82,7 +82,9 @@ def _notes(result: Result) -> Iterator[str]:
     streaming = np.flatnonzero(result.cost.stream[0])
     if len(streaming):
         over = float((result.cost.sram[0] - result.hardware.sram_bytes)[streaming].sum())
-        yield f"{len(streaming)} chips stream {bytes_text(over)} of weights beyond their SRAM in every period"
+        who = f"{len(streaming)} chips stream" if len(streaming) > 1 else f"chip {streaming[0]} streams"
+        its = "their" if len(streaming) > 1 else "its"
+        yield f"{who} {bytes_text(over)} of weights beyond {its} SRAM in every period"
     latency = time_text(float(result.cost.latency[0]), unit)
     if several := result.throughputs:
         listed = ", ".join(f"{value:.5g} of {model}" for model, value in several)

@@ -101,7 +101,7 @@ def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
     idle = f"all chips together are idle for {percent_text(1 - even)}"
     left = idle if even < 1 - RESOLUTION else "no chip is ever idle"
     if result.hardware.streams:
-        left = "the rest is left for streaming weights and for transfers"
+        left = "what is left goes to streaming weights and to transfers"
     yield _Fact("work", even, f"the work in all{each} fills {percent_text(even)} of the time of all chips: {left}")
     yield from _streamed(instance, period)
     crowd = heaviest_crowd(instance)

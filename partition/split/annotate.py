@@ -11,7 +11,7 @@ from partition.extras import require
 from partition.files import replacing
 from partition.problem.placement import Placement
 from partition.results.result import Result
-from partition.split.parts import LARGE, placement_of
+from partition.split.parts import LARGE, dims_with, placement_of
 
 IR_VERSION = 11
 """Of ONNX, the first that has device configurations and pipeline stages."""
@@ -47,7 +47,7 @@ def annotate_model(
 
     from partition.split.source import open_whole
 
-    whole = open_whole(model, dims)
+    whole = open_whole(model, dims_with(dims, model, answer))
     placement = placement_of(whole.graph, answer)
     if len(placement.replicas) or len(placement.relays):
         raise InvalidInput(

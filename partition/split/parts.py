@@ -18,6 +18,7 @@ from partition.problem.graph import Graph
 from partition.problem.placement import Placement
 from partition.readers.several import rates_in
 from partition.results.result import Result
+from partition.results.saved import dims_of
 from partition.split.flows import Flows
 from partition.split.manifest import FILE, Manifest, Part, Port, Prediction
 from partition.text import shown
@@ -47,7 +48,7 @@ def split_model(
     ----------
     answer : a result, a placement, or the JSON object of a solve.
     folder : must not exist, or be empty, unless ``force``.
-    dims : values of symbolic dimensions, as for the solve.
+    dims : values of symbolic dimensions; by default those of the solve.
     inputs : name -> values, for the run that shows the types of tensors that inference leaves open; drawn by default.
 
     Raises
@@ -62,6 +63,7 @@ def split_model(
 
     target = Path(folder)
     _check_free(target, force)
+    dims = dims_with(dims, model, answer)
     whole = open_whole(model, dims)
     placement = placement_of(whole.graph, answer)
     cut = _PartBoundaries(whole, placement)
@@ -70,7 +72,7 @@ def split_model(
     manifest = Manifest(
         model=whole.graph.name,
         fingerprint=whole.graph.fingerprint,
-        dims=dict(dims or {}),
+        dims=dims,
         inputs=tuple(value.name for value in whole.proto.graph.input),
         outputs=tuple(value.name for value in whole.proto.graph.output),
         parts=parts,
@@ -94,6 +96,17 @@ def _prediction(answer: Result | Placement | Mapping[str, Any]) -> Prediction | 
         return Prediction.of_answer(answer.to_dict() if isinstance(answer, Result) else answer)
     except (AttributeError, KeyError, TypeError, ValueError):  # a bare map of names, or an answer edited by hand
         return None
+
+
+def dims_with(
+    given: Mapping[str, int] | None, model: str | os.PathLike[str], answer: Result | Placement | Mapping[str, Any]
+) -> dict[str, int]:
+    """Values of the symbolic dimensions: those of the solve, and in their place what is given here."""
+    if isinstance(answer, Placement):
+        told: Mapping[str, int] = {}
+    else:
+        told = answer.graph.dims if isinstance(answer, Result) else dims_of(answer, model)
+    return {**told, **(given or {})}
 
 
 def placement_of(graph: Graph, answer: Result | Placement | Mapping[str, Any]) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,12 @@ RUN_LIMIT = 600.0
 
 LAST_WAIT = 5.0
 """Seconds for a run that is told to end."""
+
+SILENT = 4
+"""Of onnxruntime's own log: its exceptions say what its lines on stderr would say once more."""
+
+_FAILED_NODE = re.compile(r"running (\S+) node\. Name:'([^']*)' Status Message: ")
+"""How onnxruntime names a node that failed, and before it every node that the failed one stands in."""
 
 _WITHOUT_NUMPY = frozenset({
     "tensor(bfloat16)", "tensor(int4)", "tensor(uint4)", "tensor(int2)", "tensor(uint2)", "tensor(float8e4m3fn)",
@@ -46,7 +53,7 @@ def open_session(model: Path | bytes, optimised: bool = False, profile: str | No
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = SILENT
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -75,6 +82,7 @@ def run_session(
     import onnxruntime as ort
 
     options = ort.RunOptions()
+    options.log_severity_level = SILENT
     kinds = {value.name: value.type for value in session.get_outputs()}
     bare = any(kinds.get(name) in _WITHOUT_NUMPY for name in outputs)
 
@@ -133,7 +141,13 @@ def _as_ort_value(value: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:300]
+    """What onnxruntime says, from the innermost node on that failed."""
+    line = " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())
+    failed = list(_FAILED_NODE.finditer(line))
+    if failed:
+        kind, name = failed[-1].groups()
+        line = f"{kind} node {name!r}: {line[failed[-1].end() :]}"
+    return line[:300]
 
 
 def observed_types(

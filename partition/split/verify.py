@@ -129,7 +129,7 @@ class _PartsCheck:
                 f"integers are drawn as 0 or 1 ({', '.join(map(repr, counted))})" if counted else "values are random"
             )
             raise InvalidInput(
-                f"{error}; the model itself does not run on drawn inputs: {likely}, which may not suit it; {HOW}"
+                f"the model itself does not run on drawn inputs: {likely}, which may not suit it; {HOW}; {error}"
             ) from error
 
     def run_parts(self, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

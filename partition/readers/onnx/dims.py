@@ -41,7 +41,7 @@ def bind_dimensions(graph: GraphProto, dims: Mapping[str, int]) -> None:
     _check_given(dims, inputs, derived)
     missing = [label for label in inputs if label not in dims and label not in derived]
     if missing:
-        raise InvalidInput(_missing_sentence(missing, inputs))
+        raise InvalidInput(_missing_sentence(missing, graph))
     values = {label: int(value) for label, value in dims.items()}
     for label in derived - values.keys():
         values[label] = _derived_value(label, inputs[label], values)
@@ -67,6 +67,11 @@ def open_dimensions(graph: GraphProto) -> dict[str, str]:
 
 def _symbols(value: ValueInfoProto) -> Iterator[tuple[str, TensorShapeProto.Dimension]]:
     """The dimensions of an input that have no number, each with its name."""
+    return ((label, dim) for label, dim in _axes(value) if label is not None)
+
+
+def _axes(value: ValueInfoProto) -> Iterator[tuple[str | None, TensorShapeProto.Dimension]]:
+    """Every dimension of an input, with its name if it has no number."""
     if not value.type.HasField("tensor_type"):
         return  # a sequence or an optional has no size before it runs
     tensor = value.type.tensor_type
@@ -75,7 +80,9 @@ def _symbols(value: ValueInfoProto) -> Iterator[tuple[str, TensorShapeProto.Dime
             f"input {value.name!r} has no shape, so its size is unknown; export the model with the shapes of its inputs"
         )
     for axis, dim in enumerate(tensor.shape.dim):
-        if not dim.HasField("dim_value") or dim.dim_value < 0:
+        if dim.HasField("dim_value") and dim.dim_value >= 0:
+            yield None, dim
+        else:
             yield dim.dim_param if _NAME.search(dim.dim_param) else f"{value.name}.{axis}", dim
 
 
@@ -89,16 +96,32 @@ def _check_given(dims: Mapping[str, int], inputs: Mapping[str, str], derived: It
             raise InvalidInput(f"dimension {label!r} is set to {value!r}; it must be an integer from 0 to {_LARGEST}")
 
 
-def _missing_sentence(missing: list[str], inputs: Mapping[str, str]) -> str:
-    named = ", ".join(f"{label!r} of input {inputs[label]!r}" for label in missing[:_LISTED])
-    how = " ".join(
-        f"--dim {shlex.quote(f'{label}={1 if i == 0 and len(missing) > 1 else 128}')}"
-        for i, label in enumerate(missing[:_LISTED])
+def _missing_sentence(missing: list[str], graph: GraphProto) -> str:
+    """What has no value, the shape that it stands in, and options to paste: 1 along a first axis, 128 elsewhere."""
+    inputs = open_dimensions(graph)
+    listed = missing[:_LISTED]
+    owners = {value.name: value for value in graph.input if value.name in {inputs[label] for label in listed}}
+    named = ", ".join(
+        f"{', '.join(repr(label) for label in listed if inputs[label] == owner)} of input {owner!r} {_shape(value)}"
+        for owner, value in owners.items()
     )
+    first = {dim for value in owners.values() for dim in _labels(value)[:1]}
+    how = " ".join(f"--dim {shlex.quote(f'{label}={1 if label in first else 128}')}" for label in listed)
     if len(missing) == 1:
         return f"dimension {named} has no value; set it, for instance with {how}"
     more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
     return f"dimensions {named}{more} have no value; set them, for instance with {how}"
+
+
+def _shape(value: ValueInfoProto) -> str:
+    """A shape as a reader of the model writes it, such as ``(batch, 3, 224, 224)``."""
+    labels = _labels(value)
+    return f"({', '.join(labels)}{',' * (len(labels) == 1)})"
+
+
+def _labels(value: ValueInfoProto) -> list[str]:
+    """The size of every axis of an input, or the name of its dimension where it has no number."""
+    return [str(dim.dim_value) if label is None else label for label, dim in _axes(value)]
 
 
 def _is_arithmetic(label: str, labels: Set[str]) -> bool:

@@ -65,6 +65,7 @@ def read_onnx(
     _warn_of(scope, onnx_file.described(source))
     named = Path(source).stem if isinstance(source, str | os.PathLike) else model.graph.name
     builder = GraphBuilder(name or named or "model")
+    builder.dims.update({label: int(value) for label, value in (dims or {}).items()})
     for tensor in inputs:
         builder.operation(tensor, "Input", outputs={tensor: scope.bytes(tensor)})
     for operation in operations:

@@ -15,7 +15,7 @@ from partition.problem.hardware import (
     Interconnect,
     Rules,
 )
-from partition.problem.hardware_files import load_hardware, presets
+from partition.problem.hardware_files import load_hardware, presets, to_toml
 
 PAGE = Path(__file__).parents[3] / "docs" / "hardware.md"
 
@@ -155,6 +155,15 @@ def test_the_example_of_the_page_can_be_loaded(tmp_path: Path) -> None:
     hardware = from_toml(example, tmp_path)
     assert hardware.chips == 8
     assert not hardware.rules.triangle
+
+
+def test_settings_follow_a_file_as_they_follow_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(to_toml(load_hardware("ring4")))
+    changed = load_hardware(f"{file}:sram_bytes=3e6,streaming=on")
+    assert changed == load_hardware("ring4:sram_bytes=3e6,streaming=on")
+    with pytest.raises(InvalidHardware, match="smra_bytes"):
+        load_hardware(f"{file}:smra_bytes=3e6")
 
 
 def test_a_file_without_a_name_is_called_after_itself(tmp_path: Path) -> None:

@@ -182,6 +182,16 @@ def test_an_answer_for_another_version_is_refused(small: Path, tmp_path: Path) -
         split_model(LIGHT / "light_squeezenet.onnx", Placement(np.zeros(3)), tmp_path / "parts")
 
 
+def test_an_answer_brings_the_dimensions_it_was_made_with(small: Path, tmp_path: Path) -> None:
+    result = partition(Graph.from_onnx(str(small), dims=DIMS), load_hardware("ring2"))
+    for name, answer in (("result", result), ("json", result.to_dict())):
+        assert split_model(small, answer, tmp_path / name).dims == DIMS
+    with pytest.raises(InvalidAssignment, match="dimensions of the answer"):
+        split_model(small, result.to_dict() | {"dims": {"n": "3"}}, tmp_path / "wrong")
+    with pytest.raises(InvalidAssignment, match="fingerprint"):  # a model without such dimensions is another model
+        split_model(LIGHT / "light_squeezenet.onnx", result.to_dict(), tmp_path / "other")
+
+
 def test_fingerprints_tell_versions_apart_but_not_names(small: Path) -> None:
     three, five = (Graph.from_onnx(str(small), dims={"n": n}) for n in (3, 5))
     assert three.fingerprint != five.fingerprint
