@@ -461,7 +461,9 @@ def test_dimensions_scale_the_costs() -> None:
 
 
 def test_an_unset_dimension_is_named_with_its_input_and_how_to_set_it() -> None:
-    with pytest.raises(InvalidInput, match=r"dimension 'batch' of input 'x' \(batch, 8\) has no value; .*--dim batch=1$"):
+    with pytest.raises(
+        InvalidInput, match=r"dimension 'batch' of input 'x' \(batch, 8\) has no value; .*--dim batch=1$"
+    ):
         read_onnx(linear(("batch", 8)))
     with pytest.raises(InvalidInput, match=r"'seq' of input 'x' \(batch, seq, \d+\) has no value; .*--dim seq=128$"):
         read_onnx(parsed(ENCODER_LAYER, opset=20), dims={"batch": 1})
