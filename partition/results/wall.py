@@ -143,7 +143,8 @@ def wall_of(
     if even >= NEAR * period:
         say = (
             f"the wall is the work in all: it keeps every chip busy {percent_text(even / period)} of the period; more "
-            f"or faster chips would lower it, down to the {shown(float(time[heaviest]))} of {_name(instance, heaviest)[0]!r}{room}"
+            f"or faster chips would lower it, down to the {shown(float(time[heaviest]))} of "
+            f"{_name(instance, heaviest)[0]!r}{room}"
         )
         return Wall("work", "all operations", even, even / period, float(time[heaviest]), say, busiest)
     streamed = _streamed(instance, placement, period, shown)
