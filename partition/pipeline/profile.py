@@ -139,10 +139,7 @@ def profile(
     InvalidInput : onnxruntime is not installed, a dimension has no value, or a number does not make sense.
     InvalidModelFile : the model cannot be read or run.
     """
-    whole("runs", runs, least=LEAST_RUNS)
-    whole("seed", seed)
-    number("seconds", seconds, above=0.0)
-    require("profiling ONNX models", "run")
+    _check(runs, seed, seconds)
     from partition.split.source import open_whole
 
     opened = open_whole(model, dims)
@@ -165,6 +162,14 @@ def profile(
         runs=samples.kernels.shape[1],
         fused=int(((shares > 0) & (shares < 1)).any(axis=1).sum()),
     )
+
+
+def _check(runs: int, seed: int, seconds: float) -> None:
+    """InvalidInput if a number does not make sense, or onnxruntime is not installed."""
+    whole("runs", runs, least=LEAST_RUNS)
+    whole("seed", seed)
+    number("seconds", seconds, above=0.0)
+    require("profiling ONNX models", "run")
 
 
 def _scale(kernel: FloatArray, run: float, nodes: int, overhead: float | None) -> tuple[float, float]:
