@@ -2,12 +2,14 @@
 
     python benchmarks/policy_in_solver.py --work 20                    # instances that are hard for the solver
     python benchmarks/policy_in_solver.py --work 20 --sample 24        # drawn from the test-bed
+    python benchmarks/policy_in_solver.py --work 5 --sample 100 --data DATA_DIR    # and from the sets of others.py
     python benchmarks/policy_in_solver.py --work 20 --arm none --arm pretrained --arm guide.npz
 
 Arms: ``none``; ``pretrained``; ``untrained``, the policy shipped with a guide that has learned nothing; or the path of
 a policy or guide. The primal integral (Berthold, 2013) is the mean over the work of (period - best period known) /
-period, 1 before there is one; work is taken to be spread evenly over the seconds of a search. Every answer is checked,
-and is a line of benchmarks/results/policy_in_solver.jsonl; what is there of this commit for the same files is not
+period, 1 before there is one; work is taken to be spread evenly over the CPU time of a search. Where a search ends
+before anybody is asked for advice, all arms are the same search, which is run once. Every answer is checked, and is a
+line of benchmarks/results/policy_in_solver.jsonl; what is there of this commit for the same files is not
 measured again, unless files of the project were changed since.
 """
 
@@ -16,6 +18,8 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +29,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 import click
 import numpy as np
 from checked import judge
+from others import SETS
 from record import commit, keep, kept
 from testbed import cases
 
 from learned.guide.guide import INPUTS, BeamGuide
-from partition import NoSolutionInTime, load_hardware, partition
-from partition.models import build
+from milp.state.names import Doing
+from partition import Graph, Hardware, NoSolutionInTime, Progress, load_hardware, load_model, partition
 
 RESULTS = ROOT / "benchmarks" / "results" / "policy_in_solver.jsonl"
 
@@ -54,11 +59,38 @@ SEED = 0
 """Of the sample and of the searches."""
 
 
-def sampled(count: int) -> list[tuple[str, str]]:
-    """So many instances of the test-bed whose models are built in, drawn without replacement."""
-    built_in = [(case.model, case.hardware) for case in cases() if case.regime in ("acyclic", "rules")]
-    chosen = np.random.default_rng(SEED).choice(len(built_in), min(count, len(built_in)), replace=False)
-    return [built_in[k] for k in sorted(chosen.tolist())]
+OTHERS = ("salbp2", "alwabp", "pipedream", "minos", "device-placement", "overflow")
+"""Sets of other people that ask for the period."""
+
+Build = Callable[[], tuple[Graph, Hardware]]
+
+
+def built_in(model: str, hardware: str) -> Build:
+    return lambda: (load_model(model).graph, load_hardware(hardware))
+
+
+def sampled(count: int, data: Path | None) -> dict[str, Build]:
+    """So many instances, drawn without replacement.
+
+    From those of the test-bed with built-in models, and from other people's where ``data`` has their files: each set
+    is as likely as the test-bed.
+    """
+    groups = [
+        {
+            f"{c.model} x {c.hardware}": built_in(c.model, c.hardware)
+            for c in cases()
+            if c.regime in ("acyclic", "rules")
+        }
+    ]
+    for name in OTHERS if data is not None else ():
+        assert data is not None
+        groups.append({f"{name}: {each.name}": each.build for each in SETS[name](data)})
+    every = [(name, build) for group in groups for name, build in group.items()]
+    weights = np.concatenate([np.full(len(group), 1 / len(group)) for group in groups if group])
+    chosen = np.random.default_rng(SEED).choice(
+        len(every), min(count, len(every)), replace=False, p=weights / weights.sum()
+    )
+    return dict(every[k] for k in sorted(chosen.tolist()))
 
 
 def file_of(arm: str, folder: Path) -> str:
@@ -77,25 +109,34 @@ def named(arm: str) -> str:
     return f"{arm} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}" if path.is_file() else arm
 
 
-def solve(model: str, hardware: str, arm: str, work: float) -> dict[str, Any]:
-    """One search: its status, gap, period, and how period and bound came about."""
-    graph, hw = build(model), load_hardware(hardware)
-    row = {"model": model, "hardware": hardware, "arm": arm, "limit": work}
+def solve(name: str, build: Build, arm: str, work: float) -> dict[str, Any]:
+    """One search: its status, gap, period, how the period came about, and whether it ever asked for advice."""
+    graph, hw = build()
+    row = {"instance": name, "arm": arm, "limit": work}
+    phases, improved, begun = set(), [], time.process_time()
+
+    def look(progress: Progress) -> None:
+        phases.add(progress.phase)
+        if progress.period is not None and (not improved or progress.period < improved[-1][1]):
+            improved.append((time.process_time() - begun, progress.period))
+
     with tempfile.TemporaryDirectory() as folder:
+        policy = file_of(arm, Path(folder))
+        begun = time.process_time()
         try:
-            result = partition(graph, hw, work_limit=work, seed=SEED, policy=file_of(arm, Path(folder)))
+            result = partition(graph, hw, work_limit=work, seed=SEED, policy=policy, on_progress=look)
         except NoSolutionInTime:
-            return {**row, "status": "none", "gap": 1.0, "period": None, "work": work, "history": []}
+            return {**row, "status": "none", "gap": 1.0, "period": None, "work": work, "history": [], "advised": True}
+    rate = (result.work or 0.0) / max(time.process_time() - begun, 1e-9)
     judge(graph, hw, result)
-    rate = (result.work or 0.0) / max(result.seconds, 1e-9)
-    history = [(p.seconds * rate, p.period) for p in result.history if p.period is not None]
     return {
         **row,
         "status": result.status,
-        "gap": result.gap,
-        "period": result.period,
+        "gap": result.gap if result.placement is not None else 0.0,
+        "period": result.period if result.placement is not None else None,
         "work": result.work,
-        "history": history,
+        "history": [(seconds * rate, period) for seconds, period in improved],
+        "advised": bool(phases & {Doing.BEAMS, Doing.ADVICE, Doing.FIXINGS}),
     }
 
 
@@ -110,14 +151,17 @@ def integral(row: dict[str, Any], best: float) -> float:
     return float(area / row["limit"])
 
 
-def summary(rows: dict[tuple[str, str, str], dict[str, Any]], asked: list[tuple[str, str]], arms: list[str]) -> None:
+def shortest(rows: list[dict[str, Any]]) -> float:
+    """The least period that any arm found."""
+    return min((row["period"] for row in rows if row["period"] is not None), default=1.0)
+
+
+def summary(rows: dict[tuple[str, str], dict[str, Any]], asked: list[str], arms: list[str]) -> None:
     """Print what the other arms come to beside the first."""
     first = arms[0]
-    best = {
-        q: min((rows[*q, a]["period"] for a in arms if rows[*q, a]["period"] is not None), default=1.0) for q in asked
-    }
+    best = {q: shortest([rows[q, arm] for arm in arms]) for q in asked}
     for arm in arms[1:]:
-        pairs = [(rows[*q, first], rows[*q, arm], best[q]) for q in asked]
+        pairs = [(rows[q, first], rows[q, arm], best[q]) for q in asked]
         closed = [b["work"] / max(a["work"], 1e-6) for a, b, _ in pairs if a["status"] == b["status"] == "optimal"]
         worse = [b["gap"] - a["gap"] for a, b, _ in pairs]
         left = [(a, b, at) for a, b, at in pairs if a["status"] != "optimal" or b["status"] != "optimal"]
@@ -137,29 +181,32 @@ def summary(rows: dict[tuple[str, str, str], dict[str, Any]], asked: list[tuple[
 @click.command()
 @click.option("--work", default=20.0, show_default=True, help="Units of work an instance.")
 @click.option("--sample", default=0, help="Draw so many instances of the test-bed instead of the hard ones.")
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Draw from these sets too.")
 @click.option("--arm", "arms", multiple=True, default=("none", "untrained", "pretrained"), show_default=True)
-def main(work: float, sample: int, arms: tuple[str, ...]) -> None:
+def main(work: float, sample: int, data: Path | None, arms: tuple[str, ...]) -> None:
     """Print a row for each instance, and what the arms come to."""
     of, files = commit(), {named(arm): arm for arm in arms}
-    known = {(r["model"], r["hardware"], r["arm"], r["limit"]): r for r in kept(RESULTS, of)}
-    asked = sampled(sample) if sample else list(HARD)
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    known = {(r["instance"], r["arm"], r["limit"]): r for r in kept(RESULTS, of)}
+    asked = sampled(sample, data) if sample else {f"{m} x {hw}": built_in(m, hw) for m, hw in HARD}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     print(f"{work:g} units of work; " + " / ".join(files))
     print("| instance | gap | period | primal integral |\n| --- | ---: | ---: | ---: |")
-    for model, hardware in asked:
-        for arm, file in files.items():
-            row = known.get((model, hardware, arm, work))
+    for name, build in asked.items():
+        alike: dict[str, Any] | None = None
+        for arm, file in reversed(files.items()):
+            row = known.get((name, arm, work))
             if row is None:
-                row = {"commit": of, **solve(model, hardware, file, work), "arm": arm}
+                row = {"commit": of, **(alike or solve(name, build, file, work)), "arm": arm}
                 keep(RESULTS, row)
-            rows[model, hardware, arm] = row
-        found = [rows[model, hardware, arm] for arm in files]
-        best = min((r["period"] for r in found if r["period"] is not None), default=1.0)
+            alike = row if file != "none" and not row["advised"] else None
+            rows[name, arm] = row
+        found = [rows[name, arm] for arm in files]
+        best = shortest(found)
         gaps = " / ".join(f"{r['gap']:.2%}" for r in found)
         periods = " / ".join("-" if r["period"] is None else f"{r['period']:.6g}" for r in found)
         areas = " / ".join(f"{integral(r, best):.4f}" for r in found)
-        print(f"| {model} x {hardware} | {gaps} | {periods} | {areas} |", flush=True)
-    summary(rows, asked, list(files))
+        print(f"| {name} | {gaps} | {periods} | {areas} |", flush=True)
+    summary(rows, list(asked), list(files))
 
 
 if __name__ == "__main__":
