@@ -113,7 +113,9 @@ def solve(name: str, build: Build, arm: str, work: float) -> dict[str, Any]:
     """One search: its status, gap, period, how the period came about, and whether it ever asked for advice."""
     graph, hw = build()
     row = {"instance": name, "arm": arm, "limit": work}
-    phases, improved, begun = set(), [], time.process_time()
+    phases: set[str] = set()
+    improved: list[tuple[float, float]] = []
+    begun = time.process_time()
 
     def look(progress: Progress) -> None:
         phases.add(progress.phase)
