@@ -1,22 +1,22 @@
 """How much sooner bounds could rise, if a search knew beforehand which questions raise them.
 
-    python benchmarks/oracle.py
-    python benchmarks/oracle.py --work 60 --only randwire
+    python benchmarks/best_questions.py
+    python benchmarks/best_questions.py --work 60 --only randwire
 
 Every question to an engine that proves bounds is logged: what work it took, and the bound behind it. The dual integral
 is the mean of (least period - bound) / least period over the work of all questions. The oracle asks only questions
 that raised the bound, in the order that makes the integral least; it ends with the same bound. It pays for each what
-that took in the log. So it may count on what earlier questions left behind, and is better than anybody can be.
-
-*Sooner* is the same of the bound's rise alone: of (last bound - bound) / last bound.
+that took in the log, so it may count on what earlier questions left behind. That makes it better than anybody can be.
+A second oracle pays for the first question to an engine, too, where it asks a later one alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,21 @@ from policy_in_solver import HARD
 
 import milp.search.bisection
 import milp.search.dynamic_programs
-import milp.search.separations
 import milp.search.whole_model
 from milp.chip_bounds.capacity import BlockCapacity
 from milp.chip_bounds.pigeonholes import Shares
 from milp.frontiers.program import Frontiers
 from milp.ideals.stretches import Stretches
 from milp.search.kind_orders import OrdersProgress
+from milp.state.names import Doing
+from milp.windows.tightening import Tightening
 from partition import NoSolutionInTime, load_hardware, load_model
 from partition.solve.question import Question
 from partition.solve.search_once import answer
 from partition.stopping import Stop
+
+TIGHTENS = Tightening.at
+"""What disproves a threshold in its own phase, and in others helps to find placements."""
 
 CHOOSES = (Stretches, "promising")
 """What looks for the next question; its work is that question's."""
@@ -52,7 +56,7 @@ ASKS: tuple[tuple[Any, str], ...] = (
     (BlockCapacity, "most_work"),
     (Shares, "ask"),
     (Shares, "ask_together"),
-    (milp.search.separations, "bisect"),
+    (Tightening, "at"),
     (milp.search.dynamic_programs, "best_chain"),
     (milp.search.whole_model, "ask"),
     (milp.search.bisection, "ask"),
@@ -94,11 +98,15 @@ class Log:
         assert self.progress is not None
         return self.progress.bound
 
+    def _phase(self) -> str:
+        assert self.progress is not None
+        return self.progress.incumbent.phase
+
     def around(self, of: Callable[..., Any], engine: str, chooses: bool) -> Callable[..., Any]:
         """The function, logged; within it nothing else is."""
 
         def logged(*args: Any, **kwargs: Any) -> Any:
-            if self._inside:
+            if self._inside or (of is TIGHTENS and self._phase() != Doing.SEPARATIONS):
                 return of(*args, **kwargs)
             self.close()
             begun, self._inside = self.stop.work, True
@@ -164,41 +172,45 @@ def raising(log: Log) -> list[Asked]:
     return found
 
 
-def best_order(first: float, found: Sequence[Asked]) -> list[Asked]:
-    """Those of the questions to ask, ascending by bound, that reach the last bound with the least area.
+def orders(log: Log, *, prepared: bool) -> Iterator[list[Asked]]:
+    """Every choice among the questions that raised the bound, ascending by bound, that ends with the last bound.
 
-    A shortest path: to ask for a bound from another costs the work times what is still missing of the last.
+    Parameters
+    ----------
+    prepared : whether a question costs no more where the first to its engine is left out.
     """
-    last = found[-1].bound if found else first
-    ways: list[tuple[float, list[Asked]]] = []
-    for i, each in enumerate(found):
-        starts = [(each.cost * (last - first), [])] + [
-            (ways[j][0] + each.cost * (last - found[j].bound), ways[j][1]) for j in range(i)
-        ]
-        cheapest = min(starts, key=lambda way: way[0])
-        ways.append((cheapest[0], [*cheapest[1], each]))
-    return ways[-1][1] if ways else []
+    first = {each.engine: each for each in reversed(log.asked)}
+    found = raising(log)
+    for count in range(len(found)):
+        for some in itertools.combinations(found[:-1], count):
+            chosen, known = [], set()
+            for each in (*some, found[-1]):
+                before = first[each.engine]
+                free = prepared or each is before or each.engine in known
+                chosen.append(each if free else replace(each, cost=each.cost + before.cost))
+                known.add(each.engine)
+            yield chosen
 
 
-def row(name: str, log: Log) -> tuple[list[str], tuple[float, float]]:
-    """Cells of the table, and what is left of both integrals."""
+def row(name: str, log: Log) -> tuple[list[str], list[float]]:
+    """Cells of the table, and what each oracle leaves of the integral."""
     work, found = sum(each.cost for each in log.asked), raising(log)
-    chosen = best_order(log.first, found)
+
+    def integral(asked: Sequence[Asked]) -> float:
+        return area(log.first, asked, work, log.period) if work > 0 else 0.0
+
+    whole = integral(log.asked)
+    least = [min(map(integral, orders(log, prepared=free)), default=whole) for free in (True, False)]
     last = found[-1].bound if found else log.first
-    gaps, rises = (
-        [area(log.first, asked, work, top) if work > 0 else 0.0 for asked in (log.asked, found, chosen)]
-        for top in (log.period, last)
-    )
-    left = tuple(each[-1] / each[0] if each[0] > 0 else 1.0 for each in (gaps, rises))
     cells = [name, f"{1 - log.first / log.period:.2%}", f"{1 - last / log.period:.2%}"]
-    cells += [f"{work:.1f} of {log.stop.work:.1f}", f"{len(log.asked)}", f"{len(found)}", f"{len(chosen)}"]
-    cells += [f"{sum(each.cost for each in chosen):.2f}", " / ".join(f"{each:.4f}" for each in gaps)]
-    return [*cells, f"{1 - left[0]:.1%}", f"{1 - left[1]:.1%}"], (left[0], left[1])
+    cells += [f"{work:.1f} of {log.stop.work:.1f}", f"{len(found)} of {len(log.asked)}", f"{whole:.4f}"]
+    cells += [f"{each:.4f}" for each in (integral(found), *least)]
+    return [*cells, *(f"{1 - each / whole:.1%}" for each in least)], [each / whole for each in least]
 
 
 HEAD = [
-    "instance", "gap at first", "at last", "work on bounds", "questions", "that raised it", "the oracle asks",
-    "its work", "integral: log / no vain ones / oracle", "less", "sooner",
+    "instance", "gap at first", "at last", "work on bounds", "questions that raised it", "integral", "no vain ones",
+    "oracle", "oracle that prepares", "less", "less, prepares",
 ]  # fmt: skip
 
 
@@ -214,8 +226,8 @@ def main(work: float, only: str) -> None:
             cells, each = row(f"{model} x {hardware}", logged(model, hardware, work))
             click.echo(f"| {' | '.join(cells)} |")
             left.append(each)
-    means = np.exp(np.log(np.maximum(left, 1e-6)).mean(axis=0))
-    click.echo(f"\ngeometric means of what is left: {means[0]:.3f} of the integral, {means[1]:.3f} of the rise")
+    means = np.exp(np.log(left).mean(axis=0))
+    click.echo(f"\ngeometric means of what is left: {means[0]:.3f}, and {means[1]:.3f} where the oracle prepares")
 
 
 if __name__ == "__main__":
