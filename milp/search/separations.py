@@ -19,9 +19,11 @@ def _applies(run: Run) -> bool:
 def _separations(run: Run) -> None:
     """Disprove thresholds by what they imply alone, and slice orders that keep inseparable neighbours together."""
     incumbent, tightening = run.incumbent, run.tightening
-    low = incumbent.lower
-    if tightening.at(low * (1 + SEPARATION_PRECISION)).instance is tightening.original:
-        return  # larger thresholds separate more
+    low, high = incumbent.lower, incumbent.upper
+    # Larger thresholds separate more. The middle is asked about anyway, and raises the bound where it joins enough.
+    tried = off_the_middle(low, high), low * (1 + SEPARATION_PRECISION)
+    if all(tightening.at(threshold).instance is tightening.original for threshold in tried):
+        return
 
     def ask(threshold: float, low: float, high: float) -> tuple[float, float]:
         tight = tightening.at(threshold)
@@ -31,7 +33,7 @@ def _separations(run: Run) -> None:
         incumbent.prove(threshold, exact=True, because=because)
         return threshold, high
 
-    bisect(low, incumbent.upper, ask, precision=SEPARATION_PRECISION, split=off_the_middle, stop=run.stop)
+    bisect(low, high, ask, precision=SEPARATION_PRECISION, split=off_the_middle, stop=run.stop)
     for share in GUESSES:
         guess = tightening.at(incumbent.lower + share * (incumbent.upper - incumbent.lower)).instance
         if guess.nodes < tightening.original.nodes and not (incumbent.closed or run.stop()):
