@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from checked import judge
 
-from learned.comparison.comparison import MethodComparison, Trial, compare, sample_marks
+from learned.comparison.comparison import METHODS, MethodComparison, Trial, compare, sample_marks
 from learned.comparison.plots import save_figure
 from learned.policy.pretrained import load_policy
 from learned.training.corpus import specs
@@ -28,7 +28,6 @@ from partition import load_hardware, partition
 from partition.models import build
 
 RESULTS = ROOT / "benchmarks" / "results"
-ONE = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned")
 MANY = ("random", "balanced", "annealing", "slicing", "scratch", "zero-shot", "fine-tuned")
 
 
@@ -41,8 +40,10 @@ def run(model: str, hardware: str, samples: int, seeds: int, methods: tuple[str,
 
 
 def one(args: argparse.Namespace) -> None:
-    comparison = run("bert-large", "ring36", args.samples, args.seeds, ONE, args.jobs)
+    comparison = run("bert-large", "ring36", args.samples, args.seeds, tuple(args.methods), args.jobs)
     print(comparison.to_table())
+    if set(args.methods) != set(METHODS):
+        return
     tuned = comparison.median("fine-tuned")
     for rival in ("random", "balanced", "annealing", "greedy", "slicing"):
         gain = comparison.median(rival) / tuned - 1
@@ -91,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("--corpus", action="store_true", help="the 16 test models instead of bert-large")
     parser.add_argument("--hw", default="ring16", help="package for --corpus")
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS, help="of bert-large")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()

@@ -32,8 +32,14 @@ from partition.results.result import Result
 from partition.scoring.rules import violated
 from partition.text import meant, printable
 
-METHODS = ("random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned")
-"""Names of the methods that can be compared; the last two need a trained policy."""
+METHODS = (
+    "random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned",
+    "scratch-sliced", "zero-shot-sliced", "fine-tuned-sliced",
+)  # fmt: skip
+"""Names of the methods that can be compared."""
+
+TRAINED = ("zero-shot", "fine-tuned", "zero-shot-sliced", "fine-tuned-sliced")
+"""Those that need a trained policy."""
 
 RAW = 1000
 """Raw samples of which the share is counted that keep the rules without any repair."""
@@ -149,13 +155,13 @@ class MethodComparison:
         )
         lines = [
             f"{self.name}: {self.samples} samples, {len(next(iter(self.curves.values())))} seeds; {proof}",
-            f"{'method':<12}{'median period':>15}{'above bound':>13}{'spread':>17}{'to random':>11}{'seconds':>9}",
+            f"{'method':<18}{'median period':>15}{'above bound':>13}{'spread':>17}{'to random':>11}{'seconds':>9}",
         ]
         for row in self.rows():
             spread = f"{_share(row['least'], self.bound)}..{_share(row['largest'], self.bound)}"
             period = time_text(row["period"], self.time_unit)
             lines.append(
-                f"{row['method']:<12}{period:>15}{_shown(row['above_bound'], '.2%'):>13}"
+                f"{row['method']:<18}{period:>15}{_shown(row['above_bound'], '.2%'):>13}"
                 f"{spread:>17}{_shown(row['throughput_to_random'], '.2f', 'x'):>11}{row['seconds']:>9.1f}"
             )
         for method, share in self.raw_valid.items():
@@ -222,7 +228,7 @@ def compare(
     on_run : told in a sentence how far the runs are.
     """
     samples = trial.samples
-    chosen = [m for m in trial.methods if policy is not None or m not in ("zero-shot", "fine-tuned")]
+    chosen = [m for m in trial.methods if policy is not None or m not in TRAINED]
     settings = settings or Settings(rounds=4)
     runs = [(method, seed) for method in chosen for seed in trial.seeds]
     if on_run is not None:
@@ -252,19 +258,21 @@ def _run(
 ) -> Curve:
     """A curve from an environment of its own; building it counts."""
     begun = time.perf_counter()
-    environment = Environment(graph, hardware)
+    environment, sliced = Environment(graph, hardware), method.endswith(SLICED)
     searches: dict[str, Callable[[], Method]] = {
         "random": lambda: random_search,
         "balanced": lambda: balanced_random_search,
         "annealing": lambda: annealing,
         "greedy": lambda: greedy,
         "slicing": lambda: slicing,
-        "scratch": lambda: policy_search(_untrained(environment, seed), settings, learn=True),
-        "zero-shot": lambda: policy_search(_given(policy), settings, learn=False),
-        "fine-tuned": lambda: policy_search(_given(policy), replace(settings, rate=FINE_TUNING_RATE), learn=True),
+        "scratch": lambda: policy_search(_untrained(environment, seed), settings, learn=True, sliced=sliced),
+        "zero-shot": lambda: policy_search(_given(policy), settings, learn=False, sliced=sliced),
+        "fine-tuned": lambda: policy_search(
+            _given(policy), replace(settings, rate=FINE_TUNING_RATE), learn=True, sliced=sliced
+        ),
     }
     periods, seconds = [], []
-    for batch in searches[method]()(environment, samples, np.random.default_rng(seed)):
+    for batch in searches[method.removesuffix(SLICED)]()(environment, samples, np.random.default_rng(seed)):
         periods.append(batch)
         seconds.append(np.full(len(batch), time.perf_counter() - begun))
     found, when = np.concatenate(periods)[:samples], np.concatenate(seconds)[:samples]
@@ -272,6 +280,9 @@ def _run(
     more = samples - len(best)
     return Curve(np.pad(best, (0, more), mode="edge"), np.pad(when, (0, more), mode="edge"))
 
+
+SLICED = "-sliced"
+"""Ends the names of methods that also cut anew the orders that their best placements stand for."""
 
 FINE_TUNING_RATE = 1e-3
 """Learning rate of fine-tuning on one graph."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "random": "#9e9e9e", "balanced": "#616161", "annealing": "#e69f00", "greedy": "#8d6e63", "slicing": "#000000",
     "scratch": "#56b4e9", "zero-shot": "#009e73", "fine-tuned": "#d55e00",
+    "scratch-sliced": "#0072b2", "zero-shot-sliced": "#f0e442", "fine-tuned-sliced": "#cc79a7",
 }  # fmt: skip
 """Of methods; distinguishable for the colour-blind (Okabe & Ito, 2008)."""
 
