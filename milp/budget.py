@@ -184,6 +184,9 @@ LAYER, DOWN_SET, EXCHANGE, OPENED = 5e-4, 7e-7, 2e-7, 7e-7
 """A layer of down-sets, however small; besides for each child of a state, for two tasks that may change places, and for
 each station that is opened behind a full one."""
 
+PATTERN = 2e-8
+"""A load for a fractional packing: for each task and each tick of a station."""
+
 ANNEALING_STEP, ANNEALED = 5e-5, 2e-7
 """A step of an annealed population, and besides for each solution."""
 

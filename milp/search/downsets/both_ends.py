@@ -9,10 +9,15 @@ import numpy as np
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.layers import Pass, PassOutcome
 from milp.search.downsets.line import Line
+from milp.search.downsets.measures import alike_times
+from milp.search.downsets.packing import packing_measure
 from milp.search.downsets.tasks import Tasks
 from milp.search.downsets.threshold import Threshold
 from partition.arrays import IntArray
 from partition.stopping import Stop
+
+PACKED_FROM = 300
+"""Down-sets in a layer beyond which it pays to know what tasks are worth in a fractional packing."""
 
 UNSETTLED = PassOutcome(None)
 """Nothing was found."""
@@ -57,13 +62,30 @@ class BothEnds:
     passes: list[Pass] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.passes = [Pass(Threshold(end.tasks, end.line, self.load, end.prices)) for end in self.ends]
+        self._packed, self._failed = False, 0
+        self._begin(None)
+
+    def _begin(self, packing: tuple[IntArray, IntArray] | None) -> None:
+        """Begin at both ends, with a measure that was found for tasks and stations of one kind."""
+        self.passes = [Pass(Threshold(end.tasks, end.line, self.load, end.prices, packing)) for end in self.ends]
+
+    def _pack(self, stop: Stop) -> None:
+        """Begin anew with what the tasks are worth in a fractional packing, where that can be told; once."""
+        self._packed, (end, _) = True, self.ends
+        packing = packing_measure(alike_times(end.tasks, end.line), self.load, stop) if end.line.alike else None
+        if packing is not None:
+            self._begin(packing)
 
     def prove(self, width: int, stop: Stop) -> PassOutcome:
         """Whether the load is possible; None if more than ``width`` down-sets would have to be kept at both ends.
 
-        Layer by layer from the end that has fewer states. Asked again with more width, it goes on where it ended.
+        Layer by layer from the end that has fewer states. Asked again with more width, it goes on where it ended; with
+        no more width, it says nothing at once.
         """
+        if width <= self._failed:
+            return UNSETTLED
+        if width > PACKED_FROM and not self._packed:
+            self._pack(stop)
         going = [True, True]
         while any(going):
             way = min((i for i in (0, 1) if going[i]), key=lambda i: len(self.passes[i].states))
@@ -82,6 +104,7 @@ class BothEnds:
                 return UNSETTLED
             else:
                 going[way] = False
+        self._failed = width
         return UNSETTLED
 
     @property

@@ -76,6 +76,8 @@ class LineSearch:
     _asked: dict[int, BothEnds] = field(default_factory=dict)
     _known: Filled | None = None
     _annealed: int = ANNEALED_AT_FIRST
+    _clock: Stop = field(default_factory=Stop)
+    _lowered: float = 0.0
 
     def __post_init__(self) -> None:
         self.low = max(self.low, 1)
@@ -93,22 +95,29 @@ class LineSearch:
         """Until the least load is proved, everything was looked at, it is time to stop, or what is known will do."""
         most = max(FIRST_WIDTH, MOST_CELLS // (self.tasks.words * len(self.line.first)))
         spent = dict.fromkeys((self._prove, self._find, self._mend, self._anneal), 0.0)
+        self._clock = stop
         while not self._over(stop, closed):
             ways = [self._prove] * (self.proof_width <= most) + [self._find] * (self.width <= most)
             if not ways:
                 return
             if not self.line.alike:
                 ways = [self._anneal, *ways] + [self._mend] * (self._known is not None)
-            way, begun, high = min(ways, key=lambda each: spent[each]), stop.seconds, self.high
+            way, self._lowered = min(ways, key=lambda each: spent[each]), stop.seconds
             way(stop, closed)
-            hope = self._question(self.low).progress if way == self._prove and self.low < self.high else 1.0
-            if self.high == high:  # what finds something has the next turn too
-                spent[way] += (stop.seconds - begun) / max(hope, LEAST_HOPE)
+            hope = self._hope() if way == self._prove and self.low < self.high else 1.0
+            spent[way] += (stop.seconds - self._lowered) / max(
+                hope, LEAST_HOPE
+            )  # nothing until the last that was found
 
     def _prove(self, stop: Stop, closed: Callable[[], bool]) -> None:
-        """Prove what the width of proofs allows, and widen it."""
-        self._raise_low(self.proof_width, stop, closed)
+        """Prove what the width of proofs allows, and widen it; first of all that nothing less is possible."""
+        if not self._over(stop, closed) and not self._refuted(self.high - 1, self.proof_width, stop):
+            self._raise_low(self.proof_width, stop, closed)
         self.proof_width *= WIDER
+
+    def _hope(self) -> float:
+        """How far the passes for a proof have come, of the least load that is open and of the last one."""
+        return max(self._question(load).progress for load in (self.low, self.high - 1))
 
     def _find(self, stop: Stop, closed: Callable[[], bool]) -> None:
         """Look for less load with the width at hand, and widen it."""
@@ -224,5 +233,5 @@ class LineSearch:
         self._known = solution
         load = int(self._mending.loads(solution).max())
         if load < self.high:
-            self.high = load
+            self.high, self._lowered = load, self._clock.seconds
             self.found(solution.station, solution.kind)

@@ -31,18 +31,22 @@ class DualFeasible:
     Parameters
     ----------
     period : largest load of a station, in ticks.
+    packing : a measure beside these functions, see :func:`milp.search.downsets.packing.packing_measure`.
 
     Attributes
     ----------
     slack : (P,) what all stations can give beyond what all tasks need at least.
     """
 
-    def __init__(self, tasks: Tasks, line: Line, period: int) -> None:
+    def __init__(self, tasks: Tasks, line: Line, period: int, packing: tuple[IntArray, IntArray] | None = None) -> None:
         self.line, self.period = line, period
-        time = tasks.ticks[int(line.kind(line.first)[0])]
+        time = alike_times(tasks, line)
         self.table = _functions(time, line.stations, period)
         measured = time[None, :] if self.table is None else self.table[:, np.minimum(time, period)]
         self._need = np.asarray(measured)
+        if self.table is not None and packing is not None:
+            worth, most = packing
+            self.table, self._need = np.vstack([self.table, most]), np.vstack([self._need, worth])
         whole = np.array([period]) if self.table is None else self.table[:, period]
         self.slack = line.stations * whole - self._need.sum(axis=1)
 
@@ -69,6 +73,11 @@ class DualFeasible:
 
     changes = False
     """Whether what a task needs depends on the mode."""
+
+
+def alike_times(tasks: Tasks, line: Line) -> IntArray:
+    """(N,) ticks of each task on a line whose stations are all alike."""
+    return np.asarray(tasks.ticks[int(line.kind(line.first)[0])])
 
 
 def _functions(time: IntArray, stations: int, period: int) -> IntArray | None:

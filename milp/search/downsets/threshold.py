@@ -18,17 +18,25 @@ class Threshold:
     tasks, line : what is to be placed, and where.
     period : largest load of a station, in ticks, at least 1.
     prices : (P, K) of the kinds, where stations differ; see :class:`Weighted`.
+    packing : a measure more, where they are all alike; see :class:`DualFeasible`.
 
     Attributes
     ----------
     tails : (N,) ticks of work that must come after each task, at least; see :func:`tails`.
     """
 
-    def __init__(self, tasks: Tasks, line: Line, period: int, prices: IntArray | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        line: Line,
+        period: int,
+        prices: IntArray | None = None,
+        packing: tuple[IntArray, IntArray] | None = None,
+    ) -> None:
         self.tasks, self.line, self.period = tasks, line, period
         self.measures: DualFeasible | Weighted
         if line.alike:
-            self.measures = DualFeasible(tasks, line, period)
+            self.measures = DualFeasible(tasks, line, period, packing)
         else:
             chosen = np.ones((1, len(line.total)), np.int64) if prices is None else prices
             self.measures = Weighted(tasks, line, period, chosen)

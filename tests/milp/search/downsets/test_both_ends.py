@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from lines import both_ends, check_solution, least_load, placed, random_line
 
+from milp.search.downsets.both_ends import PACKED_FROM
 from milp.search.downsets.guides import Guide
 from milp.search.downsets.line import Line
 from milp.search.downsets.tasks import NEVER, Tasks, closure
@@ -121,3 +122,28 @@ def fillings(tasks, kind, inside, room):
             rest = fillings(tasks, kind, more, room - int(tasks.ticks[kind, j]))
             found |= {int(tasks.ticks[kind, j]) + each for each in rest}
     return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_with_a_fractional_packing_both_ends_are_right_too(seed):
+    """With a width of more than 300 the passes measure what tasks are worth in it; no end calls the truth false."""
+    rng = np.random.default_rng(900 + seed)
+    times = rng.integers(0, 15, (1, 7))
+    tasks = Tasks(times, closure(7, np.argwhere(np.triu(rng.random((7, 7)) < 0.2, 1))))
+    stations = np.zeros(3, np.int64)
+    least = least_load(tasks, stations, False)
+    question = both_ends(tasks, stations, False, least)
+    verdict = question.prove(PACKED_FROM + 1, Stop())
+    assert verdict.possible
+    check_solution(tasks, verdict.kind, verdict.station, least)
+    if least > 1:
+        assert both_ends(tasks, stations, False, least - 1).prove(PACKED_FROM + 1, Stop()).possible is False
+
+
+def test_a_fractional_packing_disproves_what_no_function_of_the_times_does():
+    """Of 7, 8 and 11 ticks none fills a station of 25: 4 loads do not hold all, and parts of loads need 4.17."""
+    tasks = Tasks(np.array([[7] * 2 + [8] * 5 + [11] * 4]), np.zeros((11, 11), dtype=bool))
+    question = both_ends(tasks, np.zeros(4, np.int64), False, 25)
+    assert all((each.threshold.measures.slack >= 0).all() for each in question.passes)
+    assert question.prove(PACKED_FROM + 1, Stop()).possible is False
+    assert question.progress == 0.0

@@ -1,0 +1,28 @@
+"""What tasks are worth in a fractional packing: no load that fits is worth more than the table says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from milp.search.downsets.packing import CELLS, packing_measure
+from partition.stopping import Stop
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_table_is_the_most_that_any_set_of_tasks_is_worth(seed):
+    rng = np.random.default_rng(seed)
+    time, period = rng.integers(0, 9, 9), int(rng.integers(8, 20))
+    found = packing_measure(time, period, Stop())
+    assert found is not None
+    worth, most = found
+    sets = (np.arange(1 << 9)[:, None] >> np.arange(9) & 1).astype(np.int64)
+    ticks, value = sets @ time, sets @ worth
+    assert most.tolist() == [int(value[ticks <= room].max()) for room in range(period + 1)]
+    order = np.argsort(time, kind="stable")
+    assert (np.diff(worth[order]) >= 0).all()
+
+
+def test_what_is_too_large_or_fits_no_station_has_no_such_measure():
+    assert packing_measure(np.array([5, 9]), 8, Stop()) is None
+    assert packing_measure(np.array([5, 9]), CELLS, Stop()) is None
