@@ -52,7 +52,7 @@ def _prices(sizes: IntArray, count: IntArray, period: int, stop: Stop) -> IntArr
     for i, size in enumerate(sizes.tolist()):
         alike = min(int(count[i]), period // size) if size else int(count[i])
         solver.addCol(1.0, 0.0, highspy.kHighsInf, 1, np.array([i], np.int32), np.array([float(alike)]))
-    prices = np.zeros(len(sizes), np.int64)
+    prices: IntArray = np.zeros(len(sizes), np.int64)
     for _ in range(ROUNDS):
         stop.charge(budget.PATTERN * int(count.sum()) * (period + 1))
         if solver.run() == highspy.HighsStatus.kError:
