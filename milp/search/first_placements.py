@@ -96,6 +96,25 @@ def _find_any(run: Run) -> None:
             return
 
 
+def _wished(run: Run) -> bool:
+    """Whether wishes say where operations can be."""
+    return run.instance.graph.limits is not None and _nothing_yet(run)
+
+
+def _look_at_wishes(run: Run) -> None:
+    """Look whether wishes and edges leave some node no chip; or all a first one, or a last one, which may be valid.
+
+    Slicing an order finds nothing where tensors go back, or operations stand on chips that no order explains.
+    """
+    windows = WindowRules(run.instance).windows(float("inf"))
+    if windows.empty:
+        run.incumbent.exclude_all(because=lambda: ProofStep("windows"))
+        return
+    for homes in (windows.lo, windows.hi):
+        run.incumbent.offer(Placement(homes[run.instance.node_of]))
+
+
+WISHED = Phase(Doing.FEASIBILITY, _wished, _look_at_wishes, first=True)
 SEEDS = Phase(Doing.SEEDS, always, slice_orders, first=True)
 SAMPLED = Phase(Doing.SAMPLES, _few_enough, _sample, first=True)
 ANY_PLACEMENT = Phase(Doing.FEASIBILITY, _nothing_yet, _find_any, first=True)

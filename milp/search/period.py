@@ -10,7 +10,7 @@ from milp.search.beams import BEAMS
 from milp.search.bisection import BISECTION
 from milp.search.downsets.phase import DOWN_SETS
 from milp.search.dynamic_programs import FEW_IDEALS, FRONTIERS, IDEALS, STRETCHES
-from milp.search.first_placements import ANY_PLACEMENT, SAMPLED, SEEDS
+from milp.search.first_placements import ANY_PLACEMENT, SAMPLED, SEEDS, WISHED
 from milp.search.heavy_blocks import BLOCKS
 from milp.search.looking_around import ADVICE, TABU
 from milp.search.separations import SEPARATIONS
@@ -24,6 +24,7 @@ from partition.problem.placement import Placement
 from partition.results.proof_steps import ProofStep
 
 PHASES: tuple[Phase, ...] = (
+    WISHED,
     SEEDS,
     SAMPLED,
     ANY_PLACEMENT,

@@ -60,17 +60,23 @@ def contradiction(
     """
     rules = [rule for rule in RULES if getattr(hardware.rules, rule) and _may_be_off(hardware, rule)]
     asked = _Demands(tuple(rules) + ((THROUGHPUT,) if throughput is not None else ()), tuple(wishes))
-    candidates: list[str | Wish] = [*asked.rules, *wishes]
-    known = True
-    for i, one in enumerate(candidates):
-        if one == "memory" and "dynamic_memory" in asked.rules:
-            continue  # which builds on it, and speaks for both
-        smaller = asked.without(one)
-        part = stop.limited(stop.remaining / (len(candidates) - i))
-        found = _possible(graph, hardware, smaller, throughput, part, seed)
-        if found is False:
-            asked = smaller
-        known &= found is not None
+    waiting: list[str | Wish] = [*asked.rules, *wishes]
+    for again, share in enumerate((2, 2, 1)):  # what was left open is asked again, of the fewer that are left
+        candidates, waiting = waiting, []
+        for i, one in enumerate(candidates):
+            if one == "memory" and "dynamic_memory" in asked.rules:
+                continue  # which builds on it, and speaks for both
+            smaller = asked.without(one)
+            part = stop.limited(stop.remaining / share / (len(candidates) - i))
+            found = _possible(graph, hardware, smaller, throughput, part, seed)
+            if found is None:
+                waiting.append(one)
+            elif not found:
+                asked = smaller
+                if one == "acyclic" and again:  # placements that were found may have replicas or relays
+                    waiting = [*asked.rules, *asked.wishes]
+                    break
+    known = not waiting
     told = tuple(rule for rule in asked.rules if rule != "memory" or "dynamic_memory" not in asked.rules)
     return Contradiction(tuple(wish.text for wish in asked.wishes), told, known)
 

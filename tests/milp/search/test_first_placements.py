@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from checked import as_given
-from instances import answer_of, package
+from instances import answer_of, chain_of, package
 from oracle import certify
 from searching import ACYCLIC, solve_by
 
-from milp.search.first_placements import SAMPLED, slice_orders
+from milp.search.first_placements import SAMPLED, WISHED, slice_orders
 from milp.state.incumbent import Incumbent
 from milp.state.run import Run
 from partition import (
@@ -19,6 +19,8 @@ from partition import (
     partition,
 )
 from partition.instance.contract import contract
+from partition.problem.narrowed import narrow
+from partition.problem.wishes import Wishes
 from partition.stopping import Stop
 
 
@@ -55,3 +57,15 @@ def test_branches_are_joined_as_soon_as_they_are_done() -> None:
     """Found on towers with 64 chips: no order sliced took the sums of a branch before the next branch (29% open)."""
     result = partition(load_model("towers").graph, load_hardware(f"ring64:{ACYCLIC}"), time_limit=60)
     assert result.status == "optimal"
+
+
+def test_wishes_alone_tell_a_first_placement_or_that_there_is_none() -> None:
+    """Operations pinned against the edges, and a cut: nothing is sliced, sampled or asked of a solver."""
+    graph = chain_of([1, 1, 1, 1])
+    free = package(3, acyclic=False, triangle=False, no_skipping=False)
+    against = Wishes.of(pins={"v0": 2, "v1": 1}, cuts=[("v2", "v3")])
+    for hardware, possible in ((free, True), (free.with_rules(acyclic=True), False)):
+        narrowed = narrow(graph, hardware, against.on(graph, 3))
+        result = solve_by([WISHED], narrowed.graph, narrowed.hardware)
+        assert (result.placement is not None) == possible
+        assert (result.status == "infeasible") == (not possible)
