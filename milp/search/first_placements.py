@@ -114,7 +114,7 @@ def _look_at_wishes(run: Run) -> None:
         run.incumbent.offer(Placement(homes[run.instance.node_of]))
 
 
-WISHED = Phase(Doing.FEASIBILITY, _wished, _look_at_wishes, first=True)
+WISHED = Phase(Doing.WISHES, _wished, _look_at_wishes, first=True)
 SEEDS = Phase(Doing.SEEDS, always, slice_orders, first=True)
 SAMPLED = Phase(Doing.SAMPLES, _few_enough, _sample, first=True)
 ANY_PLACEMENT = Phase(Doing.FEASIBILITY, _nothing_yet, _find_any, first=True)

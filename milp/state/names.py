@@ -13,6 +13,7 @@ class Doing(StrEnum):
     GIVEN = "given bound"
     STATIC_MEMORY = "static memory"
     ANY_ORDER = "down-sets of any order"
+    WISHES = "wishes"
     SEEDS = "seeds"
     SAMPLES = "samples"
     FEASIBILITY = "feasibility"

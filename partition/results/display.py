@@ -18,6 +18,7 @@ WORDS = {
     "work": "what the work alone allows",
     "given bound": "what is known from elsewhere",
     "static memory": "what fits in memory",
+    "wishes": "whether wishes can be kept",
     "feasibility": "whether anything fits",
     "seeds": "first placements",
     "samples": "first placements",
