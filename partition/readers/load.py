@@ -155,7 +155,8 @@ def _of_json(data: dict[str, Any], path: Path, format: str, max_cpus: int | None
         with _told_of("MINOS file", path):
             return Source(from_minos(data, name=path.stem), None, format)
     if format == "json":
-        return Source(from_dict(data, default_name=path.stem), None, format)
+        with _told_of("JSON file", path):
+            return Source(from_dict(data, default_name=path.stem), None, format)
     from partition.readers.device_placement import from_device_placement
 
     graph, hardware = from_device_placement(data, name=path.stem, max_cpus=max_cpus)
@@ -192,6 +193,8 @@ def _guess(spec: str) -> tuple[str, dict[str, Any] | None]:
                 f"there is no file {shown(spec, 300)}; give a model file or the name of a built-in model"
             )
         return "builtin", None
+    if not os.path.isfile(spec):  # a pipe would keep whoever opens it waiting
+        raise InvalidModelFile(f"{shown(spec, 300)} is a pipe or a device; give a model file")
     try:
         with open(spec, "rb") as file:
             start = file.read(4096)

@@ -11,6 +11,9 @@ from partition.readers.jax.costs import INLINED, body_of, given_to_body, is_lite
 _UPDATES = ("dynamic_update_slice", "scatter", "select_and", "select_n")
 """How the names of primitives begin that return an operand with a part of it replaced."""
 
+_STEPS = frozenset({"add", "sub", "mul", "add_any", "convert_element_type"})
+"""Arithmetic by which a parameter takes a step: it is scaled, and something is added to it."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -21,16 +24,18 @@ class Origin:
     arguments : bit ``i`` is set if argument ``i`` is among it.
     backward : whether an equation of a backward pass is.
     version : the argument that it is an updated version of, part by part; -1 if of none.
+    step : the argument that it is a step from, by adding to it; -1 if from none.
     """
 
     arguments: int = 0
     backward: bool = False
     version: int = -1
+    step: int = -1
 
 
 def origins(closed: Any) -> list[Origin]:
     """The origin of each result of a closed jaxpr."""
-    arguments = [Origin(1 << i, version=i) for i in range(len(closed.jaxpr.invars))]
+    arguments = [Origin(1 << i, version=i, step=i) for i in range(len(closed.jaxpr.invars))]
     return _results(closed.jaxpr, arguments, False)
 
 
@@ -45,6 +50,18 @@ def has_backward_pass(jaxpr: Any) -> bool:
         is_transposed(equation) or ((body := body_of(equation)) is not None and has_backward_pass(open_jaxpr(body)))
         for equation in jaxpr.eqns
     )
+
+
+def gradient_shapes(jaxpr: Any, transposed: bool = False) -> set[tuple[int, ...]]:
+    """Shapes of all that the backward pass computes, in bodies too."""
+    found: set[tuple[int, ...]] = set()
+    for equation in jaxpr.eqns:
+        back = transposed or is_transposed(equation)
+        if back:
+            found.update(tuple(variable.aval.shape) for variable in equation.outvars)
+        if (body := body_of(equation)) is not None:
+            found |= gradient_shapes(open_jaxpr(body), back)
+    return found
 
 
 def _results(jaxpr: Any, arguments: Sequence[Origin], transposed: bool) -> list[Origin]:
@@ -63,10 +80,13 @@ def _results(jaxpr: Any, arguments: Sequence[Origin], transposed: bool) -> list[
 
 
 def _made(equation: Any, read: list[Origin], back: bool, variable: Any) -> Origin:
-    arguments, version = 0, -1
+    arguments, version, step = 0, -1, -1
     for origin in read:
         arguments |= origin.arguments
+    same = [o for v, o in zip(equation.invars, read, strict=True) if v.aval.shape == variable.aval.shape]
     if equation.primitive.name.startswith(_UPDATES):
-        same = [o.version for v, o in zip(equation.invars, read, strict=True) if v.aval.shape == variable.aval.shape]
-        version = max(same, default=-1)
-    return Origin(arguments, back or any(origin.backward for origin in read), version)
+        version = max((o.version for o in same), default=-1)
+    if equation.primitive.name in _STEPS:
+        begun = sorted((o.backward, o.step) for o in same if o.step >= 0)
+        step = begun[0][1] if len(begun) == 1 or (begun and begun[0][0] < begun[1][0]) else -1
+    return Origin(arguments, back or any(origin.backward for origin in read), version, step)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from partition.errors import InvalidInput, InvalidModelFile
+from partition.errors import DoubtfulModel, InvalidInput, InvalidModelFile
 from partition.extras import require
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
-from partition.readers.jax.origins import Origin, has_backward_pass, origins
-from partition.readers.jax.results import Argument, arguments_of, new_values, refuse_unmatched
+from partition.readers.jax.origins import has_backward_pass, origins
+from partition.readers.jax.results import (
+    arguments_of,
+    new_values,
+    refuse_unmatched,
+    refuse_unnamed,
+    refuse_untold,
+)
 from partition.readers.jax.walk import JaxprReader, JaxWeight
 
 
@@ -38,8 +45,12 @@ def from_jax(
     Raises
     ------
     InvalidModelFile : the function cannot be traced, holds control flow that depends on data (named), or is a train
-        step whose results cannot be told apart.
+        step whose results cannot be told apart, or whose parameters ``weights`` does not name.
     InvalidInput : ``weights`` names an argument that is not there, or jax is not installed.
+
+    Warns
+    -----
+    DoubtfulModel : the function has a backward pass, but trains nothing: it is read as a model in use.
     """
     require("reading JAX functions", "jax")
     import jax
@@ -57,12 +68,15 @@ def from_jax(
         refuse_control_flow(equation, "")
     arguments = arguments_of(args, [f"{'w' if i in held else 'x'}{i}" for i in range(len(args))])
     weighty = [argument for i, argument in enumerate(arguments) if i in held]
+    others = [argument for i, argument in enumerate(arguments) if i not in held]
     trains, came = has_backward_pass(closed.jaxpr), origins(closed)
     made = new_values(weighty, shapes, came, trains)
-    if trains and held:
+    if trains:
+        refuse_unnamed(weighty, others, shapes, came)
         refuse_unmatched(weighty, shapes, came, made)
-    elif trains:
-        _refuse_unnamed_weights(arguments, shapes, came)
+        refuse_untold(weighty, closed, came, made)
+        if not made:
+            _warn_of_inference()
 
     reader = JaxprReader(GraphBuilder(name or str(getattr(function, "__name__", "jax"))), unroll)
     reader.state.written.update(made.values())
@@ -85,11 +99,11 @@ def _without_dead(closed: Any) -> Any:
     return closed.replace(jaxpr=jaxpr)
 
 
-def _refuse_unnamed_weights(inputs: list[Argument], shapes: Any, came: list[Origin]) -> None:
-    """A train step whose parameters are not named would be taken for a model whose parameters the host delivers."""
-    found = new_values([argument for argument in inputs if len(argument.paths) > 1], shapes, came, True)
-    if found:
-        raise InvalidModelFile(
-            "the function has a backward pass and returns new values or gradients of "
-            f"{next(iter(found.values()))!r}; say with weights= which arguments are parameters and optimizer state"
-        )
+def _warn_of_inference() -> None:
+    warnings.warn(
+        DoubtfulModel(
+            "the function has a backward pass, but no result is the gradient or the new value of a weight; it is read "
+            "as a model in use, with nothing to train. If it trains, name its parameters with weights="
+        ),
+        stacklevel=4,
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from partition.errors import InvalidModelFile
-from partition.readers.jax.origins import Origin
+from partition.readers.jax.origins import Origin, gradient_shapes
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def new_values(weights: Sequence[Argument], shapes: Any, origins: Sequence[Origi
     A result belongs to a weight when a whole argument that it follows from comes back with the same structure, shapes
     and number types. An argument that is one bare array counts only where parts of it are replaced (a cache). In a
     train step also a part of an argument with several leaves comes back, and a gradient need not follow from its
-    weight. The largest are matched first, to what they follow from and what is not matched yet.
+    weight. The largest are matched first, to what they are a step from, what they follow from, and what is not matched
+    yet.
 
     Parameters
     ----------
@@ -82,10 +84,7 @@ def new_values(weights: Sequence[Argument], shapes: Any, origins: Sequence[Origi
     for result in sorted(_subtrees(shapes, 0), key=lambda s: -len(s.avals)):
         options = [c for c in candidates.get(result.key, ()) if trains or _replaced(result, c, origins)]
         if options and result.avals and result.first not in made:
-            preferred = sorted(
-                options, key=lambda o: (not _follows(result, o, origins), not taken.isdisjoint(o.leaves))
-            )
-            chosen = preferred[0]
+            chosen = min(options, key=lambda o: _doubts(result, o, origins, taken))
             taken.update(chosen.leaves)
             made.update({r: name[w] for r, w in zip(result.leaves, chosen.leaves, strict=True)})
     return made
@@ -109,6 +108,79 @@ def refuse_unmatched(weights: Sequence[Argument], shapes: Any, origins: Sequence
                 "weight, but the results do not have the structure of the weights; return gradients or new values in "
                 "the pytree in which the weights come in, so that a weight can share a chip with its update"
             )
+
+
+def refuse_unnamed(
+    held: Sequence[Argument], others: Sequence[Argument], shapes: Any, origins: Sequence[Origin]
+) -> None:
+    """Raise if a train step returns new values or gradients of arguments that are not named as weights.
+
+    Inputs may have gradients where larger weights have none (forces of atoms). A bare array counts where nothing at all
+    is named: among several arguments, one of them is then a parameter.
+    """
+    import jax
+
+    several = [argument for argument in others if len(argument.paths) > 1]
+    found = set(new_values([*held, *several], shapes, origins, True).values())
+    trains = any(not found.isdisjoint(argument.paths) for argument in held)
+    weight = sum(map(_elements, held))
+    trained = [a for a in several if not found.isdisjoint(a.paths) and (trains or _elements(a) >= weight)]
+    if not held and len(others) > 1:
+        made = {_aval(leaf) for leaf, o in zip(jax.tree_util.tree_leaves(shapes), origins, strict=True) if o.backward}
+        trained += [a for a in others if len(a.paths) == 1 and _aval(*jax.tree_util.tree_leaves(a.tree)) in made]
+    if trained:
+        raise InvalidModelFile(
+            f"the function has a backward pass and returns new values or gradients of {trained[0].paths[0]!r}; say "
+            "with weights= which arguments are parameters and optimizer state"
+        )
+
+
+def refuse_untold(held: Sequence[Argument], closed: Any, origins: Sequence[Origin], made: Mapping[int, str]) -> None:
+    """Raise if results follow from gradients of weights, but none has the structure of weights.
+
+    The backward pass then computes something of the shape of most weights, by bytes: flat, cast or normed gradients,
+    or those of arrays that the function closes over.
+    """
+    import jax
+
+    if made or not any(origin.backward for origin in origins):
+        return
+    shapes = gradient_shapes(closed.jaxpr)
+    leaves = [leaf for argument in held for leaf in jax.tree_util.tree_leaves(argument.tree)]
+    if _most(leaves, shapes):
+        raise InvalidModelFile(
+            "the function computes gradients of its weights, but no result has their structure; return gradients or "
+            "new values in the pytree in which the weights come in, so that a weight can share a chip with its update"
+        )
+    if _most(closed.consts, shapes):
+        raise InvalidModelFile(
+            "the function computes gradients of arrays that it closes over; make them an argument and name it with "
+            "weights=, so that a weight can share a chip with its update"
+        )
+
+
+def _elements(argument: Argument) -> int:
+    import jax
+
+    return sum(math.prod(getattr(leaf, "shape", ())) for leaf in jax.tree_util.tree_leaves(argument.tree))
+
+
+def _most(leaves: Sequence[Any], shapes: Collection[tuple[int, ...]]) -> bool:
+    """Whether most of some arrays, by elements, have a shape among ``shapes``; numbers and integers do not count."""
+    sizes = {True: 0, False: 0}
+    for leaf in leaves:
+        if getattr(leaf, "shape", ()) and "float" in str(leaf.dtype):
+            sizes[tuple(leaf.shape) in shapes] += math.prod(leaf.shape)
+    return sizes[True] > sizes[False]
+
+
+def _doubts(
+    result: _Subtree, weight: _Subtree, origins: Sequence[Origin], taken: Collection[int]
+) -> tuple[bool, bool, bool]:
+    """What speaks against a result being the new value of a weight, the strongest first."""
+    pairs = zip(result.leaves, weight.leaves, strict=True)
+    stepped = any(origins[r].step not in (-1, w) for r, w in pairs)  # from another argument
+    return stepped, not _follows(result, weight, origins), not taken.isdisjoint(weight.leaves)
 
 
 def _follows(result: _Subtree, weight: _Subtree, origins: Sequence[Origin]) -> bool:

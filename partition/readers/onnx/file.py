@@ -114,8 +114,10 @@ def _what_else(path: Path) -> str:
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
         return "it is a safetensors file, which holds weights and no operations; export the model to ONNX"
     text = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="ignore")
-    if text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+    if text.lstrip().lower().startswith(("<!doctype", "<html")):
         return "it is a web page; download the model itself"
+    if text.lstrip().startswith(("<?xml", "<net ")):
+        return "it is XML, as OpenVINO writes it; give the model that it was made from, as ONNX"
     if text and b"\0" not in start and all(c.isprintable() or c.isspace() for c in text):
         return "it is a text file; give a binary .onnx file, or JSON"
     return "it is corrupt or truncated; export it again"
@@ -130,11 +132,12 @@ _SIGNATURES = {
     b"TFL3": "it is a TensorFlow Lite file; convert the model to ONNX",
     **dict.fromkeys((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh"), "it is compressed; unpack it first"),
     b"\x93NUMPY": "it is an array of numpy; give a model",
+    b"ustar": "it is a tar archive; unpack it first",
     b"ORTM": "it is in onnxruntime's own format; give the .onnx file that it was made from",
 }
 """First bytes of files of other kinds -> what they are."""
 
-_PLACES = {b"TFL3": 4, b"ORTM": 4}
+_PLACES = {b"TFL3": 4, b"ORTM": 4, b"ustar": 257}
 """Where those bytes stand, if not at the start."""
 
 

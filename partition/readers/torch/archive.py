@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 """How the files of ``torch.save`` and its kin begin, today's and those of before 1.6."""
+
+_PROGRAMS = frozenset({"model.json", "serialized_exported_program.json"})
+"""Names of the program in what ``torch.export.save`` writes, today's and those of before 2.7."""
 
 _EXPORT = "save what torch.export.export(module, args) returns with torch.export.save(program, 'model.pt2')"
 
@@ -31,6 +35,8 @@ def load_program(path: Path) -> ExportedProgram:
     require(f"reading {str(path)!r}", "torch")
     import torch
 
+    log = logging.getLogger("torch.export")  # tells what it tries in vain, with a traceback
+    silent, log.disabled = log.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its serializer
@@ -42,6 +48,8 @@ def load_program(path: Path) -> ExportedProgram:
             f"{str(path)!r} cannot be loaded by torch.export.load of torch {torch.__version__} ({reason}); save it "
             "with the same version"
         ) from error
+    finally:
+        log.disabled = silent
 
 
 def _refuse_other_archives(path: Path) -> None:
@@ -59,7 +67,15 @@ def _refuse_other_archives(path: Path) -> None:
         raise InvalidModelFile(f"{str(path)!r} is a program of torch.jit, which has no shapes; {_EXPORT}")
     if any(name.startswith("data/aotinductor") for name in names) and "models/model.json" not in names:
         raise InvalidModelFile(f"{str(path)!r} is a model compiled by AOTInductor, without operations; {_EXPORT}")
-    exported = any(name.endswith((".json", "version")) for name in names) and "data.pkl" not in names
-    if not exported:
-        what = "weights or a pickled module of torch.save" if "data.pkl" in names else "no model of a known format"
-        raise InvalidModelFile(f"{str(path)!r} holds {what}, not a program; {_EXPORT}")
+    if any(name.rpartition("/")[2] in _PROGRAMS for name in names):
+        return
+    if inside := next((name for name in sorted(names) if name.endswith((".onnx", ".pt2"))), None):
+        raise InvalidModelFile(f"{str(path)!r} is a zip archive around {inside!r}; unpack it first")
+    what = "no model of a known format"
+    if "data.pkl" in names:
+        what = "weights or a pickled module of torch.save"
+    elif "config.json" in names and "model.weights.h5" in names:
+        raise InvalidModelFile(f"{str(path)!r} is a model of Keras; export it to ONNX (model.export)")
+    elif names and all(name.endswith(".npy") for name in names):
+        what = "arrays of numpy"
+    raise InvalidModelFile(f"{str(path)!r} holds {what}, not a program; {_EXPORT}")

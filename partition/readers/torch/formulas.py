@@ -27,6 +27,23 @@ def _attention(call: TorchCall) -> float:
     return pairs(call) * (2.0 * shape_of(call, 0)[-1] + 2.0 * shape_of(call, 2)[-1] + 6.0)
 
 
+def _attention_backward(call: TorchCall) -> float:
+    """``(gradient, q, k, v, ...)``: the scores again, and four products; the softmax again, and its gradient."""
+    each = 6.0 * shape_of(call, 1)[-1] + 4.0 * shape_of(call, 3)[-1] + 9.0
+    return math.prod(shape_of(call, 1)[:-1]) * shape_of(call, 2)[-2] * each
+
+
+def _trilinear(call: TorchCall) -> float:
+    """Three operands with dimensions put in where they are repeated; the first pair takes the most by far."""
+    shapes = []
+    for value, put_in in zip(call.args[:3], call.args[3:6], strict=True):
+        shape = list(value.shape)
+        for d in sorted(put_in):
+            shape.insert(d, 1)
+        shapes.append(shape)
+    return 2.0 * math.prod(torch.broadcast_shapes(*shapes))
+
+
 def _grouped(call: TorchCall) -> float:
     """Rows of ``a`` in groups, each with a matrix of its own; or both with groups along the inner dimension."""
     a, b = shape_of(call, 0), shape_of(call, 1)
@@ -143,6 +160,9 @@ def _fourier(call: TorchCall) -> float:
 PRODUCTS: Mapping[str, Callable[[TorchCall], float]] = {
     "scaled_dot_product_attention": _attention, "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention, "flex_attention": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward, "_trilinear": _trilinear,
+    "_scaled_dot_product_fused_attention_overrideable_backward": _attention_backward,
+    "_cdist_backward": lambda call: 4.0 * call.args[4].numel() * shape_of(call, 1)[-1],
     "_grouped_mm": _grouped, "grouped_mm": _grouped, "grouped_mm_fallback": _grouped, "_scaled_grouped_mm": _grouped,
     "addbmm": _batches_added, "_int_mm": _inner_of(0), "_scaled_mm": _inner_of(0), "_weight_int8pack_mm": _inner_of(0),
     "_weight_int4pack_mm": _inner_of(0), "_weight_int4pack_mm_for_cpu": _inner_of(0), "pdist": _pairs_of_rows,
@@ -241,11 +261,19 @@ def _bisected(values: int, sorted_ones: int) -> Callable[[TorchCall], tuple[floa
     return cost
 
 
+def _rows_added(call: TorchCall) -> tuple[float, float]:
+    """``(gradient, indices, ...)``: to zeros of the size of the table, a row for each index is added."""
+    rows = float(call.args[1].numel() * call.writes[0].shape[-1])
+    return rows, call.traffic + 2.0 * rows * call.writes[0].dtype.itemsize
+
+
 def _nothing(call: TorchCall) -> tuple[float, float]:
     return 0.0, 0.0
 
 
 ROWS: Mapping[str, Callable[[TorchCall], tuple[float, float]]] = {
+    "embedding_dense_backward": _rows_added, "_embedding_bag_backward": _rows_added,
+    "_embedding_bag_dense_backward": _rows_added,
     "embedding_renorm": _renormed,
     "embedding_bag": _bag, "_embedding_bag": _bag, "_embedding_bag_forward_only": _bag, "index_put": _put,
     "_unsafe_index_put": _put, "index_copy": _written(3, 2), "index_add": _written(3, 2, 1),

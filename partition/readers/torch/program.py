@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from partition.errors import InvalidModelFile
 from partition.readers.torch.layers import write_layers
-from partition.readers.torch.signature import is_joint
+from partition.readers.torch.signature import is_joint, unstated_training
 from partition.readers.torch.unroll import unroll
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def functional(program: Any) -> ExportedProgram:
 
     Raises
     ------
-    InvalidModelFile : ``program`` is no exported program, holds control flow that depends on data, or cannot be made
-        functional.
+    InvalidModelFile : ``program`` is no exported program, holds control flow that depends on data or a backward pass
+        that its signature does not tell of, or cannot be made functional.
     """
     _refuse_other_kinds(program)
     _refuse_control_flow(program.graph_module)
@@ -45,6 +45,7 @@ def functional(program: Any) -> ExportedProgram:
             f"the program cannot be made functional by run_decompositions ({type(error).__name__}: {reason}); "
             "the order of its writes in place is not known without that"
         ) from error
+    _refuse_unstated_training(plain)
     unroll(plain)
     write_layers(plain)
     return plain  # type: ignore[no-any-return]
@@ -60,6 +61,14 @@ def _refuse_other_kinds(program: Any) -> None:
     if not all(hasattr(program, name) for name in ("graph_module", "graph_signature", "run_decompositions")):
         raise InvalidModelFile(
             f"{kind.__name__!r} is not an exported program; give what torch.export.export(module, args) returns"
+        )
+
+
+def _refuse_unstated_training(program: Any) -> None:
+    if reason := unstated_training(program):
+        raise InvalidModelFile(
+            f"the program trains, but its signature does not say which gradient is whose: {reason}; export the module "
+            "with its loss as the result, and give what torch.export.experimental._export_forward_backward makes of it"
         )
 
 

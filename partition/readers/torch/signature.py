@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from partition.readers.torch.calls import kind_of
+
 _MAKES_STATE = ("BUFFER_MUTATION", "PARAMETER_MUTATION", "GRADIENT_TO_PARAMETER")
 """Kinds of results that are the new value or the gradient of a parameter or buffer."""
 
@@ -49,6 +51,67 @@ def _ancestors(nodes: Iterable[Any]) -> set[Any]:
     left = list(found)
     while left:
         for u in left.pop().all_input_nodes:
+            if u not in found:
+                found.add(u)
+                left.append(u)
+    return found
+
+
+# --- Backward passes of which the signature says nothing ---
+
+
+def unstated_training(program: Any) -> str:
+    """Why a program without a backward signature trains all the same, in words; empty if it does not.
+
+    Gradients and new values are then plain results, and nothing says which belongs to which parameter. They are told by
+    their shapes: behind an operation of a backward pass one of a parameter, without one those of all parameters in
+    their order.
+    """
+    marks = [node for node in program.graph.nodes if node.op == "call_function" and "backward" in kind_of(node.target)]
+    tangents = [n for n in program.graph.nodes if n.op == "placeholder" and n.name.startswith("tangents_")]
+    if tangents:
+        return f"input {tangents[0].name!r} is where a backward pass begins"
+    nodes = {node.name: node for node in program.graph.nodes}
+    after = _descendants(marks)
+    results = [(o, nodes[o.arg.name]) for o in program.graph_signature.output_specs if o.arg.name in nodes]
+    if marks:
+        mark = f"operation {marks[0].name!r} belongs to a backward pass"
+        for spec, node in results:
+            if node in after and spec.kind.name in _MAKES_STATE:
+                return f"{mark}, and {spec.target!r} is overwritten with what follows from it"
+        trained = {_kind(nodes[name]): where for name, where in _candidates(program).items() if name in nodes}
+        for i, (_, node) in enumerate(results):
+            if node in after and (where := trained.get(_kind(node))) is not None:
+                return f"{mark}, and result {i} behind it has the shape of {where!r}"
+        return ""
+    wanted = [_kind(nodes[name]) for name in program.graph_signature.inputs_to_parameters if name in nodes]
+    given = [_kind(node) for spec, node in results if spec.kind.name == "USER_OUTPUT"]
+    runs = (given[i : i + len(wanted)] for i in range(len(given) - len(wanted) + 1))
+    if len(wanted) > 1 and (len(wanted) > 2 or any(len(kind) == 1 for kind in given)) and wanted in runs:
+        return f"the results have the shapes of all {len(wanted)} parameters, as gradients have"
+    return ""
+
+
+def _candidates(program: Any) -> dict[str, str]:
+    """Placeholders that a backward pass may train: parameters and buffers, or inputs where there are none."""
+    signature = program.graph_signature
+    kept = dict(signature.inputs_to_parameters) | dict(signature.inputs_to_buffers)
+    inputs = [s.arg.name for s in signature.input_specs if s.kind.name == "USER_INPUT" and hasattr(s.arg, "name")]
+    return kept or ({name: name for name in inputs} if len(inputs) > 1 else {})
+
+
+def _kind(node: Any) -> tuple[Any, ...]:
+    """Shape and number type of what a node is worth; of scalars and other things nothing that a parameter has."""
+    value = node.meta.get("val")
+    shape = tuple(getattr(value, "shape", ()))
+    return (shape, value.dtype) if shape else (node.name,)
+
+
+def _descendants(nodes: Iterable[Any]) -> set[Any]:
+    """The nodes themselves and all that depends on them."""
+    found, left = set(nodes), list(nodes)
+    while left:
+        for u in left.pop().users:
             if u not in found:
                 found.add(u)
                 left.append(u)

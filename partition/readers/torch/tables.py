@@ -46,7 +46,7 @@ PER_OUTPUT: Mapping[str, float] = {
     "_softmax_backward_data": 3, "_log_softmax_backward_data": 3, "gelu_backward": 8, "silu_backward": 6,
     "native_dropout_backward": 2, "native_dropout": 3, "dropout": 3, "alpha_dropout": 3,
     "max_pool2d_with_indices_backward": 1, "avg_pool2d_backward": 1, "_adaptive_avg_pool2d_backward": 1,
-    "embedding_dense_backward": 1, "nll_loss_backward": 1, "cumprod": 1, "cummax": 1, "cummin": 1, "logcumsumexp": 3,
+    "nll_loss_backward": 1, "cumprod": 1, "cummax": 1, "cummin": 1, "logcumsumexp": 3,
     "mse_loss_backward": 2, "linalg_cross": 3, "complex": 0, "polar": 3, "_conj_physical": 1,
     "upsample_nearest2d_backward": 1, "upsample_bilinear2d_backward": 8, "dequantize_per_tensor": 2,
     "dequantize_per_channel": 2, "quantize_per_tensor": 3, "quantize_per_channel": 3, "slice_backward": 0,
@@ -55,6 +55,10 @@ PER_OUTPUT: Mapping[str, float] = {
     "fake_quantize_per_channel_affine_cachemask": 5, "fake_quantize_per_channel_affine": 5,
     "fake_quantize_per_tensor_affine": 5, "dequantize": 2,
     "masked_scatter": 1, "unfold_backward": 1, "diag_embed": 0, "affine_grid_generator": 4, "max_unpool2d": 0,
+    "_adaptive_avg_pool3d_backward": 1, "adaptive_max_pool2d_backward": 1, "adaptive_max_pool3d_backward": 1,
+    "avg_pool3d_backward": 1, "max_pool3d_with_indices_backward": 1, "reflection_pad1d_backward": 1,
+    "reflection_pad2d_backward": 1, "reflection_pad3d_backward": 1, "replication_pad1d_backward": 1,
+    "replication_pad2d_backward": 1, "replication_pad3d_backward": 1, "masked_scatter_backward": 0,
     "nan_to_num": 3, "glu": 5, "softshrink": 2, "threshold": 1, "hardshrink": 2, "logit": 4,
 }  # fmt: skip
 """FLOPs per element of the (first) result."""
@@ -68,6 +72,8 @@ PER_INPUT: Mapping[str, float] = {
     "native_group_norm_backward": 10, "_fused_rms_norm_backward": 8, "count_nonzero": 1, "median": 1, "bincount": 1,
     "histc": 1, "col2im": 1, "isin": 4, "put": 0, "_weight_norm": 3,
     "_weight_norm_interface": 3, "renorm": 3, "cosine_similarity": 6, "trace": 1, "binary_cross_entropy": 6,
+    "_weight_norm_interface_backward": 5, "_upsample_nearest_exact2d_backward": 1, "grid_sampler_2d_backward": 16,
+    "grid_sampler_3d_backward": 32, "_upsample_bilinear2d_aa_backward": 8, "_upsample_lanczos2d_aa_backward": 72,
     "binary_cross_entropy_with_logits": 8, "smooth_l1_loss": 5, "huber_loss": 5, "hinge_embedding_loss": 4,
 }  # fmt: skip
 """FLOPs per element of the largest operand."""

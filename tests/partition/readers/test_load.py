@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,15 @@ def test_no_format_named_but_not_a_file_is_refused(tmp_path: Path) -> None:
     for format_ in ("onnx", "json", "device-placement"):
         with pytest.raises(InvalidModelFile, match="is not a file"):
             load_model(str(tmp_path), format=format_)
+
+
+def test_what_no_model_can_be_in_is_told_by_name(tmp_path: Path) -> None:
+    """A pipe would keep whoever opens it waiting; a model of OpenVINO is no web page; JSON of others is named."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "net.xml").write_text('<?xml version="1.0"?><net name="x"></net>')
+    (tmp_path / "model.tar").write_bytes(b"\0" * 257 + b"ustar" + b"\0" * 250)
+    (tmp_path / "config.json").write_text('{"architectures": ["BertModel"]}')
+    said = {"pipe": "is a pipe", "net.xml": "OpenVINO", "model.tar": "unpack it", "config.json": r"JSON file .*config"}
+    for file, word in said.items():
+        with pytest.raises(InvalidModelFile, match=word):
+            load_model(str(tmp_path / file))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from partition import Graph, InvalidModelFile, load_hardware, partition
+from partition import DoubtfulModel, Graph, InvalidModelFile, load_hardware, partition
 
 jax = pytest.importorskip("jax")
-jnp, lax = jax.numpy, jax.lax
+jnp, lax, ravel_pytree = jax.numpy, jax.lax, pytest.importorskip("jax.flatten_util").ravel_pytree
 
 
 def shaped(*shape: int, dtype: Any = jnp.float32) -> Any:
@@ -336,10 +337,14 @@ def test_flops_are_those_of_xla(kind: str) -> None:
 # --- Train steps --------------------------------------------------------------------------------------------------
 
 
-def loss(p: Any, x: Any, t: Any) -> Any:
+def forward(p: Any, x: Any) -> Any:
     for w in p["layers"]:
         x = jnp.tanh(x @ w)
-    return ((x @ p["head"] - t) ** 2).mean()
+    return x @ p["head"]
+
+
+def loss(p: Any, x: Any, t: Any) -> Any:
+    return ((forward(p, x) - t) ** 2).mean()
 
 
 PARAMS = {"layers": [shaped(64, 64)] * 3, "head": shaped(64, 8)}
@@ -398,26 +403,58 @@ def test_a_step_counter_binds_nothing_together() -> None:
     assert len({group for group in graph.group.tolist() if group >= 0}) == 8
 
 
-def test_a_train_step_whose_parameters_are_not_named_is_refused() -> None:
-    with pytest.raises(InvalidModelFile, match="weights="):
-        Graph.from_jax(sgd, PARAMS, *BATCH)
+def swapped(target: Any, p: Any, x: Any) -> Any:
+    """A second network of the same structure is only read."""
+    gradient = jax.grad(lambda q: loss(q, x, forward(target, x)))(p)
+    return jax.tree.map(lambda w, g: w - 0.1 * g, p, gradient)
 
 
-def test_a_train_step_with_results_of_another_structure_is_refused() -> None:
-    def raveled(p: Any, x: Any, t: Any) -> Any:
-        return tuple(jax.tree.leaves(sgd(p, x, t)))[::-1]
-
-    with pytest.raises(InvalidModelFile, match="structure"):
-        Graph.from_jax(raveled, PARAMS, *BATCH, weights=0)
+def statistics(p: Any, seen: Any, x: Any, t: Any) -> Any:
+    """Running statistics come back beside the parameters."""
+    return sgd(p, x, t), {"mean": 0.9 * seen["mean"] + 0.1 * x.mean(0), "steps": seen["steps"] + 1}
 
 
-def test_a_gradient_by_an_input_alone_is_inference() -> None:
+SEEN = {"mean": shaped(64), "steps": shaped()}
+WRONG: dict[str, tuple[Any, tuple[Any, ...], Any, str]] = {
+    "none": (sgd, (PARAMS, *BATCH), (), r"of \"x0.*weights="),
+    "the batch": (sgd, (PARAMS, *BATCH), 1, r"of \"x0.*weights="),
+    "parameters without the optimizer": (split_state, (PARAMS, PARAMS, *BATCH), 0, r"of \"x1.*weights="),
+    "the optimizer alone": (split_state, (PARAMS, PARAMS, *BATCH), 1, r"of \"x0.*weights="),
+    "the network that is only read": (swapped, (PARAMS, PARAMS, BATCH[0]), 0, r"of \"x1.*weights="),
+    "parameters without statistics": (statistics, (PARAMS, SEEN, *BATCH), 0, r"of \"x1.*weights="),
+    "one array": (lambda w, x: w - jax.grad(lambda v: (x @ v).sum())(w), (shaped(8, 4), shaped(2, 8)), (), "of 'x0'"),
+    "another order": (lambda p, x, t: jax.tree.leaves(sgd(p, x, t))[::-1], (PARAMS, *BATCH), 0, "structure"),
+    "one vector": (lambda p, x, t: ravel_pytree(jax.grad(loss)(p, x, t))[0], (PARAMS, *BATCH), 0, "structure"),
+    "another number type": (
+        lambda p, x, t: jax.grad(loss)(jax.tree.map(lambda w: w.astype(jnp.bfloat16), p), x, t),
+        (PARAMS, *BATCH),
+        0,
+        "structure",
+    ),
+    "arrays of its own": (
+        lambda x, t: jax.grad(loss)(jax.tree.map(lambda w: np.zeros(w.shape, w.dtype), PARAMS), x, t),
+        BATCH,
+        (),
+        "closes over",
+    ),
+}
+
+
+@pytest.mark.parametrize("named", list(WRONG))
+def test_a_train_step_that_does_not_tell_of_its_weights_is_refused(named: str) -> None:
+    function, args, weights, said = WRONG[named]
+    with pytest.raises(InvalidModelFile, match=said):
+        Graph.from_jax(function, *args, weights=weights)
+
+
+def test_a_gradient_by_an_input_alone_is_inference_and_said_to_be() -> None:
     """Forces are the derivative of an energy by positions: no weight changes, so no order is given up."""
 
     def forces(p: Any, x: Any) -> Any:
-        return -jax.grad(lambda y: jnp.tanh(y @ p["layers"][0]).sum())(x)
+        return jax.grad(lambda y: jnp.tanh(y["at"] @ p["layers"][0] + y["by"]).sum())(x)
 
-    graph = Graph.from_jax(forces, PARAMS, shaped(16, 64), weights=0)
+    with pytest.warns(DoubtfulModel, match="backward pass"):
+        graph = Graph.from_jax(forces, PARAMS, {"at": shaped(16, 64), "by": shaped(16, 1)}, weights=0)
     assert not graph.backward.any() and (graph.group < 0).all()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ class Tower(nn.Module):  # type: ignore[misc, name-defined]
         return ((x - target) ** 2).mean()
 
 
+@cache
 def joint() -> Any:
     experimental = pytest.importorskip("torch.export.experimental")
     args = (torch.zeros(4, 1, 8, 8), torch.zeros(4, 72))
@@ -56,7 +60,7 @@ def test_the_backward_pass_is_flagged_and_a_weight_shares_a_chip_with_its_gradie
                   if name.partition(".")[0] == gradient}  # fmt: skip
         groups = {graph.group[graph.index[name]] for name in makers}
         assert groups <= set(graph.group[graph.group >= 0].tolist()), parameter
-    result = partition(graph, load_hardware("ring3:memory=off"), time_limit=10, gap=0.05)
+    result = partition(graph, load_hardware("ring3:memory=off"), work_limit=0.5, gap=0.5)
     assert all(len(chips) == 1 for chips in chips_of_weights(graph, result.assignment).values())
 
 
@@ -100,7 +104,13 @@ def test_other_files_of_pytorch_are_refused_by_name(tmp_path: Path) -> None:
     torch.save(module.state_dict(), tmp_path / "weights.pt")
     torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     (tmp_path / "cut.pt2").write_bytes((tmp_path / "weights.pt").read_bytes()[:200])
-    said = {"traced.pt": "torch.jit", "weights.pt": "torch.save", "old.pt": "pickled", "cut.pt2": "damaged"}
+    inside = {"keras": ["config.json", "model.weights.h5"], "onnx.zip": ["a/model.onnx"], "npz": ["a.npy", "b.npy"]}
+    for file, names in inside.items():
+        with zipfile.ZipFile(tmp_path / file, "w") as archive:
+            for name in names:
+                archive.writestr(name, "{}")
+    said = {"traced.pt": "torch.jit", "weights.pt": "torch.save", "old.pt": "pickled", "cut.pt2": "damaged",
+            "keras": "Keras", "onnx.zip": "unpack it first", "npz": "arrays of numpy"}  # fmt: skip
     for file, word in said.items():
         with pytest.raises(InvalidModelFile, match=word):
             load_model(str(tmp_path / file))
@@ -174,3 +184,84 @@ def test_only_counters_are_kept_by_every_chip() -> None:
     graph = Graph.from_torch(torch.export.export(Decays(), (torch.zeros(4, 8),)))
     group = dict(zip(graph.op_types, graph.group.tolist(), strict=True))
     assert group["matmul"] >= 0 and group["add"] < 0
+
+
+# --- Backward passes of which the signature says nothing
+
+
+class Layers(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x: Any) -> Any:
+        return self.down(torch.relu(self.up(x)))
+
+
+def traced(function: Callable[..., Any], *args: Any) -> Any:
+    """What PyTorch exports of a function once its derivatives have been traced."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    return torch.export.export(make_fx(function)(*args), args)
+
+
+def gradients(params: Any, x: Any) -> Any:
+    return torch.func.grad(lambda p: torch.func.functional_call(LAYERS, p, (x,)).pow(2).mean())(params)
+
+
+def own_gradients(x: Any) -> Any:
+    return gradients({name: value.detach() for name, value in LAYERS.named_parameters()}, x)
+
+
+def forces(x: Any) -> Any:
+    params = {name: value.detach() for name, value in LAYERS.named_parameters()}
+    return torch.func.grad(lambda y: torch.func.functional_call(LAYERS, params, (y,)).sum())(x)
+
+
+class Overwrites(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("w", torch.zeros(8, 8))
+
+    def forward(self, x: Any) -> Any:
+        y = torch.relu(x @ self.w)
+        self.w.sub_(x.t() @ torch.ops.aten.threshold_backward(torch.ones(3, 8), y, 0))
+        return y.mean()
+
+
+LAYERS, X = Layers(), torch.zeros(3, 8)
+TRAINS: dict[str, tuple[Callable[[], Any], str]] = {
+    "parameters are inputs": (lambda: traced(gradients, dict(LAYERS.named_parameters()), X), "the shape of 'params"),
+    "parameters are its own": (lambda: traced(own_gradients, X), "the shape of '_param_constant0'"),
+    "decomposed": (lambda: traced(own_gradients, X).run_decompositions(), "of all 4 parameters"),
+    "overwritten": (lambda: torch.export.export(Overwrites(), (X,)), "'w' is overwritten"),
+}
+
+
+@pytest.mark.parametrize("kind", list(TRAINS))
+def test_a_backward_pass_that_the_signature_does_not_tell_of_is_refused(kind: str) -> None:
+    make, said = TRAINS[kind]
+    with pytest.raises(InvalidModelFile, match=said):
+        Graph.from_torch(make())
+
+
+def test_a_gradient_by_an_input_alone_is_inference() -> None:
+    graph = Graph.from_torch(traced(forces, X))
+    assert "threshold_backward" in graph.op_types and not graph.backward.any()
+
+
+def test_the_backward_pass_of_attention_counts_five_products() -> None:
+    class Attention(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(8))
+
+        def forward(self, x: Any) -> Any:
+            return nn.functional.scaled_dot_product_attention(x * self.scale, x, x).mean()
+
+    experimental = pytest.importorskip("torch.export.experimental")
+    program = experimental._export_forward_backward(torch.export.export(Attention(), (torch.zeros(2, 3, 16, 8),)))
+    graph = Graph.from_torch(program)
+    v = next(i for i, kind in enumerate(graph.op_types) if "attention" in kind and kind.endswith("backward"))
+    assert graph.unknown_operators == ()
+    assert graph.flops[v] == 2 * 3 * 16 * 16 * (5 * 2 * 8 + 9)
