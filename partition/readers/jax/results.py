@@ -175,7 +175,7 @@ def _most(leaves: Sequence[Any], shapes: Collection[tuple[int, ...]]) -> bool:
 
 
 def _doubts(
-    result: _Subtree, weight: _Subtree, origins: Sequence[Origin], taken: Collection[int]
+    result: _Subtree, weight: _Subtree, origins: Sequence[Origin], taken: set[int]
 ) -> tuple[bool, bool, bool]:
     """What speaks against a result being the new value of a weight, the strongest first."""
     pairs = zip(result.leaves, weight.leaves, strict=True)
