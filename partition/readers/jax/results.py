@@ -174,9 +174,7 @@ def _most(leaves: Sequence[Any], shapes: Collection[tuple[int, ...]]) -> bool:
     return sizes[True] > sizes[False]
 
 
-def _doubts(
-    result: _Subtree, weight: _Subtree, origins: Sequence[Origin], taken: set[int]
-) -> tuple[bool, bool, bool]:
+def _doubts(result: _Subtree, weight: _Subtree, origins: Sequence[Origin], taken: set[int]) -> tuple[bool, bool, bool]:
     """What speaks against a result being the new value of a weight, the strongest first."""
     pairs = zip(result.leaves, weight.leaves, strict=True)
     stepped = any(origins[r].step not in (-1, w) for r, w in pairs)  # from another argument
