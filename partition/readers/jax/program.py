@@ -13,6 +13,7 @@ from partition.problem.graph import Graph
 from partition.readers.jax.costs import refuse_control_flow, size_in_bytes
 from partition.readers.jax.origins import has_backward_pass, origins
 from partition.readers.jax.results import (
+    Argument,
     arguments_of,
     new_values,
     refuse_unmatched,
@@ -69,14 +70,7 @@ def from_jax(
     arguments = arguments_of(args, [f"{'w' if i in held else 'x'}{i}" for i in range(len(args))])
     weighty = [argument for i, argument in enumerate(arguments) if i in held]
     others = [argument for i, argument in enumerate(arguments) if i not in held]
-    trains, came = has_backward_pass(closed.jaxpr), origins(closed)
-    made = new_values(weighty, shapes, came, trains)
-    if trains:
-        refuse_unnamed(weighty, others, shapes, came)
-        refuse_unmatched(weighty, shapes, came, made)
-        refuse_untold(weighty, closed, came, made)
-        if not made:
-            _warn_of_inference()
+    made, trains = _trained(weighty, others, closed, shapes)
 
     reader = JaxprReader(GraphBuilder(name or str(getattr(function, "__name__", "jax"))), unroll)
     reader.state.written.update(made.values())
@@ -99,11 +93,23 @@ def _without_dead(closed: Any) -> Any:
     return closed.replace(jaxpr=jaxpr)
 
 
-def _warn_of_inference() -> None:
-    warnings.warn(
-        DoubtfulModel(
-            "the function has a backward pass, but no result is the gradient or the new value of a weight; it is read "
-            "as a model in use, with nothing to train. If it trains, name its parameters with weights="
-        ),
-        stacklevel=4,
-    )
+def _trained(weights: list[Argument], others: list[Argument], closed: Any, shapes: Any) -> tuple[dict[int, str], bool]:
+    """Position of a result -> the weight whose new value it is, and whether there is a backward pass.
+
+    Raises InvalidModelFile where there is one, and nothing tells which result belongs to which weight.
+    """
+    trains, came = has_backward_pass(closed.jaxpr), origins(closed)
+    made = new_values(weights, shapes, came, trains)
+    if trains:
+        refuse_unnamed(weights, others, shapes, came)
+        refuse_unmatched(weights, shapes, came, made)
+        refuse_untold(weights, closed, came, made)
+    if trains and not made:
+        warnings.warn(
+            DoubtfulModel(
+                "the function has a backward pass, but no result is the gradient or the new value of a weight; it is "
+                "read as a model in use, with nothing to train. If it trains, name its parameters with weights="
+            ),
+            stacklevel=4,
+        )
+    return made, trains
