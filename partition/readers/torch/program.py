@@ -28,8 +28,8 @@ def functional(program: Any) -> ExportedProgram:
 
     Raises
     ------
-    InvalidModelFile : ``program`` is no exported program, holds control flow that depends on data or a backward pass
-        that its signature does not tell of, or cannot be made functional.
+    InvalidModelFile : ``program`` is no exported program, or cannot be made functional. It holds control flow that
+        depends on data, or a backward pass of which its signature says nothing.
     """
     _refuse_other_kinds(program)
     _refuse_control_flow(program.graph_module)
