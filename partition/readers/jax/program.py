@@ -45,7 +45,7 @@ def from_jax(
 
     Raises
     ------
-    InvalidModelFile : the function cannot be traced, holds control flow that depends on data (named), or is a train
+    InvalidModelFile : the function cannot be traced, or holds control flow that depends on data (named). It is a train
         step whose results cannot be told apart, or whose parameters ``weights`` does not name.
     InvalidInput : ``weights`` names an argument that is not there, or jax is not installed.
 
