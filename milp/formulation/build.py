@@ -120,4 +120,5 @@ def _refuse_what_has_no_rows(instance: Instance) -> None:
     refused = instance.features - SCOPE.covers
     if refused:
         names = ", ".join(sorted(feature.value for feature in refused))
-        raise InvalidInput(f"the model has no rows for {names}; take a package with topology crossbar, say")
+        instead = "; take a package with topology crossbar, say" if Feature.ROUTES in refused else ""
+        raise InvalidInput(f"the model has no rows for {names}{instead}")

@@ -23,6 +23,10 @@ FITS = (1 + NEAR) * (1 + Fraction(1, 10**12))
 
 SOURCES = ("Input", "Constant")
 
+RULES = frozenset({"acyclic", "no_skipping", "triangle", "memory", "dynamic_memory", "replication", "relays"})
+TOPOLOGIES = frozenset({"chain", "ring", "bichain", "biring", "mesh", "crossbar", "memory"})
+"""What is judged here. A proof about another rule or topology is refused, as a placement could break it unseen."""
+
 MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100
 """Chips of a package, characters of its text, and dots in a line of it, beyond which a file is refused unread."""
 
@@ -297,6 +301,11 @@ def _read(graph: Mapping[str, Any], hardware: Mapping[str, Any]) -> ReplayQuesti
     number = {name: v for v, name in enumerate(names)}
     tables, link = hardware["chip_kinds"], hardware["interconnect"]
     kinds = list(tables)
+    unknown = sorted({*hardware["rules"]} - RULES) + sorted({str(link["topology"])} - TOPOLOGIES)
+    if unknown:
+        raise InvalidInput(
+            f"the package in the proof has {unknown[0]!r}, which replay does not know; use a newer version"
+        )
     if not 1 <= sum(int(row["count"]) for row in hardware["chips"]) <= MOST_CHIPS:
         raise InvalidInput(f"the package in the proof does not have 1 to {MOST_CHIPS} chips; the file is damaged")
     bandwidth = float(link["link_bandwidth"])

@@ -123,6 +123,16 @@ def test_a_package_that_nobody_would_write_is_refused_unread(resnet: Proof, old:
         proof_from(seal(resnet | {"hardware": resnet["hardware"].replace(old, new)}))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("acyclic = true", "acyclic = true\nfirst_used = true"), ('"ring"', '"torus"')]
+)
+def test_a_rule_or_a_topology_that_is_not_known_is_refused(resnet: Proof, old: str, new: str) -> None:
+    """A placement could break such a rule unseen."""
+    assert old in resnet["hardware"]
+    with pytest.raises(InvalidInput, match=r"which replay does not know"):
+        proof_from(seal(resnet | {"hardware": resnet["hardware"].replace(old, new)}))
+
+
 def test_a_step_may_rest_only_on_steps_before_it(resnet: Proof) -> None:
     with pytest.raises(InvalidInput, match="not before it"):
         proof_from(with_step(resnet, 0, rests_on=[1]))
