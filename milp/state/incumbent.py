@@ -30,8 +30,9 @@ ADVICE = "please report this model and package"
 class Incumbent:
     """Keeps the best checked placement, the best proved bound and the history of both.
 
-    Every placement passes the rule checker and is scored by the cost model before it counts. Values only fall;
-    bounds rise, and are withdrawn where a placement refutes them. Where all times have a common unit, bounds are rounded up to values that can occur.
+    Every placement passes the rule checker and is scored by the cost model before it counts. Values only fall.
+    Bounds rise, and are withdrawn where a placement refutes them. Where all times have a common unit, bounds are
+    rounded up to values that can occur.
     Values here are in the unit of the goal (seconds, or the file's unit, for the period), not in units of the model.
 
     Attributes
