@@ -614,7 +614,7 @@ def ask_replay(case: Case) -> int:
     """A replay, without the placement at hand, proves no period above the optimum, and not that nothing is valid."""
     if not case.optimum or case.question.wishes:  # with wishes no proof is kept
         return 0
-    judge = Judge(read_question(to_dict(case.graph), to_toml(case.hardware)), None, time.monotonic() + 10)
+    judge = Judge(read_question(to_dict(case.graph), to_toml(case.hardware)), None, time.process_time() + 10)
     instance = contract(case.graph, case.hardware)
     evidence = {"left_out": np.flatnonzero(loose_nodes(instance)[instance.node_of]).tolist()}
     for below in (Fraction(case.optimum) * (1 + Fraction(1, 10**7)), None):
@@ -639,7 +639,7 @@ def ask_replayed_goals(case: Case) -> int:
     goal = str(rng.choice(goals[: 4 if truth.instance.forward_only else 2]))
     least, _ = brute_force(case.question.problem, goal=goal, limits={"period": limit * (1 + 1e-9)})
     assert least is not None
-    judge = Goals(placed, {"goals": [], "period_limit": limit}, None, time.monotonic() + 10)
+    judge = Goals(placed, {"goals": [], "period_limit": limit}, None, time.process_time() + 10)
     assert judge.least(goal) <= Fraction(least) * (1 + Fraction(1, 10**9)), f"{goal} by sums"
     if not least:
         return 1

@@ -23,7 +23,7 @@ EXIT_REJECTED, EXIT_TRUST = 1, 6
 @click.option(
     "--time-limit",
     type=float,
-    help="Seconds; five times the solve's by default, and 20 at least.",
+    help="Seconds of processor time; five times the solve's by default, and 20 at least.",
 )
 @one_sentence_errors
 def replay(proof: str, as_json: bool, time_limit: float | None) -> None:

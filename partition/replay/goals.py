@@ -49,7 +49,7 @@ class Goals:
     placed : the placement of the answer, which keeps all rules.
     answer : as the proof has it.
     proved : least period by the steps of the proof.
-    deadline : seconds of ``time.monotonic``.
+    deadline : seconds of ``time.process_time``.
     """
 
     def __init__(self, placed: Placed, answer: Mapping[str, Any], proved: Fraction | None, deadline: float) -> None:
@@ -64,11 +64,11 @@ class Goals:
         """Every goal but a period that comes first, which the steps of the proof are about."""
         found = []
         for place, (goal, value, bound) in enumerate(self.rows):
-            begun = time.monotonic()
+            begun = time.process_time()
             exact = value_of(self.placed, goal)
             if goal != "period" or place:
                 verdict, how = self._judge(goal, value, bound, exact)
-                found.append(GoalJudgement(goal, bound, verdict, how, time.monotonic() - begun))
+                found.append(GoalJudgement(goal, bound, verdict, how, time.process_time() - begun))
             if exact is not None:
                 self.limits[goal] = min(exact * (1 + 2 * NEAR), self.limits.get(goal, exact * 2 + 1))
         return found
@@ -145,7 +145,7 @@ class Goals:
         for each, most in (self.limits | {goal: below}).items():
             if each != "period":
                 self._limit(model, each, most, strictly=each == goal)
-        status, solver = solved(model.model, max(0.1, (self.deadline - time.monotonic()) / 2))
+        status, solver = solved(model.model, max(0.1, (self.deadline - time.process_time()) / 2))
         if status != "feasible":
             return status, None
         home, replicas, relays = told(self.units, model, solver.value)

@@ -98,7 +98,7 @@ def replay(path: str | PathLike[str], *, seconds: float | None = None) -> Replay
     Parameters
     ----------
     path : of a file that ``solve --proof`` wrote.
-    seconds : for all of it; by default :data:`SHARE` times those of the solve, and :data:`LEAST_SECONDS` at least.
+    seconds : of processor time, for all of it; by default :data:`SHARE` times those of the solve, and :data:`LEAST_SECONDS` at least.
 
     Raises
     ------
@@ -109,11 +109,11 @@ def replay(path: str | PathLike[str], *, seconds: float | None = None) -> Replay
 
 def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     """The same of a file that was read."""
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
     solve_seconds = float(proof.answer["seconds"])
     limit = max(LEAST_SECONDS, SHARE * solve_seconds) if seconds is None else seconds
     reasons, placed, period = _placement(proof)
-    judge = Judge(proof.question, period, begun + limit)
+    judge = Judge(proof.question, period, worked + limit)
     judgements: list[Judgement] = []
     for claim in proof.claims if not reasons else ():
         judgements.append(judge.step(claim, [proof.claims[i] for i in claim.rests_on]))
@@ -122,7 +122,7 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     below = _conclusion(proof, reasons)
     goals: list[GoalJudgement] = []
     if placed is not None and not reasons:
-        goals = Goals(placed, proof.answer, below, begun + limit).judged()
+        goals = Goals(placed, proof.answer, below, worked + limit).judged()
     reasons += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "refuted"]
     trusted += [f"the bound of the goal {each.goal}: {each.how}" for each in goals if each.verdict == "trusted"]
     return Replayed(

@@ -74,7 +74,7 @@ class Judge:
     ----------
     question : of the proof.
     period : of its placement, None if it has none.
-    deadline : seconds of ``time.monotonic`` until which all must be judged.
+    deadline : seconds of ``time.process_time`` until which all must be judged.
     """
 
     def __init__(self, question: ReplayQuestion, period: Fraction | None, deadline: float) -> None:
@@ -88,7 +88,7 @@ class Judge:
 
     def step(self, claim: Claim, under: Sequence[Claim]) -> Judgement:
         """Prove a claim again; ``under`` are the claims that it rests on."""
-        begun = time.monotonic()
+        begun = time.process_time()
         if claim.engine not in (*ARITHMETIC, *FOLLOWS, *PROGRAMS, GIVEN, *SOLVER):
             verdict: tuple[StepVerdict, str] = "refuted", "there is no such engine"
         elif self._contradicted(claim):
@@ -97,7 +97,7 @@ class Judge:
             verdict = self._follows(claim, under)
         else:
             verdict = self._orders(claim, under)
-        seconds = time.monotonic() - begun
+        seconds = time.process_time() - begun
         return Judgement(claim.number, claim.engine, *verdict, seconds, claim.engine in SOLVER)
 
     def _contradicted(self, claim: Claim) -> bool:
@@ -211,7 +211,7 @@ class Judge:
     def by_sets(self, claim: Claim, asked: _OrderClaim, most: int) -> tuple[bool, str]:
         """Whether no chain of sets of units, ``most`` a chip, holds all; and in words why that is not shown."""
         left = self._left_out(claim, asked.units)
-        part = time.monotonic() + PART * (self.deadline - time.monotonic())
+        part = time.process_time() + PART * (self.deadline - time.process_time())
         try:
             chain = ChainQuestion(asked.units, asked.window, asked.kinds, asked.times, asked.moved, left)
             if chain.impossible(most, part):
@@ -234,7 +234,7 @@ class Judge:
 
     def by_second_solver(self, claim: Claim, asked: _OrderClaim) -> tuple[StepVerdict, str] | None:
         """What the second solver says; None where it does not know, or only of an easier question."""
-        seconds = PART * (self.deadline - time.monotonic())
+        seconds = PART * (self.deadline - time.process_time())
         opinion = ask(asked.units, asked.window, asked.kinds, asked.times, asked.moved, seconds)
         if opinion.status != "infeasible" and not self._is_valid(claim, asked, opinion):
             below = claim.below if claim.below is not None else self.question.longest

@@ -159,7 +159,7 @@ def test_what_the_triangle_rule_alone_excludes_is_decided_by_the_second_solver()
     """A skip beside two operations, without relays."""
     pytest.importorskip("ortools")
     proof = proof_for(long_skip(), package(3, bandwidth=float("inf"), relays=False), time_limit=10)
-    judge = Judge(proof_from(proof).question, None, time.monotonic() + 20)
+    judge = Judge(proof_from(proof).question, None, time.process_time() + 20)
     period = Fraction(proof["answer"]["period"])
     claim = Claim(0, "model", period * (1 - Fraction(1, 10**6)), (), (), {})
     assert judge.step(claim, []).verdict in ("proved", "second solver")
@@ -176,7 +176,7 @@ def two_kinds(topology: str, bandwidth: float) -> Hardware:
 def test_links_that_tensors_go_back_over_are_known_to_the_second_solver() -> None:
     pytest.importorskip("ortools")
     proof = proof_for(chain_of([1, 1]), two_kinds("ring", 0.1), time_limit=10)
-    judge = Judge(proof_from(proof).question, None, time.monotonic() + 20)
+    judge = Judge(proof_from(proof).question, None, time.process_time() + 20)
     claim = Claim(0, "model", Fraction(2), (), (), {})
     assert judge.step(claim, []).verdict == "second solver"
     assert judge.step(replace(claim, below=Fraction(21, 10)), []).verdict == "refuted"
