@@ -98,7 +98,8 @@ def replay(path: str | PathLike[str], *, seconds: float | None = None) -> Replay
     Parameters
     ----------
     path : of a file that ``solve --proof`` wrote.
-    seconds : of processor time, for all of it; by default :data:`SHARE` times those of the solve, and :data:`LEAST_SECONDS` at least.
+    seconds : of processor time, for all of it; by default :data:`SHARE` times those of the solve, and
+        :data:`LEAST_SECONDS` at least.
 
     Raises
     ------
