@@ -20,6 +20,7 @@ from partition.instance.contract import contract
 from partition.instance.features import ABSORBED, PERIOD_ALONE, PORTS_FOR_ROUTES, Feature, Scope, named
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
+from partition.one_thread import flows
 from partition.order import components
 from partition.stopping import Stop
 
@@ -108,8 +109,6 @@ class Separation:
         settled = found | self._crossed_by_prefixes(limit)
         if settled.all():
             return found
-        from scipy.sparse.csgraph import maximum_flow  # takes longer to import than a small graph to place
-
         scale, network = self._network(limit)
         first, second = self.edges.T
         for e in range(len(self.edges)):
@@ -119,7 +118,7 @@ class Separation:
                 break
             u, v = int(first[e]), int(second[e])
             stop.charge(budget.FLOW_ARC * network.nnz)
-            flow = maximum_flow(network, u, v)
+            flow = flows().maximum_flow(network, u, v)
             if flow.flow_value > limit * scale:
                 found[e] = settled[e] = True
                 continue
@@ -165,11 +164,9 @@ class Separation:
 
     def _source_side(self, residual: sp.csr_array, source: int) -> BoolArray:
         """(N,) the nodes still reachable from the source: the cheapest ideal."""
-        from scipy.sparse.csgraph import breadth_first_order
-
         residual.data = (residual.data > 0).astype(np.int32)
         residual.eliminate_zeros()
-        reached = breadth_first_order(residual, source, return_predecessors=False)
+        reached = flows().breadth_first_order(residual, source, return_predecessors=False)
         side = np.zeros(residual.shape[0], dtype=bool)
         side[reached] = True
         return np.asarray(side[: self.instance.nodes])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from milp.search.kind_orders import Means, Target, search_orders
 from milp.tolerances import ROUNDING
+from partition.one_thread import one_thread
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.narrowed import narrow
@@ -98,6 +99,7 @@ def _possible(
     return found
 
 
+@one_thread()
 def _search(
     graph: Graph, hardware: Hardware, wishes: tuple[Wish, ...], limit: float | None, stop: Stop, seed: int
 ) -> bool | None:

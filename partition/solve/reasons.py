@@ -14,6 +14,7 @@ from partition.amounts import percent_text
 from partition.arrays import BoolArray
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
+from partition.one_thread import one_thread
 from partition.results.lower_bound import GIVEN
 from partition.results.result import Result
 from partition.results.wall import NEAR, link_name
@@ -41,6 +42,7 @@ def explained(result: Result) -> Result:
     return replace(result, why=why_of(result))
 
 
+@one_thread()
 def why_of(result: Result) -> Why | None:
     """Why no placement has a shorter period; None where there is no placement, or it was not asked for the period."""
     goals = [reached.goal for reached in result.goals]

@@ -19,6 +19,7 @@ from milp.search.stage_positions import arrange
 from milp.state.incumbent import Incumbent
 from milp.state.run import Phase
 from partition.errors import NoSolutionInTime, SearchFault
+from partition.one_thread import one_thread
 from partition.problem.placement import Placement
 from partition.results.progress import Progress
 from partition.results.proof_steps import ProofStep
@@ -40,6 +41,7 @@ class _Answered:
     reached: list[Reached]
 
 
+@one_thread()
 def answer(
     question: Question,
     stop: Stop,

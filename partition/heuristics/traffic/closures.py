@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from partition.arrays import BoolArray, FloatArray, IntArray
+from partition.one_thread import flows
 
 LARGEST = 2**28
 """What all finite capacities sum to at most: scipy's flows are of 32 bits."""
@@ -37,8 +38,6 @@ class Cut:
 
     def least(self) -> tuple[BoolArray, BoolArray]:
         """(N,) the smallest and the largest closure of least cost, costs rounded to 28 bits."""
-        from scipy.sparse.csgraph import breadth_first_order, maximum_flow  # takes longer to load than a small solve
-
         total = sum(float(x[np.isfinite(x)].sum()) for x in (self.cost, self.inside, self.outside))
         scale = LARGEST / total if total > 1e-300 else 0.0
         begin, end = self.nodes, self.nodes + 1
@@ -51,10 +50,10 @@ class Cut:
         network = csr_array((capacity, (np.concatenate(tail), np.concatenate(head))), shape=shape)
         network.data = np.minimum(network.data, FORCED)
         network = network.astype(np.int32)
-        left = network - maximum_flow(network, begin, end).flow
+        left = network - flows().maximum_flow(network, begin, end).flow
         left.data = (left.data > 0).astype(np.int32)
         left.eliminate_zeros()
         smallest, rest = np.zeros(end + 1, bool), np.zeros(end + 1, bool)
-        smallest[breadth_first_order(left, begin, return_predecessors=False)] = True
-        rest[breadth_first_order(left.T.tocsr(), end, return_predecessors=False)] = True
+        smallest[flows().breadth_first_order(left, begin, return_predecessors=False)] = True
+        rest[flows().breadth_first_order(left.T.tocsr(), end, return_predecessors=False)] = True
         return smallest[: self.nodes], ~rest[: self.nodes]
