@@ -142,13 +142,13 @@ def product(a: CutOperand, b: CutOperand, result: CutOperand, added: CutOperand 
         return []
     rank, found = len(result.shape), []
     for axis, extent in enumerate(result.shape[:-2]):
-        places = [_along(operand, axis - rank, extent) for operand in (a, b, added)]
+        places = [broadcast_along(operand, axis - rank, extent) for operand in (a, b, added)]
         if any(place is not None and place[0].weight is None for place in places):
             found += cut_axis(extent, places, [(result, axis, 1)], word="batches or heads")
     rows, columns = result.shape[-2:]
-    places = [(a, len(a.shape) - 2, 1), _along(added, -2, rows)]
+    places = [(a, len(a.shape) - 2, 1), broadcast_along(added, -2, rows)]
     found += cut_axis(rows, places, [(result, rank - 2, 1)], word="rows")
-    places = [(b, len(b.shape) - 1, 1), _along(added, -1, columns)]
+    places = [(b, len(b.shape) - 1, 1), broadcast_along(added, -1, columns)]
     found += cut_axis(columns, places, [(result, rank - 1, 1)], word="columns")
     places = [(a, len(a.shape) - 1, 1), (b, len(b.shape) - 2, 1)]
     return found + cut_axis(a.shape[-1], places, [], word="inner elements", once=[added])
@@ -164,9 +164,9 @@ def linear(
         return []
     found: list[CutAxis] = []
     for axis, extent in enumerate(result.shape[:-1]):
-        places = [(x, axis, 1), _along(bias, axis - rank, extent)]
+        places = [(x, axis, 1), broadcast_along(bias, axis - rank, extent)]
         found += cut_axis(extent, places, [(result, axis, 1)], word="rows")
-    places = [(weight, out, 1), _along(bias, -1, result.shape[-1])]
+    places = [(weight, out, 1), broadcast_along(bias, -1, result.shape[-1])]
     found += cut_axis(result.shape[-1], places, [(result, rank - 1, 1)], word="columns")
     places = [(x, rank - 1, 1), (weight, inner, 1)]
     return found + cut_axis(x.shape[-1], places, [], word="inner elements", once=[bias])
@@ -314,16 +314,16 @@ def attention(
         if query.shape[axis] % units or value.shape[axis] != units:
             continue
         each = query.shape[axis] // units
-        masked = _along(mask, axis - rank, query.shape[axis])
+        masked = broadcast_along(mask, axis - rank, query.shape[axis])
         places = [(query, axis, each), (key, axis, 1), (value, axis, 1), masked and (masked[0], masked[1], each)]
         found += cut_axis(units, places, [(result, axis, each)], word="heads")
     if rows:
-        places = [(query, rank - 2, 1), _along(mask, -2, query.shape[-2])]
+        places = [(query, rank - 2, 1), broadcast_along(mask, -2, query.shape[-2])]
         found += cut_axis(query.shape[-2], places, [(result, rank - 2, 1)], word="rows")
     return found
 
 
-def _along(operand: CutOperand | None, from_end: int, extent: int) -> Place | None:
+def broadcast_along(operand: CutOperand | None, from_end: int, extent: int) -> Place | None:
     """Where a broadcast operand is cut with an axis counted from the end; None where it is the same for all."""
     if operand is None or len(operand.shape) < -from_end or operand.shape[from_end] != extent:
         return None

@@ -153,7 +153,12 @@ class CutGraph:
 
     @cached_property
     def _axes(self) -> Mapping[str, tuple[CutAxis, ...]]:
-        return self.graph.cut_axes or axes_by_kind(self.graph, self.reads, self.makes)
+        return self.graph.cut_axes if self._shaped else axes_by_kind(self.graph, self.reads, self.makes)
+
+    @property
+    def _shaped(self) -> bool:
+        """Whether the graph has what its reader knows of axes, perhaps of none."""
+        return bool(self.graph.cut_axes or self.graph.shapes)
 
     @cached_property
     def free(self) -> BoolArray:
@@ -203,7 +208,7 @@ class CutGraph:
 
     def _leads(self, v: int) -> bool:
         """Whether there is an axis along which it is cut without anything before it in parts."""
-        return bool(self.graph.cut_axes) or not any(axis.reads for axis in self.axes(v))
+        return self._shaped or not any(axis.reads for axis in self.axes(v))
 
     def region(
         self, leader: int, parts: int, wanted: Mapping[int, int], taken: Collection[int], words: Mapping[int, str]

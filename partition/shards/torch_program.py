@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 aten = torch.ops.aten
 
+VIEWS = (aten.view.default, aten._unsafe_view.default)
+"""Operators that want their operand in one piece of memory, or nearly so."""
+
 RESHAPES = frozenset({"view", "_unsafe_view", "reshape", "squeeze", "unsqueeze"})
 """Operators of which a part is a ``reshape``: its slice may not be contiguous, or may have extent 1 on an axis."""
 
@@ -102,6 +105,9 @@ class _PartWriter:
             self.program.graph_signature.replace_all_uses(node.name, other.name)
         for node in reversed(replaced):
             graph.erase_node(node)
+        for node in graph.nodes:  # a joined tensor may lie in memory otherwise than the whole did
+            if node.target in VIEWS:
+                node.target = aten.reshape.default
         graph.lint()
         self.program.graph_module.recompile()
 

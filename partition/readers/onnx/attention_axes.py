@@ -52,15 +52,11 @@ def _packed_heads(call: NodeOperands, heads: int, shared: int, mask: int, counts
     if any(len(operand.shape) != 3 for operand in (query, key, value)) or heads % shared:
         return []
     batch = query.shape[0]
-    if bias is not None and len(bias.shape) != 4:
-        return []
-    along: list[Place | None] = [(query, 0, 1), (key, 0, 1), (value, 0, 1)]
-    if bias is not None and bias.shape[0] == batch:
-        along.append((bias, 0, 1))
+    along: list[Place | None] = [(query, 0, 1), (key, 0, 1), (value, 0, 1), of.broadcast_along(bias, -4, batch)]
     found = of.cut_axis(batch, along, [(made, 0, 1)], word="inputs of a batch")
     along = [(operand, 2, operand.shape[2] // shared) for operand in (query, key, value)]
-    if bias is not None and bias.shape[1] == heads:
-        along.append((bias, 1, heads // shared))
+    masked = of.broadcast_along(bias, -3, heads)
+    along.append(masked and (masked[0], masked[1], heads // shared))
     return found + of.cut_axis(shared, along, [(made, 2, made.shape[2] // shared)], word="heads", counts=counts)
 
 

@@ -114,9 +114,10 @@ def _gemm(call: NodeOperands) -> list[CutAxis]:
     a, b, made, added = call.needed(0), call.needed(1), call.made, call.read(2)
     rows, inner = (1, 0) if call.get("transA", 0) else (0, 1)
     into, columns = (1, 0) if call.get("transB", 0) else (0, 1)
-    along = of._along
-    found = of.cut_axis(made.shape[0], [(a, rows, 1), along(added, -2, made.shape[0])], [(made, 0, 1)], word="rows")
-    places = [(b, columns, 1), along(added, -1, made.shape[1])]
+    found = of.cut_axis(
+        made.shape[0], [(a, rows, 1), of.broadcast_along(added, -2, made.shape[0])], [(made, 0, 1)], word="rows"
+    )
+    places = [(b, columns, 1), of.broadcast_along(added, -1, made.shape[1])]
     found += of.cut_axis(made.shape[1], places, [(made, 1, 1)], word="columns")
     if added is not None and any(o.version < 11 for o in call.scope.opsets if o.domain in STANDARD_DOMAINS):
         return found  # what is added cannot be left out

@@ -172,18 +172,16 @@ def _convolution(call: CallOperands) -> list[CutAxis]:
     transposed = kind.startswith("conv_transpose") or (kind == "convolution" and bool(call.number(6, False)))
     group = int(call.number(GROUPS.get(kind, 8), 1))
     padding = call.number(4, 0)
-    if isinstance(padding, str):
-        if padding != "valid":
-            return []
-        padding = 0
+    told = padding != "same"  # which pads by the extents of the whole
+    padding = 0 if isinstance(padding, str) else padding
     strides, pads, dilations = (_spread(v, d) for v in (call.number(3, 1), padding, call.number(5, 1)))
     slides = [
         Sliding(k, s, e, p, p) for k, s, e, p in zip(weight.shape[2:], strides, dilations, pads, strict=True)
     ]  # fmt: skip
     figures = [bias] if bias is not None else []
     return of.convolution(
-        x, weight, call.made, figures, group=group, transposed=transposed, sliding=() if transposed else slides,
-        counts=("groups",),
+        x, weight, call.made, figures, group=group, transposed=transposed,
+        sliding=slides if told and not transposed else (), counts=("groups",),
     )  # fmt: skip
 
 

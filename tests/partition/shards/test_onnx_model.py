@@ -89,6 +89,31 @@ def test_an_operand_that_parts_cannot_share_leaves_its_axis_whole(tmp_path: Path
     assert not {"square", "turned", "fused"} & words.keys()
 
 
+@pytest.mark.parametrize("mask", [(3, 5), (4, 3, 5), (2, 1, 3, 5)], ids=str)
+def test_attention_with_heads_inside_its_last_axis_is_cut_beside_a_mask(tmp_path: Path, mask: tuple[int, ...]) -> None:
+    from partition.shards.onnx_model import shard_onnx
+
+    nodes = [node("Attention", "q k v m", "y", "attend", q_num_heads=4, kv_num_heads=2)]
+    inputs = {"q": [2, 3, 8], "k": [2, 5, 4], "v": [2, 5, 4]}
+    path = saved(tmp_path / "m.onnx", nodes, inputs, ["y"], figures(1, m=mask), opset=23)
+    feeds = drawn(path)
+    (whole,) = run_model(onnx.load(path), feeds).values()
+    for word in ("heads", "inputs of a batch"):
+        (found,) = run_model(shard_onnx(path, {"attend": f"2:{word}"}), feeds).values()
+        np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_known_shapes_without_any_axis_is_cut_by_nobody(tmp_path: Path) -> None:
+    """What the search may cut is what can be written."""
+    from partition.shards.onnx_model import shard_onnx
+
+    added = node("FusedConv", "x w - x", "y", "fused", activation="Relu", pads=[0, 0], domain="com.microsoft")
+    path = saved(tmp_path / "m.onnx", [added], {"x": [1, 4, 6]}, ["y"], figures(1, w=(4, 4, 1)))
+    assert not shardable(load_model(str(path)).graph).any()
+    with pytest.raises(InvalidInput, match=r"'fused' .* cannot be cut"):
+        shard_onnx(path, {"fused": 2})
+
+
 def test_the_graph_in_parts_is_that_of_the_model_in_parts(tmp_path: Path) -> None:
     """What the search is told of parts is what the file that is written costs."""
     from partition.shards.onnx_model import shard_onnx

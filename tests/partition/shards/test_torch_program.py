@@ -78,6 +78,25 @@ def test_what_a_part_would_read_otherwise_is_not_cut() -> None:
     assert not any(name.startswith(("upsample", "view")) for name in words)
 
 
+def test_what_joined_tensors_are_viewed_as_is_not_refused() -> None:
+    """The projections of attention lie turned in memory; a convolution with padding "same" has channels."""
+    from partition.shards.torch_program import shard_torch
+
+    class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+            self.slide = torch.nn.Conv1d(5, 4, 3, padding="same")
+
+        def forward(self, x: Any) -> Any:
+            return self.slide(self.attend(x, x, x, need_weights=False)[0])
+
+    program = torch.export.export(Module().eval(), (torch.randn(3, 5, 8),), strict=False)
+    graph = Graph.from_torch(program)
+    heavy = {kind: name for kind, name in zip(graph.op_types, graph.names, strict=True) if name in graph.cut_axes}
+    shard_torch(program, {heavy["linear"]: "2:columns", heavy["conv1d"]: "2:channels"})
+
+
 def test_a_program_in_parts_is_solved_and_split(program: Any) -> None:
     from partition.pipeline.torch_stages import split_torch
     from partition.shards.torch_program import shard_torch
