@@ -86,12 +86,42 @@ def test_command_lines_parse(page: str, line: str) -> None:
         pytest.fail(f"{page}: {line}: {error.format_message()}")
 
 
-def test_pages_speak_of_files_that_exist() -> None:
-    for page in PAGES:
-        for name in re.findall(
-            r"`((?:partition|milp|learned|tests|benchmarks|examples|docs)/[\w/.-]+\.\w+)`", page.read_text()
-        ):
-            assert (ROOT / name).exists() or name.startswith("benchmarks/results/"), f"{page.name} names {name}"
+WITHOUT_TOP = ("", "partition", "milp", "learned")
+"""Where a path that a page names may begin, for pages that leave out the package that they speak of."""
+
+
+def missing_names(text: str) -> list[str]:
+    """Files and folders of the project, and names with their module, that a page has in backticks and nobody has."""
+    found = []
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
+        inside = name.startswith(("partition/", "milp/", "learned/", "tests/", "benchmarks/", "examples/", "docs/"))
+        if inside or ("/" in name and name.endswith(".py")):
+            there = any((ROOT / top / name).exists() for top in WITHOUT_TOP)
+            found += [] if there or name.startswith("benchmarks/results/") else [name]
+        elif re.fullmatch(r"(?:partition|milp|learned)(?:\.\w+)+", name) and not name.endswith(".py"):
+            found += [] if _known(name) else [name]
+    return found
+
+
+def _known(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    module, _, rest = name.rpartition(".")
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        return False
+    try:
+        return hasattr(importlib.import_module(module), rest) or importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # a method: its class is asked
+        return bool(module) and _known(module)
+
+
+def test_pages_name_files_and_functions_that_exist() -> None:
+    pages = [*PAGES, ROOT / "CONTRIBUTING.md"]
+    assert not {page.name: names for page in pages if (names := missing_names(page.read_text(encoding="utf-8")))}
+
+
+def test_a_name_that_nobody_has_is_seen() -> None:
+    text = "`milp/nowhere.py` `milp/state/` `readers/onnx/file.py` `partition.shards.shard` `partition.shards.slice_up`"
+    assert missing_names(text) == ["milp/nowhere.py", "partition.shards.slice_up"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the docs extra")
