@@ -45,7 +45,8 @@ class Limits:
     Attributes
     ----------
     before : (B, 2) int, pairs of operations of which the first has its home on an earlier chip than the second.
-    replicable : (n,) bool, the operations that may be replicated; ``lightest``, the same for the least weights.
+    replicable : (n,) bool, the operations that may be replicated.
+    lightest : (n,) bool, the same for the least weights.
     reference : (n,) int, the chip where each operation shall stay if it can, -1 for none; None if that is no goal.
     """
 

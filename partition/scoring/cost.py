@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,10 +69,12 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Loads:
-    """The part of a :class:`Cost` that decides the period.
+    """The part of a :class:`Cost` that decides the period; what bears a name of it is the same.
 
-    ``work`` (B, C) is compute and streaming, as they add up or overlap; ``hops`` (B,) bytes times links crossed, or
-    zeros.
+    Attributes
+    ----------
+    work : (B, C) s of compute and streaming, as they add up or overlap.
+    hops : (B,) bytes times links crossed; zeros where only homes were asked about.
     """
 
     compute: FloatArray
@@ -87,6 +91,9 @@ class Loads:
     def busy(self) -> FloatArray:
         """(B, C) what one input takes of each chip, one thing after the other."""
         return self.work + self.receive + self.send
+
+
+Scored = TypeVar("Scored", Cost, Loads)
 
 
 class CostModel:
@@ -129,7 +136,7 @@ class CostModel:
         """
         chips, copies, forwards = self._validated(assignments, replicas, relays)
         parts = [self._evaluate(*part) for part in self._slices(chips, copies, forwards)]
-        return Cost(*(np.concatenate([getattr(p, name) for p in parts]) for name in Cost.__dataclass_fields__))
+        return _one_after_another(parts)
 
     def evaluate_placement(self, placement: Placement) -> Cost:
         """The cost of one placement, as a batch of one."""
@@ -150,7 +157,7 @@ class CostModel:
         chips, _, _ = self._validated(assignments, None, None)
         score = self._homes_only if self.routes is None else self._routed_homes
         parts = [score(part) for part, _, _ in self._slices(chips, None, None)]
-        return Loads(*(np.concatenate([getattr(p, name) for p in parts]) for name in Loads.__dataclass_fields__))
+        return _one_after_another(parts)
 
     # --- parts ----------------------------------------------------------------------------------------------
 
@@ -201,8 +208,7 @@ class CostModel:
             left = crossing.home.astype(np.int16) + crossing.farthest
             steps = -_sum_by_chip(leaves, left, tau, 2 * C)
             steps[:, :C] += send
-            unrolled = steps.cumsum(axis=1)
-            link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
+            link = _round_the_ring(steps)[:, : hw.links]
             if hw.interconnect.topology == "chain":
                 unroutable = any_of(crossing.backward, 0)
         return self._joined(compute, self._stream(chips, None), receive, send, link, unroutable, np.zeros(rows))
@@ -227,7 +233,7 @@ class CostModel:
         receive: FloatArray,
         send: FloatArray,
         link: FloatArray,
-        unroutable: NDArray[np.bool_],
+        unroutable: BoolArray,
         hops: FloatArray,
     ) -> Loads:
         if self.free_transfers:
@@ -254,7 +260,7 @@ class CostModel:
             np.add.at(total, replicas[:, 0] * C + replicas[:, 2], amounts[kind, replicas[:, 1]])
         return total.reshape(rows, C)
 
-    def _links(self, moved: Transfers, rows: int) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    def _links(self, moved: Transfers, rows: int) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Load of every link, bytes times links crossed per row, and the rows with a tensor that cannot be routed."""
         hw, C = self.hardware, self.hardware.chips
         unroutable = np.zeros(rows, dtype=bool)
@@ -272,11 +278,9 @@ class CostModel:
         farthest = np.maximum.reduceat(distance, first)
         batch, home = moved.batch[first], moved.home[first]
         tau = self.tau[moved.tensor[first]]
-        # +tau where the tensor enters the ring, -tau where it leaves it; the ring is unrolled twice.
         steps = sums(batch * 2 * C + home, tau, rows * 2 * C)
         steps -= sums(batch * 2 * C + home + farthest, tau, rows * 2 * C)
-        unrolled = steps.reshape(rows, 2 * C).cumsum(axis=1)
-        link = np.maximum(unrolled[:, :C] + unrolled[:, C:], 0.0)[:, : hw.links]
+        link = _round_the_ring(steps.reshape(rows, 2 * C))[:, : hw.links]
         crossed = sums(batch, self.graph.tensor_bytes[moved.tensor[first]] * farthest, rows)
         return link, crossed, unroutable
 
@@ -340,6 +344,23 @@ class CostModel:
             (chips[i : i + step], rows_between(replicas, i, i + step), rows_between(relays, i, i + step))
             for i in range(0, len(chips), step)
         ]
+
+
+def _one_after_another(parts: Sequence[Scored]) -> Scored:
+    """The rows of all parts of a batch, of which there is one at least."""
+    return type(parts[0])(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(parts[0])))
+
+
+def _round_the_ring(steps: FloatArray) -> FloatArray:
+    """(B, C) load of the link behind each chip.
+
+    Parameters
+    ----------
+    steps : (B, 2C) what enters less what leaves at each chip of the ring, unrolled twice.
+    """
+    chips = steps.shape[1] // 2
+    unrolled = steps.cumsum(axis=1)
+    return np.asarray(np.maximum(unrolled[:, :chips] + unrolled[:, chips:], 0.0))
 
 
 def _sum_by_chip(active: BoolArray, chip: NDArray[np.signedinteger], amount: FloatArray, width: int) -> FloatArray:

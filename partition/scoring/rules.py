@@ -250,8 +250,7 @@ def _triangle(problem: Problem, placement: Placement) -> list[Violation]:
     moved = problem.kept(TransferModel.on).find(
         placement.assignment[None], placement.replica_rows, placement.relay_rows
     )
-    direct = np.zeros((hardware.chips, hardware.chips), dtype=bool)
-    direct[moved.source[moved.constrains], moved.chip[moved.constrains]] = True
+    direct = chip_graphs(moved, 1, hardware.chips)[0]
     found = []
     for a, b in np.argwhere(beside_a_longer_path(direct)).tolist():
         on_edge = moved.constrains & (moved.source == a) & (moved.chip == b)
