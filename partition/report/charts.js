@@ -166,10 +166,21 @@ function rows(used, end) {
   }
   return { svg, x, high };
 }
-function block(svg, x0, x1, y, h, fill, told) {
-  const rect = el("rect", { class: "block", x: x0.toFixed(2), y: y.toFixed(2), width: Math.max(0.6, x1 - x0).toFixed(2), height: h.toFixed(2), style: `fill: ${fill}` }, svg);
-  tips(rect, told, false);
-  return rect;
+/* A stretch of a chip's row; what a click on it does, if anything. */
+function block(svg, x0, x1, y, h, fill, told, act = () => {}) {
+  const rect = el("rect", { class: "block", role: "button", "aria-label": told, x: x0.toFixed(2), y: y.toFixed(2), width: Math.max(0.6, x1 - x0).toFixed(2), height: h.toFixed(2), style: `fill: ${fill}` }, svg);
+  tips(rect, told);
+  return { rect, act, at: (x0 + x1) / 2 };
+}
+/* The arrows go through each chip's row, given as lists of blocks, and from row to row. */
+function walked(found) {
+  const all = found.flat(), row = found.flatMap((blocks, i) => blocks.map(() => i));
+  const beyond = (i, by) => {
+    const near = found[row[i] + by] || [];
+    const best = near.reduce((a, b) => a && Math.abs(a.at - all[i].at) <= Math.abs(b.at - all[i].at) ? a : b, null);
+    return best ? all.indexOf(best) : -1;
+  };
+  reachable(all.map((b) => b.rect), (i) => all[i].act(), beyond);
 }
 function onePeriod(used) {
   const P = data.period, { svg, x, high } = rows(used, P);
@@ -181,35 +192,35 @@ function onePeriod(used) {
   swatch(key, "var(--bar3)", "send");
   if (used.some((c) => work(c) > c.compute)) swatch(key, "var(--soft)", "waits for weights that are streamed");
   if (data.graph) eachInstance((v, c) => { if (inside.has(c)) inside.get(c).push(v); });
-  used.forEach((c, i) => {
+  walked(used.map((c, i) => {
     const y = i * high + 1, h = high - 2, strip = serial ? 0 : Math.max(1.5, h * 0.16), kind = `chip ${c.chip}`;
     let t = 0;
-    if (c.receive > 0) block(svg, x(0), x(c.receive), y, serial ? h : strip, "var(--bar2)", `${kind} receives for ${time(c.receive)}`);
+    const made = [], put = (...args) => made.push(block(svg, ...args));
+    if (c.receive > 0) put(x(0), x(c.receive), y, serial ? h : strip, "var(--bar2)", `${kind} receives for ${time(c.receive)}`);
     if (serial) t = c.receive;
     const top = y + strip, tall = h - 2 * strip;
     const longer = work(c) - c.compute;
-    if (longer > 0) block(svg, x(t + c.compute), x(t + work(c)), top, tall, "var(--soft)", `${kind} waits for weights that it streams for ${time(c.stream)}`);
-    block(svg, x(t), x(t + c.compute), top, tall, "var(--bar)", `${kind} computes for ${time(c.compute)}`).addEventListener("click", () => choose(c.chip));
+    if (longer > 0) put(x(t + c.compute), x(t + work(c)), top, tall, "var(--soft)", `${kind} waits for weights that it streams for ${time(c.stream)}`);
+    put(x(t), x(t + c.compute), top, tall, "var(--bar)", `${kind} computes for ${time(c.compute)}`, () => choose(c.chip));
     let at = t, odd = false;
     for (const v of inside.get(c.chip)) {
       const s = secondsOn(v, c.chip), x0 = x(at), x1 = x(at + s);
       at += s;
       odd = !odd;
-      if (x1 - x0 > 2) block(svg, x0, x1, top, tall, odd ? "var(--bar-light)" : "var(--bar-dark)", `${names[v]}: ${data.graph.kinds[data.graph.kind[v]]}, ${time(s)} on chip ${c.chip}`).addEventListener("click", () => showOperation(v));
+      if (x1 - x0 > 2) put(x0, x1, top, tall, odd ? "var(--bar-light)" : "var(--bar-dark)", `${names[v]}: ${data.graph.kinds[data.graph.kind[v]]}, ${time(s)} on chip ${c.chip}`, () => showOperation(v));
     }
     const end = t + work(c);
-    if (c.send > 0) block(svg, x(serial ? end : 0), x(serial ? end + c.send : c.send), serial ? y : y + h - strip, serial ? h : strip, "var(--bar3)", `${kind} sends for ${time(c.send)}`);
-  });
+    if (c.send > 0) put(x(serial ? end : 0), x(serial ? end + c.send : c.send), serial ? y : y + h - strip, serial ? h : strip, "var(--bar3)", `${kind} sends for ${time(c.send)}`);
+    return made;
+  }));
   el("line", { class: "limit", x1: x(P), x2: x(P), y1: 0, y2: high * used.length, style: "stroke: var(--ink)" }, svg);
 }
 function firstInputs(used) {
   const P = data.period, count = 4, last = Math.max(...used.map((c) => c.begin + busyFor(c))), { svg, x, high } = rows(used, last + (count - 1) * P);
   note("#timeline", `Each chip begins with an input once all that it needs is there; a new input enters every ${time(P)}. The first one is out after ${time(data.latency)}.`);
   for (let k = 0; k < count; k++) swatch(of("#timeline", ".legend"), INPUTS[k], `input ${k}`);
-  used.forEach((c, i) => {
-    for (let k = 0; k < count; k++) {
+  walked(used.map((c, i) => Array.from({ length: count }, (_, k) => {
       const begin = c.begin + k * P, busy = busyFor(c);
-      block(svg, x(begin), x(begin + busy), i * high + 1, high - 2, INPUTS[k], `input ${k} on chip ${c.chip}: from ${time(begin)} to ${time(begin + busy)}`);
-    }
-  });
+      return block(svg, x(begin), x(begin + busy), i * high + 1, high - 2, INPUTS[k], `input ${k} on chip ${c.chip}: from ${time(begin)} to ${time(begin + busy)}`);
+  })));
 }

@@ -164,6 +164,7 @@ function focusOn(i) {
     frame();
   }
   node.focus({ preventScroll: true });
+  if (node.matches(":focus-visible")) canvas.scrollIntoView({ block: "nearest" });
 }
 const short = (name, length) => name.length > length ? "…" + name.slice(1 - length) : name;
 

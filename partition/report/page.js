@@ -87,13 +87,14 @@ function tips(node, text, reached = true) {
   node.addEventListener("blur", hideTip);
 }
 addEventListener("scroll", hideTip, { passive: true });
-/* Marks in a row share one stop of the Tab key; arrows go on, Enter acts. */
-function reachable(nodes, act) {
+/* Marks in a row share one stop of the Tab key; arrows go on, Enter acts. In several rows, beyond(i, 1) is below i, beyond(i, -1) above it. */
+function reachable(nodes, act, beyond = (i, by) => i + by) {
   nodes.forEach((node, i) => {
     node.setAttribute("tabindex", i ? -1 : 0);
     node.addEventListener("click", () => act(i));
     node.addEventListener("keydown", (e) => {
-      const to = { ArrowRight: i + 1, ArrowDown: i + 1, ArrowLeft: i - 1, ArrowUp: i - 1, Home: 0, End: nodes.length - 1 }[e.key];
+      const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+      const to = by ? beyond(i, by) : { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: nodes.length - 1 }[e.key];
       if (e.key === "Enter" || e.key === " ") act(i);
       else if (to === undefined) return;
       else if (nodes[to]) { nodes.forEach((n) => n.setAttribute("tabindex", -1)); nodes[to].setAttribute("tabindex", 0); nodes[to].focus(); }
@@ -176,7 +177,7 @@ function reasonAnswer() {
   const why = data.why, said = of("#reason", ".said");
   if (!why) { said.textContent = `The search was for ${data.goals.map((g) => g.goal).join(", then ")}; what proved those bounds was not recorded.`; goalRows(holder); return; }
   said.textContent = capital(why.sentence) + ".";
-  if (why.engine) add(holder, "p", `Last step of the proof: ${why.engine} (a name of the pages on the proof).`, "note");
+  if (why.engine) add(holder, "p", `The pages on the proof call its last step “${why.engine}”.`, "note");
   if (data.period > 0) {
     const bound = share(data.bound), sure = Math.min(why.share, bound), bar = add(holder, "div", undefined, "stack");
     const named = { operation: "one operation", operations: "operations that stay together", crowd: "heavy operations that meet", work: "the work in all",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partition.amounts import bytes_text, time_text
-from partition.arrays import FloatArray
+from partition.arrays import FloatArray, IntArray
 from partition.text import printable
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ def _notes(result: Result) -> Iterator[str]:
     """Lines about the answer as a whole."""
     assert result.cost is not None
     unit = result.hardware.time_unit
+    hardware = result.hardware
+    if not hardware.identical_chips:
+        kinds = np.array(hardware.kind_of_chip)
+        chips = [f"{spans_text(np.flatnonzero(kinds == k))} {hardware.kinds[k].name}" for k in np.unique(kinds)]
+        yield f"kinds of chips: {', '.join(chips)}"
     if result.replicas:
         copies = [f"{name} ({len(chips)})" for name, chips in result.replicas.items()]
         yield f"replicated operations (further chips): {_listed(copies)}"
@@ -104,6 +109,13 @@ def _notes(result: Result) -> Iterator[str]:
         yield result.wall.sentence
     if result.why is not None:
         yield f"why no better: {result.why.sentence}"
+
+
+def spans_text(chips: IntArray) -> str:
+    """Ascending numbers as spans, such as ``0-2 and 5``."""
+    ends = np.flatnonzero(np.diff(chips) > 1)
+    spans = np.split(chips, ends + 1)
+    return " and ".join(f"{span[0]}" if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans)
 
 
 def _listed(names: list[str]) -> str:

@@ -239,20 +239,21 @@ def _of_placement(loads: Breakdown, cost: Cost, busiest: Busiest, shown: Callabl
         size = period * problem.hardware.interconnect.link_bandwidth
         say = f"the wall is {what}: it carries {bytes_text(size)} for every input, which takes {shown(period)}{rest}"
         return Wall("link", what, period, 1.0, after, say, busiest)
-    chip = busiest.chips[0]
+    hw, chip = problem.hardware, busiest.chips[0]
+    kind = "" if hw.identical_chips else f" ({hw.kinds[hw.kind_of_chip[chip]].name})"
     compute, stream, receive, send = (float(x[0, chip]) for x in (cost.compute, cost.stream, cost.receive, cost.send))
     works = f"it computes {shown(compute)}{_heaviest(loads, chip, shown)}"
     if stream > 0:
-        over = bytes_text(float(cost.sram[0, chip]) - float(problem.hardware.sram_bytes[chip]))
+        over = bytes_text(float(cost.sram[0, chip]) - float(hw.sram_bytes[chip]))
         works += f", streams {over} of weights beyond its SRAM {shown(stream)}"
-        works += " in turn with it" if problem.hardware.streams_in_turn else " beside it"
-    if problem.hardware.serial and receive + send > 0:
+        works += " in turn with it" if hw.streams_in_turn else " beside it"
+    if hw.serial and receive + send > 0:
         why = f"{works}, receives {shown(receive)} and sends {shown(send)}"
-    elif max(compute, stream) >= max(receive, send) or problem.hardware.streams_in_turn:
+    elif max(compute, stream) >= max(receive, send) or hw.streams_in_turn:
         why = works
     else:
         why = f"it receives {shown(receive)} and sends {shown(send)}, and computes {shown(compute)}"
-    return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}: {why}{rest}", busiest)
+    return Wall("chip", f"chip {chip}", period, 1.0, after, f"the wall is chip {chip}{kind}: {why}{rest}", busiest)
 
 
 def _heaviest(loads: Breakdown, chip: int, shown: Callable[[float], str]) -> str:

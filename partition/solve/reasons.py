@@ -98,13 +98,7 @@ def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
     yield _Fact(
         "operation", alone, f"{what} alone takes {percent_text(alone)} of the period, and it runs on one chip", names
     )
-    even = float(time.sum()) / instance.chips / period
-    each = "" if result.hardware.identical_chips else ", each operation on its fastest kind of chip,"
-    idle = f"all chips together are idle for {percent_text(1 - even)}"
-    left = idle if even < 1 - RESOLUTION else "no chip is ever idle"
-    if result.hardware.streams:
-        left = "what is left goes to streaming weights and to transfers"
-    yield _Fact("work", even, f"the work in all{each} fills {percent_text(even)} of the time of all chips: {left}")
+    yield _work(result, instance, period)
     yield from _streamed(instance, period)
     crowd = heaviest_crowd(instance)
     if crowd is not None:
@@ -117,6 +111,24 @@ def _counted(result: Result, instance: Instance) -> Iterator[_Fact]:
             f"the lightest {crowd.count} of them take {percent_text(crowd.work / period)} of the period",
             names,
         )
+
+
+def _work(result: Result, instance: Instance, period: float) -> _Fact:
+    """How much of the time of all chips the work takes; of different kinds, with the prices at which that is most."""
+    what = "the work in all"
+    if result.hardware.identical_chips:
+        even = float(instance.fastest.sum()) / instance.chips / period
+        idle = f"all chips together are idle for {percent_text(1 - even)}"
+        left = idle if even < 1 - RESOLUTION else "no chip is ever idle"
+    else:
+        what += ", however it is shared out among the kinds of chips,"
+        priced = ((float(work.sum()), float(paid.sum())) for work, paid in WindowRules(instance).prices)
+        even = max(work / paid for work, paid in priced if paid > 0) / period
+        left = "what is left goes to operations that are not where they are fastest, and to idle time"
+    if result.hardware.streams:
+        left = "what is left goes to streaming weights and to transfers"
+    takes = "fills" if result.hardware.identical_chips else "takes at least"
+    return _Fact("work", even, f"{what} {takes} {percent_text(even)} of the time of all chips: {left}")
 
 
 def _by_windows(result: Result, instance: Instance) -> Iterator[_Fact]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,17 @@ def test_the_reason_is_in_the_answer_as_text_and_in_its_file(tmp_path: Path) -> 
     told = result.to_dict() | {"why": {"kind": "work"}}
     with pytest.raises(InvalidAssignment, match="'why'"):
         Result.from_json(told, result.graph, result.hardware)
+
+
+def test_on_chips_of_two_kinds_the_work_counts_at_its_dearest_prices() -> None:
+    """A slow chip runs two of eight operations, a chip thrice as fast the others: both are full, and none is idle."""
+    b = GraphBuilder("eight")
+    for i in range(8):
+        reads = [f"t{i - 1}"] if i else []
+        b.operation(f"v{i}", "Op", inputs=reads, outputs={f"t{i}": 0.0}, times={"slow": 3.0, "fast": 1.0})
+    one = package(2)
+    kinds = tuple(replace(one.kinds[0], name=name) for name in ("slow", "fast"))
+    result = partition(b.build(), replace(one, kinds=kinds, kind_of_chip=(0, 1)))
+    assert result.why is not None and (result.period, result.why.kind, result.why.share) == (6.0, "work", 1.0)
+    assert "however it is shared out among the kinds of chips, takes at least 100%" in why(result)
+    assert "kinds of chips: 0 slow, 1 fast" in result.to_table() and "idle for 33" not in why(result)
