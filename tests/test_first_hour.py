@@ -423,7 +423,7 @@ def test_the_clock_ticks_between_events_and_shows_its_limit() -> None:
         first = display.ticking()
         display.begun -= 5.0
         assert float(display.ticking().split("/")[0]) >= float(first.split("/")[0]) + 4.9
-    shown = r" +\d+\.\d/60 s  is a shorter one possible\? +period 2\.0000 ms  bound 1\.0000 ms  gap 50%"
+    shown = r" +\d+\.\d/60 s  is a shorter possible\? +period 2\.0000 ms  bound 1\.0000 ms  gap 50%"
     assert re.match(shown, stream.getvalue())
 
 

@@ -14,9 +14,9 @@ from partition.results.progress import Progress
 from partition.text import printable
 
 WORDS = {
-    "start": "looking at the question",
-    "work": "what the work alone allows",
-    "given bound": "what is known from elsewhere",
+    "start": "reading the question",
+    "work": "what the work allows",
+    "given bound": "known from elsewhere",
     "static memory": "what fits in memory",
     "wishes": "whether wishes can be kept",
     "feasibility": "whether anything fits",
@@ -29,10 +29,10 @@ WORDS = {
     "ideals": "all ways to cut",
     "few ideals": "all ways to cut",
     "frontiers": "all ways to cut",
-    "stretches": "cutting stretch by stretch",
-    "blocks": "around heavy operations",
-    "thresholds": "is a shorter one possible?",
-    "milp": "is a shorter one possible?",
+    "stretches": "stretch by stretch",
+    "blocks": "around the heaviest",
+    "thresholds": "is a shorter possible?",
+    "milp": "is a shorter possible?",
     "beams": "improving",
     "tabu": "improving",
     "neighbourhoods": "improving",
@@ -118,8 +118,10 @@ class Display:
         period = "none yet" if progress.period is None else f"{time_text(progress.period, self.unit)}{unit}"
         gap = "" if progress.gap is None else f"  gap {gap_text(progress.gap)}"
         phase = WORDS.get(progress.phase, progress.phase)
-        return f"{phase:<27} period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
+        return f"{phase:<22} period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
 
     def ticking(self) -> str:
-        """The line with the seconds until now."""
-        return f"{time.perf_counter() - self.begun:6.1f}{self.limit}  {self._text}"
+        """The line with the seconds until now; in a narrow terminal without the gaps between columns."""
+        line = f"{time.perf_counter() - self.begun:6.1f}{self.limit}  {self._text}"
+        fits = self._live is None or len(line) < self._live.console.width
+        return line if fits else " ".join(line.split())

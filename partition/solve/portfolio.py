@@ -33,7 +33,7 @@ from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
 from partition.solve.journal import END, Journal, best_known, read_journals
-from partition.solve.processes import end_local_workers
+from partition.solve.processes import deaf_to_interrupts, end_local_workers
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible
@@ -156,8 +156,9 @@ class _Others:
         self._thread = threading.Thread(target=self._listen, daemon=True, name="answers")
 
     def __enter__(self) -> _Others:
-        self._parallel.__enter__()
-        self._thread.start()
+        with deaf_to_interrupts():
+            self._parallel.__enter__()
+            self._thread.start()  # which inherits that, as the processes do
         return self
 
     def __exit__(self, *exception: object) -> None:
