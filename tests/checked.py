@@ -19,7 +19,7 @@ from oracle import certify
 
 import partition as library
 import partition.solve.front
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.problem.wishes import Wishes
 from partition.solve.given import opened
 

@@ -142,7 +142,7 @@ def _read_node(path: Path, rng: Rng) -> None:
 
 
 def _read_hardware(path: Path, rng: Rng) -> None:
-    from partition.problem.hardware_files import to_toml
+    from partition.problem.hardware_toml import to_toml
 
     hardware = load_hardware(str(path))
     text = to_toml(hardware)

@@ -15,7 +15,7 @@ from learned.policy.features import FIXED_NAMES
 from learned.policy.network import initial_parameters
 from learned.policy.policy import INPUTS, OUTPUTS, Policy, save_arrays
 from partition import Graph, GraphBuilder, load_hardware, load_model
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.problem.placement import Placement
 from partition.split import split_model
 

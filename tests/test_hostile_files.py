@@ -29,7 +29,7 @@ from partition import (
 )
 from partition.commands.options import read_answer
 from partition.files import read_bounded
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.problem.placement import Placement
 from partition.readers.measured import read_times
 from partition.readers.native_json import from_dict
@@ -95,7 +95,7 @@ def test_endless_files_are_read_no_further_than_their_limit() -> None:
 
 
 def load_hardware_file(path: str) -> None:
-    from partition.problem.hardware_files import read_hardware_file
+    from partition.problem.hardware_toml import read_hardware_file
 
     read_hardware_file(Path(path))
 

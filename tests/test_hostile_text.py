@@ -18,7 +18,7 @@ from partition import (
     partition,
 )
 from partition.commands.main import main
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 
 pytestmark = pytest.mark.usefixtures("bounded")
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\nperiod 1 s, proved optimal\u202e\x9b31m"

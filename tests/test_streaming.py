@@ -35,7 +35,8 @@ from partition import (
 )
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
-from partition.problem.hardware_files import DRAM_BANDWIDTH, override, to_toml
+from partition.problem.hardware_files import DRAM_BANDWIDTH, override
+from partition.problem.hardware_toml import to_toml
 from partition.problem.problem import Problem
 from partition.readers.native_json import to_dict
 from partition.replay.proof_file import Claim

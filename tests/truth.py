@@ -58,7 +58,7 @@ from partition.arrays import IntArray
 from partition.instance.contract import contract
 from partition.instance.instance import Instance
 from partition.instance.orders import diverse_orders
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.readers.native_json import to_dict
 from partition.replay.goals import Goals
 from partition.replay.placement import Placed

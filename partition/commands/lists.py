@@ -42,7 +42,8 @@ def hardware(name: str | None, as_json: bool) -> None:
     Example:
       mcm-partition hardware ring36 > my_package.toml
     """
-    from partition.problem.hardware_files import load_hardware, presets, to_toml
+    from partition.problem.hardware_files import load_hardware, presets
+    from partition.problem.hardware_toml import to_toml
     from partition.results.description import describe_hardware
 
     if name is None:

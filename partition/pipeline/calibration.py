@@ -22,7 +22,8 @@ from partition.pipeline.reference import measure_link, suite
 from partition.problem.chip_kind import ChipKind
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
-from partition.problem.hardware_files import cpu_cores, to_toml
+from partition.problem.hardware_files import cpu_cores
+from partition.problem.hardware_toml import to_toml
 from partition.text import shown
 
 LEAST_OPERATIONS = 4

@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 from partition.files import write_atomically
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.problem.narrowed import narrow
 from partition.readers.native_json import to_dict
 from partition.results.proof_steps import ProofStep

@@ -18,7 +18,7 @@ from partition.errors import InvalidInput, PartitionError
 from partition.files import LARGEST_JSON, read_bounded, write_atomically
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
-from partition.problem.hardware_files import from_toml, to_toml
+from partition.problem.hardware_toml import from_toml, to_toml
 from partition.problem.placement import Placement
 from partition.scoring.cost import evaluate_placement
 from partition.scoring.rules import check

@@ -17,7 +17,7 @@ from partition import InvalidHardware, evaluate_placement, load_hardware, load_m
 from partition.problem.builder import GraphBuilder
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware, Interconnect
-from partition.problem.hardware_files import to_toml
+from partition.problem.hardware_toml import to_toml
 from partition.problem.placement import Placement
 from partition.problem.routes import find_routes
 from partition.stopping import Stop

@@ -7,7 +7,8 @@ from instances import chain_of
 
 from partition import load_hardware, partition
 from partition.problem.boards import BOARDS
-from partition.problem.hardware_files import presets, to_toml
+from partition.problem.hardware_files import presets
+from partition.problem.hardware_toml import to_toml
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -24,7 +24,8 @@ from partition.problem.hardware import (
     Rules,
     override,
 )
-from partition.problem.hardware_files import load_hardware, to_toml
+from partition.problem.hardware_files import load_hardware
+from partition.problem.hardware_toml import to_toml
 
 
 def test_one_operation_of_bert_large_fits_a_chip() -> None:
