@@ -96,6 +96,9 @@ TRAFFIC_FIRST = 0.2
 TRAFFIC_MODEL = 0.45
 """That model, before more time goes to placements."""
 
+ROUTED_PAIRS = 0.15
+"""The bound on traffic by pairs that are routed, of the time left."""
+
 HOPEFUL = 0.5
 """Bound over value from which on that model gets the rest: it will prove the least."""
 
@@ -176,6 +179,9 @@ WINDOWS = 3e-9
 
 FLOW_ARC = 1e-6
 """A flow: for each arc."""
+
+ROUTED = 2.5e-7
+"""Shortest ways from a node to all others, for a bound on traffic: for each end of a tensor."""
 
 CLOSURE = 1e-9
 """The tables of order of the down-sets: for each triple of nodes."""

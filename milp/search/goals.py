@@ -16,6 +16,7 @@ import numpy as np
 from milp import budget
 from milp.formulation.choices import Goal
 from milp.search.period import search
+from milp.search.routed_pairs import Tensors, least_traffic
 from milp.solver.ask import affordable, ask
 from milp.state.aim import Aim
 from milp.state.bisect import bisect
@@ -112,6 +113,8 @@ class GoalSearch:
             return
         if incumbent.closed:
             return
+        if incumbent.aim.goal == "traffic":
+            self._prove_traffic()
         walk = stop.part(budget.WALK)
         small = affordable(instance, windows, walk)
         if incumbent.aim.goal == "traffic" and instance.forward_only:
@@ -139,6 +142,15 @@ class GoalSearch:
         if goal == "period":
             return inst.least_period
         return 0.0
+
+    def _prove_traffic(self) -> None:
+        """What must move since no chip holds more work than the limit on the period lets it; without replicas."""
+        inst, aim = self.run.instance, self.incumbent.aim
+        if aim.period is None or inst.replicable.any() or not (np.isfinite(inst.fastest).all() and aim.unit > 0):
+            return
+        tensors = Tensors(inst.nodes, inst.source, inst.moved_bytes, inst.reader_ptr, inst.readers)
+        stop = self.run.stop.part(budget.ROUTED_PAIRS)
+        self.incumbent.prove(least_traffic(tensors, inst.fastest, aim.period * (1 + ROUNDING), stop) / aim.unit)
 
     def _seek_little_traffic(self, small: bool) -> None:
         """Placements of little traffic, ahead of a small model of the whole, and where it is far from proving."""
