@@ -16,7 +16,7 @@ import numpy as np
 from milp import budget
 from milp.formulation.choices import Goal
 from milp.search.period import search
-from milp.search.routed_pairs import Tensors, least_traffic
+from milp.search.routed_pairs import TensorWays, least_traffic
 from milp.solver.ask import affordable, ask
 from milp.state.aim import Aim
 from milp.state.bisect import bisect
@@ -148,7 +148,7 @@ class GoalSearch:
         inst, aim = self.run.instance, self.incumbent.aim
         if aim.period is None or inst.replicable.any() or not (np.isfinite(inst.fastest).all() and aim.unit > 0):
             return
-        tensors = Tensors(inst.nodes, inst.source, inst.moved_bytes, inst.reader_ptr, inst.readers)
+        tensors = TensorWays(inst.nodes, inst.source, inst.moved_bytes, inst.reader_ptr, inst.readers)
         stop = self.run.stop.part(budget.ROUTED_PAIRS)
         self.incumbent.prove(least_traffic(tensors, inst.fastest, aim.period * (1 + ROUNDING), stop) / aim.unit)
 

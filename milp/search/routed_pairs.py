@@ -26,7 +26,7 @@ SEED = 22
 """Of the centres."""
 
 
-class Tensors:
+class TensorWays:
     """Nodes joined by tensors that take bytes.
 
     Parameters
@@ -52,7 +52,7 @@ class Tensors:
         return csr_array((np.concatenate([half, half]), (row, column)), shape=(whole, whole))
 
 
-def least_traffic(tensors: Tensors, work: FloatArray, most: float, stop: Stop) -> float:
+def least_traffic(tensors: TensorWays, work: FloatArray, most: float, stop: Stop) -> float:
     """Bytes that move at least, where no chip holds more work than ``most``.
 
     Every ordered pair of nodes is a demand, the product of their work. Demands are routed through tensors, in parts.
@@ -85,7 +85,7 @@ def least_traffic(tensors: Tensors, work: FloatArray, most: float, stop: Stop) -
     return rounds * apart / heaviest if heaviest > 0 else 0.0
 
 
-def _carried(tensors: Tensors, work: FloatArray, joined: IntArray, stop: Stop) -> tuple[FloatArray, int]:
+def _carried(tensors: TensorWays, work: FloatArray, joined: IntArray, stop: Stop) -> tuple[FloatArray, int]:
     """(M,) what each tensor carries of all demands, summed over rounds; the number of rounds, 0 if none was completed.
 
     A node sends its demands to the nearest centre, and gets those of others from there. Centres send to one another on

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from milp.search.routed_pairs import Tensors, least_traffic
+from milp.search.routed_pairs import TensorWays, least_traffic
 from partition.stopping import Stop
 
 
@@ -29,7 +29,7 @@ def test_no_placement_within_the_limit_moves_less(seed):
     size = rng.integers(0, 4, len(source)).astype(float)
     work = rng.integers(0, 5, nodes).astype(float)
     most = max(float(work.sum()) / chips * float(rng.uniform(1.0, 1.4)), float(work.max()), 1.0)
-    tensors = Tensors(nodes, source, size, ptr, np.concatenate(readers))
+    tensors = TensorWays(nodes, source, size, ptr, np.concatenate(readers))
     least = min(
         (
             bytes_moved(source, size, ptr, np.concatenate(readers), np.array(chip))
@@ -43,6 +43,6 @@ def test_no_placement_within_the_limit_moves_less(seed):
 
 def test_two_operations_that_must_part_move_what_is_between_them():
     """Each takes a second, 3 bytes are between them, and a chip may run for one second, or for two."""
-    pair = Tensors(2, np.array([0]), np.array([3.0]), np.array([0, 1]), np.array([1]))
+    pair = TensorWays(2, np.array([0]), np.array([3.0]), np.array([0, 1]), np.array([1]))
     assert least_traffic(pair, np.ones(2), 1.0, Stop()) == pytest.approx(3.0)
     assert least_traffic(pair, np.ones(2), 2.0, Stop()) == 0.0
