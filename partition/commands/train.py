@@ -141,7 +141,7 @@ def _tasks(models: tuple[str, ...], packages: tuple[str, ...], log: _Log) -> tup
 
     tasks = usable([Task(m, h) for m in models or specs("training") for h in packages], skip)
     validation = usable([Task(m, h) for m in specs("validation") for h in packages], skip) if not models else []
-    log(f"training on {len(tasks)} tasks, {len(broken)} skipped, {len(validation)} for validation")
+    log(f"tasks to train on: {len(tasks)}; {len(broken)} skipped, {len(validation)} for validation")
     return tasks, validation, broken
 
 
