@@ -26,6 +26,9 @@ LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})
 PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum", "MatMulInteger"})
 """Operators that read operands along any strides; onnxruntime and XLA fold transposes into them."""
 
+NEUTRAL = {"Mul": 1, "Div": 1, "Pow": 1, "Add": 0, "Sub": 0}
+"""Arithmetic -> the operand that changes nothing; compilers drop it, and exporters write it (weights of bags that are ones)."""
+
 Readers = Mapping[str, Sequence[NodeProto]]
 """Tensor -> the nodes that read it; empty for one that leaves the graph."""
 
@@ -44,10 +47,22 @@ def is_view(node: NodeProto, scope: GraphScope) -> bool:
         return all(scope.certain_value(name) is not None for name in node.input[1:] if name)
     if kind == "Split":
         return not any(node.input[1:]) or scope.certain_value(node.input[1]) is not None
+    if kind in NEUTRAL:
+        return _changes_nothing(scope, node)
     if kind in ("Cast", "CastLike"):
         types = [scope.type(name) for name in (node.input[0], node.output[0])]
         kinds = {found.tensor_type.elem_type for found in types if found is not None}
         return None not in types and len(kinds) == 1
+    return False
+
+
+def _changes_nothing(scope: GraphScope, node: NodeProto) -> bool:
+    """Whether an operand is known to be all ones (or zeros), and the result has the shape of the other one."""
+    specs = [scope.spec(name) for name in (*node.input, node.output[0])]
+    for i in (1, 0) if node.op_type in ("Mul", "Add") else (1,):
+        value = scope.certain_value(node.input[i])
+        if value is not None and specs[1 - i] == specs[2] and value.size and (value == NEUTRAL[node.op_type]).all():
+            return True
     return False
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
@@ -31,19 +32,22 @@ def idle(graph: Graph) -> set[str]:
 
 X, Y = vi("x", F, [2, 3, 8]), vi("z", F, None)
 PLACES = [const("one", 1), const("pair", [0, 2]), const("uneven", [0, 1, 3]), const("begin", [1]), const("end", [5]),
-          const("axis", [2]), const("sizes", [3, 5]), const("flat", [6, 8])]  # fmt: skip
+          const("axis", [2]), const("sizes", [3, 5]), const("flat", [6, 8]), weight("ones", 3, 1), const("zero", 0.0, np.float32),
+          weight("higher", 2, 2, 1, 1)]  # fmt: skip
 FREE = [
     node("Reshape", "x flat", "z", name="it"), node("Unsqueeze", "x begin", "z", name="it"),
     node("Identity", "x", "z", name="it"), node("Flatten", "x", "z", name="it"),
     node("Gather", "x one", "z", name="it", axis=1), node("Gather", "x pair", "z", name="it", axis=2),
     node("Slice", "x begin end axis", "z", name="it"), node("Split", "x sizes", "z w", name="it", axis=2),
     node("Cast", "x", "z", name="it", to=F), node("Dropout", "x", "z", name="it"),
+    node("Mul", "x ones", "z", name="it"), node("Add", "zero x", "z", name="it"), node("Div", "x ones", "z", name="it"),
 ]  # fmt: skip
 MOVES = [
     node("Gather", "x uneven", "z", name="it", axis=2), node("Gather", "x places", "z", name="it", axis=1),
     node("Slice", "x places end axis", "z", name="it"), node("Cast", "x", "z", name="it", to=I64),
     node("Transpose", "x", "z", name="it"), node("Relu", "x", "z", name="it"),
-    node("Concat", "x x", "z", name="it", axis=0),
+    node("Concat", "x x", "z", name="it", axis=0), node("Mul", "x x", "z", name="it"),
+    node("Div", "ones x", "z", name="it"), node("Sub", "x ones", "z", name="it"), node("Mul", "x higher", "z", name="it"),
 ]  # fmt: skip
 
 
