@@ -20,6 +20,7 @@ from partition.readers.jax.results import (
     refuse_unnamed,
     refuse_untold,
 )
+from partition.readers.jax.settled import settle_branches
 from partition.readers.jax.walk import JaxprReader, JaxWeight
 
 
@@ -64,7 +65,7 @@ def from_jax(
     except Exception as error:  # whatever the traced function raises
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidModelFile(f"the function cannot be traced ({type(error).__name__}: {reason})") from error
-    closed = _without_dead(closed)
+    closed = _without_dead(settle_branches(closed))
     for equation in closed.jaxpr.eqns:
         refuse_control_flow(equation, "")
     arguments = arguments_of(args, [f"{'w' if i in held else 'x'}{i}" for i in range(len(args))])

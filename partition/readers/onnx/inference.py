@@ -187,8 +187,9 @@ def _without_rule(node: NodeProto, types: Mapping[str, TypeProto]) -> dict[str, 
             columns = [[rows, 1]]
         case "TreeEnsembleRegressor":
             columns = [[rows, int(given.get("n_targets", 1))]]
-        case "TreeEnsembleClassifier":
-            classes = given.get("classlabels_strings") or given.get("classlabels_int64s") or [0, 1]
+        case "TreeEnsembleClassifier" | "SVMClassifier":
+            numbers = given.get("classlabels_int64s") or given.get("classlabels_ints")
+            classes = given.get("classlabels_strings") or numbers or [0, 1]
             labels = TensorProto.STRING if given.get("classlabels_strings") else TensorProto.INT64
             found = {name: helper.make_tensor_type_proto(labels, [rows]) for name in node.output[:1] if name}
             return found | {

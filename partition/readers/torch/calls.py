@@ -67,9 +67,15 @@ def without_data(value: Any) -> Any:
 
     Raises
     ------
-    InvalidModelFile : an extent depends on data.
+    InvalidModelFile : an extent depends on data, or the size of a sparse or ragged tensor does.
     """
     if isinstance(value, torch.Tensor):
+        layout = str(value.layout).removeprefix("torch.")
+        if layout.startswith(("sparse", "jagged")):
+            raise InvalidModelFile(
+                f"a tensor of the layout {layout} has a size that depends on its data; export the module with a dense "
+                "one (to_dense)"
+            )
         shape = [extent(e) for e in value.shape]
         try:
             strides = [extent(s) for s in value.stride()]

@@ -400,3 +400,14 @@ def test_a_spectrum_has_one_side_where_nothing_else_is_said() -> None:
     held = [const("step", 8), const("length", 16)]
     graph = read_onnx(model([node("STFT", "x step - length", "y")], [vi("x", F, [1, 64, 1])], [vi("y", F, None)], held))
     assert size(graph, "y") == 7 * 9 * 2 * 4
+
+
+def test_a_support_vector_classifier_yields_a_label_and_a_score_for_each_class() -> None:
+    vectors = {"kernel_type": "RBF", "kernel_params": [0.5, 0.0, 3.0], "vectors_per_class": [3, 3], "rho": [0.1],
+               "support_vectors": [1.0] * 24, "coefficients": [1.0] * 6, "classlabels_ints": [0, 1]}  # fmt: skip
+    it = helper.make_node("SVMClassifier", ["x"], ["label", "score"], domain="ai.onnx.ml", **vectors)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    results = [vi("label", I64, None), vi("score", F, None)]
+    graph = read_onnx(model([it], [vi("x", F, [5, 4])], results, opset_imports=opsets))
+    assert dict(zip(graph.tensor_names, graph.tensor_bytes, strict=True)) == {"x": 80, "label": 40, "score": 40}
+    assert graph.unknown_operators == () and graph.flops[1] == 5 * (6 * (2 * 4 + 3) + 2 * 6)

@@ -265,3 +265,19 @@ def test_the_backward_pass_of_attention_counts_five_products() -> None:
     v = next(i for i, kind in enumerate(graph.op_types) if "attention" in kind and kind.endswith("backward"))
     assert graph.unknown_operators == ()
     assert graph.flops[v] == 2 * 3 * 16 * 16 * (5 * 2 * 8 + 9)
+
+
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_sparse_tensors_are_refused(layout: str) -> None:
+    """How large they are depends on their data."""
+
+    class Sparse(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("w", getattr(torch.eye(8), layout)())
+
+        def forward(self, x: Any) -> Any:
+            return torch.sparse.mm(self.w, x)
+
+    with pytest.raises(InvalidModelFile, match="layout sparse_"):
+        Graph.from_torch(torch.export.export(Sparse(), (torch.zeros(8, 2),)))
