@@ -22,7 +22,7 @@ from partition.readers.onnx.cut_axes import cut_axes_of
 from partition.readers.onnx.file import stored_bytes
 from partition.readers.onnx.shapes import STANDARD_DOMAINS, GraphScope
 from partition.readers.onnx.types import ITEMSIZE, Shaped
-from partition.readers.onnx.views import LOOKUPS, SHAPES, is_read_along_strides, is_view
+from partition.readers.onnx.views import LOOKUPS, SHAPES, changes_nothing, is_read_along_strides, is_view
 from partition.readers.onnx.walk import all_nodes, reads, subgraphs
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -166,7 +166,8 @@ class NodeReader:
             module=module_of(node),
             cut_axes=self._cut_axes(node, guessed or bool(captured)),
         )
-        return operation.as_view() if is_view(node, self.scope) else operation
+        idle = is_view(node, self.scope) or (not self.inside and changes_nothing(node, self.scope))
+        return operation.as_view() if idle else operation
 
     def _cut_axes(self, node: NodeProto, doubtful: bool) -> tuple[CutAxis, ...]:
         if doubtful or self.inside:

@@ -27,7 +27,7 @@ PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum", "MatMulInteger"})
 """Operators that read operands along any strides; onnxruntime and XLA fold transposes into them."""
 
 NEUTRAL = {"Mul": 1, "Div": 1, "Pow": 1, "Add": 0, "Sub": 0}
-"""Arithmetic -> the operand that changes nothing; compilers drop it, and exporters write it (weights of bags that are ones)."""
+"""Arithmetic -> the operand that changes nothing. Exporters write it, and compilers drop it."""
 
 Readers = Mapping[str, Sequence[NodeProto]]
 """Tensor -> the nodes that read it; empty for one that leaves the graph."""
@@ -47,8 +47,6 @@ def is_view(node: NodeProto, scope: GraphScope) -> bool:
         return all(scope.certain_value(name) is not None for name in node.input[1:] if name)
     if kind == "Split":
         return not any(node.input[1:]) or scope.certain_value(node.input[1]) is not None
-    if kind in NEUTRAL:
-        return _changes_nothing(scope, node)
     if kind in ("Cast", "CastLike"):
         types = [scope.type(name) for name in (node.input[0], node.output[0])]
         kinds = {found.tensor_type.elem_type for found in types if found is not None}
@@ -56,8 +54,13 @@ def is_view(node: NodeProto, scope: GraphScope) -> bool:
     return False
 
 
-def _changes_nothing(scope: GraphScope, node: NodeProto) -> bool:
-    """Whether an operand is known to be all ones (or zeros), and the result has the shape of the other one."""
+def changes_nothing(node: NodeProto, scope: GraphScope) -> bool:
+    """Whether an operand is known to be all ones (or zeros), and the result has the shape of the other one.
+
+    For nodes outside of bodies: what a loop carries has other values later.
+    """
+    if node.op_type not in NEUTRAL or node.domain not in STANDARD_DOMAINS or len(node.input) != 2:
+        return False
     specs = [scope.spec(name) for name in (*node.input, node.output[0])]
     for i in (1, 0) if node.op_type in ("Mul", "Add") else (1,):
         value = scope.certain_value(node.input[i])

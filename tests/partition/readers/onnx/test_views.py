@@ -32,8 +32,8 @@ def idle(graph: Graph) -> set[str]:
 
 X, Y = vi("x", F, [2, 3, 8]), vi("z", F, None)
 PLACES = [const("one", 1), const("pair", [0, 2]), const("uneven", [0, 1, 3]), const("begin", [1]), const("end", [5]),
-          const("axis", [2]), const("sizes", [3, 5]), const("flat", [6, 8]), weight("ones", 3, 1), const("zero", 0.0, np.float32),
-          weight("higher", 2, 2, 1, 1)]  # fmt: skip
+          const("axis", [2]), const("sizes", [3, 5]), const("flat", [6, 8]), weight("ones", 3, 1),
+          const("zero", 0.0, np.float32), weight("higher", 2, 2, 1, 1)]  # fmt: skip
 FREE = [
     node("Reshape", "x flat", "z", name="it"), node("Unsqueeze", "x begin", "z", name="it"),
     node("Identity", "x", "z", name="it"), node("Flatten", "x", "z", name="it"),
@@ -47,7 +47,8 @@ MOVES = [
     node("Slice", "x places end axis", "z", name="it"), node("Cast", "x", "z", name="it", to=I64),
     node("Transpose", "x", "z", name="it"), node("Relu", "x", "z", name="it"),
     node("Concat", "x x", "z", name="it", axis=0), node("Mul", "x x", "z", name="it"),
-    node("Div", "ones x", "z", name="it"), node("Sub", "x ones", "z", name="it"), node("Mul", "x higher", "z", name="it"),
+    node("Div", "ones x", "z", name="it"), node("Sub", "x ones", "z", name="it"),
+    node("Mul", "x higher", "z", name="it"),
 ]  # fmt: skip
 
 
