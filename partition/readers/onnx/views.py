@@ -64,7 +64,9 @@ def changes_nothing(node: NodeProto, scope: GraphScope) -> bool:
     specs = [scope.spec(name) for name in (*node.input, node.output[0])]
     for i in (1, 0) if node.op_type in ("Mul", "Add") else (1,):
         value = scope.certain_value(node.input[i])
-        if value is not None and specs[1 - i] == specs[2] and value.size and (value == NEUTRAL[node.op_type]).all():
+        if value is None or not value.size or value.dtype.kind not in "iuf":
+            continue
+        if specs[1 - i] == specs[2] and (value == NEUTRAL[node.op_type]).all():
             return True
     return False
 
