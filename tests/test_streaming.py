@@ -121,7 +121,7 @@ def test_work_and_streaming_spread_evenly_are_bounds() -> None:
 @pytest.mark.parametrize(("how", "least"), [("overlapped", 3), ("serial", 6)])
 def test_a_replay_counts_what_is_streamed(how: str, least: int) -> None:
     question = read_question(to_dict(two_layers(weights=(35.0, 35.0))), to_toml(streaming(2, streaming=how)))
-    judge = Judge(question, None, time.monotonic() + 10)
+    judge = Judge(question, None, time.process_time() + 10)
     for below, proved in ((Fraction(least) * (1 - NEAR), True), (Fraction(least) * (1 + NEAR), False)):
         verdict = judge.step(Claim(0, "work", below, (), (), {}), []).verdict
         assert (verdict == "proved") == proved
@@ -200,7 +200,7 @@ def test_what_rounding_allows_a_chip_that_does_not_stream_is_not_charged_to_thos
     hardware = Hardware("mixed", (kind, slow), (0, 1), Interconnect("chain", link_bandwidth=1.0))
     assert check(graph, hardware, [0, 0]) == []
     assert Problem.of(graph, hardware).least_period == 1.0
-    judge = Judge(read_question(to_dict(graph), to_toml(hardware)), None, time.monotonic() + 10)
+    judge = Judge(read_question(to_dict(graph), to_toml(hardware)), None, time.process_time() + 10)
     assert judge.step(Claim(0, "work", Fraction(800), (), (), {}), []).verdict == "refuted"
 
 

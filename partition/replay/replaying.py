@@ -114,7 +114,7 @@ def replay_file(proof: ProofFile, *, seconds: float | None = None) -> Replayed:
     solve_seconds = float(proof.answer["seconds"])
     limit = max(LEAST_SECONDS, SHARE * solve_seconds) if seconds is None else seconds
     reasons, placed, period = _placement(proof)
-    judge = Judge(proof.question, period, worked + limit)
+    judge = Judge(proof.question, period, worked + limit, () if placed is None else placed.kind)
     judgements: list[Judgement] = []
     for claim in proof.claims if not reasons else ():
         judgements.append(judge.step(claim, [proof.claims[i] for i in claim.rests_on]))

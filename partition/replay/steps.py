@@ -75,10 +75,13 @@ class Judge:
     question : of the proof.
     period : of its placement, None if it has none.
     deadline : seconds of ``time.process_time`` until which all must be judged.
+    kinds : of the chips in the order that the placement has; empty if that is not known.
     """
 
-    def __init__(self, question: ReplayQuestion, period: Fraction | None, deadline: float) -> None:
-        self.question, self.period, self.deadline = question, period, deadline
+    def __init__(
+        self, question: ReplayQuestion, period: Fraction | None, deadline: float, kinds: tuple[int, ...] = ()
+    ) -> None:
+        self.question, self.period, self.deadline, self.kinds = question, period, deadline, kinds
         self.plain = units_of(question)
 
     @cached_property
@@ -101,7 +104,8 @@ class Judge:
         return Judgement(claim.number, claim.engine, *verdict, seconds, claim.engine in SOLVER)
 
     def _contradicted(self, claim: Claim) -> bool:
-        if self.period is None:
+        """Whether the placement shows a claim to be false; about another order of the kinds it shows nothing."""
+        if self.period is None or (self.kinds and claim.kinds and claim.kinds != self.kinds):
             return False
         return claim.below is None or claim.below > self.period * (1 + NEAR)
 

@@ -173,6 +173,20 @@ def two_kinds(topology: str, bandwidth: float) -> Hardware:
     return replace(hw, kinds=tuple(kinds), kind_of_chip=(0, 0, 1))
 
 
+def test_a_placement_shows_nothing_about_another_order_of_the_kinds() -> None:
+    """1 s and 5 s take 5 s with the slow chip first, and 6 s with the fast one first."""
+    hw = package(2, bandwidth=float("inf"))
+    kinds = replace(hw.kinds[0], name="fast"), replace(hw.kinds[0], name="slow", peak_flops=0.5)
+    hw = replace(hw, kinds=kinds, kind_of_chip=(0, 1), kind_order="free")
+    proof = proof_for(chain_of([1, 5]), hw, time_limit=10)
+    assert proof["answer"]["period"] == 5.0 and proof["answer"]["kinds"] == ["slow", "fast"]
+    judge = Judge(proof_from(proof).question, Fraction(5), time.process_time() + 20, (1, 0))
+    claim = Claim(0, "model", Fraction(6) * (1 - Fraction(1, 10**6)), (0, 1), (), {})
+    assert judge.step(claim, []).verdict in ("proved", "second solver")
+    assert judge.step(replace(claim, kinds=(1, 0)), []).verdict == "refuted"
+    assert judge.step(replace(claim, kinds=()), []).verdict == "refuted"
+
+
 def test_links_that_tensors_go_back_over_are_known_to_the_second_solver() -> None:
     pytest.importorskip("ortools")
     proof = proof_for(chain_of([1, 1]), two_kinds("ring", 0.1), time_limit=10)
