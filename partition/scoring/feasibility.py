@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from partition.amounts import bytes_text
+from partition.arrays import FloatArray, IntArray
 from partition.errors import Infeasible
 from partition.instance.features import ABSORBED, Scope, named
 from partition.problem.chip_kind import TOO_MUCH
@@ -83,12 +84,12 @@ def proved_infeasible(graph: Graph, hardware: Hardware) -> Infeasible:
     )
 
 
-def together(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) group of operations that must share a chip, and the bytes of weights that each group holds."""
+def together(graph: Graph) -> tuple[IntArray, FloatArray]:
+    """(n,) group of each operation, those of one share a chip, and (groups,) bytes of weights that each holds."""
     group = np.where(graph.group >= 0, graph.n + graph.group, np.arange(graph.n))
     _, group = np.unique(group, return_inverse=True)
     need = np.bincount(group, weights=graph.weights)
     shared = np.repeat(np.arange(len(graph.shared_bytes)), np.diff(graph.shared_ptr))
     held = np.unique(np.stack([shared, group[graph.shared_users]]), axis=1)
     np.add.at(need, held[1], graph.shared_bytes[held[0]])
-    return group, need
+    return np.asarray(group, dtype=np.int64), np.asarray(need, dtype=np.float64)

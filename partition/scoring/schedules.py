@@ -224,8 +224,7 @@ class WorkModel:
         self.rank = rank.tolist()
         self.reads: list[list[int]] = [[] for _ in range(graph.n)]
         for t, w in zip(graph.edge_tensor.tolist(), graph.consumers.tolist(), strict=True):
-            if t not in self.reads[w]:
-                self.reads[w].append(t)
+            self.reads[w].append(t)
         self.writes: list[list[int]] = [[] for _ in range(graph.n)]
         for t, u in enumerate(graph.producer.tolist()):
             self.writes[u].append(t)
