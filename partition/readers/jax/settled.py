@@ -50,7 +50,8 @@ def _is_number(equation: Any) -> bool:
     """Whether an equation makes one number, of numbers, and does nothing else."""
     plain = len(equation.outvars) == 1 and not equation.effects and body_of(equation) is None
     avals = [v.aval for v in (*equation.invars, *equation.outvars)]
-    return plain and all(getattr(a, "shape", None) == () and np.dtype(a.dtype).kind in "bif" for a in avals)
+    kinds = {getattr(aval.dtype, "kind", "key") for aval in avals if hasattr(aval, "dtype")}
+    return plain and kinds <= {"b", "i", "f"} and all(getattr(aval, "shape", None) == () for aval in avals)
 
 
 def _literal(variable: Any, value: Any) -> Any:

@@ -198,6 +198,11 @@ def test_a_branch_whose_number_follows_from_numbers_is_inlined(index: Any) -> No
     assert [kind for kind in graph.op_types if kind == "dot_general"] == ["dot_general"]
 
 
+def test_keys_of_random_numbers_are_no_numbers() -> None:
+    graph = Graph.from_jax(lambda x: x * jax.random.bernoulli(jax.random.key(0), 0.5, (4,)), shaped(4))
+    assert "mul" in graph.op_types
+
+
 def test_experts_count_each_row_once() -> None:
     def experts(w: Any, x: Any, sizes: Any) -> Any:
         return lax.ragged_dot(x, w, sizes)
