@@ -43,7 +43,7 @@ def test_bound_and_period_enclose_the_optimum_over_all_places(shape: tuple[str, 
             best, _ = brute_force(problem, limit=3_000)
         except OverflowError:
             continue
-        result = partition(graph, hardware, time_limit=1.5)
+        result = partition(graph, hardware, work_limit=1.5)
         certify(problem, answer_of(result))
         assert (result.status == "infeasible") == (best is None)
         if best is None:

@@ -31,7 +31,7 @@ def agrees(seed: int, **pinned: Any) -> str:
         return ""
     graph, hardware = question.read()
     try:
-        result = partition(graph, hardware, time_limit=1 if hardware.routed else 10, **question.wishes)
+        result = partition(graph, hardware, work_limit=1 if hardware.routed else 10, **question.wishes)
     except NoSolutionInTime:
         assert graph.least is not None, f"seed {seed}: no answer"
         return ""
@@ -66,7 +66,7 @@ def test_wishes_of_any_two_kinds_go_together(first: str, second: str) -> None:
         except OverflowError:
             continue
         graph, hardware = one.read()
-        result = partition(graph, hardware, time_limit=1 if hardware.routed else 10, **wishes)
+        result = partition(graph, hardware, work_limit=1 if hardware.routed else 10, **wishes)
         certify(problem, json.loads(result.to_json()), gap_asked=1.0)
         assert (result.status == "infeasible") == (best is None)
         if best is not None:

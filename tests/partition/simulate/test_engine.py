@@ -65,7 +65,7 @@ def test_with_ample_buffers_the_simulated_period_is_the_predicted_one(topology: 
 )
 def test_real_models_run_at_the_predicted_throughput(model: str, spec: str) -> None:
     graph = load_model(model).graph
-    result = partition(graph, load_hardware(spec), time_limit=3)
+    result = partition(graph, load_hardware(spec), work_limit=3)
     assert result.placement is not None
     found = simulate(graph, result.hardware, result.placement, inputs=60)
     assert abs(found.error) < 0.01
