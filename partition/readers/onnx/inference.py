@@ -49,16 +49,19 @@ class Inference:
         self.opsets: list[OperatorSetIdProto] = list(opsets)
         self.ir_version = ir_version
         self._versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.opsets}
+        self._schemas: dict[tuple[str, str], defs.OpSchema | None] = {}
         self._asked: dict[tuple[Any, ...], list[TypeProto | None]] = {}
         self._told: dict[tuple[Any, ...], Mapping[str, TypeProto] | TypeConflict] = {}
 
     def schema(self, node: NodeProto) -> defs.OpSchema | None:
         """The onnx package's schema of the node's operator in the model's version; None if it has none."""
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        try:
-            return defs.get_schema(node.op_type, self._versions.get(domain, 1), domain)
-        except defs.SchemaError:
-            return None
+        key = node.op_type, "" if node.domain == "ai.onnx" else node.domain
+        if key not in self._schemas:
+            try:
+                self._schemas[key] = defs.get_schema(key[0], self._versions.get(key[1], 1), key[1])
+            except defs.SchemaError:
+                self._schemas[key] = None
+        return self._schemas[key]
 
     def infer(
         self,
