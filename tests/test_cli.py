@@ -283,7 +283,7 @@ def test_an_interrupted_solve_prints_its_best_answer(number: int) -> None:
             break
     time.sleep(1.0)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     answer = json.loads(output)
     assert answer["interrupted"] and 0 < answer["bound"] <= answer["period"]

@@ -31,7 +31,7 @@ def test_every_cell_of_the_notebook_runs(tmp_path: Path) -> None:
     pytest.importorskip("ipykernel")
     pytest.importorskip("onnxruntime")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env=os.environ | {"PYTHONPATH": str(ROOT)})
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pages = [output.data["text/html"] for output in shown if "text/html" in output.get("data", {})]

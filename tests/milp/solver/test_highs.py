@@ -176,6 +176,6 @@ def test_a_program_with_a_run_left_behind_ends_at_once_with_its_exit_code() -> N
         "assert h.still_running(); print('answer'); h.leave(3)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=600, cwd=Path(__file__).parents[3]
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "answer\n", "")

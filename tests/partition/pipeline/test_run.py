@@ -301,7 +301,7 @@ def test_no_stage_outlives_the_run(line: Path, ending: signal.Signals) -> None:
     parent.send_signal(ending)
     assert parent.wait(60) != 0
     parent.stdout.close()
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=600)
     assert not alive
 
 
