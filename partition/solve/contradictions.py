@@ -65,8 +65,9 @@ def contradiction(
     for again, share in enumerate((2, 2, 1)):  # what was left open is asked again, of the fewer that are left
         candidates, waiting = waiting, []
         for i, one in enumerate(candidates):
-            if one == "memory" and "dynamic_memory" in asked.rules:
-                continue  # which builds on it, and speaks for both
+            if one == "memory" and "dynamic_memory" in asked.rules:  # which builds on it, and speaks for both
+                waiting += [one] * ("dynamic_memory" in waiting)  # as long as it is needed
+                continue
             smaller = asked.without(one)
             part = stop.limited(stop.remaining / share / (len(candidates) - i))
             found = _possible(graph, hardware, smaller, throughput, part, seed)

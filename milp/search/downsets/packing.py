@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import highspy
 import numpy as np
 
@@ -38,7 +40,8 @@ def packing_measure(time: IntArray, period: int, stop: Stop) -> tuple[IntArray, 
     if not 0 < period * len(time) <= CELLS or time.max() > period:
         return None
     sizes, group, count = np.unique(time, return_inverse=True, return_counts=True)
-    prices = _prices(sizes, count, period, stop)
+    with ThreadPoolExecutor(1) as apart:  # HiGHS ties the caller's thread to a number of threads for good
+        prices = apart.submit(_prices, sizes, count, period, stop).result()
     worth = np.maximum.accumulate(prices)
     return worth[group], _filled(sizes, count, worth, period)[0]
 
@@ -47,6 +50,7 @@ def _prices(sizes: IntArray, count: IntArray, period: int, stop: Stop) -> IntArr
     """(D,) price of a task of each size, at which no load that was tried is worth more than ``SCALE``."""
     solver = SilentHighs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
     for most in count.tolist():
         solver.addRow(float(most), highspy.kHighsInf, 0, np.zeros(0, np.int32), np.zeros(0))
     for i, size in enumerate(sizes.tolist()):

@@ -10,8 +10,9 @@ from exhaustive import brute_force
 from instances import package
 from wished_lines import line, told
 
-from partition import Graph, partition
+from partition import Graph, Hardware, partition
 from partition.problem.wishes import Wishes
+from partition.solve import contradictions
 
 SETS: list[dict[str, Any]] = [
     {"pins": [("a", 0), ("a", 1)]},
@@ -82,6 +83,23 @@ def test_a_required_throughput_may_be_part_of_a_contradiction() -> None:
     result = partition(line(*"abcdef"), package(4), max_stages=2, throughput=0.5, pins={"a": 0})
     assert result.contradiction is not None
     assert result.contradiction.wishes == ("at most 2 stages",) and result.contradiction.rules == ("throughput",)
+
+
+def test_memory_is_asked_about_where_dynamic_memory_turns_out_needless_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule that builds on it speaks for it only as long as it is needed."""
+    ask, opened = contradictions._possible, []
+
+    def once_open(graph: Graph, hardware: Hardware, asked: Any, *rest: Any) -> bool | None:
+        if "dynamic_memory" not in asked.rules and not opened:
+            opened.append(asked)
+            return None
+        return ask(graph, hardware, asked, *rest)
+
+    monkeypatch.setattr(contradictions, "_possible", once_open)
+    hardware = package(2, sram=1e6).with_rules(dynamic_memory=True)
+    told = partition(line(*"ab"), hardware, pins=[("a", 0), ("a", 1)]).contradiction
+    assert opened and told is not None and told.irreducible
+    assert told.rules == () and told.wishes == ("'a' is on chip 0", "'a' is on chip 1")
 
 
 def test_where_wishes_have_no_part_the_reason_is_the_usual_one() -> None:
