@@ -80,8 +80,8 @@ def test_history_only_improves() -> None:
 def test_a_short_time_limit_is_kept_and_still_gives_an_answer_and_a_bound() -> None:
     graph, hardware = load_model("gnmt").graph, load_hardware("ring36")
     begun = time.process_time()  # of work, whatever else runs on the machine
-    result = partition(graph, hardware, time_limit=2.0)
-    assert time.process_time() - begun < 20  # to the end it takes minutes
+    result = partition(graph, hardware, time_limit=5.0)
+    assert time.process_time() - begun < 40  # to the end it takes minutes
     assert result.status in ("feasible", "optimal") and 0 < result.bound <= result.period
     assert check(graph, hardware, result.placement) == []
 
