@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from learned.comparison.methods import (
     annealing,
@@ -28,6 +28,7 @@ from partition.errors import InvalidInput
 from partition.instance.contract import contract
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
+from partition.processes import side_by_side
 from partition.results.result import Result
 from partition.scoring.rules import violated
 from partition.text import meant, printable
@@ -72,6 +73,7 @@ class MethodComparison:
     reference : the solver's answer, or None.
     raw_valid : method -> share of raw samples that keep all rules without repair.
     time_unit : of periods.
+    interrupted : whether Ctrl-C ended it, with the runs that were finished by then.
     """
 
     name: str
@@ -81,6 +83,7 @@ class MethodComparison:
     reference: Result | None
     raw_valid: Mapping[str, float]
     time_unit: str = "s"
+    interrupted: bool = False
 
     def final(self, method: str) -> FloatArray:
         """(seeds,) best period of every run."""
@@ -131,6 +134,7 @@ class MethodComparison:
         return {
             "name": self.name,
             "samples": self.samples,
+            "interrupted": self.interrupted,
             "bound": self.bound,
             "proved_period": None if self.reference is None else _finite(self.reference.period),
             "gap_of_proof": None if self.reference is None else _finite(self.reference.gap),
@@ -226,6 +230,10 @@ def compare(
     settings : of the policy methods.
     reference : the solver's answer, to hold them against.
     on_run : told in a sentence how far the runs are.
+
+    Raises
+    ------
+    KeyboardInterrupt : before any run was finished. Afterwards the runs that are finished are the answer.
     """
     samples = trial.samples
     chosen = [m for m in trial.methods if policy is not None or m not in TRAINED]
@@ -234,22 +242,29 @@ def compare(
     if on_run is not None:
         on_run(f"{len(runs)} runs of {samples} samples")
     curves: list[Curve] = []
-    for curve in Parallel(n_jobs=trial.jobs, return_as="generator")(
-        delayed(_run)(graph, hardware, method, policy, settings, samples, seed) for method, seed in runs
-    ):
-        if on_run is not None:
-            method, seed = runs[len(curves)]
-            on_run(f"{len(curves) + 1} of {len(runs)} done: {method}, seed {seed}, {curve.seconds[-1]:.1f} s")
-        curves.append(curve)
-    by_method = {m: tuple(c for (n, _), c in zip(runs, curves, strict=True) if n == m) for m in chosen}
+    calls = (delayed(_run)(graph, hardware, method, policy, settings, samples, seed) for method, seed in runs)
+    try:
+        for curve in side_by_side(calls, trial.jobs):
+            curves.append(curve)
+            if on_run is not None:
+                method, seed = runs[len(curves) - 1]
+                on_run(f"{len(curves)} of {len(runs)} done: {method}, seed {seed}, {curve.seconds[-1]:.1f} s")
+    except KeyboardInterrupt:
+        if not curves:
+            raise
+    interrupted = len(curves) < len(runs)
+    found = list(zip(runs, curves, strict=False))
+    chosen = list(dict.fromkeys(method for (method, _), _ in found))
+    by_method = {m: tuple(c for (n, _), c in found if n == m) for m in chosen}
     return MethodComparison(
         name=f"{graph.name} on {hardware.name}",
         samples=samples,
         unit=contract(graph, hardware).unit,
         curves=by_method,
         reference=reference,
-        raw_valid=_raw_validity(graph, hardware, policy, chosen),
+        raw_valid={} if interrupted else _raw_validity(graph, hardware, policy, chosen),
         time_unit=hardware.time_unit,
+        interrupted=interrupted,
     )
 
 

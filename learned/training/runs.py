@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from learned.policy.features import NodeFeatures
@@ -25,6 +25,7 @@ from partition.errors import InvalidInput
 from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.hardware_files import load_hardware
+from partition.processes import side_by_side
 from partition.readers.load import load_model
 
 LARGEST_CHECKPOINT = 2**32
@@ -225,7 +226,7 @@ def _played(
     """The rollouts of all calls. If a worker dies they are played anew; what was played before is not counted."""
     for attempt in range(ATTEMPTS):
         try:
-            return list(Parallel(n_jobs=jobs)(delayed(played_task)(*call) for call in calls))
+            return list(side_by_side((delayed(played_task)(*call) for call in calls), jobs))
         except (TerminatedWorkerError, OSError) as error:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -245,9 +246,8 @@ def played_task(task: Task, policy: Policy, elite: State | None, settings: Setti
 def _validate(plan: Plan, run: TrainingRun) -> None:
     """Keep the policy if its zero-shot samples on the validation tasks are the best so far."""
     tasks = plan.validation or plan.tasks[:1]
-    scores = Parallel(n_jobs=plan.jobs)(
-        delayed(zero_shot)(task, run.policy, plan.settings, plan.validation_samples, plan.seed) for task in tasks
-    )
+    calls = (delayed(zero_shot)(task, run.policy, plan.settings, plan.validation_samples, plan.seed) for task in tasks)
+    scores = list(side_by_side(calls, plan.jobs))
     score = float(np.exp(np.mean(np.log(np.maximum(scores, 1e-12)))))
     run.curve[-1] = replace(run.curve[-1], validation=score)
     if score > run.best_score:

@@ -47,26 +47,32 @@ def bench(
 
     asked = [f"{model} on {package}" for model in names for package in packages]
     rows: list[BenchRow] = []
+    interrupted = False
     with Display(limit=f" (at most {time_limit:g} s each)", quiet=quiet) as display:
 
         def tell() -> None:
             if len(rows) < len(asked):
                 display.show(f"{len(rows)} of {len(asked)} done; now {asked[len(rows)]}", key=len(rows))
 
-        tell()
-        for row in solve_all(names, packages, time_limit=time_limit, seed=seed, jobs=jobs):
-            if not (as_json or rows):
-                click.echo(LINE.format("model", "package", "ops", "status", "period", "bound", "gap", "s"))
-            rows.append(row)
-            if not as_json:
-                click.echo(_line(row))
+        try:
             tell()
+            for row in solve_all(names, packages, time_limit=time_limit, seed=seed, jobs=jobs):
+                if not (as_json or rows):
+                    click.echo(LINE.format("model", "package", "ops", "status", "period", "bound", "gap", "s"))
+                rows.append(row)
+                if not as_json:
+                    click.echo(_line(row))
+                tell()
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            interrupted = True
     mean = geometric_mean_quality(rows)
     if as_json:
         click.echo(json.dumps({"rows": [asdict(row) for row in rows], "geometric_mean_quality": mean}))
     elif mean is not None:
         click.echo(f"geometric mean of bound / period: {mean:.4f}")
-    if rows[-1].interrupted:
+    if interrupted or rows[-1].interrupted:
         fail(f"interrupted; {len(asked) - len(rows)} of {len(asked)} were not solved", EXIT_INTERRUPTED)
 
 

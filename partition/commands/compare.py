@@ -7,7 +7,7 @@ import json
 import click
 
 from partition.arguments import MOST_INPUTS, number, whole
-from partition.commands.exits import one_sentence_errors, say
+from partition.commands.exits import EXIT_INTERRUPTED, fail, one_sentence_errors, say
 from partition.commands.options import json_option, quiet_option
 from partition.commands.outputs import OutputFile
 from partition.extras import require
@@ -45,6 +45,8 @@ def compare(
 ) -> None:
     """Compare ways to place MODEL: random search, annealing, heuristics, policies; all with the same repair and budget.
 
+    Exit codes: 0 done, 2 bad input, 130 interrupted (the runs finished so far are printed).
+
     \b
     Example:
       mcm-partition compare bert-large --hw ring36 --samples 2000 --plot bert.png
@@ -73,6 +75,8 @@ def compare(
         with Display(unit=hardware.time_unit, limit=time_limit, quiet=quiet) as display:
             reference = partition(graph, hardware, time_limit=time_limit, on_progress=display)
         tell(reference.verdict())
+        if reference.interrupted:
+            fail("interrupted; no method was run", EXIT_INTERRUPTED)
     with Display(quiet=quiet) as display:
         comparison = run_comparison(
             graph,
@@ -90,3 +94,5 @@ def compare(
 
         save_figure(comparison, plot)
     click.echo(text if as_json else comparison.to_table())
+    if comparison.interrupted:
+        fail("interrupted; the runs finished so far are printed", EXIT_INTERRUPTED)

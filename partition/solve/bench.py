@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from partition.arguments import MOST_PROCESSES, whole
 from partition.errors import InvalidInput, NoSolutionInTime
 from partition.problem.hardware_files import load_hardware
+from partition.processes import side_by_side
 from partition.readers.load import load_model
 from partition.solve.front import partition, validate_limits
-from partition.solve.processes import end_local_workers
 
 
 @dataclass(frozen=True)
@@ -73,22 +72,11 @@ def bench(
         load_model(name)
     for name in packages:
         load_hardware(name)
-    asked = [(model, package, time_limit, seed) for model in models for package in packages]
-    jobs = min(jobs, len(asked))
-    rows = itertools.starmap(solve_row, asked) if jobs == 1 else _side_by_side(asked, jobs)
-    for row in rows:
+    asked = [delayed(solve_row)(model, package, time_limit, seed) for model in models for package in packages]
+    for row in side_by_side(asked, min(jobs, len(asked))):
         yield row
         if row.interrupted:
             return
-
-
-def _side_by_side(asked: Sequence[tuple[str, str, float, int]], jobs: int) -> Iterator[BenchRow]:
-    """Rows in order; however that ends, no process goes on."""
-    try:
-        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(solve_row)(*task) for task in asked)
-    except BaseException:
-        end_local_workers()
-        raise
 
 
 def solve_row(model: str, package: str, time_limit: float, seed: int) -> BenchRow:

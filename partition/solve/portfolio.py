@@ -29,11 +29,11 @@ from milp import budget
 from milp.tolerances import ROUNDING
 from partition.arguments import MOST_PROCESSES, whole
 from partition.errors import NoSolutionInTime, RefutedBound
+from partition.processes import deaf_to_interrupts, end_local_workers
 from partition.results.progress import Progress
 from partition.results.result import Result
 from partition.scoring.goals import Reached
 from partition.solve.journal import END, Journal, best_known, read_journals
-from partition.solve.processes import deaf_to_interrupts, end_local_workers
 from partition.solve.question import Question
 from partition.solve.search_once import answer, warn_of
 from partition.stopping import Stop, interruptible

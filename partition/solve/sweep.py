@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from milp.tolerances import GAP
 from partition.arguments import MOST_PROCESSES, whole
@@ -19,6 +19,7 @@ from partition.problem.graph import Graph
 from partition.problem.hardware import Hardware
 from partition.problem.hardware_files import with_settings
 from partition.problem.placement import Placement
+from partition.processes import side_by_side
 from partition.results.lower_bound import LowerBound
 from partition.results.progress import Progress
 from partition.results.result import Result
@@ -27,7 +28,6 @@ from partition.scoring.feasibility import impossible, proved_infeasible
 from partition.scoring.goals import reached_by
 from partition.solve.front import search_clock, validate_limits
 from partition.solve.given import GivenModel, GivenPackage, opened
-from partition.solve.processes import end_local_workers
 from partition.solve.question import Question
 from partition.solve.reasons import explained
 from partition.solve.search_once import answer
@@ -202,15 +202,21 @@ class _OneSweep:
             chosen = self.known.choose(size)
             if not chosen:
                 return False
+            answers: dict[int, Found] = {}
+            interrupted = False
             try:
-                for i, found in zip(chosen, self._search(chosen, workers), strict=True):
-                    self.searches += 1
-                    self._learn(i, found, "searched")
+                for i, found in self._search(chosen, workers):
+                    answers[i] = found
                     if found.interrupted:
-                        return True
+                        interrupted = True
+                        break
                     self.sweep.remember(found, self.sweep.terms.limits)
             except KeyboardInterrupt:
-                end_local_workers()
+                interrupted = True
+            for i in sorted(answers, key=chosen.index):
+                self.searches += 1
+                self._learn(i, answers[i], "searched")
+            if interrupted:
                 return True
 
     def _learn(self, design: int, found: Found, how: How) -> None:
@@ -222,17 +228,16 @@ class _OneSweep:
         for number in sorted(self.known.withdrawn):
             self.sweep.remember(self.known.found[number], NOTHING_SPENT)
 
-    def _search(self, chosen: Sequence[int], workers: int) -> Iterator[Found]:
-        tasks = [
-            (self.graph, self.asked[i], self._start(i), self._source(i), float(self.known.lower[i]), self.sweep.terms)
+    def _search(self, chosen: Sequence[int], workers: int) -> Iterator[tuple[int, Found]]:
+        """Designs with their answers as they are ready, all asked with what is known before the first."""
+        known, terms = self.known, self.sweep.terms
+        calls = [
+            delayed(search_numbered)(
+                i, self.graph, self.asked[i], self._start(i), self._source(i), float(known.lower[i]), terms
+            )
             for i in chosen
         ]
-        if workers == 1:
-            return itertools.starmap(search_design, tasks)
-        found: Iterator[Found] = Parallel(n_jobs=workers, return_as="generator")(
-            delayed(search_design)(*task) for task in tasks
-        )
-        return found
+        return side_by_side(calls, workers, in_order=False)
 
     def _start(self, design: int) -> Placement | None:
         """The best placement known of a design, to start from."""
@@ -309,6 +314,11 @@ def _enough(found: Found, limits: Mapping[str, float | None], terms: _SearchTerm
         return True
     pairs = [(limits.get(name), now) for name, now in terms.limits.items()]
     return all(before is now if before is None or now is None else before >= now for before, now in pairs)
+
+
+def search_numbered(design: int, *question: Any) -> tuple[int, Found]:
+    """The number of a design with its answer, :func:`search_design`."""
+    return design, search_design(*question)
 
 
 def search_design(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from compared_methods import run
 
-from learned.comparison.comparison import METHODS, MethodComparison, sample_marks
+import learned.comparison.comparison as comparison_module
+from learned.comparison.comparison import METHODS, Curve, MethodComparison, sample_marks
 from partition import InvalidInput
 
 
@@ -47,6 +49,27 @@ def test_json_and_table_name_every_method(comparison: MethodComparison) -> None:
     assert data["marks"] == [1, 2, 5, 10, 20, 23] == sample_marks(23)
     assert all(method in comparison.to_table() for method in METHODS)
     assert 0.0 <= comparison.raw_valid["random"] <= 1.0
+
+
+def test_an_interrupted_comparison_is_that_of_the_finished_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, left = comparison_module._run, itertools.count()
+
+    def interrupted(*args: Any) -> Curve:
+        if next(left) == 3:
+            raise KeyboardInterrupt
+        return usual(*args)
+
+    monkeypatch.setattr(comparison_module, "_run", interrupted)
+    found = run(methods=("greedy", "slicing", "random"))
+    assert found.interrupted and found.to_dict()["interrupted"]
+    assert {method: len(curves) for method, curves in found.curves.items()} == {"greedy": 2, "slicing": 1}
+    monkeypatch.setattr(comparison_module, "_run", lambda *args: stopping())
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def stopping() -> Curve:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("changes", [{"samples": 0}, {"seeds": ()}, {"methods": ("magic",)}])

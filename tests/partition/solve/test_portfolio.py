@@ -21,8 +21,8 @@ from instances import answer_of, diamond, package
 from oracle import certify
 
 from partition import InvalidInput, SearchFault, load_hardware, load_model, partition
+from partition.processes import end_local_workers
 from partition.solve.portfolio import _Terms
-from partition.solve.processes import end_local_workers
 from partition.solve.search_once import answer
 
 

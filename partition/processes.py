@@ -1,16 +1,45 @@
-"""Ending the processes that joblib keeps on this machine."""
+"""Starting and ending the processes that joblib keeps on this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing.resource_tracker
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from joblib import Parallel
 from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import get_active_backend
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A function and its arguments, as ``joblib.delayed`` makes them."""
+
+
+def side_by_side(calls: Iterable[Call], jobs: int, *, in_order: bool = True) -> Iterator[Any]:
+    """What calls return, ``jobs`` at a time; however that ends early, no process of this machine goes on.
+
+    Parameters
+    ----------
+    jobs : processes, by joblib, that never hear Ctrl-C. 1: everything runs in this process.
+    in_order : whether answers come in the order of the calls, or as they are ready.
+
+    Raises
+    ------
+    KeyboardInterrupt : as usual; all processes of this machine are gone by then.
+    """
+    if jobs == 1:
+        yield from (function(*given, **named) for function, given, named in calls)
+        return
+    with deaf_to_interrupts():
+        answers = Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(calls)
+    try:
+        yield from answers
+    except BaseException:
+        end_local_workers()
+        raise
 
 
 def end_local_workers() -> None:
