@@ -14,11 +14,11 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import get_active_backend
 
-Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Delayed = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 """A function and its arguments, as ``joblib.delayed`` makes them."""
 
 
-def side_by_side(calls: Iterable[Call], jobs: int, *, in_order: bool = True) -> Iterator[Any]:
+def side_by_side(calls: Iterable[Delayed], jobs: int, *, in_order: bool = True) -> Iterator[Any]:
     """What calls return, ``jobs`` at a time; however that ends early, no process of this machine goes on.
 
     Parameters

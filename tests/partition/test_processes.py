@@ -40,7 +40,7 @@ def test_processes_start_deaf_to_interrupts_and_the_caller_is_not(monkeypatch: p
         def __init__(self, **how: Any) -> None:
             assert how["n_jobs"] == 2
 
-        def __call__(self, calls: Iterable[partition.processes.Call]) -> Iterator[int]:
+        def __call__(self, calls: Iterable[partition.processes.Delayed]) -> Iterator[int]:
             masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
             return (function(*given, **named) for function, given, named in calls)
 
