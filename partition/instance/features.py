@@ -151,7 +151,7 @@ FIELDS: Mapping[str, tuple[Feature, ...]] = {
     "Graph.profiled_times": (Feature.PROFILED_TIMES, Feature.UNSUPPORTED),
     "Graph.unknown_operators": (), "Graph.least": (Feature.COMPUTED_WEIGHTS,), "Graph.guessed": (), "Graph.modules": (),
     "Graph.limits": (Feature.CUTS,), "Graph.views": (Feature.ZERO_TIMES,), "Graph.shapes": (), "Graph.cut_axes": (),
-    "Graph.dims": (),
+    "Graph.dims": (), "Graph.results": (),
 }  # fmt: skip
 """Every field that a user can set -> the features it can bring; none for names and plain figures."""
 

@@ -35,6 +35,8 @@ class GraphBuilder:
         """Operation -> the axes along which it can be computed in parts, of those that have any."""
         self.dims: dict[str, int] = {}
         """Values of the symbolic dimensions that the model was read with."""
+        self.results: list[str] = []
+        """Tensors that leave the model, where the reader knows them."""
         self._unknown: set[str] = set()
         self._guessed: set[str] = set()
 
@@ -123,6 +125,7 @@ class GraphBuilder:
             shapes=tuple(self.shapes.get(tensor) for tensor in producer_of) if self.shapes else (),
             cut_axes=self.cut_axes,
             dims=self.dims,
+            results=tuple(tensor for tensor in dict.fromkeys(self.results) if tensor in producer_of),
         )
 
     def _tensors(self) -> tuple[list[int], dict[str, int], list[float]]:

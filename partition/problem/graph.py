@@ -93,6 +93,7 @@ class Graph:
         compute and move nothing, so a chip issues nothing for them: they take no time. All False if left empty.
     cut_axes : operation -> the axes along which it can be computed in parts, where the reader knows them; or empty.
     dims : values of the symbolic dimensions that the model was read with; or empty. Answers carry them along.
+    results : names of the tensors that leave the model, where the reader knows them; or empty.
 
     Raises
     ------
@@ -127,6 +128,7 @@ class Graph:
     shapes: tuple[tuple[int, ...] | None, ...] = ()
     cut_axes: Mapping[str, tuple[CutAxis, ...]] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    results: tuple[str, ...] = ()
 
     # Bound by partition.readers.doors, which every reader and the package's door import.
     from_onnx: ClassVar[Callable[..., Graph]]
@@ -247,7 +249,7 @@ SOURCE_KINDS = frozenset({"Input", "Constant"})
 
 _NO_MATTER = frozenset({
     "name", "profiled_times", "least", "guessed", "modules", "limits", "shapes", "cut_axes",
-    "dims",
+    "dims", "results",
 })  # fmt: skip
 """Fields that do not tell one version of a model from another."""
 

@@ -46,7 +46,7 @@ def shard_onnx(
     InvalidModelFile : as :func:`partition.readers.onnx.model.read_onnx`.
     """
     whole = open_whole(model, dims)
-    cut = CutGraph(whole.graph, apart, frozenset(value.name for value in whole.proto.graph.output))
+    cut = CutGraph(whole.graph, apart)
     for name in parts:
         if name in whole.graph.index and not whole.graph.cut_axes.get(name):
             raise InvalidInput(

@@ -112,14 +112,12 @@ class CutGraph:
     Attributes
     ----------
     apart : whether results of the model may leave in parts.
-    named : names of the results; None where nobody knows.
     kept : (n,) operations that stay whole, whatever axes they have; None for none.
     reads, makes : tensors of each operation, by number.
     """
 
     graph: Graph
     apart: bool = False
-    named: frozenset[str] | None = None
     kept: BoolArray | None = None
 
     @cached_property
@@ -146,8 +144,8 @@ class CutGraph:
         """Tensors that leave the model whole: its results, or all that nobody reads where nobody knows which."""
         if self.apart:
             return frozenset()
-        if self.named is not None:
-            return frozenset(self.number[name] for name in self.named if name in self.number)
+        if self.graph.results:
+            return frozenset(self.number[name] for name in self.graph.results)
         unread = (np.diff(self.graph.consumer_ptr) == 0) & (self.graph.tensor_bytes > 0)
         return frozenset(np.flatnonzero(unread).tolist())
 
@@ -157,8 +155,8 @@ class CutGraph:
 
     @property
     def _shaped(self) -> bool:
-        """Whether the graph has what its reader knows of axes, perhaps of none."""
-        return bool(self.graph.cut_axes or self.graph.shapes)
+        """Whether the graph has what its reader knows of axes, perhaps of none: such readers name the results too."""
+        return bool(self.graph.cut_axes or self.graph.results)
 
     @cached_property
     def free(self) -> BoolArray:

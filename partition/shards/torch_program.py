@@ -53,8 +53,7 @@ def shard_torch(program: ExportedProgram, parts: Mapping[str, PartCount], *, ver
         raise InvalidModelFile("the program trains, or writes to its buffers (a cache, say), so it cannot be cut")
     reader = ProgramReader(plain, type(program.graph_module).__name__)
     graph = reader.graph()
-    results = frozenset(str(getattr(spec.arg, "name", "")) for spec in plain.graph_signature.output_specs)
-    cut = CutGraph(graph, named=frozenset(name for node in results for name in reader.tensor.get(node, ()) if name))
+    cut = CutGraph(graph)
     regions = regions_of(cut, parts)
     if regions:
         _PartWriter(plain, reader, cut, regions).rewrite()

@@ -73,6 +73,7 @@ def read_onnx(
     builder.computed.update(reader.constants.computed)
     specs = {tensor: scope.spec(tensor) for row in builder.rows for tensor in row.outputs}
     builder.shapes.update({tensor: spec.shape for tensor, spec in specs.items() if spec is not None})
+    builder.results += [value.name for value in model.graph.output]
     if not builder.rows:
         raise InvalidModelFile(
             f"all operations of {onnx_file.described(source)} depend on constants alone, so there is nothing to place"

@@ -79,6 +79,9 @@ class ProgramReader:
             backward = {node.name for node in backward_calls(self.program)}
             self.state.backward.update(name for node, name in self.operations.items() if node in backward)
         self.state.settle(self.builder)
+        for spec in self.program.graph_signature.output_specs:
+            made = self.tensor.get(str(getattr(spec.arg, "name", "")), [])
+            self.builder.results += [tensor for tensor in made if tensor is not None]
         return self.builder.build()
 
     def _placeholder(self, node: Any) -> None:
