@@ -40,7 +40,7 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             rule="support",
             operations=names,
         )
-    largest, package = float(hardware.room.max()), float(hardware.room.sum())
+    largest = float(hardware.room.max())
     if np.isinf(largest):
         return None
     group, need = together(graph)
@@ -58,7 +58,12 @@ def impossible(graph: Graph, hardware: Hardware) -> Infeasible | None:
             rule="memory",
             operations=names,
         )
-    total = graph.weight_bytes
+    return too_much_in_all(graph, hardware)
+
+
+def too_much_in_all(graph: Graph, hardware: Hardware) -> Infeasible | None:
+    """The proof that all weights exceed the SRAM of all chips together, or None; it holds with parts as well."""
+    total, package = graph.weight_bytes, float(hardware.room.sum())
     if total > package * TOO_MUCH:
         heaviest = np.argsort(-graph.weights)[:3]
         return Infeasible(

@@ -20,6 +20,7 @@ from partition.problem.graph import Graph
 from partition.problem.problem import Problem
 from partition.results.result import Result
 from partition.results.shards import Shards
+from partition.scoring.feasibility import too_much_in_all
 from partition.shards.plans import Plans, variations
 from partition.shards.rewrite import Sharded
 from partition.solve.question import Question
@@ -31,6 +32,9 @@ PATIENCE = 6
 
 UNDECIDED = "that is proved without parts, and no parts were found with which it is otherwise"
 """Added to the reason of an infeasible answer where operations could be in parts."""
+
+WITH_PARTS = "parts hold no less together, so cutting operations does not help"
+"""Added where the weights are too much for all chips together."""
 
 Wanted = str | Collection[str] | Mapping[str, PartCount]
 """What the caller wants in parts."""
@@ -78,6 +82,10 @@ def answer_with_shards(
     whole = _attempt(question, stop.part(budget.WITHOUT_PARTS), search)
     if whole is not None and whole.placement is None and not plans.able.any():
         return whole, wished
+    if whole is not None and whole.status == "infeasible":
+        too_much = too_much_in_all(question.graph, question.hardware)
+        if too_much is not None:
+            return replace(whole, reason=f"{too_much}; {WITH_PARTS}"), wished
     first = None if whole is None or whole.placement is None else _Tried(plans.sharded({}), wished, whole)
     tried = _TriedPlans(question, wished, plans, first, stop.part(budget.PLANS), search)
     best = tried.find()
