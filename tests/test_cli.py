@@ -373,6 +373,16 @@ def test_colour_respects_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert coloured == [True, False]
 
 
+def test_the_live_line_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with Display(Terminal(), limit=20) as display:
+        display(Progress(1.5, "milp", 1.4767e-3, 1.3489e-3, 0.0866))
+        line = display.ticking()
+        display.tell("3 of 33 done; now a-model-with-a-long-name on ring36")
+        assert len(line) < 40 and line.endswith("period 1.4767 ms gap 8.66%")
+        assert len(display.ticking()) < 40 and "3 of 33 done" in display.ticking()
+
+
 def test_solving_loads_no_library_that_it_does_not_use() -> None:
     code = """
 import sys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sys
 import threading
 import time
@@ -118,10 +119,22 @@ class Display:
         period = "none yet" if progress.period is None else f"{time_text(progress.period, self.unit)}{unit}"
         gap = "" if progress.gap is None else f"  gap {gap_text(progress.gap)}"
         phase = WORDS.get(progress.phase, progress.phase)
-        return f"{phase:<22} period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
+        return f"{phase:<21}  period {period:<9}  bound {time_text(progress.bound, self.unit)}{unit}{gap}"
 
     def ticking(self) -> str:
-        """The line with the seconds until now; in a narrow terminal without the gaps between columns."""
+        """The line with the seconds until now; in a narrow terminal without what it has no room for."""
         line = f"{time.perf_counter() - self.begun:6.1f}{self.limit}  {self._text}"
-        fits = self._live is None or len(line) < self._live.console.width
-        return line if fits else " ".join(line.split())
+        return line if self._live is None else _folded(line, self._live.console.width - 1)
+
+
+def _folded(line: str, width: int) -> str:
+    """A line in no more than ``width`` characters: without gaps, then without the bound, the phase, its end."""
+    if len(line) <= width:
+        return line
+    columns = [" ".join(part.split()) for part in re.split(" {2,}", line.strip())]
+    if len(" ".join(columns)) > width:
+        columns = [part for part in columns if not part.startswith("bound ")]
+    if len(" ".join(columns)) > width and len(columns) > 2:
+        del columns[1]
+    folded = " ".join(columns)
+    return folded if len(folded) <= width else folded[: max(0, width - 1)] + "…"
