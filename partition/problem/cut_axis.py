@@ -81,6 +81,7 @@ class CutAxis:
     carries : what each part hands to the next, so that parts run one after the other.
     turned : the last part comes first then.
     window : what a part reads of the first tensor, where parts overlap there; (tensor, its axis, window).
+    picks : of weights that a part holds whole it reads its own rows alone, as a lookup does.
     word : what a unit is, for a sentence.
     """
 
@@ -95,6 +96,7 @@ class CutAxis:
     carries: tuple[HandedState, ...] = ()
     turned: bool = False
     window: tuple[str, int, ReadWindow] | None = None
+    picks: bool = False
     word: str = "elements"
 
     @property

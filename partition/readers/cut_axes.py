@@ -6,7 +6,7 @@ Each function answers for one family of operators. Operands are named; a weight 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 from partition.problem.cut_axis import CutAxis, HandedState, ReadWindow
@@ -262,7 +262,8 @@ def lookup(table: CutOperand, places: CutOperand, result: CutOperand, axis: int 
             word = "columns"
             found += cut_axis(table.shape[own], [(table, own, 1)], [(result, at, 1)], word=word)
     for own in range(rank if places.weight is None else 0):
-        found += cut_axis(places.shape[own], [(places, own, 1)], [(result, axis + own, 1)], word="rows")
+        rows = cut_axis(places.shape[own], [(places, own, 1)], [(result, axis + own, 1)], word="rows")
+        found += [replace(one, picks=True) for one in rows]
     return found
 
 

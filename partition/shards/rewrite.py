@@ -186,7 +186,7 @@ class _Rewriting:
         rest = float(g.bytes_accessed[v]) - entering - min(float(g.bytes_accessed[v]) - entering, float(sum(sizes)))
         own, held = self._weights(v, axis, region, part)
         weighs = float(g.weights[v]) + sum(float(g.shared_bytes[s]) for s in self.shared[v])
-        ratio = min(sum(held.values()) / weighs, 1.0) if 0 < weighs <= rest * (1 + 1e-9) else share  # lookups read rows
+        ratio = min(sum(held.values()) / weighs, 1.0) if weighs and not axis.picks else share
         written = min(float(g.bytes_accessed[v]) - entering - rest, sum(made.values()))
         if axis.window is not None:  # a window may skip elements that the whole is charged for
             read[""] = max(0.0, entering * share - sum(read.values()))

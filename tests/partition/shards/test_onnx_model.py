@@ -135,14 +135,17 @@ def test_the_graph_in_parts_is_that_of_the_model_in_parts(tmp_path: Path) -> Non
                 assert read.flops[own[0]] == pytest.approx(told.flops[own[1]], rel=0.3), (name, asked)
 
 
-def test_a_result_that_is_read_inside_too_is_joined_and_rows_of_a_table_are_read_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [2, 9])
+def test_a_result_that_is_read_inside_too_is_joined_and_rows_of_a_table_are_read_once(
+    tmp_path: Path, rows: int
+) -> None:
     from partition.shards.onnx_model import shard_onnx
 
     nodes = [
         node("Gather", "table ids", "e", "embed"), node("MatMul", "e w", "m", "up"), node("Relu", "m", "r", "relu"),
         node("MatMul", "r w2", "y", "down"),
     ]  # fmt: skip
-    weights = figures(1, table=(9, 4), w=(4, 6), w2=(6, 4))
+    weights = figures(1, table=(rows, 4), w=(4, 6), w2=(6, 4))
     path = saved(tmp_path / "m.onnx", nodes, {"ids": [3]}, ["m", "y"], weights)
     graph = Graph.from_onnx(path)
     assert graph.results == ("m", "y")
