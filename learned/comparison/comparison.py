@@ -212,6 +212,18 @@ class Trial:
                     f"unknown method {method!r}{meant(method, METHODS)}; choose from {', '.join(METHODS)}"
                 )
 
+    def methods_with(self, policy: Policy | None) -> list[str]:
+        """The methods that can be run.
+
+        Raises
+        ------
+        InvalidInput : each of them needs a policy, and there is none.
+        """
+        found = [method for method in self.methods if policy is not None or method not in TRAINED]
+        if not found:
+            raise InvalidInput(f"{', '.join(self.methods)}: without a policy there is nothing to run; give one")
+        return found
+
 
 def compare(
     graph: Graph,
@@ -233,10 +245,11 @@ def compare(
 
     Raises
     ------
+    InvalidInput : every method needs a policy, and there is none.
     KeyboardInterrupt : before any run was finished. Afterwards the runs that are finished are the answer.
     """
     samples = trial.samples
-    chosen = [m for m in trial.methods if policy is not None or m not in TRAINED]
+    chosen = trial.methods_with(policy)
     settings = settings or Settings(rounds=4)
     runs = [(method, seed) for method in chosen for seed in trial.seeds]
     if on_run is not None:

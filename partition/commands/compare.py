@@ -68,6 +68,7 @@ def compare(
     given = load_policy(policy)
     whole("the number of seeds", seeds, least=1, most=MOST_INPUTS)
     trial = Trial(samples, range(seeds), tuple(methods.split(",")) if methods else METHODS, jobs)
+    trial.methods_with(given)  # before the proof, which takes long
     number("the time limit", time_limit, "seconds")
     require("drawing pictures", *["plot"] * (plot is not None))
     reference = None

@@ -11,7 +11,7 @@ import pytest
 from compared_methods import run
 
 import learned.comparison.comparison as comparison_module
-from learned.comparison.comparison import METHODS, Curve, MethodComparison, sample_marks
+from learned.comparison.comparison import METHODS, Curve, MethodComparison, Trial, sample_marks
 from partition import InvalidInput
 
 
@@ -76,3 +76,9 @@ def stopping() -> Curve:
 def test_what_cannot_be_compared_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         run(**changes)
+
+
+def test_methods_that_all_need_a_policy_are_refused_without_one() -> None:
+    trial = Trial(10, methods=("zero-shot", "fine-tuned"))
+    with pytest.raises(InvalidInput, match="without a policy there is nothing to run"):
+        trial.methods_with(None)
