@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from partition.readers.jax.costs import body_of, is_literal, open_jaxpr
+from partition.readers.jax.costs import INLINED, body_of, is_literal, open_jaxpr
 
 
 def settle_branches(closed: Any) -> Any:
@@ -24,7 +24,7 @@ def _settled(jaxpr: Any, known: Mapping[Any, Any]) -> Any:
         read = [v.val if is_literal(v) else values.get(v) for v in equation.invars]
         if equation.primitive.name == "cond" and read[0] is not None and not is_literal(equation.invars[0]):
             equation = equation.replace(invars=[_literal(equation.invars[0], read[0]), *equation.invars[1:]])
-        elif equation.primitive.name in ("jit", "pjit"):
+        elif equation.primitive.name in INLINED - {"cond", "shard_map"} and body_of(equation) is not None:
             equation, made = _inside(equation, read)
             values.update(made)
         elif _is_number(equation) and all(value is not None for value in read):
@@ -37,13 +37,17 @@ def _inside(equation: Any, read: list[Any]) -> tuple[Any, dict[Any, Any]]:
     """A call with its body settled, and those of its results that are known numbers."""
     body = body_of(equation)
     inner = open_jaxpr(body)
+    if len(inner.invars) != len(read):
+        return equation, {}
     given = {v: value for v, value in zip(inner.invars, read, strict=True) if value is not None and np.ndim(value) == 0}
     settled = _settled(inner, given)
     found = {}
-    if given and all(v in given or is_literal(v) for v in inner.invars) and all(map(_is_number, inner.eqns)):
+    known = bool(given) and all(v in given for v in inner.invars) and all(map(_is_number, inner.eqns))
+    if known and equation.primitive.name in ("jit", "pjit"):
         results = equation.primitive.bind(*read, **equation.params)
         found = dict(zip(equation.outvars, results, strict=True))
-    return equation.replace(params={**equation.params, "jaxpr": body.replace(jaxpr=settled)}), found
+    new = settled if inner is body else body.replace(jaxpr=settled)
+    return equation.replace(params={k: new if p is body else p for k, p in equation.params.items()}), found
 
 
 def _is_number(equation: Any) -> bool:

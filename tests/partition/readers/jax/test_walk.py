@@ -194,8 +194,9 @@ def test_a_branch_that_does_not_depend_on_data_is_inlined() -> None:
 @pytest.mark.parametrize("index", [lambda: jnp.int32(1), lambda: jnp.array(3) - 2, lambda: jnp.where(True, 1, 0)])
 def test_a_branch_whose_number_follows_from_numbers_is_inlined(index: Any) -> None:
     branches = [lambda x: x, lambda x: x @ x, lambda x: jnp.tanh(x @ x) @ x]
-    graph = Graph.from_jax(lambda x: lax.switch(index(), branches, x), shaped(8, 8))
-    assert [kind for kind in graph.op_types if kind == "dot_general"] == ["dot_general"]
+    for around in (lambda f: f, jax.jit, jax.checkpoint):
+        graph = Graph.from_jax(around(lambda x: lax.switch(index(), branches, x)), shaped(8, 8))
+        assert [kind for kind in graph.op_types if kind == "dot_general"] == ["dot_general"]
 
 
 def test_keys_of_random_numbers_are_no_numbers() -> None:
