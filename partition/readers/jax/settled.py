@@ -54,8 +54,14 @@ def _is_number(equation: Any) -> bool:
     """Whether an equation makes one number, of numbers, and does nothing else."""
     plain = len(equation.outvars) == 1 and not equation.effects and body_of(equation) is None
     avals = [v.aval for v in (*equation.invars, *equation.outvars)]
-    kinds = {getattr(aval.dtype, "kind", "key") for aval in avals if hasattr(aval, "dtype")}
-    return plain and kinds <= {"b", "i", "f"} and all(getattr(aval, "shape", None) == () for aval in avals)
+    return plain and all(getattr(aval, "shape", None) == () and _is_real(aval.dtype) for aval in avals)
+
+
+def _is_real(dtype: Any) -> bool:
+    """Whether a type is of truth values, signed integers or floating point; those of machine learning included."""
+    from jax.dtypes import issubdtype
+
+    return any(issubdtype(dtype, kind) for kind in (np.bool_, np.signedinteger, np.floating))
 
 
 def _literal(variable: Any, value: Any) -> Any:

@@ -191,7 +191,15 @@ def test_a_branch_that_does_not_depend_on_data_is_inlined() -> None:
 # --- Costs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("index", [lambda: jnp.int32(1), lambda: jnp.array(3) - 2, lambda: jnp.where(True, 1, 0)])
+@pytest.mark.parametrize(
+    "index",
+    [
+        lambda: jnp.int32(1),
+        lambda: jnp.array(3) - 2,
+        lambda: jnp.where(True, 1, 0),
+        lambda: jnp.int32(jnp.bfloat16(0.5) * 2),
+    ],
+)
 def test_a_branch_whose_number_follows_from_numbers_is_inlined(index: Any) -> None:
     branches = [lambda x: x, lambda x: x @ x, lambda x: jnp.tanh(x @ x) @ x]
     for around in (lambda f: f, jax.jit, jax.checkpoint):
