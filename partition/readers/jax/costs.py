@@ -102,6 +102,11 @@ def _settled_branch(equation: Any) -> Any:
     return branches[min(max(0, int(index.val)), len(branches) - 1)] if is_literal(index) else None
 
 
+def is_cheap(equation: Any) -> bool:
+    """Whether it shows or moves data alone."""
+    return equation.primitive.name in FREE or equation.primitive.name in _MOVES
+
+
 def is_literal(variable: Any) -> bool:
     """Whether it is a number written into the program."""
     return hasattr(variable, "val")
@@ -155,7 +160,7 @@ class EquationCosts:
         """2 per multiply-add, 1 per element of other arithmetic; a scan takes its steps together."""
         primitive, params = equation.primitive.name, equation.params
         output = equation_spec(equation.outvars[0].aval) if equation.outvars else TensorSpec((0,), 0)
-        if primitive in FREE or primitive in _MOVES:
+        if is_cheap(equation):
             return 0.0, True
         if primitive in _ELEMENTWISE:
             return float(output.size), True

@@ -59,9 +59,9 @@ def _is_number(equation: Any) -> bool:
 
 def _is_real(dtype: Any) -> bool:
     """Whether a type is of truth values, signed integers or floating point; those of machine learning included."""
-    from jax.dtypes import issubdtype
+    import jax.numpy as jnp
 
-    return any(issubdtype(dtype, kind) for kind in (np.bool_, np.signedinteger, np.floating))
+    return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.signedinteger, np.floating))
 
 
 def _literal(variable: Any, value: Any) -> Any:

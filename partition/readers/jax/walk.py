@@ -20,6 +20,7 @@ from partition.readers.jax.costs import (
     open_jaxpr,
     size_in_bytes,
 )
+from partition.readers.jax.invariants import hoisted
 from partition.readers.jax.origins import is_transposed
 from partition.readers.state import KeptState
 
@@ -131,6 +132,8 @@ class JaxprReader:
             called = str(equation.params.get("name") or primitive)
             given = given_to_body(equation, read)
             return self.run(body, given, f"{self._unique(prefix + called)}/", transposed)
+        if primitive == "scan":
+            equation, read = self._without_shared(equation, read, f"{prefix}{primitive}/", transposed)
         if primitive == "scan" and self.unroll and self._over_layers(equation, read):
             return self._steps(equation, read, self._unique(prefix + primitive), transposed)
         first = read[0] if read else None
@@ -182,7 +185,25 @@ class JaxprReader:
             return value.name not in self.state.written
         return isinstance(value, JaxTensor) and value.name in self.settled
 
-    # --- Scans over layers ---
+    # --- Scans ---
+
+    def _without_shared(
+        self, scan: Any, read: list[JaxValue], prefix: str, transposed: bool
+    ) -> tuple[Any, list[JaxValue]]:
+        """A scan and what it reads, after what all of its steps share was read as equations before it."""
+        found = hoisted(scan)
+        if found is None:
+            return scan, read
+        body, count = scan.params["jaxpr"], scan.params["num_consts"]
+        jaxpr = open_jaxpr(body)
+        known: dict[Any, JaxValue] = dict(zip(jaxpr.invars[:count], read[:count], strict=True))
+        for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
+            known[variable] = self._closed_over(variable, constant)
+        for equation in found.shared:
+            given = [None if is_literal(v) else known[v] for v in equation.invars]
+            made = self._equation(equation, given, prefix, transposed or is_transposed(equation))
+            known.update(zip(equation.outvars, made, strict=True))
+        return found.scan, [*(read[i] for i in found.kept), *(known[v] for v in found.made), *read[count:]]
 
     def _over_layers(self, equation: Any, read: list[JaxValue]) -> bool:
         """Whether the scan walks along weights, or what follows from them alone.

@@ -188,6 +188,25 @@ def test_a_branch_that_does_not_depend_on_data_is_inlined() -> None:
         assert graph.flops.sum() == 3 * 2 * 8**3
 
 
+@pytest.mark.parametrize("unroll", [True, False])
+def test_what_all_steps_of_a_scan_share_is_computed_once(unroll: bool) -> None:
+    """Of weights and numbers alone it is a constant, which takes no time; of inputs it is an operation before."""
+    w, x, h = shaped(8, 8), shaped(5, 8), shaped(8)
+
+    def scanned(w: Any, x: Any, h: Any) -> Any:
+        return lax.scan(lambda h, x: (jnp.tanh(h @ (w @ w) + x), w.sum()), h, x)
+
+    constant = Graph.from_jax(scanned, w, x, h, weights=0, unroll=unroll)
+    assert constant.flops.sum() == 5 * (2 * 8**2 + 8 + 8) and constant.weights.sum() == 4 * (8**2 + 1)
+    varying = Graph.from_jax(scanned, w, x, h, unroll=unroll)
+    flops = dict(zip(varying.names, varying.flops.tolist(), strict=True))
+    assert flops["scan/dot_general"] == 2 * 8**3 and flops["scan/reduce_sum"] == 8**2
+    assert flops["scan"] == 5 * (2 * 8**2 + 8 + 8)
+    closed = jnp.linspace(0.0, 1.0, 64).reshape(8, 8)
+    over = Graph.from_jax(lambda x, h: lax.scan(lambda h, x: (jnp.exp(closed) @ h + x, None), h, x), x, h)
+    assert over.flops.sum() == 5 * (2 * 8**2 + 8) and over.weights.sum() == 4 * 8**2
+
+
 # --- Costs --------------------------------------------------------------------------------------------------------
 
 
