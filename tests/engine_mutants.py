@@ -233,7 +233,7 @@ LINES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("total > package * ", "total > 0.5 * package * "),
         ("need[worst] > largest * ", "need[worst] > 0.6 * largest * "),
         ("np.isinf(Problem.of(graph, hardware).fastest)", "np.isinf(hardware.times(graph)).any(axis=0)"),
-        ("largest, package = float(hardware.room.max())", "largest, package = float(hardware.room.min())"),
+        ("largest = float(hardware.room.max())", "largest = float(hardware.room.min())"),
         ("need = np.bincount(group, weights=graph.weights)", "need = np.bincount(group, weights=2 * graph.weights)"),
     ),
     "stages": (

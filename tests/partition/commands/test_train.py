@@ -24,7 +24,7 @@ def test_training_comparing_and_solving_with_the_result(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 0
     assert "skipped" in err
-    assert "1 tasks, 1 skipped" in err
+    assert "tasks to train on: 1; 1 skipped" in err
     data = json.loads(curve.read_text())
     assert len(data["curve"]) == 2
     assert data["skipped"] == [f"{tmp_path / 'missing.onnx'} on ring4"]
