@@ -50,7 +50,7 @@ def one_thread() -> Iterator[None]:
 
 
 def flows() -> ModuleType:
-    """SciPy's flows in networks, which take longer to load than a small graph to place.
+    """SciPy's flows and ways in networks, which take longer to load than a small graph to place.
 
     They bring another BLAS, which sets the number of threads anew for those that are there.
     """

@@ -33,13 +33,17 @@ from partition.results.result import Result
 from partition.scoring.rules import violated
 from partition.text import meant, printable
 
+SLICED = "-sliced"
+"""Ends the names of methods that also cut anew the orders that their best placements stand for."""
+
+_POLICIES = ("scratch", "zero-shot", "fine-tuned")
+
 METHODS = (
-    "random", "balanced", "annealing", "greedy", "slicing", "scratch", "zero-shot", "fine-tuned",
-    "scratch-sliced", "zero-shot-sliced", "fine-tuned-sliced",
+    "random", "balanced", "annealing", "greedy", "slicing", *_POLICIES, *(name + SLICED for name in _POLICIES),
 )  # fmt: skip
 """Names of the methods that can be compared."""
 
-TRAINED = ("zero-shot", "fine-tuned", "zero-shot-sliced", "fine-tuned-sliced")
+TRAINED = tuple(name for name in METHODS if name.startswith(_POLICIES[1:]))
 """Those that need a trained policy."""
 
 RAW = 1000
@@ -308,9 +312,6 @@ def _run(
     more = samples - len(best)
     return Curve(np.pad(best, (0, more), mode="edge"), np.pad(when, (0, more), mode="edge"))
 
-
-SLICED = "-sliced"
-"""Ends the names of methods that also cut anew the orders that their best placements stand for."""
 
 FINE_TUNING_RATE = 1e-3
 """Learning rate of fine-tuning on one graph."""

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from milp import budget
 from milp.tolerances import TINIEST
 from partition.arrays import FloatArray, IntArray, sums
+from partition.one_thread import flows
 from partition.stopping import Stop
 
 CENTRES = 128
@@ -64,11 +65,9 @@ def least_traffic(tensors: TensorWays, work: FloatArray, most: float, stop: Stop
     ----------
     work : (N,) of each node, zero or more.
     """
-    from scipy.sparse.csgraph import connected_components  # takes longer to import than a small graph to place
-
     if not (tensors.size > 0).any():
         return 0.0
-    _, component = connected_components(tensors.ways(np.ones(len(tensors.size))), directed=False)
+    _, component = flows().connected_components(tensors.ways(np.ones(len(tensors.size))), directed=False)
     component, total = component[: tensors.nodes], float(work.sum())
     of_each = sums(component, work, int(component.max(initial=0)) + 1)
     joined = component == of_each.argmax()
@@ -95,14 +94,12 @@ def _carried(tensors: TensorWays, work: FloatArray, joined: IntArray, stop: Stop
     ----------
     joined : nodes that some way joins; the others have no work.
     """
-    from scipy.sparse.csgraph import dijkstra
-
     rng, count = np.random.default_rng(SEED), tensors.nodes
     carried, finished = np.zeros(len(tensors.size)), np.zeros(len(tensors.size))
     for done in range(ROUNDS):
         centres = rng.choice(joined, min(CENTRES, len(joined)), replace=False)
         ways = tensors.ways(_lengths(carried, tensors.size))
-        _, tree, root = dijkstra(ways, indices=centres, return_predecessors=True, min_only=True)
+        _, tree, root = flows().dijkstra(ways, indices=centres, return_predecessors=True, min_only=True)
         flow = np.zeros((1, len(tree)))
         flow[0, joined] = 2 * work[joined] * work.sum()
         carried += _gathered(flow, tree[None].astype(np.int64))[count:]
@@ -113,7 +110,7 @@ def _carried(tensors: TensorWays, work: FloatArray, joined: IntArray, stop: Stop
             part = centres[begin : begin + BATCH]
             stop.charge(budget.ROUTED * len(part) * len(tensors.node))
             ways = tensors.ways(_lengths(carried, tensors.size))
-            before = dijkstra(ways, indices=part, return_predecessors=True)[1].astype(np.int64)
+            before = flows().dijkstra(ways, indices=part, return_predecessors=True)[1].astype(np.int64)
             flow = np.zeros(before.shape)
             flow[:, centres] = mass[begin : begin + BATCH, None] * mass[None]
             flow[np.arange(len(part)), part] = 0.0

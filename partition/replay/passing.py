@@ -14,13 +14,13 @@ from __future__ import annotations
 import numpy as np
 
 from partition.arrays import BoolArray, IntArray
-from partition.replay.question import ReplayQuestion
+from partition.replay.question import IN_LINE, ReplayQuestion
 from partition.replay.units import Units
 
 
 def relays_exist(question: ReplayQuestion) -> bool:
     """Whether chips may forward tensors."""
-    return question.rules["relays"] and question.topology in ("chain", "ring")
+    return question.rules["relays"] and question.topology in IN_LINE
 
 
 def applies(question: ReplayQuestion) -> bool:

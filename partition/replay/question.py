@@ -24,7 +24,8 @@ FITS = (1 + NEAR) * (1 + Fraction(1, 10**12))
 SOURCES = ("Input", "Constant")
 
 RULES = frozenset({"acyclic", "no_skipping", "triangle", "memory", "dynamic_memory", "replication", "relays"})
-TOPOLOGIES = frozenset({"chain", "ring", "bichain", "biring", "mesh", "crossbar", "memory"})
+IN_LINE, ROUTED = ("chain", "ring"), ("bichain", "biring", "mesh")
+TOPOLOGIES = frozenset({*IN_LINE, *ROUTED, "crossbar", "memory"})
 """What is judged here. A proof about another rule or topology is refused, as a placement could break it unseen."""
 
 MOST_CHIPS, MOST_TOML, MOST_DOTS = 4096, 2**19, 100
@@ -100,12 +101,12 @@ class ReplayQuestion:
     @property
     def routed(self) -> bool:
         """Whether transfers take routes over links in both directions."""
-        return self.topology in ("bichain", "biring", "mesh") and self.chips > 1
+        return self.topology in ROUTED and self.chips > 1
 
     @property
     def in_line(self) -> bool:
         """Whether one link lies behind each chip."""
-        return self.topology in ("chain", "ring") and self.chips > 1
+        return self.topology in IN_LINE and self.chips > 1
 
     def room(self, kind: int) -> Fraction | None:
         """Most bytes of weights that a chip of a kind may hold, whatever its load; None for no limit."""
@@ -169,7 +170,7 @@ class ReplayQuestion:
 
     def may_relay(self, tensor: SentTensor) -> bool:
         """Whether chips may forward a tensor."""
-        allowed = self.rules["relays"] and self.rules["acyclic"] and self.topology in ("chain", "ring")
+        allowed = self.rules["relays"] and self.rules["acyclic"] and self.topology in IN_LINE
         return allowed and all(self.constrains(tensor.producer, w) for w in tensor.readers)
 
     @cached_property

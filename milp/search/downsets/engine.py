@@ -105,9 +105,7 @@ class LineSearch:
             way, self._lowered = min(ways, key=lambda each: spent[each]), stop.seconds
             way(stop, closed)
             hope = self._hope() if way == self._prove and self.low < self.high else 1.0
-            spent[way] += (stop.seconds - self._lowered) / max(
-                hope, LEAST_HOPE
-            )  # nothing until the last that was found
+            spent[way] += (stop.seconds - self._lowered) / max(hope, LEAST_HOPE)  # until the last find: nothing
 
     def _prove(self, stop: Stop, closed: Callable[[], bool]) -> None:
         """Prove what the width of proofs allows, and widen it; first of all that nothing less is possible."""

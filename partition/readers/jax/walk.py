@@ -109,14 +109,21 @@ class JaxprReader:
     def run(self, body: Any, values: Sequence[JaxValue], prefix: str, transposed: bool = False) -> list[JaxValue]:
         """Read the equations of ``body``, called with ``values``; what its results are."""
         jaxpr = open_jaxpr(body)
-        known: dict[Any, JaxValue] = dict(zip(jaxpr.invars, values, strict=True))
-        for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
+        known = self._read(body, jaxpr.eqns, dict(zip(jaxpr.invars, values, strict=True)), prefix, transposed)
+        return [None if is_literal(v) else known[v] for v in jaxpr.outvars]
+
+    def _read(
+        self, body: Any, equations: Sequence[Any], given: dict[Any, JaxValue], prefix: str, transposed: bool
+    ) -> dict[Any, JaxValue]:
+        """Read some equations of ``body``; all of its variables that are known then, from those that are ``given``."""
+        known = dict(given)
+        for variable, constant in zip(open_jaxpr(body).constvars, getattr(body, "consts", ()), strict=False):
             known[variable] = self._closed_over(variable, constant)
-        for equation in jaxpr.eqns:
+        for equation in equations:
             read = [None if is_literal(v) else known[v] for v in equation.invars]
             made = self._equation(equation, read, prefix, transposed or is_transposed(equation))
             known.update(zip(equation.outvars, made, strict=True))
-        return [None if is_literal(v) else known[v] for v in jaxpr.outvars]
+        return known
 
     def _closed_over(self, variable: Any, constant: Any) -> JaxWeight:
         """A constant; the same array is the same weight wherever it is closed over."""
@@ -195,14 +202,8 @@ class JaxprReader:
         if found is None:
             return scan, read
         body, count = scan.params["jaxpr"], scan.params["num_consts"]
-        jaxpr = open_jaxpr(body)
-        known: dict[Any, JaxValue] = dict(zip(jaxpr.invars[:count], read[:count], strict=True))
-        for variable, constant in zip(jaxpr.constvars, getattr(body, "consts", ()), strict=False):
-            known[variable] = self._closed_over(variable, constant)
-        for equation in found.shared:
-            given = [None if is_literal(v) else known[v] for v in equation.invars]
-            made = self._equation(equation, given, prefix, transposed or is_transposed(equation))
-            known.update(zip(equation.outvars, made, strict=True))
+        given = dict(zip(open_jaxpr(body).invars[:count], read[:count], strict=True))
+        known = self._read(body, found.shared, given, prefix, transposed)
         return found.scan, [*(read[i] for i in found.kept), *(known[v] for v in found.made), *read[count:]]
 
     def _over_layers(self, equation: Any, read: list[JaxValue]) -> bool:

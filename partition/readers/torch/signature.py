@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from partition.readers.torch.calls import kind_of
@@ -35,7 +35,9 @@ def backward_calls(program: Any) -> set[Any]:
     nodes = {node.name: node for node in program.graph.nodes}
     specs = program.graph_signature.output_specs
     forward = [nodes[o.arg.name] for o in specs if "GRADIENT" not in o.kind.name and o.arg.name in nodes]
-    return {node for node in nodes.values() if node.op == "call_function"} - _ancestors(forward)
+    return {node for node in nodes.values() if node.op == "call_function"} - _reached(
+        forward, lambda node: node.all_input_nodes
+    )
 
 
 def whole(node: Any) -> Any:
@@ -45,12 +47,12 @@ def whole(node: Any) -> Any:
     return node
 
 
-def _ancestors(nodes: Iterable[Any]) -> set[Any]:
-    """The nodes themselves and all that they depend on."""
+def _reached(nodes: Iterable[Any], around: Callable[[Any], Iterable[Any]]) -> set[Any]:
+    """The nodes themselves and all that steps to the nodes ``around`` one lead to."""
     found = set(nodes)
     left = list(found)
     while left:
-        for u in left.pop().all_input_nodes:
+        for u in around(left.pop()):
             if u not in found:
                 found.add(u)
                 left.append(u)
@@ -72,7 +74,7 @@ def unstated_training(program: Any) -> str:
     if tangents:
         return f"input {tangents[0].name!r} is where a backward pass begins"
     nodes = {node.name: node for node in program.graph.nodes}
-    after = _descendants(marks)
+    after = _reached(marks, lambda node: node.users)
     results = [(o, nodes[o.arg.name]) for o in program.graph_signature.output_specs if o.arg.name in nodes]
     if marks:
         mark = f"operation {marks[0].name!r} belongs to a backward pass"
@@ -105,14 +107,3 @@ def _kind(node: Any) -> tuple[Any, ...]:
     value = node.meta.get("val")
     shape = tuple(getattr(value, "shape", ()))
     return (shape, value.dtype) if shape else (node.name,)
-
-
-def _descendants(nodes: Iterable[Any]) -> set[Any]:
-    """The nodes themselves and all that depends on them."""
-    found, left = set(nodes), list(nodes)
-    while left:
-        for u in left.pop().users:
-            if u not in found:
-                found.add(u)
-                left.append(u)
-    return found
